@@ -1,0 +1,144 @@
+"""A picture to sentences: encoder, decoder and vocabulary in one module."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from model.config import CaptionerConfig, DecodingConfig
+from model.decoder import Step, build_decoder
+from model.decoding import Hypotheses, State, decode, rows_per_picture
+from model.encoder import build_encoder
+from model.preprocessing import preprocess
+from model.vocabulary import EOS, PAD, Vocabulary, detokenize, tokenize
+
+
+@dataclass(frozen=True)
+class Token:
+    """A word of a caption."""
+
+    text: str
+    logprob: float
+    attention: list[list[float]] | None
+    """Where the network looked: rows x columns of the grid, summing to 1."""
+
+
+@dataclass(frozen=True)
+class Caption:
+    """A sentence about a picture."""
+
+    text: str
+    logprob: float
+    """Natural logarithm of the sentence's probability, its end included."""
+    confidence: float
+    """Geometric mean of the tokens' probabilities, 0 to 1."""
+    finish_reason: Literal["stop", "length"]
+    """`stop`: the network ended the sentence; `length`: it was cut at max_length."""
+    tokens: tuple[Token, ...]
+
+
+class UnknownPrefixError(ValueError):
+    """The prefix has words that the vocabulary lacks."""
+
+
+class Captioner(nn.Module):
+    """The encoder and decoder that `config` describes, with fresh weights."""
+
+    def __init__(self, config: CaptionerConfig, vocabulary: Vocabulary) -> None:
+        super().__init__()
+        self.config = config
+        self.vocabulary = vocabulary
+        self.encoder = build_encoder(config.encoder)
+        num_features = self.encoder.num_features
+        assert isinstance(num_features, int)
+        self.decoder = build_decoder(config.decoder, num_features=num_features, vocabulary_size=len(vocabulary))
+
+    @property
+    def device(self) -> torch.device:
+        return self.decoder.output.weight.device
+
+    def preprocess(self, image: Image.Image) -> Tensor:
+        """An RGB picture of any size to (3, S, S), on the CPU; safe to call from several threads."""
+        return preprocess(image, self.config.encoder.preprocessing)
+
+    @torch.inference_mode()
+    def encode(self, pixels: Tensor) -> Tensor:
+        """Preprocessed pictures (B, 3, S, S) to their grids (B, P, E)."""
+        return self.encoder(pixels.to(self.device))  # type: ignore[no-any-return]
+
+    @torch.inference_mode()
+    def generate(self, grid: Tensor, decoding: DecodingConfig, *, attention: bool = False) -> list[list[Caption]]:
+        """Captions for each of the grids (B, P, E): `decoding.num_captions` of them, best first.
+
+        Fewer where fewer are possible, as when the prefix fills max_length.
+
+        Raises:
+            UnknownPrefixError: the prefix has words that the vocabulary lacks.
+        """
+        memory = self.decoder.read(grid)
+
+        def step(tokens: Tensor, state: State) -> Step:
+            return self.decoder.step(tokens, state, memory)
+
+        start = self.decoder.start(memory, rows_per_picture(decoding))
+        found = decode(
+            step, start, len(grid), decoding, prefix=self._encode_prefix(decoding.prefix), attention=attention
+        )
+        return self._captions(found)
+
+    def caption(
+        self,
+        images: Sequence[Image.Image],
+        decoding: DecodingConfig | None = None,
+        *,
+        attention: bool = False,
+    ) -> list[list[Caption]]:
+        """Captions for RGB pictures of any size; `decoding` defaults to the checkpoint's own.
+
+        Raises:
+            UnknownPrefixError: the prefix has words that the vocabulary lacks.
+        """
+        if not images:
+            return []
+        pixels = torch.stack([self.preprocess(image) for image in images])  # (B, 3, S, S)
+        return self.generate(self.encode(pixels), decoding or self.config.decoding, attention=attention)
+
+    def _encode_prefix(self, prefix: str) -> list[int]:
+        words = tokenize(prefix)
+        unknown = [word for word in words if word not in self.vocabulary]
+        if unknown:
+            raise UnknownPrefixError(f"the model's vocabulary lacks {', '.join(map(repr, unknown))}")
+        return self.vocabulary.encode(words)
+
+    def _captions(self, found: Hypotheses) -> list[list[Caption]]:
+        """Tensors to sentences; each is brought to the CPU once."""
+        captions: list[list[Caption]] = []
+        attention = None
+        if found.attention is not None:
+            side = math.isqrt(found.attention.shape[-1])
+            attention = found.attention.unflatten(-1, (side, -1)).tolist()
+        for picture, (tokens, logprobs) in enumerate(zip(found.tokens.tolist(), found.logprobs.tolist(), strict=True)):
+            captions.append([])
+            for place, (ids, values) in enumerate(zip(tokens, logprobs, strict=True)):
+                length = sum(number != PAD for number in ids)
+                total = sum(values[:length])
+                if not math.isfinite(total):
+                    continue
+                words = [number for number in ids[:length] if number != EOS]
+                captions[-1].append(
+                    Caption(
+                        text=detokenize(self.vocabulary.decode(words)),
+                        logprob=total,
+                        confidence=math.exp(total / length),
+                        finish_reason="stop" if len(words) < length else "length",
+                        tokens=tuple(
+                            Token(self.vocabulary.words[number], values[time], attention and attention[picture][place][time])
+                            for time, number in enumerate(words)
+                        ),
+                    )
+                )
+        return captions

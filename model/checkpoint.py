@@ -1,0 +1,206 @@
+"""A trained model as a directory: config.json, model.safetensors, vocabulary.json, metrics.json and README.md.
+
+Written beside its place, flushed to disk and renamed into it, so that a checkpoint is either whole or not there.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from model.captioner import Captioner
+from model.config import CaptionerConfig, Config
+from model.vocabulary import Vocabulary
+
+WEIGHTS, VOCABULARY, CONFIG, METRICS, CARD = (
+    "model.safetensors",
+    "vocabulary.json",
+    "config.json",
+    "metrics.json",
+    "README.md",
+)
+
+
+class CheckpointError(Exception):
+    """A checkpoint that is missing, damaged or not ours; the message names the file and the reason."""
+
+
+class Manifest(Config):
+    """The contents of config.json."""
+
+    task: Literal["image-to-text"]
+    name: str
+    sha256: dict[str, str]
+    """Of each file that the model is built from."""
+    model: CaptionerConfig
+
+
+def file_sha256(path: Path) -> str:
+    """Hexadecimal digest of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fsync_directory(path: Path) -> None:
+    """Makes the names in a directory as durable as the files they name."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint whose description has been read and validated, and whose weights have not."""
+
+    path: Path
+    manifest: Manifest
+    metrics: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        return self.manifest.name
+
+    @property
+    def task(self) -> str:
+        return self.manifest.task
+
+    @property
+    def config(self) -> CaptionerConfig:
+        return self.manifest.model
+
+    @property
+    def sha256(self) -> str:
+        """Of the weights: what identifies the model."""
+        return self.manifest.sha256[WEIGHTS]
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Reads config.json and metrics.json.
+
+        Raises:
+            CheckpointError: a file is missing or its contents are not what they should be.
+        """
+        try:
+            manifest = Manifest.model_validate_json(_read(path / CONFIG))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"])) or "the file"
+            raise CheckpointError(f"{path / CONFIG}: {where}: {first['msg']}") from error
+        for name in (WEIGHTS, VOCABULARY):
+            if name not in manifest.sha256:
+                raise CheckpointError(f"{path / CONFIG}: sha256: no digest for {name}")
+            if not (path / name).is_file():
+                raise CheckpointError(f"{path / name}: no such file")
+        return cls(path, manifest, json.loads(_read(path / METRICS)) if (path / METRICS).is_file() else {})
+
+    def load(self, device: torch.device | str = "cpu") -> Captioner:
+        """The model, in evaluation mode, in single precision.
+
+        Raises:
+            CheckpointError: a file was changed or cut, or its tensors are not those of the architecture.
+        """
+        for name, expected in self.manifest.sha256.items():
+            found = file_sha256(self.path / name)
+            if found != expected:
+                raise CheckpointError(f"{self.path / name}: sha256 is {found}, config.json says {expected}")
+        try:
+            captioner = Captioner(self.config, Vocabulary(json.loads(_read(self.path / VOCABULARY))))
+        except ValueError as error:
+            raise CheckpointError(f"{self.path}: {error}") from error
+        load_weights(captioner, self.path / WEIGHTS)
+        return captioner.float().eval().to(device)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{path}: {error}") from error
+
+
+def load_weights(module: torch.nn.Module, path: Path) -> None:
+    """Tensors of a safetensors file into a module, by name.
+
+    Raises:
+        CheckpointError: the file can't be read, or names or shapes differ; the first few are named.
+    """
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    expected = module.state_dict()
+    wrong = [f"{name} is missing" for name in expected if name not in tensors]
+    wrong += [f"{name} is unknown" for name in tensors if name not in expected]
+    wrong += [
+        f"{name} is {tuple(tensors[name].shape)} instead of {tuple(tensor.shape)}"
+        for name, tensor in expected.items()
+        if name in tensors and tensors[name].shape != tensor.shape
+    ]
+    if wrong:
+        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        raise CheckpointError(f"{path}: {'; '.join(wrong[:3])}{more}")
+    module.load_state_dict(tensors)
+
+
+def save(path: Path, captioner: Captioner, *, name: str, metrics: Mapping[str, Any], card: str) -> Checkpoint:
+    """Writes a checkpoint in half precision, in place of one that stands there.
+
+    Args:
+        path: its directory.
+        captioner: the model.
+        name: what it is called when served.
+        metrics: figures and where they come from, as JSON values.
+        card: the model card, in Markdown.
+    """
+    path = path.absolute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    try:
+        save_file(
+            {
+                key: (tensor.half() if tensor.is_floating_point() else tensor).cpu().contiguous()
+                for key, tensor in captioner.state_dict().items()
+            },
+            fresh / WEIGHTS,
+        )
+        _write(fresh / VOCABULARY, json.dumps(captioner.vocabulary.words, ensure_ascii=False, indent=0))
+        digests = {file: file_sha256(fresh / file) for file in (WEIGHTS, VOCABULARY)}
+        manifest = Manifest(task="image-to-text", name=name, sha256=digests, model=captioner.config)
+        _write(fresh / CONFIG, manifest.model_dump_json(indent=2))
+        _write(fresh / METRICS, json.dumps(metrics, indent=2))
+        _write(fresh / CARD, card)
+        for file in fresh.iterdir():
+            with file.open("rb") as opened:
+                os.fsync(opened.fileno())
+        fsync_directory(fresh)
+        fresh.chmod(0o755)
+        if path.exists():  # a directory can't be replaced in one step, so the old one steps aside first
+            old = Path(tempfile.mkdtemp(prefix=f".{path.name}-old-", dir=path.parent))
+            path.rename(old / path.name)
+            fresh.rename(path)
+            shutil.rmtree(old)
+        else:
+            fresh.rename(path)
+        fsync_directory(path.parent)
+    except BaseException:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise
+    return Checkpoint.open(path)
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")

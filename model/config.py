@@ -1,0 +1,106 @@
+"""What a captioner is: frozen, validated descriptions of its parts, as they stand in a checkpoint's config.json."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Triple = tuple[float, float, float]
+
+
+class Config(BaseModel):
+    """Base of every configuration: immutable, and an unknown key is an error rather than a silent typo."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class PreprocessingConfig(Config):
+    """From an RGB picture of any size to the encoder's (3, S, S) input."""
+
+    size: Annotated[int, Field(ge=32, le=1024)] = 224
+    """Side S of the square input, in pixels."""
+    resize: Literal["squash", "crop"] = "squash"
+    """`squash` ignores the aspect ratio; `crop` scales the shorter side to size / crop_fraction, then cuts the centre."""
+    crop_fraction: Annotated[float, Field(gt=0, le=1)] = 0.875
+    """Share of the shorter side that `crop` keeps; unused by `squash`."""
+    interpolation: Literal["bilinear", "bicubic"] = "bicubic"
+    mean: Triple = (0.5, 0.5, 0.5)
+    """Per-channel mean, for pixels scaled to 0..1."""
+    std: Triple = (0.5, 0.5, 0.5)
+
+
+class EncoderConfig(Config):
+    """The convolutional network that turns a picture into a grid of features."""
+
+    name: str = "tf_efficientnet_lite2"
+    """`tf_efficientnet_lite{0,1,2}` (plain torch, ours), `timm/NAME` or `torchvision/NAME` (the `train` extra)."""
+    preprocessing: PreprocessingConfig = PreprocessingConfig()
+
+
+class DecoderConfig(Config):
+    """The recurrent network that turns the grid into words."""
+
+    kind: Literal["show-and-tell", "soft-attention", "top-down"] = "top-down"
+    cell: Literal["lstm", "gru"] = "lstm"
+    embedding_size: Annotated[int, Field(ge=1)] = 512
+    hidden_size: Annotated[int, Field(ge=1)] = 512
+    attention_size: Annotated[int, Field(ge=1)] = 256
+    """Units A of the attention's hidden layer; unused by show-and-tell."""
+    num_layers: Annotated[int, Field(ge=1, le=8)] = 1
+    """Stacked recurrent layers of show-and-tell; the attention decoders have a fixed number (1 and 2)."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
+
+    @model_validator(mode="after")
+    def _layers_only_where_stacked(self) -> Self:
+        if self.num_layers != 1 and self.kind != "show-and-tell":
+            raise ValueError(f"num_layers={self.num_layers}: only show-and-tell stacks layers, {self.kind} does not")
+        return self
+
+
+class DecodingConfig(Config):
+    """How captions are read out of the decoder. Ranges are those of the HTTP API."""
+
+    method: Literal["greedy", "beam", "sample"] = "beam"
+    beam_size: Annotated[int, Field(ge=1, le=10)] = 3
+    num_captions: Annotated[int, Field(ge=1, le=10)] = 1
+    """Captions returned for a picture, best first: beams, diverse beam groups, or independent samples."""
+    max_length: Annotated[int, Field(ge=1, le=100)] = 20
+    """Most tokens generated; a caption that has not ended by then is cut, with finish_reason `length`."""
+    min_length: Annotated[int, Field(ge=0, le=100)] = 0
+    """Fewest tokens before a caption may end."""
+    length_penalty: Annotated[float, Field(ge=0, le=2)] = 0.0
+    """Hypotheses are ranked by log-probability / length ** length_penalty; 0 turns it off, above 0 favours longer ones."""
+    temperature: Annotated[float, Field(gt=0, le=5)] = 1.0
+    """Divides the logits before sampling; below 1 sharpens. Sampling only."""
+    top_k: Annotated[int, Field(ge=0, le=1000)] = 0
+    """Sample among the k most likely words only; 0 turns it off."""
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Sample among the fewest words whose probabilities reach p (nucleus sampling); 1 turns it off."""
+    diversity: Annotated[float, Field(ge=0, le=10)] = 0.0
+    """Diverse beam search (Vijayakumar et al. 2016): penalty for a word that an earlier caption chose at the same step."""
+    block_ngram: Annotated[int, Field(ge=0, le=10)] = 0
+    """No n-gram of this length occurs twice in a caption; 0 turns it off."""
+    seed: Annotated[int | None, Field(ge=0, lt=2**63)] = None
+    """Makes sampling repeatable."""
+    prefix: Annotated[str, Field(max_length=200)] = ""
+    """Words that every caption begins with."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.min_length > self.max_length:
+            raise ValueError(f"min_length={self.min_length} is above max_length={self.max_length}")
+        if self.method == "greedy" and self.num_captions > 1:
+            raise ValueError(f"num_captions={self.num_captions}: greedy decoding gives one caption; use beam or sample")
+        if self.method == "beam" and self.num_captions > self.beam_size:
+            raise ValueError(f"num_captions={self.num_captions} is above beam_size={self.beam_size}")
+        return self
+
+
+class CaptionerConfig(Config):
+    """Everything needed to rebuild a captioner around its weights."""
+
+    encoder: EncoderConfig = EncoderConfig()
+    decoder: DecoderConfig = DecoderConfig()
+    decoding: DecodingConfig = DecodingConfig()
+    """Defaults, which a request may override."""
+
+

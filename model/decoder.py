@@ -1,0 +1,207 @@
+"""Recurrent networks that read a grid of features and write words: one class a paper, one interface.
+
+What depends on the picture alone is computed once, by `read`. `advance` goes one word further; `step` adds the logits,
+for decoding, and `forward` runs over whole sentences, for training. Every state tensor has its rows first, (N, ...), so
+that a search reorders hypotheses by indexing.
+"""
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from model.attention import AdditiveAttention
+from model.config import DecoderConfig
+
+State = tuple[Tensor, ...]
+
+
+class Memory(NamedTuple):
+    """What a decoder knows of the pictures."""
+
+    values: Tensor  # (B, P, H)
+    mean: Tensor  # (B, H)
+    keys: Tensor  # (B, P, A), empty without attention
+
+
+class Step(NamedTuple):
+    """One word further."""
+
+    output: Tensor  # (N, H) from `advance`; logits (N, V) from `step`
+    state: State
+    attention: Tensor | None  # (N, P)
+
+
+def _cell(kind: str, inputs: int, hidden: int) -> nn.LSTMCell | nn.GRUCell:
+    return nn.LSTMCell(inputs, hidden) if kind == "lstm" else nn.GRUCell(inputs, hidden)
+
+
+def _advance(cell: nn.LSTMCell | nn.GRUCell, inputs: Tensor, state: State) -> State:
+    """One step of either cell; state is (h, c) for an LSTM and (h,) for a GRU."""
+    if isinstance(cell, nn.LSTMCell):
+        return cell(inputs, (state[0], state[1]))  # type: ignore[no-any-return]
+    return (cell(inputs, state[0]),)
+
+
+class Decoder(nn.Module, ABC):
+    """What all decoders share: the word embedding, the projected grid and the output layer."""
+
+    def __init__(self, config: DecoderConfig, *, num_features: int, vocabulary_size: int) -> None:
+        super().__init__()
+        self.config = config
+        self.tensors_per_cell = 2 if config.cell == "lstm" else 1
+        self.embedding = nn.Embedding(vocabulary_size, config.embedding_size)
+        self.project = nn.Linear(num_features, config.hidden_size)
+        self.output = nn.Linear(config.hidden_size, vocabulary_size)
+        self.dropout = nn.Dropout(config.dropout)
+        nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
+        nn.init.uniform_(self.output.weight, -0.1, 0.1)
+        nn.init.zeros_(self.output.bias)
+
+    def read(self, grid: Tensor) -> Memory:
+        """(B, P, E) -> what the steps need of the pictures."""
+        values = self.dropout(torch.relu(self.project(grid)))  # (B, P, H)
+        return Memory(values, values.mean(1), self._keys(values))
+
+    def _keys(self, values: Tensor) -> Tensor:
+        return values.new_empty(0)
+
+    @abstractmethod
+    def start(self, memory: Memory, hypotheses: int = 1) -> State:
+        """The state before the first word, for N = B * hypotheses rows."""
+
+    @abstractmethod
+    def advance(self, words: Tensor, state: State, memory: Memory) -> Step:
+        """From embedded words (N, D) to the hidden vectors (N, H) that the output layer reads."""
+
+    def step(self, tokens: Tensor, state: State, memory: Memory) -> Step:
+        """From the last tokens (N,) to logits (N, V) for the next ones."""
+        output, state, attention = self.advance(self.embedding(tokens), state, memory)
+        return Step(self.output(output), state, attention)
+
+    def forward(self, grid: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Teacher forcing.
+
+        Args:
+            grid: (B, P, E).
+            tokens: (B, T), `<bos>` first.
+
+        Returns:
+            logits (B, T, V) for the token after each, and attention weights (B, T, P) where there is attention.
+        """
+        memory = self.read(grid)
+        words = self.dropout(self.embedding(tokens))  # (B, T, D)
+        state = self.start(memory)
+        outputs, attentions = [], []
+        for time in range(tokens.shape[1]):
+            output, state, attention = self.advance(words[:, time], state, memory)
+            outputs.append(output)
+            attentions.append(attention)
+        logits = self.output(self.dropout(torch.stack(outputs, 1)))  # (B, T, V)
+        seen = [attention for attention in attentions if attention is not None]
+        return logits, torch.stack(seen, 1) if seen else None
+
+
+class ShowAndTell(Decoder):
+    """Vinyals et al., "Show and Tell" (2015): the picture is the first input of N stacked layers, and is not seen again."""
+
+    def __init__(self, config: DecoderConfig, *, num_features: int, vocabulary_size: int) -> None:
+        super().__init__(config, num_features=num_features, vocabulary_size=vocabulary_size)
+        self.picture = nn.Linear(config.hidden_size, config.embedding_size)
+        network = nn.LSTM if config.cell == "lstm" else nn.GRU
+        self.network = network(
+            config.embedding_size,
+            config.hidden_size,
+            config.num_layers,
+            batch_first=True,
+            dropout=config.dropout if config.num_layers > 1 else 0.0,
+        )
+
+    def _run(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+        """(N, T, D) through all layers; the state's tensors are (N, L, H), torch's (L, N, H)."""
+        turned = tuple(part.transpose(0, 1).contiguous() for part in state)
+        outputs, last = self.network(inputs, turned if len(turned) == 2 else turned[0])
+        last = last if isinstance(last, tuple) else (last,)
+        return outputs, tuple(part.transpose(0, 1) for part in last)
+
+    def start(self, memory: Memory, hypotheses: int = 1) -> State:
+        picture = self.picture(memory.mean)[:, None]  # (B, 1, D)
+        zeros = picture.new_zeros(len(picture), self.config.num_layers, self.config.hidden_size)
+        _, state = self._run(picture, (zeros,) * self.tensors_per_cell)
+        return tuple(part.repeat_interleave(hypotheses, 0) for part in state)
+
+    def advance(self, words: Tensor, state: State, memory: Memory) -> Step:
+        outputs, state = self._run(words[:, None], state)
+        return Step(outputs[:, 0], state, None)
+
+    def forward(self, grid: Tensor, tokens: Tensor) -> tuple[Tensor, None]:
+        """As `Decoder.forward`, with all steps in one fused call."""
+        state = self.start(self.read(grid))
+        outputs, _ = self._run(self.dropout(self.embedding(tokens)), state)  # (B, T, H)
+        return self.output(self.dropout(outputs)), None
+
+
+class SoftAttention(Decoder):
+    """Xu et al., "Show, Attend and Tell" (2015), soft attention: gated context (section 4.2.1), deep output (eq. 7)."""
+
+    def __init__(self, config: DecoderConfig, *, num_features: int, vocabulary_size: int) -> None:
+        super().__init__(config, num_features=num_features, vocabulary_size=vocabulary_size)
+        hidden = config.hidden_size
+        self.attention = AdditiveAttention(hidden, hidden, config.attention_size)
+        self.initial = nn.Linear(hidden, hidden * self.tensors_per_cell)
+        self.gate = nn.Linear(hidden, 1)
+        self.cell = _cell(config.cell, config.embedding_size + hidden, hidden)
+        self.deep_output = nn.Linear(config.embedding_size + 2 * hidden, hidden)
+
+    def _keys(self, values: Tensor) -> Tensor:
+        return self.attention.keys(values)
+
+    def start(self, memory: Memory, hypotheses: int = 1) -> State:
+        initial = torch.tanh(self.initial(memory.mean)).repeat_interleave(hypotheses, 0)  # (N, H) or (N, 2H)
+        return initial.chunk(self.tensors_per_cell, 1)
+
+    def advance(self, words: Tensor, state: State, memory: Memory) -> Step:
+        context, alpha = self.attention(state[0], memory.keys, memory.values)  # (N, H), (N, P)
+        context = torch.sigmoid(self.gate(state[0])) * context
+        state = _advance(self.cell, torch.cat([words, context], 1), state)
+        output = torch.tanh(self.deep_output(torch.cat([words, state[0], context], 1)))  # (N, H)
+        return Step(output, state, alpha)
+
+
+class TopDown(Decoder):
+    """Anderson et al., "Bottom-Up and Top-Down Attention" (2018), section 3.2, over the grid instead of regions.
+
+    The attention LSTM sees the mean feature, the last word and what the language LSTM said; its hidden vector chooses
+    where to look, and the language LSTM writes from what is seen there.
+    """
+
+    def __init__(self, config: DecoderConfig, *, num_features: int, vocabulary_size: int) -> None:
+        super().__init__(config, num_features=num_features, vocabulary_size=vocabulary_size)
+        hidden = config.hidden_size
+        self.attention = AdditiveAttention(hidden, hidden, config.attention_size)
+        self.attention_cell = _cell(config.cell, hidden + hidden + config.embedding_size, hidden)
+        self.language_cell = _cell(config.cell, hidden + hidden, hidden)
+
+    def _keys(self, values: Tensor) -> Tensor:
+        return self.attention.keys(values)
+
+    def start(self, memory: Memory, hypotheses: int = 1) -> State:
+        zeros = memory.mean.new_zeros(len(memory.mean) * hypotheses, self.config.hidden_size)
+        return (zeros,) * (2 * self.tensors_per_cell)
+
+    def advance(self, words: Tensor, state: State, memory: Memory) -> Step:
+        looking, saying = state[: self.tensors_per_cell], state[self.tensors_per_cell :]
+        mean = memory.mean.repeat_interleave(len(words) // len(memory.mean), 0)  # (N, H)
+        looking = _advance(self.attention_cell, torch.cat([saying[0], mean, words], 1), looking)
+        context, alpha = self.attention(looking[0], memory.keys, memory.values)  # (N, H), (N, P)
+        saying = _advance(self.language_cell, torch.cat([context, looking[0]], 1), saying)
+        return Step(saying[0], (*looking, *saying), alpha)
+
+
+DECODERS: dict[str, type[Decoder]] = {"show-and-tell": ShowAndTell, "soft-attention": SoftAttention, "top-down": TopDown}
+
+
+def build_decoder(config: DecoderConfig, *, num_features: int, vocabulary_size: int) -> Decoder:
+    """The decoder `config.kind` names, with fresh weights."""
+    return DECODERS[config.kind](config, num_features=num_features, vocabulary_size=vocabulary_size)

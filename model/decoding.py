@@ -1,0 +1,245 @@
+"""Reading words out of a recurrent network: greedy, beam, diverse beam and sampled, batched over pictures.
+
+Everything works over one function, `step(tokens, state) -> Step` with logits (N, V), and on rows that stand picture by
+picture: row b * K + k is hypothesis k of picture b. Constraints mask log-probabilities without renormalising them, so
+a token's log-probability is always the model's own.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from model.config import DecodingConfig
+from model.decoder import State, Step
+from model.vocabulary import BOS, EOS, PAD, UNK
+
+StepFunction = Callable[[Tensor, State], Step]
+NEVER = float("-inf")
+
+
+@dataclass(frozen=True)
+class Hypotheses:
+    """K hypotheses for each of B pictures."""
+
+    tokens: Tensor
+    """(B, K, T), `<pad>` after the end token."""
+    logprobs: Tensor
+    """(B, K, T), the model's own, 0 after the end token. A hypothesis with -inf is none: nothing else was allowed."""
+    attention: Tensor | None
+    """(B, K, T, P), where it was asked for and the network has it."""
+
+    @property
+    def finished(self) -> Tensor:
+        """(B, K), whether the end token was said."""
+        return (self.tokens == EOS).any(2)
+
+    def score(self, length_penalty: float = 0.0) -> Tensor:
+        """(B, K), log-probability / length ** length_penalty."""
+        lengths = (self.tokens != PAD).sum(2).clamp(min=1)
+        return self.logprobs.sum(2) / lengths**length_penalty
+
+    def take(self, order: Tensor) -> "Hypotheses":
+        """The hypotheses (B, K') that `order` names, in that order."""
+        rows = torch.arange(len(order), device=order.device)[:, None]
+        seen = None if self.attention is None else self.attention[rows, order]
+        return Hypotheses(self.tokens[rows, order], self.logprobs[rows, order], seen)
+
+    def extend(self, tokens: Tensor, logprobs: Tensor, attention: Tensor | None) -> "Hypotheses":
+        """One token (B, K) further."""
+        seen = attention
+        if attention is not None:
+            now = attention.unflatten(0, tokens.shape)[:, :, None]  # (B, K, 1, P)
+            seen = now if self.attention is None else torch.cat([self.attention, now], 2)
+        return Hypotheses(
+            torch.cat([self.tokens, tokens[:, :, None]], 2), torch.cat([self.logprobs, logprobs[:, :, None]], 2), seen
+        )
+
+
+def decode(
+    step: StepFunction,
+    state: State,
+    pictures: int,
+    decoding: DecodingConfig,
+    *,
+    prefix: Sequence[int] = (),
+    attention: bool = False,
+) -> Hypotheses:
+    """Best hypotheses first, `decoding.num_captions` of them for each picture.
+
+    Args:
+        step: the network, one token further.
+        state: where it starts, with `rows_per_picture(decoding)` rows for each picture.
+        pictures: how many, B.
+        decoding: the method and its parameters.
+        prefix: tokens that every hypothesis begins with.
+        attention: whether to keep the attention weights.
+    """
+    search = _sample if decoding.method == "sample" else _beam_search
+    found = search(step, state, pictures, decoding, _Constraints(decoding, prefix), attention)
+    ranking = found.score(decoding.length_penalty)  # (B, K)
+    if _groups(decoding) > 1:  # the best of each group, so that they differ
+        ranking = ranking.unflatten(1, (_groups(decoding), -1))
+        best, place = ranking.max(2)  # (B, G)
+        order = best.argsort(1, descending=True, stable=True)
+        place = place + torch.arange(best.shape[1], device=best.device) * ranking.shape[2]
+        return found.take(place.gather(1, order))
+    return found.take(ranking.argsort(1, descending=True, stable=True)[:, : decoding.num_captions])
+
+
+def rows_per_picture(decoding: DecodingConfig) -> int:
+    """How many hypotheses K a search keeps for each picture."""
+    if decoding.method == "greedy":
+        return 1
+    if decoding.method == "sample":
+        return decoding.num_captions
+    return decoding.beam_size // _groups(decoding) * _groups(decoding)
+
+
+def _groups(decoding: DecodingConfig) -> int:
+    """Diverse beam search shares its beams among as many groups as captions are wanted."""
+    return decoding.num_captions if decoding.method == "beam" and decoding.diversity else 1
+
+
+class _Constraints:
+    """What may not be said next: specials, an early end, anything but the prefix, a repeated n-gram."""
+
+    def __init__(self, decoding: DecodingConfig, prefix: Sequence[int]) -> None:
+        self.prefix = prefix
+        self.min_length = decoding.min_length
+        self.ngram = decoding.block_ngram
+
+    def logprobs(self, logits: Tensor, history: Tensor) -> Tensor:
+        """Logits (N, V) after the tokens `history` (N, T) to log-probabilities, -inf for what is not allowed."""
+        logprobs = logits.float().log_softmax(1)
+        length = history.shape[1]
+        if length < len(self.prefix):
+            forced = torch.full_like(logprobs, NEVER)
+            forced[:, self.prefix[length]] = logprobs[:, self.prefix[length]]
+            return forced
+        logprobs[:, [PAD, BOS, UNK]] = NEVER
+        if self.ngram and length >= self.ngram:
+            grams = history.unfold(1, self.ngram, 1)  # (N, T - n + 1, n)
+            last = history[:, None, length - self.ngram + 1 :]  # (N, 1, n - 1)
+            rows, places = (grams[:, :, :-1] == last).all(2).nonzero(as_tuple=True)
+            said = grams[rows, places, -1]
+            logprobs[rows[said != EOS], said[said != EOS]] = NEVER
+        if length < self.min_length:
+            logprobs[:, EOS] = NEVER
+        return logprobs
+
+
+def _beam_search(
+    step: StepFunction,
+    state: State,
+    pictures: int,
+    decoding: DecodingConfig,
+    constraints: _Constraints,
+    attention: bool,
+) -> Hypotheses:
+    """Beam search in which a finished hypothesis keeps its place, and competes from it, until all have finished.
+
+    The hypothesis that greedy decoding would give is never dropped: where it falls out of the best K, it takes the
+    last place. So one beam is greedy decoding, and more never score below it (with the length penalty off).
+    """
+    groups = _groups(decoding)
+    beams = rows_per_picture(decoding) // groups  # K' of each group
+    shape = (pictures, groups * beams)
+    device = state[0].device
+    empty = torch.zeros(*shape, 0, device=device)
+    found = Hypotheses(empty.long(), empty, None)
+    tokens = torch.full(shape, BOS, device=device)
+    totals = torch.full((pictures, groups, beams), NEVER, device=device)
+    totals[:, :, 0] = 0.0  # all beams are alike at first, so only one may speak
+    lengths = torch.zeros(pictures, groups, beams, device=device)
+    finished = torch.zeros(pictures, groups, beams, dtype=torch.bool, device=device)
+    greedy = torch.zeros(pictures, groups, 1, dtype=torch.long, device=device)  # its place among the beams
+
+    for _ in range(decoding.max_length):
+        logits, state, seen = step(tokens.flatten(), state)
+        logprobs = constraints.logprobs(logits, found.tokens.flatten(0, 1))  # (N, V)
+        logprobs = logprobs.unflatten(0, (pictures, groups, beams))  # (B, G, K', V)
+        vocabulary = logprobs.shape[-1]
+        logprobs[finished] = NEVER
+        logprobs[..., PAD].masked_fill_(finished, 0.0)
+        lengths = lengths + ~finished
+        scores = (totals[..., None] + logprobs) / lengths[..., None] ** decoding.length_penalty  # (B, G, K', V)
+
+        parents, chosen, taken = [], [], torch.zeros(pictures, vocabulary, device=device)
+        for group in range(groups):
+            ranking = scores[:, group] - decoding.diversity * taken[:, None] if group else scores[:, group]  # (B, K', V)
+            lead = ranking.gather(1, greedy[:, group, :, None].expand(-1, 1, vocabulary)).argmax(2)  # (B, 1)
+            lead = lead + greedy[:, group] * vocabulary
+            best = ranking.flatten(1).topk(beams).indices  # (B, K')
+            kept = best == lead
+            best[:, -1:] = torch.where(kept.any(1, keepdim=True), best[:, -1:], lead)
+            greedy[:, group] = (best == lead).int().argmax(1, keepdim=True)
+            words = best % vocabulary
+            taken.scatter_add_(1, words, (words != PAD).float())
+            parents.append(best // vocabulary)
+            chosen.append(words)
+
+        parent = torch.stack(parents, 1)  # (B, G, K')
+        word = torch.stack(chosen, 1)
+        logprob = logprobs.flatten(2).gather(2, parent * vocabulary + word)
+        totals = totals.gather(2, parent) + logprob
+        lengths = lengths.gather(2, parent)
+        finished = finished.gather(2, parent) | (word == EOS)
+
+        place = (parent + torch.arange(groups, device=device)[:, None] * beams).flatten(1)  # (B, K)
+        row = (place + torch.arange(pictures, device=device)[:, None] * shape[1]).flatten()  # (N,)
+        state = tuple(part.index_select(0, row) for part in state)
+        seen = seen.index_select(0, row) if attention and seen is not None else None
+        tokens = word.flatten(1)
+        found = found.take(place).extend(tokens, logprob.flatten(1), seen)
+        if finished.all():
+            break
+    return found
+
+
+def _sample(
+    step: StepFunction,
+    state: State,
+    pictures: int,
+    decoding: DecodingConfig,
+    constraints: _Constraints,
+    attention: bool,
+) -> Hypotheses:
+    """Independent draws, from the distribution that temperature, top_k and top_p leave."""
+    shape = (pictures, rows_per_picture(decoding))
+    device = state[0].device
+    generator = torch.Generator(device)
+    if decoding.seed is None:
+        generator.seed()
+    else:
+        generator.manual_seed(decoding.seed)
+    empty = torch.zeros(*shape, 0, device=device)
+    found = Hypotheses(empty.long(), empty, None)
+    tokens = torch.full(shape, BOS, device=device)
+    finished = torch.zeros(shape, dtype=torch.bool, device=device)
+    for _ in range(decoding.max_length):
+        logits, state, seen = step(tokens.flatten(), state)
+        logprobs = constraints.logprobs(logits, found.tokens.flatten(0, 1))  # (N, V)
+        drawn = torch.multinomial(_sharpen(logprobs, decoding).softmax(1), 1, generator=generator)  # (N, 1)
+        logprob = logprobs.gather(1, drawn).view(shape).masked_fill(finished, 0.0)
+        tokens = drawn.view(shape).masked_fill(finished, PAD)
+        found = found.extend(tokens, logprob, seen if attention else None)
+        finished = finished | (tokens == EOS)
+        if finished.all():
+            break
+    return found
+
+
+def _sharpen(logprobs: Tensor, decoding: DecodingConfig) -> Tensor:
+    """Log-probabilities (N, V) to sampling logits: temperature, then the k likeliest, then the nucleus of mass p."""
+    logits = logprobs / decoding.temperature
+    if 0 < decoding.top_k < logits.shape[1]:
+        weakest = logits.topk(decoding.top_k).values[:, -1:]
+        logits = logits.masked_fill(logits < weakest, NEVER)
+    if decoding.top_p < 1:
+        ordered, places = logits.sort(1, descending=True)
+        mass = ordered.softmax(1).cumsum(1)
+        beyond = mass - ordered.softmax(1) >= decoding.top_p  # the word that reaches p stays
+        logits = logits.masked_fill(beyond.scatter(1, places, beyond), NEVER)
+    return logits
