@@ -2,17 +2,18 @@
 
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image, ImageDraw
+from torch.nn.functional import cross_entropy
+from torch.nn.utils.rnn import pad_sequence
 
 from model.captioner import Captioner
 from model.checkpoint import save
 from model.config import CaptionerConfig, DecoderConfig, EncoderConfig, PreprocessingConfig
-from model.vocabulary import Vocabulary, tokenize
+from model.vocabulary import BOS, EOS, PAD, Vocabulary, tokenize
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -85,6 +86,11 @@ def draw(seed: int, size: tuple[int, int] = (96, 64)) -> Image.Image:
     return image
 
 
+def draw_pictures() -> list[Image.Image]:
+    """A drawn RGB picture of its own shape for each of `SENTENCES`."""
+    return [draw(seed, size) for seed, size in enumerate([(96, 64), (64, 96), (80, 80), (33, 65), (200, 50)])]
+
+
 @pytest.fixture
 def picture() -> Image.Image:
     """A drawn RGB picture, 96 x 64."""
@@ -93,41 +99,53 @@ def picture() -> Image.Image:
 
 @pytest.fixture
 def pictures() -> list[Image.Image]:
-    """Five drawn RGB pictures of different sizes."""
-    return [draw(seed, size) for seed, size in enumerate([(96, 64), (64, 96), (80, 80), (33, 65), (200, 50)])]
+    """Five drawn RGB pictures of different sizes; `tiny_captioner` knows a sentence for each."""
+    return draw_pictures()
 
 
 @pytest.fixture(scope="session")
 def tiny_captioner() -> Captioner:
-    """A real captioner, small and untrained, in evaluation mode; the same in every run. Do not change it."""
+    """A real captioner, small, that has learnt one sentence for each of `pictures`; the same in every run.
+
+    The encoder's weights are random, its grid 2 x 2. Shared by the whole run: do not change it.
+    """
     config = CaptionerConfig(
         encoder=EncoderConfig(name="tf_efficientnet_lite0", preprocessing=PreprocessingConfig(size=64)),
-        decoder=DecoderConfig(embedding_size=16, hidden_size=24, attention_size=8, dropout=0.0),
+        decoder=DecoderConfig(embedding_size=16, hidden_size=48, attention_size=8, dropout=0.0),
     )
-    vocabulary = Vocabulary.build([tokenize(sentence) for sentence in SENTENCES], min_count=1)
+    sentences = [tokenize(sentence) for sentence in SENTENCES]
+    vocabulary = Vocabulary.build(sentences, min_count=1)
+    ids = [torch.tensor([BOS, *vocabulary.encode(sentence), EOS]) for sentence in sentences]
+    tokens = pad_sequence(ids, batch_first=True, padding_value=PAD)  # (B, T)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         captioner = Captioner(config, vocabulary)
-        # Fresh weights answer every picture alike: batch norm has seen none, and all words are about as likely.
-        pixels = torch.stack([captioner.preprocess(draw(seed)) for seed in range(16)])  # (B, 3, S, S)
-        with torch.no_grad():
-            captioner.train()
-            for _ in range(20):
-                captioner.encoder(pixels)
-            captioner.decoder.output.weight.mul_(20)
-    return captioner.eval().requires_grad_(False)
+    pixels = torch.stack([captioner.preprocess(image) for image in draw_pictures()])  # (B, 3, S, S)
+    norms = [module for module in captioner.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    with torch.no_grad():
+        for norm in norms:  # they must have seen pictures, or all look alike to them
+            norm.momentum = None  # the plain average of what it sees, here one batch
+        captioner.train().encoder(pixels)
+        grid = captioner.eval().encoder(pixels)  # (B, P, E)
+    optimizer = torch.optim.Adam(captioner.decoder.parameters(), lr=0.01)
+    for _ in range(150):
+        logits, _ = captioner.decoder(grid, tokens[:, :-1])  # (B, T, V)
+        loss = cross_entropy(logits.transpose(1, 2), tokens[:, 1:], ignore_index=PAD)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return captioner.requires_grad_(False)
 
 
 @pytest.fixture
 def tiny_checkpoint(tiny_captioner: Captioner, tmp_path: Path) -> Path:
     """`tiny_captioner` saved as checkpoints/tiny in a folder of the test's own."""
-    card = "# tiny\n\nRandom weights, for tests.\n"
+    card = "# tiny\n\nKnows five drawn pictures; for tests.\n"
     return save(tmp_path / "checkpoints" / "tiny", tiny_captioner, name="tiny", metrics={}, card=card).path
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings of the person who runs the tests do not reach the code under test."""
     for name in [name for name in os.environ if name.startswith("RECAP_") and name != "RECAP_DATA"]:
         monkeypatch.delenv(name)
-    yield
