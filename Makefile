@@ -1,0 +1,58 @@
+# Needs Python 3.11 or later and nothing else: everything is installed into .venv, and again only when
+# pyproject.toml or constraints.txt change.
+#
+#   make serve                    install what serving needs, then serve on http://127.0.0.1:8000
+#   make serve ARGS="--port 9000" options of `recap serve`
+#   make setup                    install all, training and checks included
+#   make test ARGS="-m 'not slow'"
+#   make check                    format, lint, types, Dockerfile
+#   make clean                    remove .venv, caches and builds
+#
+# On Linux the default torch is the CUDA build, several GB; TORCH_INDEX=https://download.pytorch.org/whl/cpu takes
+# PyTorch's CPU build instead.
+TORCH_INDEX ?=
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 python3; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+
+VENV := .venv
+BIN := $(VENV)/bin
+SERVING := $(VENV)/.serving
+ALL := $(VENV)/.all
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# --no-deps: that index has only torch's own builds of date, the rest comes from the default one.
+TORCH = $(if $(TORCH_INDEX),$(INSTALL) --no-deps --index-url $(TORCH_INDEX))
+
+.PHONY: setup serve test check clean
+.DEFAULT_GOAL := setup
+
+setup: $(ALL)
+
+serve: $(SERVING)
+	@$(BIN)/recap serve $(ARGS)
+
+test: $(ALL)
+	@$(BIN)/pytest $(ARGS)
+
+check: $(ALL)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/hadolint Dockerfile
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find app model training tests benchmarks -name __pycache__ -type d -exec rm -rf {} +
+
+$(SERVING): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed; name one with PYTHON=/path/to/python" >&2; exit 1; }
+	@echo "Installing what serving needs into $(VENV); torch takes a few minutes."
+	@$(PYTHON) -m venv $(VENV)
+	@$(if $(TORCH),$(TORCH) torch)
+	@$(INSTALL) --editable .
+	@touch $@
+
+$(ALL): $(SERVING)
+	@echo "Installing what training, tests and checks need into $(VENV)."
+	@$(if $(TORCH),$(TORCH) torchvision)
+	@$(INSTALL) --editable '.[train,dev]'
+	@touch $@
