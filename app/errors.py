@@ -1,0 +1,133 @@
+"""What goes wrong, as an answer: `{"error": {"code", "message", "field"?, "request_id"}}`, never a stack trace."""
+
+import logging
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+from uuid import uuid4
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+REQUEST_ID = "x-request-id"
+
+logger = logging.getLogger(__name__)
+
+
+class ApiError(Exception):
+    """Something the caller can act on.
+
+    Args:
+        status: HTTP status of the answer.
+        code: short, stable name for programs.
+        message: for people: what was wrong and what would be right.
+        field: the request's field to blame, if it is one field.
+        headers: more headers for the answer.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        field: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.field = field
+        self.headers = headers
+
+
+def error_response(error: ApiError, request_id: str) -> JSONResponse:
+    """The answer that tells of `error`."""
+    body = {"code": error.code, "message": error.message, "field": error.field, "request_id": request_id}
+    if error.field is None:
+        del body["field"]
+    return JSONResponse({"error": body}, error.status, headers=error.headers)
+
+
+class RequestIdMiddleware:
+    """Gives each request an id, sends it back as x-request-id, and answers what nobody expected with a bare 500.
+
+    A caller's own id is kept where it is short and harmless, so that its logs and ours can be read together.
+    """
+
+    _harmless = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        wished = Headers(scope=scope).get(REQUEST_ID, "")
+        request_id = wished if self._harmless.fullmatch(wished) else uuid4().hex
+        scope.setdefault("state", {})["request_id"] = request_id
+        started = False
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                MutableHeaders(scope=message)[REQUEST_ID] = request_id
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_with_id)
+        except Exception:
+            logger.exception("request %s failed: %s %s", request_id, scope["method"], scope["path"])
+            if started:
+                raise  # too late to answer: the server cuts the connection, so that the caller sees it is not whole
+            error = ApiError(500, "internal_error", f"something went wrong here; the log tells more under {request_id}")
+            await error_response(error, request_id)(scope, receive, send_with_id)
+
+
+def _answer(request: Request, error: ApiError) -> Response:
+    return error_response(error, request.state.request_id)
+
+
+async def _api_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)
+    return _answer(request, error)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_").replace("-", "_")
+    message = error.detail
+    if error.status_code == 404:
+        message = f"nothing is at {request.url.path}; /docs shows what there is"
+    elif error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "")
+        message = f"{request.method} does not work on {request.url.path}; {allowed or 'another method'} does"
+    return _answer(request, ApiError(error.status_code, code, message, headers=error.headers))
+
+
+async def _validation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"][1:]) or None
+    message = f"{field}: {first['msg']}" if field else first["msg"]
+    return _answer(request, ApiError(422, "invalid_parameter", message, field))
+
+
+async def _disconnect(request: Request, error: Exception) -> Response:
+    logger.info("request %s: the client left before its body was whole", request.state.request_id)
+    return Response(status_code=400)  # goes nowhere
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Makes `app` answer every exception in the one shape."""
+    app.add_exception_handler(ApiError, _api_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(ClientDisconnect, _disconnect)

@@ -1,0 +1,71 @@
+"""The application: models' life cycle, middleware and routes."""
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+
+import anyio
+import anyio.to_thread
+from fastapi import FastAPI
+
+from app.engine import Engine
+from app.errors import RequestIdMiddleware, install_error_handlers
+from app.limits import BodyLimitMiddleware
+from app.routes import captions, health, models
+from app.settings import Settings
+from model.checkpoint import CheckpointError
+
+logger = logging.getLogger(__name__)
+
+
+async def _load(engine: Engine, on_failure: Callable[[str], None] | None) -> None:
+    try:
+        await anyio.to_thread.run_sync(engine.load, abandon_on_cancel=True)
+    except Exception as error:  # out of memory, a driver at odds with torch: whatever it is, it ends the loading
+        engine.state = "failed"
+        logger.critical("the models could not be loaded: %s", error, exc_info=not isinstance(error, CheckpointError))
+        if on_failure:
+            on_failure(f"{error}")
+    else:
+        engine.state = "ready"
+        logger.info("serving %s on %s", ", ".join(engine.captioners), engine.device)
+
+
+def create_app(settings: Settings | None = None, on_failure: Callable[[str], None] | None = None) -> FastAPI:
+    """The application. Checkpoints' descriptions are read here; their weights load while it already answers.
+
+    Args:
+        settings: by default, what the environment says.
+        on_failure: called with the reason when weights can't be loaded: the server's chance to stop.
+
+    Raises:
+        CheckpointError: a checkpoint is missing or broken.
+        ValueError: the device is not there.
+    """
+    settings = settings or Settings()
+    engine = Engine(settings)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_load, engine, on_failure)
+            yield
+            engine.state = "draining"
+            tasks.cancel_scope.cancel()
+
+    app = FastAPI(title="Recap", description="Describes pictures in words.", version=_version(), lifespan=lifespan)
+    app.state.engine = engine
+    install_error_handlers(app)
+    app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes)
+    app.add_middleware(RequestIdMiddleware)  # the last one added is the outermost
+    for module in (captions, models, health):
+        app.include_router(module.router)
+    return app
+
+
+def _version() -> str:
+    try:
+        return version("recap-captioner")
+    except PackageNotFoundError:  # run from a checkout that was never installed
+        return "0"

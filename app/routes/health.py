@@ -1,0 +1,29 @@
+"""Whether the service is alive, and whether it is ready."""
+
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse
+
+from app.engine import Engine
+from app.schemas import ErrorResponse, Status
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/healthz")
+async def healthz() -> Status:
+    """The process is alive, if perhaps still loading."""
+    return Status(status="ok")
+
+
+@router.get("/readyz", responses={503: {"model": ErrorResponse, "description": "Loading, or shutting down"}})
+async def readyz(request: Request) -> Status:
+    """The models are loaded and warm."""
+    engine: Engine = request.app.state.engine
+    engine.require_ready()
+    return Status(status="ready")
+
+
+@router.get("/", include_in_schema=False)
+async def index() -> RedirectResponse:
+    """To the documentation, where a picture can be tried."""
+    return RedirectResponse("/docs")

@@ -1,0 +1,157 @@
+"""Shapes of the answers, as they stand in /docs."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Schema(BaseModel):
+    """Base of all answers."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        from_attributes=True,
+        use_attribute_docstrings=True,
+        json_schema_serialization_defaults_required=True,
+    )
+
+
+class Token(Schema):
+    """A word of a caption."""
+
+    text: str
+    logprob: float
+    """Natural logarithm of its probability, given the picture and the words before it."""
+    attention: list[list[float]] | None = None
+    """Where the network looked: rows by columns over the picture, adding up to 1. With attention=true alone."""
+
+
+class Caption(Schema):
+    """A sentence about the picture."""
+
+    text: str
+    logprob: float
+    """Natural logarithm of the sentence's probability, its end included."""
+    confidence: Annotated[float, Field(ge=0, le=1)]
+    """Geometric mean of the words' probabilities."""
+    finish_reason: Literal["stop", "length"]
+    """`stop`: the sentence is complete; `length`: it was cut at max_length."""
+    tokens: tuple[Token, ...]
+
+
+class ModelInfo(Schema):
+    """The model that answered."""
+
+    name: str
+    sha256: str
+    """Digest of its weights."""
+
+
+class ImageInfo(Schema):
+    """The picture as it was understood."""
+
+    width: int
+    """Pixels, with the picture upright."""
+    height: int
+    format: str
+
+
+class Timing(Schema):
+    """Where the time went, in milliseconds."""
+
+    queue: float
+    """Waiting for a thread to decode the picture, and for the network."""
+    decode: float
+    """Bytes to pixels of the network's size."""
+    encode: float
+    """Pixels to features."""
+    generate: float
+    """Features to words."""
+    total: float
+    """From the last byte of the request to the answer."""
+
+
+class CaptionResponse(Schema):
+    """Captions of a picture."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "id": "caption-4b9c4f1ea2f14c35b1f3f9a2f4f0f1c7",
+                "model": {"name": "flickr8k", "sha256": "3f0c…"},
+                "captions": [
+                    {
+                        "text": "a brown dog is running through the grass",
+                        "logprob": -5.07,
+                        "confidence": 0.57,
+                        "finish_reason": "stop",
+                        "tokens": [{"text": "a", "logprob": -0.21}, {"text": "brown", "logprob": -0.74}],
+                    }
+                ],
+                "image": {"width": 1024, "height": 768, "format": "JPEG"},
+                "timing_ms": {"queue": 0.1, "decode": 9.8, "encode": 27.3, "generate": 21.4, "total": 58.9},
+            }
+        }
+    )
+
+    id: str
+    model: ModelInfo
+    captions: list[Caption]
+    """Best first."""
+    image: ImageInfo
+    timing_ms: Timing
+
+
+class ErrorBody(Schema):
+    """What went wrong."""
+
+    code: str
+    """A short, stable name, for programs."""
+    message: str
+    """What was wrong and what would be right, for people."""
+    field: str | None = None
+    """The field to blame, where it is one."""
+    request_id: str
+    """Also in the header x-request-id, and in the server's log."""
+
+
+class ErrorResponse(Schema):
+    """Every answer that is not a success."""
+
+    error: ErrorBody
+
+
+class ModelCard(Schema):
+    """A model that can be asked for, in the shape of OpenAI's list, and more."""
+
+    id: str
+    """What the parameter `model` takes."""
+    object: Literal["model"] = "model"
+    created: int
+    """Seconds since 1970."""
+    owned_by: Literal["recap"] = "recap"
+    task: str
+    """Hugging Face's name of what it does."""
+    default: bool
+    """Answers when a request names no model."""
+    sha256: str
+    """Digest of its weights."""
+    encoder: str
+    decoder: str
+    decoding: dict[str, Any]
+    """Its defaults for the parameters of a request."""
+    metrics: dict[str, Any]
+    """Its figures, and the data and command they come from."""
+
+
+class ModelList(Schema):
+    """The models that are served."""
+
+    object: Literal["list"] = "list"
+    data: list[ModelCard]
+
+
+class Status(Schema):
+    """How the service is."""
+
+    status: Literal["ok", "ready"]

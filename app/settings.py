@@ -1,0 +1,36 @@
+"""What an operator may set, each as an environment variable RECAP_NAME."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Device = Literal["auto", "cpu", "cuda"]
+
+
+class Settings(BaseSettings):
+    """Settings of the service: an option of the `recap` command goes before a variable, a variable before a default."""
+
+    model_config = SettingsConfigDict(env_prefix="RECAP_", frozen=True, use_attribute_docstrings=True)
+
+    host: str = "127.0.0.1"
+    """Address to listen on. 0.0.0.0 is every address of the machine: do that behind a proxy, or in a container."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    """Port to listen on; 0 takes any that is free."""
+    checkpoints: Path = Path("checkpoints")
+    """Folder whose sub-folders are the checkpoints to serve."""
+    default_model: str | None = None
+    """Name of the model that answers when a request names none; unset: `flickr8k`, else the first by name."""
+    device: Device = "auto"
+    """Where the networks run: `cpu`, `cuda`, or `auto`, which is `cuda` where there is one."""
+    threads: Annotated[int, Field(ge=1, le=256)] | None = None
+    """CPU threads of the networks; unset leaves it to torch, which takes one a core."""
+    decode_threads: Annotated[int, Field(ge=1, le=64)] = 2
+    """Pictures decoded at the same time. Each takes up to about 9 bytes a pixel meanwhile."""
+    max_body_bytes: Annotated[int, Field(ge=1)] = 20_000_000
+    """Most bytes in a request's body; more is answered 413 while it is still being sent."""
+    max_pixels: Annotated[int, Field(ge=1, le=150_000_000)] = 50_000_000
+    """Most pixels in a picture; more is answered 422, from the header, before any is decoded."""
+    max_dimension: Annotated[int, Field(ge=1)] = 30_000
+    """Most pixels along one side of a picture: scaling a very long one down takes memory that its pixels don't show."""

@@ -1,0 +1,145 @@
+"""An HTTP request to a picture's bytes and the parameters beside it, however the caller sent them."""
+
+import base64
+import binascii
+import re
+from collections.abc import Iterable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, unquote, unquote_to_bytes
+
+import anyio.to_thread
+from pydantic_core import from_json
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
+
+from app.errors import ApiError
+from app.parameters import DESCRIPTIONS, merge
+
+IMAGE = "image"
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What a caller sent."""
+
+    image: bytes
+    parameters: dict[str, Any]
+    """Of query and body together."""
+
+
+class _FormParser(MultiPartParser):
+    spool_max_size = 2**31  # never to disk: the body's size is limited already, and the disk may be read-only
+
+
+async def read_upload(request: Request) -> Upload:
+    """Reads a multipart form, a JSON object, a URL-encoded form, or the bare bytes of a picture.
+
+    Only multipart, which needs its boundary, is told by the content type. For the rest the bytes decide, since clients
+    that send a picture or JSON under some other type (curl's default is a form's) are many.
+
+    Raises:
+        ApiError: 400, the body can't be parsed; 422, no image, several, a URL, an unknown or contradictory parameter.
+    """
+    query = request.query_params.multi_items()
+    if any(name == IMAGE for name, _ in query):
+        raise ApiError(422, "unknown_parameter", "a picture does not fit into the query; send it as the body", IMAGE)
+    merge(query)  # what is wrong with the query needs no picture to be told
+    content_type = request.headers.get("content-type", "").lower()
+    if content_type.startswith("multipart/"):
+        image, fields = await _read_multipart(request)
+    else:
+        body = await request.body()
+        image, fields = await anyio.to_thread.run_sync(_parse, body, "json" in content_type)
+    return Upload(image, merge(query, fields))
+
+
+Parsed = tuple[bytes, list[tuple[str, Any]]]
+
+
+async def _read_multipart(request: Request) -> Parsed:
+    try:
+        async with aclosing(request.stream()) as stream:
+            # Text is held to no less than a file: an image may come as base64, and the body as a whole is limited.
+            parser = _FormParser(request.headers, stream, max_files=8, max_fields=100, max_part_size=2**31)
+            form = await parser.parse()
+    except MultiPartException as error:
+        hint = ": let the client set the content-type itself" if "boundary" in error.message else ""
+        raise ApiError(400, "bad_form", f"{error.message.rstrip('.')}{hint}") from error
+    try:
+        images: list[bytes] = []
+        fields: list[tuple[str, Any]] = []
+        for name, value in form.multi_items():
+            if name == IMAGE:
+                images.append(await value.read() if isinstance(value, UploadFile) else _decode_text(value))
+            elif isinstance(value, UploadFile):
+                message = f"there is a file in {name[:100]!r}; a picture belongs in 'image'"
+                raise ApiError(422, "unknown_parameter", message, name[:100])
+            else:
+                fields.append((name, value))
+        return _only(images), fields
+    finally:
+        await form.close()
+
+
+def _parse(body: bytes, is_json: bool) -> Parsed:
+    """A body that is not multipart. No picture begins with a brace, and a form begins with a parameter's name."""
+    if body.lstrip()[:1] == b"{" or (is_json and body and body.isascii()):
+        return _parse_json(body)
+    name, equals, _ = body[:64].partition(b"=")
+    if equals and name.decode("latin-1") in (IMAGE, *DESCRIPTIONS) and body.isascii():
+        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True)
+        images = [_decode_text(value) for name, value in pairs if name == IMAGE]
+        return _only(images), [pair for pair in pairs if pair[0] != IMAGE]
+    return body, []
+
+
+def _parse_json(body: bytes) -> Parsed:
+    try:
+        document = from_json(body)
+    except ValueError as error:
+        raise ApiError(400, "bad_json", f"the body is not valid JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise ApiError(400, "bad_json", f"the body is a JSON {type(document).__name__}; an object is needed")
+    image = document.pop(IMAGE, None)
+    if image is not None and not isinstance(image, str):
+        raise ApiError(422, "invalid_parameter", "image is not text; base64 or a data: URI is needed", IMAGE)
+    return _only([] if image is None else [_decode_text(image)]), list(document.items())
+
+
+def _only(images: Iterable[bytes]) -> bytes:
+    found = list(images)
+    if not found:
+        raise ApiError(422, "missing_image", "there is no field 'image'; it holds the picture", IMAGE)
+    if len(found) > 1:
+        raise ApiError(422, "too_many_images", f"there are {len(found)} images; a request takes one", IMAGE)
+    return found[0]
+
+
+def _decode_text(text: str) -> bytes:
+    """A picture in a string: base64, of either alphabet and wrapped or not, or a data: URI.
+
+    Raises:
+        ApiError: 400, neither of these; 422, a URL.
+    """
+    scheme = re.match(r"\s*([a-z][a-z0-9+.-]+):", text[:64], re.IGNORECASE)
+    if scheme and scheme[1].lower() == "data":
+        header, comma, text = text.partition(",")
+        if not comma:
+            message = "this data: URI has no comma; data:image/jpeg;base64,... is needed"
+            raise ApiError(400, "bad_base64", message, IMAGE)
+        if not header.lower().rstrip().endswith(";base64"):
+            return unquote_to_bytes(text)
+        text = unquote(text)
+    elif scheme:
+        message = "URLs are not fetched; send the picture's bytes, or base64 of them"
+        raise ApiError(422, "url_not_fetched", message, IMAGE)
+    # A plus sign in a form that was not URL-encoded arrives as a space.
+    text = re.sub(r"[\r\n\t]", "", text).strip().replace(" ", "+").replace("-", "+").replace("_", "/").rstrip("=")
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError) as error:
+        message = "image is not base64; to upload a file, use the form field image, or send its bytes as the body"
+        raise ApiError(400, "bad_base64", message, IMAGE) from error
