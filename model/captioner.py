@@ -10,8 +10,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from model.config import CaptionerConfig, DecodingConfig
-from model.decoder import Step, build_decoder
-from model.decoding import Hypotheses, State, decode, rows_per_picture
+from model.decoder import State, Step, build_decoder
+from model.decoding import Hypotheses, decode, rows_per_picture
 from model.encoder import build_encoder
 from model.preprocessing import preprocess
 from model.vocabulary import EOS, PAD, Vocabulary, detokenize, tokenize
@@ -136,7 +136,11 @@ class Captioner(nn.Module):
                         confidence=math.exp(total / length),
                         finish_reason="stop" if len(words) < length else "length",
                         tokens=tuple(
-                            Token(self.vocabulary.words[number], values[time], attention and attention[picture][place][time])
+                            Token(
+                                self.vocabulary.words[number],
+                                values[time],
+                                attention and attention[picture][place][time],
+                            )
                             for time, number in enumerate(words)
                         ),
                     )

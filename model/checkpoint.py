@@ -103,7 +103,7 @@ class Checkpoint:
                 raise CheckpointError(f"{path / CONFIG}: sha256: no digest for {name}")
             if not (path / name).is_file():
                 raise CheckpointError(f"{path / name}: no such file")
-        return cls(path, manifest, json.loads(_read(path / METRICS)) if (path / METRICS).is_file() else {})
+        return cls(path, manifest, _read_json(path / METRICS))
 
     def load(self, device: torch.device | str = "cpu") -> Captioner:
         """The model, in evaluation mode, in single precision.
@@ -116,7 +116,7 @@ class Checkpoint:
             if found != expected:
                 raise CheckpointError(f"{self.path / name}: sha256 is {found}, config.json says {expected}")
         try:
-            captioner = Captioner(self.config, Vocabulary(json.loads(_read(self.path / VOCABULARY))))
+            captioner = Captioner(self.config, Vocabulary(_read_json(self.path / VOCABULARY)))
         except ValueError as error:
             raise CheckpointError(f"{self.path}: {error}") from error
         load_weights(captioner, self.path / WEIGHTS)
@@ -129,6 +129,13 @@ def _read(path: Path) -> str:
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such file") from None
     except (OSError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{path}: {error}") from error
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(_read(path))
+    except json.JSONDecodeError as error:
         raise CheckpointError(f"{path}: {error}") from error
 
 

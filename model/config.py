@@ -19,9 +19,9 @@ class PreprocessingConfig(Config):
     size: Annotated[int, Field(ge=32, le=1024)] = 224
     """Side S of the square input, in pixels."""
     resize: Literal["squash", "crop"] = "squash"
-    """`squash` ignores the aspect ratio; `crop` scales the shorter side to size / crop_fraction, then cuts the centre."""
+    """`squash` ignores the aspect ratio; `crop` cuts a centred square, crop_fraction of the shorter side."""
     crop_fraction: Annotated[float, Field(gt=0, le=1)] = 0.875
-    """Share of the shorter side that `crop` keeps; unused by `squash`."""
+    """Used by `crop` alone."""
     interpolation: Literal["bilinear", "bicubic"] = "bicubic"
     mean: Triple = (0.5, 0.5, 0.5)
     """Per-channel mean, for pixels scaled to 0..1."""
@@ -68,7 +68,7 @@ class DecodingConfig(Config):
     min_length: Annotated[int, Field(ge=0, le=100)] = 0
     """Fewest tokens before a caption may end."""
     length_penalty: Annotated[float, Field(ge=0, le=2)] = 0.0
-    """Hypotheses are ranked by log-probability / length ** length_penalty; 0 turns it off, above 0 favours longer ones."""
+    """Hypotheses rank by log-probability / length ** length_penalty: 0 turns it off, more favours longer ones."""
     temperature: Annotated[float, Field(gt=0, le=5)] = 1.0
     """Divides the logits before sampling; below 1 sharpens. Sampling only."""
     top_k: Annotated[int, Field(ge=0, le=1000)] = 0
@@ -76,7 +76,7 @@ class DecodingConfig(Config):
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Sample among the fewest words whose probabilities reach p (nucleus sampling); 1 turns it off."""
     diversity: Annotated[float, Field(ge=0, le=10)] = 0.0
-    """Diverse beam search (Vijayakumar et al. 2016): penalty for a word that an earlier caption chose at the same step."""
+    """Diverse beam search (Vijayakumar et al., 2016): penalty for a word that another caption has at the same step."""
     block_ngram: Annotated[int, Field(ge=0, le=10)] = 0
     """No n-gram of this length occurs twice in a caption; 0 turns it off."""
     seed: Annotated[int | None, Field(ge=0, lt=2**63)] = None
@@ -102,5 +102,3 @@ class CaptionerConfig(Config):
     decoder: DecoderConfig = DecoderConfig()
     decoding: DecodingConfig = DecodingConfig()
     """Defaults, which a request may override."""
-
-

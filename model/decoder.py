@@ -104,7 +104,7 @@ class Decoder(nn.Module, ABC):
 
 
 class ShowAndTell(Decoder):
-    """Vinyals et al., "Show and Tell" (2015): the picture is the first input of N stacked layers, and is not seen again."""
+    """Vinyals et al., "Show and Tell" (2015): the picture is the first input of N layers, and not seen again."""
 
     def __init__(self, config: DecoderConfig, *, num_features: int, vocabulary_size: int) -> None:
         super().__init__(config, num_features=num_features, vocabulary_size=vocabulary_size)
@@ -199,7 +199,11 @@ class TopDown(Decoder):
         return Step(saying[0], (*looking, *saying), alpha)
 
 
-DECODERS: dict[str, type[Decoder]] = {"show-and-tell": ShowAndTell, "soft-attention": SoftAttention, "top-down": TopDown}
+DECODERS: dict[str, type[Decoder]] = {
+    "show-and-tell": ShowAndTell,
+    "soft-attention": SoftAttention,
+    "top-down": TopDown,
+}
 
 
 def build_decoder(config: DecoderConfig, *, num_features: int, vocabulary_size: int) -> Decoder:

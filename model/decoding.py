@@ -82,10 +82,10 @@ def decode(
     if _groups(decoding) > 1:  # the best of each group, so that they differ
         ranking = ranking.unflatten(1, (_groups(decoding), -1))
         best, place = ranking.max(2)  # (B, G)
-        order = best.argsort(1, descending=True, stable=True)
+        order = best.argsort(dim=1, descending=True, stable=True)
         place = place + torch.arange(best.shape[1], device=best.device) * ranking.shape[2]
         return found.take(place.gather(1, order))
-    return found.take(ranking.argsort(1, descending=True, stable=True)[:, : decoding.num_captions])
+    return found.take(ranking.argsort(dim=1, descending=True, stable=True)[:, : decoding.num_captions])
 
 
 def rows_per_picture(decoding: DecodingConfig) -> int:
@@ -168,7 +168,9 @@ def _beam_search(
 
         parents, chosen, taken = [], [], torch.zeros(pictures, vocabulary, device=device)
         for group in range(groups):
-            ranking = scores[:, group] - decoding.diversity * taken[:, None] if group else scores[:, group]  # (B, K', V)
+            ranking = (
+                scores[:, group] - decoding.diversity * taken[:, None] if group else scores[:, group]
+            )  # (B, K', V)
             lead = ranking.gather(1, greedy[:, group, :, None].expand(-1, 1, vocabulary)).argmax(2)  # (B, 1)
             lead = lead + greedy[:, group] * vocabulary
             best = ranking.flatten(1).topk(beams).indices  # (B, K')

@@ -89,7 +89,7 @@ class InvertedResidual(nn.Module):
         self.has_residual = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.relu6(self.bn1(self.conv_pw(x)))
+        y: Tensor = F.relu6(self.bn1(self.conv_pw(x)))
         y = F.relu6(self.bn2(self.conv_dw(y)))
         y = self.bn3(self.conv_pwl(y))
         return x + y if self.has_residual else y
@@ -130,7 +130,7 @@ class EfficientNetLite(nn.Module):
         self.bn2 = _norm(self.num_features)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        x = F.relu6(self.bn1(self.conv_stem(pixels)))  # (B, 32, S/2, S/2)
+        x: Tensor = F.relu6(self.bn1(self.conv_stem(pixels)))  # (B, 32, S/2, S/2)
         x = self.blocks(x)  # (B, C, S/32, S/32)
         x = F.relu6(self.bn2(self.conv_head(x)))  # (B, E, S/32, S/32)
         return x.flatten(2).transpose(1, 2)  # (B, P, E)

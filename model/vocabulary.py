@@ -36,16 +36,20 @@ class Vocabulary:
         """
         self.words = tuple(words)
         if self.words[: len(SPECIALS)] != SPECIALS:
-            raise ValueError(f"a vocabulary begins with {', '.join(SPECIALS)}; this one with {', '.join(self.words[:4])}")
+            raise ValueError(
+                f"a vocabulary begins with {', '.join(SPECIALS)}; this one with {', '.join(self.words[:4])}"
+            )
         self._ids = {word: number for number, word in enumerate(self.words)}
         if len(self._ids) != len(self.words):
-            raise ValueError(f"{[word for word, count in Counter(self.words).items() if count > 1][0]!r} stands twice")
+            raise ValueError(f"{next(word for word, count in Counter(self.words).items() if count > 1)!r} stands twice")
 
     @classmethod
     def build(cls, sentences: Iterable[Sequence[str]], min_count: int = 1) -> "Vocabulary":
         """The words seen at least `min_count` times, most frequent first, ties in alphabetical order."""
         counts = Counter(word for sentence in sentences for word in sentence)
-        kept = sorted((word for word, count in counts.items() if count >= min_count), key=lambda word: (-counts[word], word))
+        kept = sorted(
+            (word for word, count in counts.items() if count >= min_count), key=lambda word: (-counts[word], word)
+        )
         return cls((*SPECIALS, *kept))
 
     def __len__(self) -> int:

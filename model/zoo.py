@@ -32,9 +32,11 @@ class TimmEncoder(nn.Module):
         self.num_features: int = self.trunk.num_features
 
     def forward(self, pixels: Tensor) -> Tensor:
-        features = self.trunk.forward_features(pixels)
+        features: Tensor = self.trunk.forward_features(pixels)
         if features.ndim != 4 or features.shape[1] != self.num_features:
-            raise ValueError(f"features of shape {tuple(features.shape)}: a map (B, {self.num_features}, rows, columns) is needed")
+            raise ValueError(
+                f"features of shape {tuple(features.shape)}: a map (B, {self.num_features}, rows, columns) is needed"
+            )
         return features.flatten(2).transpose(1, 2)  # (B, P, E)
 
 
@@ -57,7 +59,8 @@ class TorchvisionEncoder(nn.Module):
             self.num_features = int(self.trunk.eval()(torch.zeros(1, 3, 64, 64)).shape[1])
 
     def forward(self, pixels: Tensor) -> Tensor:
-        return self.trunk(pixels).flatten(2).transpose(1, 2)  # type: ignore[no-any-return]  # (B, P, E)
+        features: Tensor = self.trunk(pixels)
+        return features.flatten(2).transpose(1, 2)  # (B, P, E)
 
 
 def build_zoo_encoder(name: str, *, pretrained: bool = False) -> nn.Module:

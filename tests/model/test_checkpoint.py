@@ -1,0 +1,111 @@
+"""Checkpoints: whole or not there, and clear about what is wrong with them."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from model import checkpoint as module
+from model.captioner import Captioner
+from model.checkpoint import Checkpoint, CheckpointError, file_sha256, save
+
+
+@pytest.fixture
+def saved(tiny_checkpoint: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_checkpoint, tmp_path / "nest" / "copy"))
+
+
+def test_round_trip(tiny_captioner: Captioner, tmp_path: Path, picture: Image.Image) -> None:
+    written = save(tmp_path / "new" / "tiny", tiny_captioner, name="tiny", metrics={"CIDEr": 0.5}, card="# Tiny")
+    opened = Checkpoint.open(tmp_path / "new" / "tiny")
+    assert (opened.name, opened.task, opened.metrics) == ("tiny", "image-to-text", {"CIDEr": 0.5})
+    assert opened.config == tiny_captioner.config
+    assert opened.sha256 == written.sha256 == file_sha256(opened.path / "model.safetensors")
+    assert {file.name for file in opened.path.iterdir()} == {
+        "config.json", "model.safetensors", "vocabulary.json", "metrics.json", "README.md",
+    }  # fmt: skip
+    captioner = opened.load()
+    assert not captioner.training
+    assert captioner.vocabulary == tiny_captioner.vocabulary
+    for name, weight in tiny_captioner.state_dict().items():
+        assert torch.equal(captioner.state_dict()[name], weight.half().to(weight.dtype))
+    assert captioner.caption([picture])[0][0].text
+
+
+def test_saving_again_replaces_and_leaves_nothing_behind(tiny_captioner: Captioner, saved: Path) -> None:
+    save(saved, tiny_captioner, name="second", metrics={}, card="")
+    assert Checkpoint.open(saved).name == "second"
+    assert [entry.name for entry in saved.parent.iterdir()] == ["copy"]
+
+
+def test_a_failed_save_leaves_the_old_checkpoint(
+    tiny_captioner: Captioner, saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, text: str) -> None:
+        raise OSError("no space left on device")
+
+    before = {file.name: file.read_bytes() for file in saved.iterdir()}
+    monkeypatch.setattr(module, "_write", full)
+    with pytest.raises(OSError, match="no space"):
+        save(saved, tiny_captioner, name="second", metrics={}, card="")
+    assert {file.name: file.read_bytes() for file in saved.iterdir()} == before
+    assert [entry.name for entry in saved.parent.iterdir()] == ["copy"]
+
+
+def truncate(path: Path) -> None:
+    weights = path / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+
+
+def tamper(path: Path) -> None:
+    weights = path / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+
+
+def edit(path: Path, **changes: object) -> None:
+    config = json.loads((path / "config.json").read_text())
+    (path / "config.json").write_text(json.dumps({**config, **changes}))
+
+
+def other_architecture(path: Path) -> None:
+    config = json.loads((path / "config.json").read_text())
+    config["model"]["decoder"]["hidden_size"] += 1
+    edit(path, **config)
+
+
+def without_a_tensor(path: Path) -> None:
+    tensors = load_file(path / "model.safetensors")
+    del tensors["decoder.output.bias"]
+    save_file(tensors, path / "model.safetensors")
+    config = json.loads((path / "config.json").read_text())
+    edit(path, sha256={**config["sha256"], "model.safetensors": file_sha256(path / "model.safetensors")})
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (truncate, r"model\.safetensors: sha256 is"),
+        (tamper, r"model\.safetensors: sha256 is"),
+        (lambda path: (path / "model.safetensors").unlink(), r"model\.safetensors: no such file"),
+        (lambda path: (path / "vocabulary.json").write_text("[]"), r"vocabulary\.json: sha256 is"),
+        (lambda path: (path / "config.json").unlink(), r"config\.json: no such file"),
+        (lambda path: (path / "config.json").write_text("{"), r"config\.json: the file: Invalid JSON"),
+        (lambda path: edit(path, task="translation"), r"config\.json: task: Input should be 'image-to-text'"),
+        (lambda path: edit(path, colour="red"), r"config\.json: colour: Extra inputs are not permitted"),
+        (lambda path: edit(path, sha256={}), r"config\.json: sha256: no digest for model\.safetensors"),
+        (lambda path: (path / "metrics.json").write_text("{"), r"metrics\.json: "),
+        (other_architecture, r"model\.safetensors: decoder\.\S+ is \(.*\) instead of \(.*\); .* and \d+ more"),
+        (without_a_tensor, r"model\.safetensors: decoder\.output\.bias is missing"),
+    ],
+)
+def test_damage_is_named(saved: Path, damage: Callable[[Path], None], message: str) -> None:
+    damage(saved)
+    with pytest.raises(CheckpointError, match=message):
+        Checkpoint.open(saved).load()

@@ -1,0 +1,104 @@
+"""Each decoder in each cell: teacher forcing, stepping and batching agree."""
+
+import itertools
+
+import pytest
+import torch
+
+from model.attention import AdditiveAttention
+from model.config import DecoderConfig
+from model.decoder import Decoder, State, build_decoder
+
+KINDS = list(itertools.product(("show-and-tell", "soft-attention", "top-down"), ("lstm", "gru")))
+every_decoder = pytest.mark.parametrize(("kind", "cell"), KINDS)
+
+
+def make(kind: str, cell: str, **options: object) -> Decoder:
+    torch.manual_seed(0)
+    config = DecoderConfig.model_validate(
+        {"kind": kind, "cell": cell, "embedding_size": 6, "hidden_size": 8, "attention_size": 5, **options}
+    )
+    decoder = build_decoder(config, num_features=7, vocabulary_size=11)
+    for weight in decoder.parameters():
+        torch.nn.init.normal_(weight)
+    return decoder.eval()
+
+
+def run_steps(decoder: Decoder, grid: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+    memory = decoder.read(grid)
+    state: State = decoder.start(memory)
+    logits = []
+    for time in range(tokens.shape[1]):
+        output, state, _ = decoder.step(tokens[:, time], state, memory)
+        logits.append(output)
+    return torch.stack(logits, 1)
+
+
+@every_decoder
+def test_steps_equal_teacher_forcing(kind: str, cell: str) -> None:
+    decoder = make(kind, cell)
+    grid, tokens = torch.randn(3, 4, 7), torch.randint(11, (3, 5))
+    logits, _ = decoder(grid, tokens)
+    torch.testing.assert_close(run_steps(decoder, grid, tokens), logits)
+
+
+def test_show_and_tell_stacks_layers() -> None:
+    decoder = make("show-and-tell", "lstm", num_layers=3)
+    grid, tokens = torch.randn(3, 4, 7), torch.randint(11, (3, 5))
+    torch.testing.assert_close(run_steps(decoder, grid, tokens), decoder(grid, tokens)[0])
+    assert decoder.start(decoder.read(grid))[0].shape == (3, 3, 8)
+
+
+@every_decoder
+def test_pictures_do_not_see_each_other(kind: str, cell: str) -> None:
+    decoder = make(kind, cell)
+    grid, tokens = torch.randn(3, 4, 7), torch.randint(11, (3, 5))
+    together, _ = decoder(grid, tokens)
+    alone = torch.cat([decoder(grid[i : i + 1], tokens[i : i + 1])[0] for i in range(3)])
+    torch.testing.assert_close(together, alone)
+
+
+@every_decoder
+def test_hypotheses_of_a_picture_share_its_memory(kind: str, cell: str) -> None:
+    decoder = make(kind, cell)
+    grid, tokens = torch.randn(2, 4, 7), torch.randint(11, (6,))
+    memory = decoder.read(grid)
+    shared = decoder.step(tokens, decoder.start(memory, 3), memory)
+    apart = decoder.read(grid.repeat_interleave(3, 0))
+    expected = decoder.step(tokens, decoder.start(apart), apart)
+    torch.testing.assert_close(shared.output, expected.output)
+    for ours, theirs in zip(shared.state, expected.state, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+@every_decoder
+def test_attention_sums_to_one_and_every_parameter_learns(kind: str, cell: str) -> None:
+    decoder = make(kind, cell)
+    logits, attention = decoder(torch.randn(2, 4, 7), torch.randint(11, (2, 5)))
+    if kind == "show-and-tell":
+        assert attention is None
+    else:
+        assert attention.shape == (2, 5, 4)
+        torch.testing.assert_close(attention.sum(2), torch.ones(2, 5))
+    logits.square().sum().backward()
+    still = [name for name, weight in decoder.named_parameters() if weight.grad is None or not weight.grad.any()]
+    assert not still
+
+
+def test_soft_attention_is_the_equation() -> None:
+    """Xu et al. 2015, eq. 4-6, written out for one picture and one position at a time."""
+    attention = AdditiveAttention(8, 8, 5)
+    query, values = torch.randn(1, 8), torch.randn(1, 4, 8)
+    context, alpha = attention(query, attention.keys(values), values)
+    energies = [
+        (attention.score.weight @ torch.tanh(attention.key(values[0, p]) + attention.query(query[0]))).item()
+        for p in range(4)
+    ]
+    expected = torch.tensor(energies).softmax(0)
+    torch.testing.assert_close(alpha[0], expected)
+    torch.testing.assert_close(context[0], expected @ values[0])
+
+
+def test_only_show_and_tell_stacks() -> None:
+    with pytest.raises(ValueError, match="only show-and-tell stacks layers"):
+        DecoderConfig(kind="top-down", num_layers=2)

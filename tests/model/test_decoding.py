@@ -1,0 +1,261 @@
+"""Searches against slow, obvious ones, on small random networks."""
+
+import itertools
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from model.config import DecodingConfig
+from model.decoder import State, Step
+from model.decoding import Hypotheses, decode, rows_per_picture
+from model.vocabulary import BOS, EOS, PAD, UNK
+
+WORDS = 7
+LENGTH = 5
+SEEDS = st.integers(0, 10_000)
+
+
+class Network:
+    """A recurrent network with random weights; each picture starts it in a state of its own."""
+
+    def __init__(self, seed: int, pictures: int, *, vocabulary: int = WORDS, sharpness: float = 2.0) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        self.recur = torch.randn(6, 6, generator=generator)
+        self.embed = torch.randn(vocabulary, 6, generator=generator)
+        self.speak = torch.randn(6, vocabulary, generator=generator) * sharpness
+        self.pictures = torch.randn(pictures, 6, generator=generator)
+
+    def step(self, tokens: Tensor, state: State) -> Step:
+        # One row at a time, so that batching does not change a bit of it.
+        hidden = torch.stack(
+            [torch.tanh(row @ self.recur + self.embed[token]) for row, token in zip(state[0], tokens, strict=True)]
+        )
+        return Step(torch.stack([row @ self.speak for row in hidden]), (hidden,), hidden.softmax(1))
+
+    def decode(
+        self, pictures: Tensor | None = None, attention: bool = False, prefix: tuple[int, ...] = (), **options: object
+    ) -> Hypotheses:
+        pictures = self.pictures if pictures is None else pictures
+        decoding = DecodingConfig.model_validate({"max_length": LENGTH, **options})
+        start = pictures.repeat_interleave(rows_per_picture(decoding), 0)
+        return decode(self.step, (start,), len(pictures), decoding, prefix=prefix, attention=attention)
+
+    def logprob(self, picture: int, tokens: list[int]) -> float:
+        """Of a whole sentence, walked through a word at a time."""
+        state: State = (self.pictures[picture : picture + 1],)
+        total, last = 0.0, BOS
+        for token in tokens:
+            logits, state, _ = self.step(torch.tensor([last]), state)
+            total += float(logits.log_softmax(1)[0, token])
+            last = token
+        return total
+
+    def greedy(self, picture: int) -> list[int]:
+        state: State = (self.pictures[picture : picture + 1],)
+        tokens: list[int] = []
+        while len(tokens) < LENGTH and EOS not in tokens:
+            logits, state, _ = self.step(torch.tensor([tokens[-1] if tokens else BOS]), state)
+            logits[:, [PAD, BOS, UNK]] = -torch.inf
+            tokens.append(int(logits.argmax()))
+        return tokens
+
+
+def sentence(found: Hypotheses, picture: int, place: int = 0) -> list[int]:
+    return [token for token in found.tokens[picture, place].tolist() if token != PAD]
+
+
+@given(SEEDS)
+@settings(max_examples=25, deadline=None)
+def test_greedy_takes_the_likeliest_word_each_time(seed: int) -> None:
+    network = Network(seed, 3)
+    found = network.decode(method="greedy")
+    for picture in range(3):
+        assert sentence(found, picture) == network.greedy(picture)
+
+
+@given(SEEDS, st.integers(1, 4))
+@settings(max_examples=25, deadline=None)
+def test_a_batch_gives_what_each_picture_gives_alone(seed: int, beams: int) -> None:
+    network = Network(seed, 4)
+    together = network.decode(beam_size=beams, num_captions=beams)
+    for picture in range(4):
+        alone = network.decode(network.pictures[picture : picture + 1], beam_size=beams, num_captions=beams)
+        for place in range(beams):
+            assert sentence(together, picture, place) == sentence(alone, 0, place)
+    torch.testing.assert_close(together.score().argsort(1, descending=True), torch.arange(beams).expand(4, -1))
+
+
+@given(SEEDS)
+@settings(max_examples=25, deadline=None)
+def test_one_beam_is_greedy_and_more_never_score_below_it(seed: int) -> None:
+    network = Network(seed, 6, sharpness=0.7)
+    greedy = network.decode(method="greedy").score()
+    one = network.decode(beam_size=1)
+    assert [sentence(one, picture) for picture in range(6)] == [network.greedy(picture) for picture in range(6)]
+    for beams in (2, 3, 5):
+        assert (network.decode(beam_size=beams).score() >= greedy - 1e-5).all()
+
+
+@given(SEEDS)
+@settings(max_examples=10, deadline=None)
+def test_a_wide_enough_beam_finds_the_likeliest_sentence(seed: int) -> None:
+    network = Network(seed, 1, vocabulary=6)  # two words besides the specials: a beam of 10 keeps all prefixes of 3
+    found = network.decode(beam_size=10, max_length=3)
+    every = [
+        [*body, *end]
+        for length, end in ((0, [EOS]), (1, [EOS]), (2, [EOS]), (3, []))
+        for body in itertools.product((4, 5), repeat=length)
+    ]
+    best = max(every, key=lambda tokens: network.logprob(0, tokens))
+    assert sentence(found, 0) == best
+
+
+@given(SEEDS, st.sampled_from(["greedy", "beam", "sample"]), st.integers(0, 3))
+@settings(max_examples=30, deadline=None)
+def test_log_probabilities_are_the_models_own(seed: int, method: str, min_length: int) -> None:
+    network = Network(seed, 2)
+    found = network.decode(method=method, min_length=min_length, seed=seed)
+    for picture in range(2):
+        tokens = sentence(found, picture)
+        assert not {PAD, BOS, UNK} & set(tokens)
+        assert len([token for token in tokens if token != EOS]) >= min_length
+        assert float(found.score()[picture, 0]) == pytest.approx(network.logprob(picture, tokens), abs=1e-4)
+
+
+@given(SEEDS, st.floats(0, 2))
+@settings(max_examples=15, deadline=None)
+def test_length_penalty_ranks_by_normalised_log_probability(seed: int, penalty: float) -> None:
+    found = Network(seed, 2).decode(beam_size=4, num_captions=4, length_penalty=penalty)
+    lengths = (found.tokens != PAD).sum(2)
+    scores = found.logprobs.sum(2) / lengths**penalty
+    assert (scores.diff(dim=1) <= 1e-6).all()
+
+
+def test_length_penalty_favours_longer_sentences() -> None:
+    lengths = []
+    for penalty in (0.0, 1.0, 2.0):
+        found = [Network(seed, 4).decode(beam_size=4, length_penalty=penalty) for seed in range(20)]
+        lengths.append(sum(int((one.tokens != PAD).sum()) for one in found))
+    assert lengths[0] < lengths[1] < lengths[2]
+
+
+@given(SEEDS, st.sampled_from(["greedy", "beam", "sample"]), st.integers(1, 3))
+@settings(max_examples=20, deadline=None)
+def test_no_ngram_occurs_twice(seed: int, method: str, size: int) -> None:
+    found = Network(seed, 2, vocabulary=20).decode(
+        method=method, block_ngram=size, max_length=12, min_length=12, seed=seed
+    )
+    for picture in range(2):
+        tokens = sentence(found, picture)
+        grams = [tuple(tokens[start : start + size]) for start in range(len(tokens) - size + 1)]
+        assert len(grams) == len(set(grams)) >= 10
+
+
+@pytest.mark.parametrize("method", ["greedy", "beam", "sample"])
+def test_every_hypothesis_begins_with_the_prefix(method: str) -> None:
+    network = Network(3, 2)
+    many = 1 if method == "greedy" else 3
+    found = network.decode(prefix=(5, 6), method=method, num_captions=many)
+    assert found.tokens.shape[1] == many
+    for picture, place in itertools.product(range(2), range(many)):
+        tokens = sentence(found, picture, place)
+        assert tokens[:2] == [5, 6]
+        assert float(found.logprobs[picture, place].sum()) == pytest.approx(network.logprob(picture, tokens), abs=1e-4)
+
+
+def test_what_the_prefix_makes_impossible_has_no_probability() -> None:
+    found = Network(3, 1).decode(prefix=(5, 6), beam_size=3, num_captions=3, max_length=2)
+    assert torch.isfinite(found.score()).tolist() == [[True, False, False]]
+
+
+@given(SEEDS)
+@settings(max_examples=15, deadline=None)
+def test_attention_follows_its_hypothesis(seed: int) -> None:
+    network = Network(seed, 2)
+    found = network.decode(beam_size=3, num_captions=3, attention=True)
+    assert found.attention is not None
+    for picture, place in itertools.product(range(2), range(3)):
+        state: State = (network.pictures[picture : picture + 1],)
+        last = BOS
+        for time, token in enumerate(sentence(found, picture, place)):
+            _, state, attention = network.step(torch.tensor([last]), state)
+            assert attention is not None
+            torch.testing.assert_close(found.attention[picture, place, time], attention[0])
+            last = token
+
+
+@given(SEEDS)
+@settings(max_examples=15, deadline=None)
+def test_diverse_groups_differ(seed: int) -> None:
+    network = Network(seed, 2, vocabulary=30, sharpness=0.5)
+    first = [
+        {found.tokens[picture, place, 0].item() for place in range(3)}
+        for found in [network.decode(beam_size=6, num_captions=3, diversity=10.0)]
+        for picture in range(2)
+    ]
+    assert all(len(words) == 3 for words in first)  # a penalty this high forbids the same first word
+
+
+@given(SEEDS)
+@settings(max_examples=10, deadline=None)
+def test_diverse_search_without_company_is_beam_search(seed: int) -> None:
+    network = Network(seed, 2)
+    torch.testing.assert_close(
+        network.decode(beam_size=4, diversity=1.0).tokens, network.decode(beam_size=4).tokens, rtol=0, atol=0
+    )
+
+
+def test_sampling_follows_the_distribution() -> None:
+    network = Network(1, 1, sharpness=0.5)
+    draws = [network.decode(method="sample", num_captions=10, seed=seed, max_length=1) for seed in range(300)]
+    counts = torch.zeros(WORDS)
+    for found in draws:
+        counts += torch.bincount(found.tokens.flatten(), minlength=WORDS)
+    logits = network.step(torch.tensor([BOS]), (network.pictures,)).output[0]
+    logits[[PAD, BOS, UNK]] = -torch.inf
+    expected = logits.softmax(0)
+    assert (counts / 3000 - expected).abs().max() < 0.03  # three standard deviations of 3,000 draws
+
+
+def test_sampling_is_repeatable_and_seeds_differ() -> None:
+    network = Network(1, 3, sharpness=0.5)
+    one, again, other = (network.decode(method="sample", num_captions=3, seed=seed).tokens for seed in (7, 7, 8))
+    assert torch.equal(one, again)
+    assert not torch.equal(one[:, :, :1], other[:, :, :1])
+
+
+def test_narrow_sampling_is_greedy() -> None:
+    for options in ({"top_k": 1}, {"top_p": 1e-6}, {"temperature": 1e-3}):
+        network = Network(2, 3)
+        found = network.decode(method="sample", **options)
+        assert [sentence(found, picture) for picture in range(3)] == [network.greedy(picture) for picture in range(3)]
+
+
+def test_top_k_and_top_p_leave_only_likely_words() -> None:
+    network = Network(5, 1, vocabulary=30, sharpness=0.3)
+    logits = network.step(torch.tensor([BOS]), (network.pictures,)).output[0]
+    logits[[PAD, BOS, UNK]] = -torch.inf
+    ordered = logits.sort(descending=True).indices.tolist()
+    mass = logits.softmax(0).sort(descending=True).values.cumsum(0)
+    nucleus = ordered[: int((mass < 0.4).sum()) + 1]
+    for seed in range(60):
+        assert int(network.decode(method="sample", top_k=4, seed=seed, max_length=1).tokens) in ordered[:4]
+        assert int(network.decode(method="sample", top_p=0.4, seed=seed, max_length=1).tokens) in nucleus
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"min_length": 9, "max_length": 5}, "min_length=9 is above max_length=5"),
+        ({"method": "greedy", "num_captions": 2}, "greedy decoding gives one caption"),
+        ({"num_captions": 4, "beam_size": 3}, "num_captions=4 is above beam_size=3"),
+        ({"beam_size": 99}, "less than or equal to 10"),
+        ({"beams": 3}, "Extra inputs are not permitted"),
+    ],
+)
+def test_what_can_not_be_is_refused(options: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        DecodingConfig.model_validate(options)

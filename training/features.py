@@ -1,0 +1,140 @@
+"""The encoder's grids for a whole data set, computed once and read from a memory-mapped file ever after.
+
+The cache carries a fingerprint of the encoder's weights, the preprocessing and the pictures' bytes: where any of them
+has changed it is built anew, never used.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor, nn
+
+from model.config import EncoderConfig
+from model.preprocessing import normalize, resize
+from training.data.pictures import open_picture
+from training.progress import progress
+
+VERSION = 1  # of what lies in the file
+
+Job = tuple[int, int]  # a picture and one of its views
+
+
+@dataclass(frozen=True)
+class FeatureCache:
+    """Grids of pictures, by position in the list they were made from."""
+
+    grids: np.ndarray
+    """(pictures, views, P, E), float16, memory-mapped. View 0 is the picture, odd views are mirrored."""
+    fingerprint: str
+
+    def read(self, pictures: Sequence[int], views: Sequence[int]) -> Tensor:
+        """(B, P, E) of the pictures, each in its view."""
+        return torch.from_numpy(self.grids[list(pictures), list(views)])
+
+
+def view(image: Image.Image, number: int, picture: int) -> Image.Image:
+    """What the encoder sees of a picture as its view `number`: 0 all of it, odd numbers mirrored, 2 and on cropped.
+
+    A crop keeps 50 to 100 % of each side; it depends on the two numbers alone, so that a cache can be built anew.
+    """
+    if number >= 2:
+        place = np.random.default_rng((number, picture))
+        width, height = (round(side * place.uniform(0.6, 1.0)) for side in image.size)
+        left, top = place.integers(image.width - width + 1), place.integers(image.height - height + 1)
+        image = image.crop((int(left), int(top), int(left) + width, int(top) + height))
+    return ImageOps.mirror(image) if number % 2 else image
+
+
+def fingerprint(encoder: nn.Module, config: EncoderConfig, pictures: Sequence[Path], views: int) -> str:
+    """Hexadecimal digest of all that the cached grids depend on."""
+    digest = hashlib.sha256(f"{VERSION} {views} {config.model_dump_json()}".encode())
+    for name, tensor in encoder.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.cpu().contiguous().numpy().tobytes())
+    for picture in pictures:
+        digest.update(picture.name.encode())
+        digest.update(hashlib.sha256(picture.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def cached_features(
+    encoder: nn.Module,
+    config: EncoderConfig,
+    pictures: Sequence[Path],
+    directory: Path,
+    *,
+    views: int = 1,
+    device: torch.device | str = "cpu",
+    batch_size: int = 32,
+) -> FeatureCache:
+    """The cache in `directory`, built if it is not there or not of this encoder, preprocessing and pictures.
+
+    Args:
+        encoder: (B, 3, S, S) -> (B, P, E), in evaluation mode.
+        config: its description, the preprocessing with it.
+        pictures: files, in the order in which the cache is asked for them.
+        directory: where grids.npy and cache.json go.
+        views: of each picture, see `view`.
+        device: where the encoder runs.
+        batch_size: pictures at a time.
+    """
+    mark = fingerprint(encoder, config, pictures, views)
+    grids, description = directory / "grids.npy", directory / "cache.json"
+    if not (description.is_file() and json.loads(description.read_text())["fingerprint"] == mark):
+        description.unlink(missing_ok=True)  # first, so that grids half written are never taken for whole
+        directory.mkdir(parents=True, exist_ok=True)
+        _build(encoder.to(device), config, pictures, grids, views, batch_size)
+        partial = description.with_suffix(".partial")
+        partial.write_text(json.dumps({"fingerprint": mark, "pictures": len(pictures), "views": views}))
+        partial.replace(description)
+    return FeatureCache(np.load(grids, mmap_mode="r"), mark)
+
+
+def _build(
+    encoder: nn.Module, config: EncoderConfig, pictures: Sequence[Path], path: Path, views: int, batch_size: int
+) -> None:
+    """Streams all views of all pictures through the encoder into `path`; decoding runs ahead in threads."""
+    device = next(encoder.parameters()).device
+    encoder = encoder.to(memory_format=torch.channels_last)  # twice as fast on a CPU, and the same numbers
+    work = [(picture, number) for picture in range(len(pictures)) for number in range(views)]
+
+    def load(job: Job) -> Tensor:
+        picture, number = job
+        image = view(open_picture(pictures[picture]), number, picture)
+        return torch.from_numpy(np.array(resize(image, config.preprocessing)))  # (S, S, 3)
+
+    out: np.memmap | None = None
+    with ThreadPoolExecutor(max(2, (os.cpu_count() or 2) // 2)) as pool, progress("features", len(work)) as bar:
+        for start, batch in _ahead(pool, load, work, batch_size):
+            pixels = normalize(batch.to(device), config.preprocessing)  # (B, 3, S, S), already channels last
+            with torch.inference_mode(), torch.autocast(device.type, dtype=torch.bfloat16):
+                grid = encoder(pixels).half().cpu().numpy()  # (B, P, E)
+            if out is None:
+                shape = (len(pictures), views, *grid.shape[1:])
+                out = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)
+            out.reshape(len(work), *grid.shape[1:])[start : start + len(grid)] = grid
+            bar.advance(len(grid))
+    if out is not None:
+        out.flush()
+
+
+def _ahead(
+    pool: ThreadPoolExecutor, load: Callable[[Job], Tensor], work: Sequence[Job], batch_size: int
+) -> Iterator[tuple[int, Tensor]]:
+    """Batches (B, S, S, 3) with the place of their first row; the next one is being decoded meanwhile."""
+    starts = range(0, len(work), batch_size)
+    batches = [[pool.submit(load, job) for job in work[start : start + batch_size]] for start in starts[:2]]
+    for index, start in enumerate(starts):
+        current = batches.pop(0)
+        if index + 2 < len(starts):
+            following = starts[index + 2]
+            batches.append([pool.submit(load, job) for job in work[following : following + batch_size]])
+        yield start, torch.stack([future.result() for future in current])

@@ -1,0 +1,118 @@
+"""A training run as one frozen, validated value, read from TOML; `--set section.key=value` overrides a key."""
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationError
+
+from model.config import Config, DecoderConfig, DecodingConfig, EncoderConfig
+
+
+class RecipeError(Exception):
+    """A recipe that can't be read, or says something that can't be done; the message names the key."""
+
+
+class DataRecipe(Config):
+    """Which pictures and sentences."""
+
+    path: Path
+    """The data set's folder, in any layout that `training.data` reads."""
+    description: str = ""
+    """For the model card: what the data is, where it comes from and under which licence."""
+    min_count: Annotated[int, Field(ge=1)] = 5
+    """Words seen fewer times in training become `<unk>`."""
+    max_length: Annotated[int, Field(ge=2)] = 24
+    """Longer training captions are cut to this many words; scoring always sees them whole."""
+
+
+class FeaturesRecipe(Config):
+    """The frozen encoder's grids."""
+
+    weights: str = "package"
+    """`package`, `hub`, `random`, or the path of a state dict: see training.backbone."""
+    cache: Path = Path("runs/features")
+    """Folder of the memory-mapped grids."""
+    views: Annotated[int, Field(ge=1, le=32)] = 1
+    """Views of each training picture: 1 is the picture, 2 adds its mirror image, more add random crops."""
+    batch_size: Annotated[int, Field(ge=1)] = 32
+
+
+class TrainingRecipe(Config):
+    """How the decoder learns."""
+
+    epochs: Annotated[int, Field(ge=1)] = 20
+    batch_size: Annotated[int, Field(ge=1)] = 128
+    """Captions a step, over all processes."""
+    learning_rate: Annotated[float, Field(gt=0)] = 5e-4
+    """Peak of the schedule: a linear rise, then a cosine to zero at the last step."""
+    warmup_steps: Annotated[int, Field(ge=0)] = 200
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    gradient_clip: Annotated[float, Field(gt=0)] = 5.0
+    """Largest norm of the gradient."""
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    attention_penalty: Annotated[float, Field(ge=0)] = 0.0
+    """Weight of the doubly stochastic regulariser (Show, Attend and Tell, eq. 14)."""
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    """Decay of the averaged weights, which are what is scored and kept; 0 keeps the last step's."""
+    patience: Annotated[int, Field(ge=1)] = 5
+    """Epochs without a better dev CIDEr before training stops."""
+    precision: Literal["no", "bf16", "fp16"] = "bf16"
+    save_every: Annotated[int, Field(ge=1)] = 200
+    """Steps between two resumable states."""
+    seed: Annotated[int, Field(ge=0)] = 1
+
+
+class CaptionerRecipe(Config):
+    """Everything that `recap-train captioner` is told."""
+
+    name: str
+    """Of the checkpoint."""
+    output: Path
+    """Where the checkpoint goes."""
+    run: Path
+    """Where states and TensorBoard logs go."""
+    data: DataRecipe
+    encoder: EncoderConfig = EncoderConfig()
+    features: FeaturesRecipe = FeaturesRecipe()
+    decoder: DecoderConfig = DecoderConfig()
+    decoding: DecodingConfig = DecodingConfig()
+    training: TrainingRecipe = TrainingRecipe()
+
+    @classmethod
+    def read(cls, path: Path, overrides: Sequence[str] = ()) -> Self:
+        """From a TOML file and `section.key=value` overrides, whose values are TOML too (bare words are strings).
+
+        Raises:
+            RecipeError: the file is missing or not TOML, a key is unknown, or a value is not what it should be.
+        """
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise RecipeError(f"{path}: {error.strerror}") from error
+        except tomllib.TOMLDecodeError as error:
+            raise RecipeError(f"{path}: not TOML: {error}") from error
+        for override in overrides:
+            _override(values, override)
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            lines = [f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()]
+            raise RecipeError(f"{path}: " + "; ".join(lines)) from error
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise RecipeError(f"--set {override}: write section.key=value")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *sections, last = key.split(".")
+    for section in sections:
+        values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise RecipeError(f"--set {override}: {section} is a value, not a section")
+    values[last] = value
