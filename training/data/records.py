@@ -1,0 +1,28 @@
+"""Annotations in JSON, validated against the part of their schema that is read."""
+
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from training.data.captions import DataError
+
+Records = TypeVar("Records", bound=BaseModel)
+
+
+def read_records(schema: type[Records], path: Path) -> Records:
+    """A JSON file as `schema`; members that the schema does not name are ignored.
+
+    Raises:
+        DataError: the file can't be read, is no JSON, or lacks something; the message says where.
+    """
+    try:
+        return schema.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise DataError(f"{path}: {where + ': ' if where else ''}{first['msg']}") from error
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except OSError as error:
+        raise DataError(f"{path}: {error}") from error
