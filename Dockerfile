@@ -25,7 +25,7 @@ FROM ${BASE_IMAGE}
 RUN useradd --system --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin recap
 COPY --from=builder /opt/recap /opt/recap
 WORKDIR /srv
-COPY checkpoints checkpoints
+COPY --chown=10001:10001 checkpoints checkpoints
 ENV PATH=/opt/recap/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 USER 10001:10001
 EXPOSE 8000

@@ -1,0 +1,128 @@
+"""What is built and shipped: the wheel, the pins, the container's files."""
+
+import re
+import tomllib
+import zipfile
+from email.parser import BytesParser
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hatchling.build import build_wheel
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
+
+
+def pins() -> dict[str, str]:
+    """Name -> version of constraints.txt; every line must be a pin."""
+    found: dict[str, str] = {}
+    for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines():
+        if line and not line.startswith("#"):
+            pin = re.fullmatch(r"([\w.-]+)==([\w.]+)", line)
+            assert pin, f"constraints.txt: {line!r} is not name==version"
+            found[canonicalize_name(pin[1])] = pin[2]
+    return found
+
+
+@pytest.mark.parametrize("extra", [None, "train", "dev"])
+def test_every_requirement_is_pinned_to_a_version_it_allows(extra: str | None) -> None:
+    versions = pins()
+    for requirement in map(Requirement, EXTRAS[extra] if extra else PROJECT["dependencies"]):
+        assert versions[canonicalize_name(requirement.name)] in requirement.specifier, requirement
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    folder = tmp_path_factory.mktemp("wheel")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)  # hatchling builds the project it stands in
+        return zipfile.ZipFile(folder / build_wheel(str(folder)))
+
+
+def test_the_wheel_has_every_file_of_the_packages(wheel: zipfile.ZipFile) -> None:
+    sources = {
+        file.relative_to(ROOT).as_posix()
+        for package in ("app", "model", "training")
+        for file in (ROOT / package).rglob("*")
+        if file.is_file() and "__pycache__" not in file.parts and not file.name.startswith(".")
+    }
+    shipped = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    assert {"app/py.typed", "model/py.typed", "training/py.typed", "training/data/__init__.py"} <= sources
+    assert shipped == sources
+
+
+def test_the_wheel_asks_for_no_training_library_unless_wanted(wheel: zipfile.ZipFile) -> None:
+    metadata = next(name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
+    needed = map(Requirement, BytesParser().parsebytes(wheel.read(metadata)).get_all("Requires-Dist") or [])
+    plain = {requirement.name for requirement in needed if not requirement.marker}
+    assert "torch" in plain
+    assert plain & {Requirement(line).name for line in EXTRAS["train"] + EXTRAS["dev"]} == set()
+
+
+@pytest.mark.parametrize("name", PROJECT["scripts"])
+def test_commands_load(name: str) -> None:
+    (script,) = entry_points(group="console_scripts", name=name)
+    assert callable(script.load())
+
+
+def dockerfile() -> list[tuple[str, str]]:
+    """(instruction, rest) of the Dockerfile, comments dropped and continued lines joined."""
+    text = re.sub(r"^#.*\n", "", (ROOT / "Dockerfile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    lines = re.sub(r"\\\n\s*", "", text).splitlines()
+    return [(line.split()[0], line.split(maxsplit=1)[1]) for line in lines if line.strip()]
+
+
+def test_the_container_runs_one_process_of_an_ordinary_user() -> None:
+    instructions = dockerfile()
+    last_stage = max(place for place, (instruction, _) in enumerate(instructions) if instruction == "FROM")
+    final = dict(instructions[last_stage:])
+    assert int(final["USER"].split(":")[0]) > 0
+    assert final["ENTRYPOINT"] == '["recap"]'
+    assert "/readyz" in final["HEALTHCHECK"]
+    assert not any("<<" in rest for _, rest in instructions)
+
+
+def test_torch_is_the_same_everywhere() -> None:
+    arguments = dict(rest.split("=", 1) for instruction, rest in dockerfile() if instruction == "ARG")
+    assert arguments["TORCH"] == f"torch=={pins()['torch']}"
+    assert arguments["BASE_IMAGE"] == "python:3.11-slim"
+
+
+def test_the_container_is_sent_all_it_copies() -> None:
+    sent = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    copied = {
+        source
+        for instruction, rest in dockerfile()
+        if instruction == "COPY" and not rest.startswith("--from")
+        for source in rest.split()[:-1]
+        if not source.startswith("--")
+    }
+    assert copied == sent
+
+
+@pytest.mark.parametrize("service", ["recap", "recap-gpu"])
+def test_compose_confines_its_services(service: str) -> None:
+    compose: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+    described = compose["services"][service]
+    assert described["read_only"] is True
+    assert described["tmpfs"] == ["/tmp"]
+    assert described["cap_drop"] == ["ALL"]
+    assert described["security_opt"] == ["no-new-privileges:true"]
+    assert re.fullmatch(r"\d+g", described["mem_limit"])
+    assert "/readyz" in " ".join(described["healthcheck"]["test"])
+    assert described["stop_grace_period"]
+    assert all(port.startswith("127.0.0.1:") for port in described["ports"])
+
+
+def test_compose_takes_the_gpu_only_when_asked() -> None:
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]
+    assert "profiles" not in services["recap"]
+    assert services["recap-gpu"]["profiles"] == ["gpu"]
+    assert services["recap-gpu"]["build"]["args"] == {"TORCH_INDEX": ""}
+    assert services["recap-gpu"]["environment"]["RECAP_DEVICE"] == "cuda"
