@@ -273,7 +273,8 @@ class CaptionerTrainer:
         self.accelerator.log({f"dev/{name}": score for name, score in scores.items()}, self.progress.step)
         self.accelerator.print(
             f"epoch {self.progress.epoch + 1}: dev CIDEr {scores['CIDEr']:.4f}, BLEU-4 {scores['BLEU-4']:.4f}, "
-            f"{self.progress.seconds:.0f} s"
+            f"{self.progress.seconds:.0f} s",
+            flush=True,
         )
         if scores["CIDEr"] > self.progress.best_score and self._first:
             partial = self.best_path.with_suffix(".partial")

@@ -19,7 +19,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from model.checkpoint import fsync_directory
 
@@ -41,8 +41,18 @@ def seed_step(seed: int, step: int, process: int) -> None:
 
 
 def averaged(module: nn.Module, decay: float) -> AveragedModel:
-    """A copy of the module whose `update_parameters` keeps an exponential moving average; decay 0 copies."""
-    return AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+    """A copy of the module whose `update_parameters` keeps an exponential moving average of the weights.
+
+    After n updates the decay is min(decay, (1 + n) / (10 + n)), so that the fresh weights are soon forgotten.
+    """
+
+    @torch.no_grad()
+    def update(averages: Any, values: Any, updates: Any) -> None:
+        share = 1 - min(decay, (1 + int(updates)) / (10 + int(updates)))
+        for average, value in zip(averages, values, strict=True):
+            average.lerp_(value, share)
+
+    return AveragedModel(module, multi_avg_fn=update)
 
 
 def save_state(path: Path, tensors: dict[str, Tensor], progress: dict[str, Any]) -> None:

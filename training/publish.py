@@ -32,6 +32,7 @@ def publish(recipe: CaptionerRecipe, captioner: Captioner, *, seconds: float) ->
     save(recipe.output, captioner, name=recipe.name, metrics={}, card="")
     figures = evaluate(recipe.output, recipe.data.path, "dev")
     metrics = figures | {
+        "vocabulary": len(captioner.vocabulary),
         "training_seconds": round(seconds),
         "data_sha256": data_sha256(open_dataset(recipe.data.path)),
         "command": shlex.join(["recap-train", *sys.argv[1:]]),

@@ -1,0 +1,44 @@
+"""Recipes: typed, complete and clear about mistakes."""
+
+from pathlib import Path
+
+import pytest
+
+from training.recipe import CaptionerRecipe, RecipeError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.toml")), ids=lambda path: path.stem)
+def test_published_recipes_are_valid(path: Path) -> None:
+    assert CaptionerRecipe.read(path).name == path.stem
+
+
+def test_set_overrides_in_toml(tiny_recipe: Path) -> None:
+    recipe = CaptionerRecipe.read(
+        tiny_recipe, ["training.epochs=7", "decoder.cell=gru", "encoder.preprocessing.mean=[0,0,0]", "name=other"]
+    )
+    assert (recipe.training.epochs, recipe.decoder.cell, recipe.name) == (7, "gru", "other")
+    assert recipe.encoder.preprocessing.mean == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("training.epoch=3", r"training\.epoch: Extra inputs"),
+        ("training.epochs=many", r"training\.epochs: Input should be a valid integer"),
+        ("training.epochs", r"--set training\.epochs: write section\.key=value"),
+        ("name.first=x", r"--set name\.first=x: name is a value, not a section"),
+    ],
+)
+def test_mistakes_are_named(tiny_recipe: Path, override: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        CaptionerRecipe.read(tiny_recipe, [override])
+
+
+def test_files_that_are_not_recipes(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="No such file"):
+        CaptionerRecipe.read(tmp_path / "none.toml")
+    (tmp_path / "bad.toml").write_text("name =")
+    with pytest.raises(RecipeError, match="not TOML"):
+        CaptionerRecipe.read(tmp_path / "bad.toml")
