@@ -22,7 +22,8 @@ COPY training training
 RUN pip install --no-deps --force-reinstall . && pip check
 
 FROM ${BASE_IMAGE}
-RUN useradd --system --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin recap
+RUN groupadd --gid 10001 recap \
+    && useradd --uid 10001 --gid recap --no-create-home --shell /usr/sbin/nologin recap
 COPY --from=builder /opt/recap /opt/recap
 WORKDIR /srv
 COPY --chown=10001:10001 checkpoints checkpoints
