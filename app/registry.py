@@ -69,7 +69,7 @@ class Registry:
             return self.checkpoints[self.default if name is None else name]
         except KeyError:
             known = ", ".join(sorted(self.checkpoints))
-            raise UnknownModelError(f"there is no model {str(name)[:100]!r}; there are {known}") from None
+            raise UnknownModelError(f"there is no model {str(name)[:100]!r}; there is {known}") from None
 
     def load(self, device: torch.device) -> dict[str, Captioner]:
         """Every model, its files verified.

@@ -68,8 +68,8 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
         "damaged_image",
         "this JPEG is truncated or damaged",
     ),
-    404: _error("No such model", "unknown_model", "there is no model 'x'; there are flickr8k", "model"),
-    413: _error("The body is too large", "body_too_large", "the body is larger than 20,000,000 bytes"),
+    404: _error("No such model", "unknown_model", "there is no model 'x'; there is flickr8k", "model"),
+    413: _error("The body is too large", "body_too_large", "the body is larger than 20,000,000 bytes", None),
     415: _error(
         "A format that is not read, by its bytes; the declared type is ignored",
         "unsupported_format",

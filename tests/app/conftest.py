@@ -1,0 +1,95 @@
+"""Real servers on real sockets, and pictures as the bytes of files."""
+
+import io
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+import uvicorn
+from fastapi import FastAPI
+from PIL import Image
+
+from app.main import create_app
+from app.settings import Settings
+from model.captioner import Captioner
+from model.checkpoint import Checkpoint, save
+
+Serve = Callable[[FastAPI], AbstractContextManager[httpx2.Client]]
+Encode = Callable[..., bytes]
+
+
+@contextmanager
+def serving(app: FastAPI) -> Iterator[httpx2.Client]:
+    """A client of `app`, which listens on a free port from a thread of its own."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", lifespan="on"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            assert thread.is_alive(), "the server did not start"
+            time.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+            yield client
+    finally:
+        server.should_exit = True
+        thread.join(20)
+
+
+@pytest.fixture(scope="session")
+def serve() -> Serve:
+    """Starts a server for a `with` block."""
+    return serving
+
+
+@pytest.fixture(scope="session")
+def checkpoints(tiny_captioner: Captioner, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one checkpoint, `tiny`. Shared: do not change it."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    save(folder / "tiny", tiny_captioner, name="tiny", metrics={"CIDEr": 0.5}, card="# tiny\n")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def served(checkpoints: Path) -> Captioner:
+    """The model that is served: `tiny_captioner`, rounded to the checkpoint's half precision."""
+    return Checkpoint.open(checkpoints / "tiny").load()
+
+
+@pytest.fixture(scope="session")
+def client(checkpoints: Path) -> Iterator[httpx2.Client]:
+    """A client of a server that is ready, with the limits an operator gets by default."""
+    with serving(create_app(Settings(checkpoints=checkpoints, threads=1))) as client:
+        wait_until_ready(client)
+        yield client
+
+
+def wait_until_ready(client: httpx2.Client) -> None:
+    """Polls /readyz as an orchestrator does."""
+    until = time.monotonic() + 30
+    while client.get("/readyz").status_code != 200:
+        assert time.monotonic() < until, "not ready after 30 seconds"
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="session")
+def ready() -> Callable[[httpx2.Client], None]:
+    """Waits for a server's models."""
+    return wait_until_ready
+
+
+@pytest.fixture(scope="session")
+def encode() -> Encode:
+    """`encode(image, format, **options)`: the bytes of a picture's file."""
+
+    def encode(image: Image.Image, format: str = "PNG", **options: Any) -> bytes:
+        file = io.BytesIO()
+        image.save(file, format, **options)
+        return file.getvalue()
+
+    return encode

@@ -1,0 +1,234 @@
+"""POST /v1/captions as clients meet it: over a socket."""
+
+import base64
+import math
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx2
+import pytest
+from PIL import Image
+
+from app.parameters import DESCRIPTIONS
+from model.captioner import Captioner
+from model.config import DecodingConfig
+
+Encode = Callable[..., bytes]
+URL = "/v1/captions"
+
+
+def error(response: httpx2.Response, status: int, code: str, field: str | None = None) -> str:
+    """Checks an answer's error, and returns its message."""
+    assert response.status_code == status, response.text
+    body = response.json()
+    assert body.keys() == {"error"}
+    found = body["error"]
+    assert found.keys() == {"code", "message", "request_id"} | ({"field"} if field else set())
+    assert (found["code"], found.get("field")) == (code, field)
+    assert found["request_id"] == response.headers["x-request-id"]
+    return str(found["message"])
+
+
+def test_every_way_to_send_a_picture_gives_the_captioners_own_caption(
+    client: httpx2.Client, encode: Encode, picture: Image.Image, served: Captioner
+) -> None:
+    data = encode(picture)
+    text = base64.b64encode(data).decode()
+    (expected,) = served.caption([picture])
+    responses = {
+        "multipart": client.post(URL, files={"image": ("p.png", data)}),
+        "multipart, wrong type": client.post(URL, files={"image": ("p.txt", data, "text/plain")}),
+        "multipart, base64": client.post(URL, files={"image": (None, text)}),
+        "no type": client.post(URL, content=data),
+        "image type": client.post(URL, content=data, headers={"content-type": "image/png"}),
+        "wrong image type": client.post(URL, content=data, headers={"content-type": "image/jpeg"}),
+        "curl's default type": client.post(
+            URL, content=data, headers={"content-type": "application/x-www-form-urlencoded"}
+        ),
+        "JSON type on a picture": client.post(URL, content=data, headers={"content-type": "application/json"}),
+        "JSON, base64": client.post(URL, json={"image": text}),
+        "JSON, wrapped base64": client.post(URL, json={"image": base64.encodebytes(data).decode()}),
+        "JSON, URL-safe base64": client.post(URL, json={"image": base64.urlsafe_b64encode(data).decode().rstrip("=")}),
+        "JSON, data: URI": client.post(URL, json={"image": f"data:image/png;base64,{text}"}),
+        "JSON under another type": client.post(URL, content=f'{{"image": "{text}"}}'),
+        "form": client.post(URL, data={"image": text}),
+        "form, not URL-encoded": client.post(
+            URL, content=f"image={text}", headers={"content-type": "application/x-www-form-urlencoded"}
+        ),
+    }
+    for way, response in responses.items():
+        assert response.status_code == 200, (way, response.text)
+        body = response.json()
+        assert [caption["text"] for caption in body["captions"]] == [caption.text for caption in expected], way
+        assert body["captions"][0]["logprob"] == pytest.approx(expected[0].logprob, abs=1e-4)
+        assert body["image"] == {"width": 96, "height": 64, "format": "PNG"}
+
+
+def test_the_answer_is_whole(client: httpx2.Client, encode: Encode, picture: Image.Image) -> None:
+    response = client.post(URL, files={"image": encode(picture)}, data={"num_captions": 2, "attention": "true"})
+    body = response.json()
+    assert body.keys() == {"id", "model", "captions", "image", "timing_ms"}
+    (card,) = client.get("/v1/models").json()["data"]
+    assert body["model"] == {"name": "tiny", "sha256": card["sha256"]}
+    timing = body["timing_ms"]
+    assert timing.keys() == {"queue", "decode", "encode", "generate", "total"}
+    assert 0 < sum(timing.values()) - timing["total"] <= timing["total"] + 0.05
+    assert len(body["captions"]) == 2
+    for caption in body["captions"]:
+        assert caption.keys() == {"text", "logprob", "confidence", "finish_reason", "tokens"}
+        assert 0 < caption["confidence"] <= 1
+        assert caption["logprob"] <= sum(token["logprob"] for token in caption["tokens"]) + 1e-6
+        for token in caption["tokens"]:
+            assert len(token["attention"]) == 2  # 64 pixels / 32
+            assert math.isclose(sum(map(sum, token["attention"])), 1, abs_tol=1e-4)
+    plain = client.post(URL, files={"image": encode(picture)}).json()
+    assert all("attention" not in token for token in plain["captions"][0]["tokens"])
+    assert plain["id"] != body["id"]
+
+
+def test_parameters_work_in_query_form_and_json_alike(
+    client: httpx2.Client, encode: Encode, picture: Image.Image
+) -> None:
+    data = encode(picture)
+    text = base64.b64encode(data).decode()
+    wanted: dict[str, Any] = {"method": "sample", "num_captions": 3, "seed": 7, "temperature": 2.5, "max_length": 4}
+    words = {name: str(value) for name, value in wanted.items()}
+    answers = [
+        client.post(URL, params=words, content=data),
+        client.post(URL, data=words, files={"image": data}),
+        client.post(URL, json={"image": text, **wanted}),
+        client.post(URL, json={"image": text, **words}),
+        client.post(URL, content=urlencode({**words, "image": text})),
+        client.post(URL, params={"seed": 7, "method": "sample"}, json={"image": text, **wanted}),
+    ]
+    captions = [answer.raise_for_status().json()["captions"] for answer in answers]
+    assert len(captions[0]) == 3
+    assert all(len(caption["tokens"]) <= 4 for caption in captions[0])
+    assert captions == captions[:1] * len(captions)
+
+
+def test_a_default_gives_way_to_what_is_asked_for(client: httpx2.Client, encode: Encode, picture: Image.Image) -> None:
+    def ask(**parameters: object) -> list[Any]:
+        response = client.post(URL, files={"image": encode(picture)}, data={k: str(v) for k, v in parameters.items()})
+        captions: list[Any] = response.raise_for_status().json()["captions"]
+        return captions
+
+    assert len(ask(num_captions=5)) == 5  # the default beam is 3
+    assert len(ask(beam_size=1)) == 1
+    assert ask(method="greedy") == ask(method="beam", beam_size=1)
+    assert len(ask(min_length=30)[0]["tokens"]) == 30  # the default max_length is 20
+    assert ask(prefix="a dog")[0]["text"].startswith("a dog")
+    assert ask(model="tiny", beam_size="") == ask()  # as HTML forms send what was not filled in
+
+
+@pytest.mark.parametrize(
+    ("parameters", "status", "code", "field"),
+    [
+        ({"beam_size": "99"}, 422, "invalid_parameter", "beam_size"),
+        ({"beam_size": "many"}, 422, "invalid_parameter", "beam_size"),
+        ({"beam_size": "9" * 5000}, 422, "invalid_parameter", "beam_size"),
+        ({"temperature": "0"}, 422, "invalid_parameter", "temperature"),
+        ({"temperature": "nan"}, 422, "invalid_parameter", "temperature"),
+        ({"method": "guess"}, 422, "invalid_parameter", "method"),
+        ({"attention": "perhaps"}, 422, "invalid_parameter", "attention"),
+        ({"beam_size": "2", "num_captions": "3"}, 422, "invalid_parameter", "num_captions"),
+        ({"method": "greedy", "num_captions": "3"}, 422, "invalid_parameter", "num_captions"),
+        ({"min_length": "9", "max_length": "3"}, 422, "invalid_parameter", "min_length"),
+        ({"prefix": "zyzzyva"}, 422, "invalid_parameter", "prefix"),
+        ({"prefix": "a" * 201}, 422, "invalid_parameter", "prefix"),
+        ({"beamsize": "3"}, 422, "unknown_parameter", "beamsize"),
+        ({"model": "nobody"}, 404, "unknown_model", "model"),
+    ],
+)
+def test_a_bad_parameter_is_named_wherever_it_stands(
+    client: httpx2.Client,
+    encode: Encode,
+    picture: Image.Image,
+    parameters: dict[str, str],
+    status: int,
+    code: str,
+    field: str,
+) -> None:
+    data = encode(picture)
+    text = base64.b64encode(data).decode()
+    messages = {
+        error(client.post(URL, params=parameters, content=data), status, code, field),
+        error(client.post(URL, data=parameters, files={"image": data}), status, code, field),
+        error(client.post(URL, json={"image": text, **parameters}), status, code, field),
+    }
+    (message,) = messages
+    assert len(message) < 400
+    if code == "unknown_model":
+        assert "tiny" in message
+    if field == "beamsize":
+        assert "beam_size" in message
+
+
+def test_one_name_with_two_values_is_refused(client: httpx2.Client, encode: Encode, picture: Image.Image) -> None:
+    data = encode(picture)
+    text = base64.b64encode(data).decode()
+    code = "conflicting_parameter"
+    message = error(client.post(URL, params={"seed": 1}, json={"image": text, "seed": 2}), 422, code, "seed")
+    assert "1" in message
+    assert "2" in message
+    error(client.post(f"{URL}?seed=1&seed=2", content=data), 422, code, "seed")
+    error(client.post(URL, params={"seed": 1}, files={"image": data}, data={"seed": "2"}), 422, code, "seed")
+
+
+def test_ranges_in_the_documentation_are_the_ranges_that_hold(
+    client: httpx2.Client, encode: Encode, picture: Image.Image
+) -> None:
+    document = client.get("/openapi.json").json()
+    operation = document["paths"][URL]["post"]
+    query = {parameter["name"]: parameter["schema"] for parameter in operation["parameters"]}
+    assert query.keys() == {"model", "attention", *DecodingConfig.model_fields} == DESCRIPTIONS.keys()
+    bodies = operation["requestBody"]["content"]
+    assert {"multipart/form-data", "application/json", "application/octet-stream"} <= bodies.keys()
+    for kind in ("multipart/form-data", "application/json"):
+        assert bodies[kind]["schema"]["properties"].keys() == {"image", *query}
+    assert {"200", "400", "404", "413", "415", "422", "503"} == operation["responses"].keys()
+    assert client.post(URL, json=bodies["application/json"]["example"]).status_code == 200
+    data = encode(picture)
+    bounded = {name: schema for name, schema in query.items() if "maximum" in schema}
+    assert len(bounded) == 10
+    for name, schema in bounded.items():
+        assert client.post(URL, params={name: schema["maximum"]}, content=data).status_code == 200, name
+        error(client.post(URL, params={name: schema["maximum"] + 1}, content=data), 422, "invalid_parameter", name)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code", "field"),
+    [
+        ({"content": b"{"}, 400, "bad_json", None),
+        ({"content": b"[1]", "headers": {"content-type": "application/json"}}, 400, "bad_json", None),
+        ({"content": b"[" * 100_000, "headers": {"content-type": "application/json"}}, 400, "bad_json", None),
+        ({"content": b'{"image": ' + b"9" * 5000 + b"}"}, 400, "bad_json", None),
+        ({"content": b'{"image": 7}'}, 422, "invalid_parameter", "image"),
+        ({"json": {"image": "%%%"}}, 400, "bad_base64", "image"),
+        ({"json": {"image": "data:image/png"}}, 400, "bad_base64", "image"),
+        ({"json": {"image": "data:image/png;base64,%%"}}, 400, "bad_base64", "image"),
+        ({"json": {"image": "aGVsbG8="}}, 400, "not_an_image", "image"),
+        ({"json": {"image": ""}}, 400, "empty_image", "image"),
+        ({"json": {"image": None}}, 422, "missing_image", "image"),
+        ({"json": {"image": ["a"]}}, 422, "invalid_parameter", "image"),
+        ({"json": {}}, 422, "missing_image", "image"),
+        ({"json": {"image": "https://example.com/a.jpg"}}, 422, "url_not_fetched", "image"),
+        ({"json": {"image": "file:///etc/passwd"}}, 422, "url_not_fetched", "image"),
+        ({"data": {"image": "http://169.254.169.254/"}}, 422, "url_not_fetched", "image"),
+        ({"json": {"image": "", "prefix": {"$ne": 1}}}, 422, "invalid_parameter", "prefix"),
+        ({"files": {"picture": b"x"}}, 422, "unknown_parameter", "picture"),
+        ({"files": {"seed": b"1"}}, 422, "unknown_parameter", "seed"),
+        ({"files": {"image": b""}}, 400, "empty_image", "image"),
+        ({"files": [("image", b"x"), ("image", b"y")]}, 422, "too_many_images", "image"),
+        ({"files": {"seed": (None, "1")}}, 422, "missing_image", "image"),
+        ({"content": b"x", "headers": {"content-type": "multipart/form-data"}}, 400, "bad_form", None),
+        ({"content": b"x", "headers": {"content-type": "multipart/form-data; boundary=b"}}, 400, "bad_form", None),
+        ({"content": b"", "headers": {"content-type": "application/json"}}, 400, "empty_image", "image"),
+        ({"params": {"image": "x"}}, 422, "unknown_parameter", "image"),
+    ],
+)
+def test_a_body_that_holds_no_picture_is_told_so(
+    client: httpx2.Client, body: dict[str, Any], status: int, code: str, field: str | None
+) -> None:
+    error(client.post(URL, **body), status, code, field)

@@ -1,0 +1,228 @@
+"""The `recap` command: on files and folders, killed and resumed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from app.cli import cli
+from model.captioner import Captioner
+from model.config import DecodingConfig
+
+COMMAND = [sys.executable, "-c", "from app.cli import main; main()"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, pictures: list[Image.Image]) -> Path:
+    """Five pictures, one of them further down, one that is no picture, and two files of other kinds."""
+    folder = tmp_path / "pictures"
+    (folder / "more").mkdir(parents=True)
+    for number, picture in enumerate(pictures):
+        picture.save(folder / ("more" if number == 4 else "") / f"{number}.png")
+    (folder / "3b.JPG").write_text("not a picture")
+    (folder / "notes.txt").write_text("x")
+    (folder / ".hidden.png").write_text("x")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def settings(monkeypatch: pytest.MonkeyPatch, checkpoints: Path) -> None:
+    monkeypatch.setenv("RECAP_CHECKPOINTS", str(checkpoints))
+    monkeypatch.setenv("RECAP_THREADS", "1")
+
+
+def recap(*arguments: object) -> Result:
+    return CliRunner().invoke(cli, [str(argument) for argument in arguments], catch_exceptions=False)
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_captions_of_a_folder_are_the_captioners_own(
+    folder: Path, pictures: list[Image.Image], served: Captioner
+) -> None:
+    result = recap("caption", folder, "--json", "--num-captions", 2, "--beam-size", 4)
+    assert result.exit_code == 1  # one is no picture
+    answers = json.loads(result.stdout)
+    names = ["0.png", "1.png", "2.png", "3.png", "3b.JPG", "more/4.png"]
+    assert [answer["file"] for answer in answers] == [str(folder / name) for name in names]
+    bad = answers.pop(4)
+    assert bad.keys() == {"file", "error"}
+    assert bad["error"].keys() == {"code", "message"}
+    assert bad["error"]["code"] == "not_an_image"
+    for answer, expected in zip(
+        answers, served.caption(pictures, DecodingConfig(beam_size=4, num_captions=2)), strict=True
+    ):
+        assert answer.keys() == {"file", "caption", "captions"}
+        assert answer["caption"] == answer["captions"][0]["text"]
+        assert [caption["text"] for caption in answer["captions"]] == [caption.text for caption in expected]
+        for caption in answer["captions"]:
+            assert caption.keys() == {"text", "logprob", "confidence"}
+    assert "3b.JPG: these 13 bytes are not a picture" in result.stderr
+    assert "left out, without a picture's extension: 2" in result.stderr
+
+
+def test_plain_output_is_for_reading(folder: Path, pictures: list[Image.Image], served: Captioner) -> None:
+    one, two = folder / "0.png", folder / "1.png"
+    result = recap("caption", two, one, two)
+    assert result.exit_code == 0
+    texts = [captions[0].text for captions in served.caption(pictures[:2])]
+    assert result.stdout == f"{two}: {texts[1]}\n{one}: {texts[0]}\n"
+    assert result.stderr == ""
+    assert len(recap("caption", one, "--num-captions", 3).stdout.splitlines()) == 3
+
+
+def test_a_model_may_be_a_name_or_a_folder(folder: Path, checkpoints: Path) -> None:
+    by_name = recap("caption", folder / "0.png", "--model", "tiny")
+    by_folder = recap("caption", folder / "0.png", "--model", checkpoints / "tiny", "--checkpoints", "nowhere")
+    assert by_name.exit_code == by_folder.exit_code == 0
+    assert by_name.stdout == by_folder.stdout
+
+
+def test_a_file_that_cannot_be_read_is_an_answer_too(folder: Path, tmp_path: Path) -> None:
+    result = recap("caption", tmp_path / "missing.jpg", folder / "0.png", folder / "notes.txt", "--json")
+    assert result.exit_code == 1
+    missing, good, text = json.loads(result.stdout)
+    assert missing["error"]["code"] == "unreadable_file"
+    assert missing["error"]["message"] == "no such file or directory"
+    assert good["caption"]
+    assert text["error"]["code"] == "not_an_image"  # it was named, so it is not left out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["caption", "PICTURE", "--checkpoints", "nowhere"], "nowhere: no such folder"),
+        (["caption", "PICTURE", "--model", "nobody"], "no model 'nobody'; there is tiny"),
+        (["caption", "PICTURE", "--beam-size", "99"], "beam_size=99: input should be less than or equal to 10"),
+        (["caption", "PICTURE", "--beam-size", "2", "--num-captions", "3"], "num_captions=3 is above beam_size=2"),
+        (["caption", "PICTURE", "--resume"], "--jsonl"),
+        (["caption", "PICTURE", "--json", "--jsonl", "x"], "exclude each other"),
+        (["caption", "PICTURE", "--jsonl", "nowhere/x"], "nowhere/x"),
+        (["caption", "EMPTY"], "no pictures in"),
+        (["models", "--checkpoints", "nowhere"], "nowhere: no such folder"),
+        (["serve", "--checkpoints", "nowhere"], "nowhere: no such folder"),
+        (["serve", "--port", "99999"], "port (RECAP_PORT) = 99999: input should be less than or equal to 65535"),
+    ],
+)
+def test_what_cannot_work_is_told_in_a_line(folder: Path, tmp_path: Path, arguments: list[str], reason: str) -> None:
+    (tmp_path / "empty").mkdir()
+    places = {"PICTURE": folder / "0.png", "EMPTY": tmp_path / "empty"}
+    result = recap(*(places.get(argument, argument) for argument in arguments))
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith("error: ")
+    assert reason in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_models_are_listed(checkpoints: Path) -> None:
+    result = recap("models")
+    assert result.exit_code == 0
+    header, row = result.stdout.splitlines()
+    assert header.split() == ["model", "task", "encoder", "decoder", "weights", "figures"]
+    assert row.split()[:5] == ["tiny", "(default)", "image-to-text", "tf_efficientnet_lite0", "top-down"]
+    assert row.endswith("CIDEr 0.500")
+    (card,) = json.loads(recap("models", "--json").stdout)
+    assert (card["id"], card["task"], card["default"]) == ("tiny", "image-to-text", True)
+
+
+def test_lines_that_are_there_are_not_written_over(folder: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.jsonl"
+    output.write_text('{"file": "a", "caption": "x", "captions": []}\n')
+    before = output.read_bytes()
+    result = recap("caption", folder, "--jsonl", output)
+    assert result.exit_code == 2
+    assert "--resume" in result.stderr
+    assert output.read_bytes() == before
+    output.write_text('{"file": "a"}\nhello\n{"file": "b"}\n')
+    result = recap("caption", folder, "--jsonl", output, "--resume")
+    assert result.exit_code == 2
+    assert f"{output}, line 2" in result.stderr
+    assert output.read_text() == '{"file": "a"}\nhello\n{"file": "b"}\n'
+
+
+def test_resume_gives_the_file_that_an_uninterrupted_run_gives(folder: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.jsonl"
+    result = recap("caption", folder, "--jsonl", output)
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    whole = output.read_bytes()
+    assert len(whole.splitlines()) == 6
+    for kept in range(0, len(whole), 97):  # cut anywhere, most often inside a line
+        output.write_bytes(whole[:kept])
+        result = recap("caption", folder, "--jsonl", output, "--resume")
+        assert result.exit_code == 1
+        assert output.read_bytes().count(b"\n") == 6
+        for line, expected in zip(lines(output), map(json.loads, whole.splitlines()), strict=True):
+            assert line["file"] == expected["file"]
+            assert line.get("caption") == expected.get("caption")
+            assert line.get("error") == expected.get("error")
+    unchanged = output.read_bytes()
+    result = recap("caption", folder, "--jsonl", output, "--resume")
+    assert (result.exit_code, output.read_bytes()) == (1, unchanged)
+    assert "6 of 6 pictures are answered already" in result.stderr
+
+
+def test_killed_and_resumed_no_picture_is_lost_or_answered_twice(tmp_path: Path, picture: Image.Image) -> None:
+    folder, output = tmp_path / "many", tmp_path / "out.jsonl"
+    folder.mkdir()
+    picture.resize((600, 600)).save(folder / "000.png", compress_level=1)
+    for number in range(1, 100):
+        os.link(folder / "000.png", folder / f"{number:03}.png")
+    command = [*COMMAND, "caption", str(folder), "--jsonl", str(output)]
+    with subprocess.Popen(command) as process:
+        until = time.monotonic() + 60
+        while not output.exists() or output.read_bytes().count(b"\n") < 20:
+            assert process.poll() is None
+            assert time.monotonic() < until
+            time.sleep(0.005)
+        process.kill()
+    assert 20 <= output.read_bytes().count(b"\n") < 100
+    subprocess.run([*command, "--resume"], check=True)
+    assert [Path(line["file"]).name for line in lines(output)] == [f"{number:03}.png" for number in range(100)]
+
+
+def test_help_comes_at_once_and_names_the_options() -> None:
+    script = "import sys; from app.cli import main\ntry: main()\nfinally: sys.stderr.write(str('torch' in sys.modules))"
+    result = subprocess.run([sys.executable, "-c", script, "caption", "--help"], capture_output=True, text=True)
+    assert result.returncode == 0
+    assert result.stderr == "False"
+    for option in ("--model", "--beam-size", "--num-captions", "--json", "--jsonl", "--resume"):
+        assert option in result.stdout
+
+
+def test_serve_answers_and_ends_well_when_told_to_stop() -> None:
+    with subprocess.Popen([*COMMAND, "serve", "--port", "0"], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        log = ""
+        while "serving tiny on cpu" not in log or "http://" not in log:
+            line = process.stderr.readline()
+            assert line, log
+            log += line
+        url = log.partition("http://")[2].split()[0]
+        with urllib.request.urlopen(f"http://{url}/readyz") as response:
+            assert json.load(response) == {"status": "ready"}
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+        assert "Traceback" not in process.stderr.read()
+
+
+def test_serve_stops_when_a_checkpoint_is_broken(tiny_checkpoint: Path) -> None:
+    weights = tiny_checkpoint / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    command = [*COMMAND, "serve", "--port", "0", "--checkpoints", str(tiny_checkpoint.parent)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 2
+    assert f"error: {weights}: sha256 is" in result.stderr.splitlines()[-1]
+    assert "Traceback" not in result.stderr

@@ -1,0 +1,65 @@
+"""Defaults, and what a caller asks for."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from app.errors import ApiError
+from app.parameters import decoding_config, merge
+from model.config import DecodingConfig
+
+PARTS: dict[str, st.SearchStrategy[Any]] = {
+    "method": st.sampled_from(["greedy", "beam", "sample"]),
+    "beam_size": st.integers(1, 10),
+    "num_captions": st.integers(1, 10),
+    "max_length": st.integers(1, 100),
+    "min_length": st.integers(0, 100),
+}
+
+
+def is_valid(values: dict[str, Any]) -> bool:
+    try:
+        DecodingConfig.model_validate(values)
+    except ValidationError:
+        return False
+    return True
+
+
+DEFAULTS = st.fixed_dictionaries(PARTS).filter(is_valid).map(DecodingConfig.model_validate)
+GIVEN = st.fixed_dictionaries({}, optional=PARTS)
+
+
+@given(DEFAULTS, GIVEN)
+def test_what_is_given_holds_and_a_default_gives_way(defaults: DecodingConfig, given: dict[str, Any]) -> None:
+    # At odds with itself: where no other value of a number that was not given could save it.
+    roomy = {"method": defaults.method, "beam_size": 10, "num_captions": 1, "min_length": 0, "max_length": 100}
+    if not is_valid({**roomy, **given}):
+        with pytest.raises(ApiError) as caught:
+            decoding_config(defaults, given)
+        assert caught.value.status == 422
+        assert caught.value.field in given
+        return
+    found = decoding_config(defaults, given)
+    assert {name: getattr(found, name) for name in given} == given
+    if is_valid({**defaults.model_dump(), **given}):  # a default gives way only where it must
+        assert found == DecodingConfig.model_validate({**defaults.model_dump(), **given})
+
+
+@given(DEFAULTS)
+def test_nothing_given_is_the_defaults(defaults: DecodingConfig) -> None:
+    assert decoding_config(defaults, {}) == defaults
+
+
+def test_sources_are_merged() -> None:
+    assert merge([("seed", "3"), ("prefix", "")], [("seed", 3), ("beam_size", None), ("top_k", "")]) == {
+        "seed": 3,
+        "prefix": "",
+    }
+    assert merge([("attention", "true")], [("attention", True)]) == {"attention": True}
+    with pytest.raises(ApiError, match="did you mean temperature"):
+        merge([("temprature", 1)])
+    with pytest.raises(ApiError, match="there are image, model"):
+        merge([("zzz", 1)])

@@ -1,0 +1,246 @@
+"""Life cycle, limits and manners of the server."""
+
+import hashlib
+import http.client
+import json
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+from PIL import Image
+
+from app.limits import BodyLimitMiddleware
+from app.main import create_app
+from app.settings import Settings
+
+Encode = Callable[..., bytes]
+Ready = Callable[[httpx2.Client], None]
+Serve = Callable[[FastAPI], AbstractContextManager[httpx2.Client]]
+URL = "/v1/captions"
+MEGABYTE = 1_000_000
+
+
+def test_it_answers_while_it_loads(
+    serve: Serve, ready: Ready, tiny_checkpoint: Path, encode: Encode, picture: Image.Image
+) -> None:
+    # A pipe among the files to be verified holds up the loading until someone writes into it.
+    manifest = json.loads((tiny_checkpoint / "config.json").read_text())
+    manifest["sha256"] = {"gate": hashlib.sha256(b"open").hexdigest(), **manifest["sha256"]}
+    (tiny_checkpoint / "config.json").write_text(json.dumps(manifest))
+    gate = tiny_checkpoint / "gate"
+    os.mkfifo(gate)
+    with serve(create_app(Settings(checkpoints=tiny_checkpoint.parent))) as client:
+        try:
+            assert client.get("/healthz").json() == {"status": "ok"}
+            assert client.get("/v1/models").json()["data"][0]["id"] == "tiny"
+            for response in (client.get("/readyz"), client.post(URL, content=encode(picture))):
+                assert response.status_code == 503
+                assert response.json()["error"]["code"] == "loading"
+                assert int(response.headers["retry-after"]) > 0
+        finally:
+            gate.write_bytes(b"open")
+        ready(client)
+        assert client.get("/readyz").json() == {"status": "ready"}
+        assert client.post(URL, content=encode(picture)).status_code == 200
+
+
+def test_weights_that_were_changed_are_not_served(serve: Serve, tiny_checkpoint: Path) -> None:
+    weights = tiny_checkpoint / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x7f")
+    reasons: list[str] = []
+    with serve(create_app(Settings(checkpoints=tiny_checkpoint.parent), on_failure=reasons.append)) as client:
+        until = time.monotonic() + 30
+        while not reasons:
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        assert str(weights) in reasons[0]
+        assert "sha256" in reasons[0]
+        for response in (client.get("/readyz"), client.post(URL)):
+            assert response.status_code == 503
+            assert response.json()["error"]["code"] == "failed"
+
+
+def test_models_are_listed_as_openai_lists_them(client: httpx2.Client, checkpoints: Path) -> None:
+    body = client.get("/v1/models").json()
+    assert body["object"] == "list"
+    (card,) = body["data"]
+    assert (card["id"], card["object"], card["owned_by"]) == ("tiny", "model", "recap")
+    assert abs(card["created"] - time.time()) < 3600
+    assert (card["task"], card["default"], card["metrics"]) == ("image-to-text", True, {"CIDEr": 0.5})
+    assert card["sha256"] == hashlib.sha256((checkpoints / "tiny" / "model.safetensors").read_bytes()).hexdigest()
+    assert card["decoding"]["beam_size"] == 3
+
+
+def test_every_answer_has_a_request_id(client: httpx2.Client) -> None:
+    ids = {client.get(path).headers["x-request-id"] for path in ("/healthz", "/nowhere", "/docs", "/readyz")}
+    assert len(ids) == 4
+    mine = client.get("/nowhere", headers={"x-request-id": "trace-42"})
+    assert mine.headers["x-request-id"] == mine.json()["error"]["request_id"] == "trace-42"
+    for hostile in ("a b", "x" * 200, 'x"y', "<script>"):
+        assert client.get("/healthz", headers={"x-request-id": hostile}).headers["x-request-id"] != hostile
+
+
+def test_what_is_not_there_is_told_in_the_same_shape(client: httpx2.Client) -> None:
+    missing = client.get("/v2/captions")
+    assert (missing.status_code, missing.json()["error"]["code"]) == (404, "not_found")
+    wrong = client.get(URL)
+    assert (wrong.status_code, wrong.json()["error"]["code"]) == (405, "method_not_allowed")
+    assert wrong.headers["allow"] == "POST"
+    front = client.get("/")
+    assert (front.status_code, front.headers["location"]) == (307, "/docs")
+
+
+def test_an_unexpected_failure_tells_the_log_and_not_the_client(
+    serve: Serve, checkpoints: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = create_app(Settings(checkpoints=checkpoints))
+
+    @app.get("/fails")
+    def fails() -> None:
+        raise RuntimeError("the secret is 1234")
+
+    with serve(app) as client, caplog.at_level(logging.ERROR, "app"):
+        response = client.get("/fails", headers={"x-request-id": "trace-7"})
+    assert response.status_code == 500
+    assert response.json()["error"]["code"] == "internal_error"
+    assert response.json()["error"]["request_id"] == response.headers["x-request-id"] == "trace-7"
+    assert "1234" not in response.text
+    (record,) = [record for record in caplog.records if record.name == "app.errors"]
+    assert "trace-7" in record.getMessage()
+    assert record.exc_info is not None
+
+
+def test_too_large_a_body_is_refused_before_it_is_sent(client: httpx2.Client) -> None:
+    with connect(client) as sock:
+        sock.sendall(b"POST /v1/captions HTTP/1.1\r\nhost: x\r\ncontent-length: 25000000\r\n\r\n")
+        assert read_answer(sock)[0] == 413
+
+
+def test_too_large_a_body_is_refused_while_it_streams_in(client: httpx2.Client) -> None:
+    with connect(client) as sock:
+        sock.sendall(b"POST /v1/captions HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n")
+        for _ in range(21):  # it never ends
+            sock.sendall(b"%x\r\n%b\r\n" % (MEGABYTE, b"\xff" * MEGABYTE))
+        status, headers, body = read_answer(sock)
+    assert status == 413
+    assert headers["connection"] == "close"
+    assert json.loads(body)["error"]["code"] == "body_too_large"
+
+
+@pytest.mark.parametrize("form", [False, True])
+def test_a_client_that_sends_all_before_it_listens_still_gets_the_answer(client: httpx2.Client, form: bool) -> None:
+    kind = {"content-type": "multipart/form-data; boundary=b"} if form else {}
+    head = b'--b\r\ncontent-disposition: form-data; name="image"; filename="a"\r\n\r\n' if form else b""
+
+    def chunks() -> Iterator[bytes]:
+        yield head
+        for _ in range(25):
+            yield b"\xff" * MEGABYTE
+
+    for body, more in ((head + b"\xff" * 25 * MEGABYTE, {}), (chunks(), {"transfer-encoding": "chunked"})):
+        connection = http.client.HTTPConnection(client.base_url.host, client.base_url.port or 80, timeout=20)
+        connection.request("POST", URL, body=body, headers=kind | more, encode_chunked=bool(more))
+        response = connection.getresponse()
+        assert response.status == 413
+        assert json.loads(response.read())["error"]["message"] == "the body is larger than 20,000,000 bytes"
+        connection.close()
+
+
+def test_a_client_that_never_stops_sending_is_cut_off(client: httpx2.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BodyLimitMiddleware, "linger_seconds", 0.5)
+    began = time.monotonic()
+    with connect(client) as sock:
+        sock.sendall(b"POST /v1/captions?beamsize=1 HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n")
+        assert read_answer(sock)[0] == 422  # the query alone decides it
+        with pytest.raises(OSError, match=r"reset|[Bb]roken pipe"):
+            drip(sock, until=began + 10)
+    assert 0.4 < time.monotonic() - began < 5
+
+
+def test_a_client_that_leaves_in_the_middle_harms_nobody(
+    client: httpx2.Client, encode: Encode, picture: Image.Image, caplog: pytest.LogCaptureFixture
+) -> None:
+    with connect(client) as sock:
+        sock.sendall(b"POST /v1/captions HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\nabc")
+        time.sleep(0.1)
+    assert client.post(URL, content=encode(picture)).status_code == 200
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_connections_are_kept_after_good_answers(client: httpx2.Client, encode: Encode, picture: Image.Image) -> None:
+    connection = http.client.HTTPConnection(client.base_url.host, client.base_url.port or 80, timeout=20)
+    for _ in range(3):
+        connection.request("POST", URL, body=encode(picture))
+        response = connection.getresponse()
+        assert response.status == 200
+        assert response.getheader("connection") is None
+        response.read()
+    connection.close()
+
+
+def test_the_event_loop_stays_free_while_pictures_are_decoded(client: httpx2.Client, encode: Encode) -> None:
+    large = encode(Image.effect_noise((3000, 3000), 64), compress_level=1)  # about 9 MB
+    done = threading.Event()
+    waits: list[float] = []
+
+    def watch() -> None:
+        with httpx2.Client(base_url=client.base_url) as other:
+            while not done.is_set():
+                began = time.monotonic()
+                assert other.get("/healthz").status_code == 200
+                waits.append(time.monotonic() - began)
+
+    with ThreadPoolExecutor(5) as pool:
+        watcher = pool.submit(watch)
+        began = time.monotonic()
+        answers = list(pool.map(lambda _: client.post(URL, content=large).status_code, range(4)))
+        busy = time.monotonic() - began
+        done.set()
+        watcher.result()
+    assert answers == [200] * 4
+    assert busy > 0.2  # there was something to wait for
+    assert max(waits) < busy / 2
+    assert len(waits) > 10
+
+
+def test_requests_at_the_same_time_get_their_own_answers(
+    client: httpx2.Client, encode: Encode, pictures: list[Image.Image]
+) -> None:
+    bodies = [encode(picture) for picture in pictures]
+    alone = [client.post(URL, content=body).json()["captions"] for body in bodies]
+    assert len({str(captions) for captions in alone}) == len(pictures)
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda n: client.post(URL, content=bodies[n % 5]).json()["captions"], range(40)))
+    assert together == [alone[n % 5] for n in range(40)]
+
+
+def drip(sock: socket.socket, until: float) -> None:
+    """Sends a byte now and then."""
+    while time.monotonic() < until:
+        sock.sendall(b"1\r\nx\r\n")
+        time.sleep(0.02)
+
+
+def connect(client: httpx2.Client) -> socket.socket:
+    """A bare connection to the client's server."""
+    return socket.create_connection((client.base_url.host, client.base_url.port or 80), timeout=20)
+
+
+def read_answer(sock: socket.socket) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body of an answer with a content-length."""
+    file = sock.makefile("rb")
+    status = int(file.readline().split()[1])
+    headers: dict[str, str] = {}
+    while line := file.readline().decode().strip():
+        name, _, value = line.partition(": ")
+        headers[name] = value
+    return status, headers, file.read(int(headers["content-length"]))
