@@ -4,7 +4,7 @@ import re
 import tomllib
 import zipfile
 from email.parser import BytesParser
-from importlib.metadata import entry_points
+from importlib.metadata import entry_points, requires
 from pathlib import Path
 from typing import Any
 
@@ -126,3 +126,18 @@ def test_compose_takes_the_gpu_only_when_asked() -> None:
     assert services["recap-gpu"]["profiles"] == ["gpu"]
     assert services["recap-gpu"]["build"]["args"] == {"TORCH_INDEX": ""}
     assert services["recap-gpu"]["environment"]["RECAP_DEVICE"] == "cuda"
+
+
+def test_what_requirements_require_is_pinned_too() -> None:
+    versions = pins()
+    remaining = [*PROJECT["dependencies"], *EXTRAS["train"], *EXTRAS["dev"]]
+    seen: set[str] = set()
+    while remaining:
+        requirement = Requirement(remaining.pop())
+        name = canonicalize_name(requirement.name)
+        if name in seen or not (requirement.marker is None or requirement.marker.evaluate({"extra": ""})):
+            continue
+        seen.add(name)
+        remaining += requires(name) or []
+    assert {"jinja2", "starlette"} <= seen
+    assert seen - versions.keys() == set()
