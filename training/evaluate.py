@@ -1,0 +1,159 @@
+"""A checkpoint's captions of a split, scored."""
+
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from model.captioner import Captioner
+from model.checkpoint import Checkpoint
+from model.config import DecodingConfig
+from training.data import CaptionedImage, DataError, open_dataset
+from training.data.pictures import open_picture
+from training.metrics import CaptionScorer
+from training.progress import progress
+
+
+def evaluate(
+    checkpoint: Path,
+    data: Path,
+    split: str,
+    *,
+    beam_size: int | None = None,
+    captions_path: Path | None = None,
+    device: torch.device | str = "cpu",
+    batch_size: int = 32,
+) -> dict[str, Any]:
+    """Captions every picture of a split by beam search, one caption each, and scores them.
+
+    Args:
+        checkpoint: its folder.
+        data: a data set, as `open_dataset` takes it.
+        split: `train`, `dev` or `test`.
+        beam_size: the checkpoint's own when left out, or 1 where that decodes greedily.
+        captions_path: where to write `{"file", "caption", "references"}`, a line each.
+        device: where the network runs.
+        batch_size: pictures at a time.
+
+    Returns:
+        `split`, `images`, `beam_size`, each of `training.metrics.METRICS` that could be had, `seconds` (of all of it),
+        and `notes` where something was left out.
+
+    Raises:
+        CheckpointError: the checkpoint is missing or damaged.
+        DataError: the data set, a picture or the split is missing or broken, or the captions can't be written.
+        JavaError: the captions can't be tokenised.
+        ValueError: `beam_size` is out of range.
+    """
+    start = time.perf_counter()
+    opened = Checkpoint.open(checkpoint)
+    decoding = _beam_search(opened.config.decoding, beam_size)
+    dataset = open_dataset(data)
+    images = dataset.split(split)
+    if captions_path:
+        _make_folder(captions_path)  # now, rather than find out after all the work that it can't be
+    captions = _caption(opened.load(device), images, decoding, batch_size)
+    if captions_path:
+        lines = [
+            {"file": str(image.path.relative_to(dataset.root)), "caption": caption, "references": image.captions}
+            for image, caption in zip(images, captions, strict=True)
+        ]
+        _write(captions_path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+
+    files = [str(image.path) for image in images]
+    scorer = CaptionScorer({file: image.captions for file, image in zip(files, images, strict=True)})
+    seen = [caption for image in dataset.images if image.split == "train" for caption in image.captions]
+    scores = scorer.score(dict(zip(files, captions, strict=True)), training_captions=seen or None)
+    found = {"split": split, "images": len(images), "beam_size": decoding.beam_size, **scores}
+    found["seconds"] = round(time.perf_counter() - start, 1)
+    notes = [*dataset.notes, *scorer.notes]
+    return found | {"notes": notes} if notes else found
+
+
+def write_json(scores: Mapping[str, Any], path: Path) -> None:
+    """Scores as JSON to a file, which is whole or not there, or to standard output where the path is `-`.
+
+    Raises:
+        DataError: the file can't be written.
+    """
+    text = json.dumps(scores, indent=2, ensure_ascii=False) + "\n"
+    if str(path) == "-":
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    else:
+        _make_folder(path)
+        _write(path, text)
+
+
+def _beam_search(own: DecodingConfig, beam_size: int | None) -> DecodingConfig:
+    """The checkpoint's decoding as a beam search for one caption; with a beam of 1 that is greedy decoding."""
+    size = beam_size if beam_size is not None else 1 if own.method == "greedy" else own.beam_size
+    largest = 10
+    if not 1 <= size <= largest:
+        raise ValueError(f"beam_size={size}: must be 1 to {largest}")
+    return DecodingConfig.model_validate(own.model_dump() | {"method": "beam", "beam_size": size, "num_captions": 1})
+
+
+def _caption(
+    captioner: Captioner, images: Sequence[CaptionedImage], decoding: DecodingConfig, batch_size: int
+) -> list[str]:
+    captioner.encoder.to(memory_format=torch.channels_last)  # much faster on a CPU
+    captions: list[str] = []
+    with progress("captions", len(images)) as bar:
+        for pixels in _batches(captioner, [image.path for image in images], batch_size):
+            grid = captioner.encode(pixels.contiguous(memory_format=torch.channels_last))  # (B, P, E)
+            captions += [found[0].text for found in captioner.generate(grid, decoding)]
+            bar.advance(len(pixels))
+    return captions
+
+
+def _batches(captioner: Captioner, paths: Sequence[Path], batch_size: int) -> Iterator[Tensor]:
+    """Preprocessed pictures (B, 3, S, S), in order; threads decode one batch while the network is at the last."""
+
+    def load(path: Path) -> Tensor:
+        return captioner.preprocess(open_picture(path))
+
+    pool = ThreadPoolExecutor(max(2, min(8, (os.cpu_count() or 2) // 2)))
+    try:
+        ahead: list[Future[Tensor]] = []
+        for start in range(0, len(paths) + batch_size, batch_size):
+            ready, ahead = ahead, [pool.submit(load, path) for path in paths[start : start + batch_size]]
+            if ready:
+                yield torch.stack([future.result() for future in ready])
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.absolute().parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+def _write(path: Path, text: str) -> None:
+    """A file that is whole or not there."""
+    path = path.absolute()
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", dir=path.parent, prefix=f".{path.name}-", suffix=".tmp", encoding="utf-8", delete=False
+        ) as file:
+            try:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+                Path(file.name).chmod(0o644)
+                Path(file.name).replace(path)
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise DataError(f"{path}: {error}") from error
