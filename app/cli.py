@@ -14,6 +14,8 @@ import typer
 
 # What takes long to import (torch above all) is imported by the commands that need it: --help answers at once.
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from app.bulk import Line
     from app.settings import Settings
     from model.checkpoint import Checkpoint
@@ -37,6 +39,12 @@ def _fail(message: str) -> NoReturn:
     """Ends the command because of what it was given: exit code 2."""
     typer.echo(f"error: {message}", err=True)
     raise typer.Exit(2)
+
+
+def _quiet_pillow() -> None:
+    """What Pillow has to say of odd pictures: it is told in the answers, and anyone can send them."""
+    warnings.filterwarnings("ignore", module="PIL")
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 
 def _settings(**options: Any) -> "Settings":
@@ -71,7 +79,7 @@ def serve(
     from model.checkpoint import CheckpointError
 
     logging.basicConfig(level=logging.INFO, format="%(levelname)s:     %(message)s")
-    warnings.filterwarnings("ignore", module="PIL")  # of odd but readable pictures: anyone can send them
+    _quiet_pillow()
     failures: list[str] = []
 
     def stop(reason: str) -> None:
@@ -126,7 +134,7 @@ def caption(
         typer.echo(f"left out, without a picture's extension: {len(left)}", err=True)
     if not files:
         _fail(f"no pictures in {', '.join(map(str, images))}")
-    warnings.filterwarnings("ignore", module="PIL")
+    _quiet_pillow()
     settings = _settings(checkpoints=checkpoints, device=device)
 
     with ExitStack() as stack:
@@ -159,9 +167,7 @@ def caption(
                 write(line)
             elif as_json:
                 answers.append(line)
-            _show(line, quiet=quiet)
-            if progress:
-                progress.advance(progress.task_ids[0])
+            _show(line, quiet=quiet, progress=progress)
     if as_json:
         typer.echo(json.dumps(answers, ensure_ascii=False, indent=2))
     if failed:
@@ -207,14 +213,20 @@ def _find_checkpoint(settings: "Settings", model: str | None) -> "Checkpoint":
         _fail(str(error))
 
 
-def _show(line: "Line", *, quiet: bool) -> None:
+def _show(line: "Line", *, quiet: bool, progress: "Progress | None") -> None:
     """Errors on standard error, captions on standard output."""
     if "error" in line:
-        typer.echo(f"{line['file']}: {line['error']['message']}", err=True)
+        message = f"{line['file']}: {line['error']['message']}"
+        if progress:  # above the bar, not into it
+            progress.console.print(message, markup=False, highlight=False, soft_wrap=True)
+        else:
+            typer.echo(message, err=True)
     elif not quiet:
         typer.echo(f"{line['file']}: {line['caption']}")
         for other in line["captions"][1:]:
             typer.echo(f"{' ' * len(line['file'])}  {other['text']}")
+    if progress:
+        progress.advance(progress.task_ids[0])
 
 
 @cli.command()

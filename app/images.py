@@ -7,6 +7,7 @@ from io import BytesIO
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 from PIL.Image import Transpose
 
@@ -185,7 +186,7 @@ def _to_rgb(image: ImageFile.ImageFile) -> Image.Image:
         picture = image.convert("LA")
     if not picture.has_transparency_data:
         return picture.convert("RGB")
-    layer = picture.convert("RGBA")
+    layer = picture if picture.mode == "RGBA" else picture.convert("RGBA")
     page = Image.new("RGB", layer.size, "white")
     page.paste(layer, mask=layer.getchannel("A"))
     return page
@@ -214,11 +215,16 @@ def _from_wide(image: Image.Image, tags: Mapping[int, Any]) -> Image.Image:
     Nothing in the file says what is white, so it is the end of the narrowest common range that holds all values: 0..1
     (floats alone), 0..255, 0..65535; beyond these, the greatest value, and then black is the least.
     """
-    values = np.asarray(image, dtype=np.float64)
-    values = np.where(np.isfinite(values), values, 0.0)
-    low, high = values.min(), values.max()
+    values = np.asarray(image)
+    strips = np.array_split(values, -(-values.size // 2**20))  # by rows, since doubles of all would take much memory
+
+    def numbers(strip: NDArray[Any]) -> NDArray[np.float64]:
+        return np.where(np.isfinite(strip), strip, 0).astype(np.float64)
+
+    low, high = min(numbers(strip).min() for strip in strips), max(numbers(strip).max() for strip in strips)
     white = next((top for top in ((1, 255, 65535) if image.mode == "F" else (255, 65535)) if high <= top), None)
     if white is not None and low >= 0:
         low, high = 0.0, float(white)
-    levels = np.rint((values - low) * (255 / max(high - low, np.finfo(float).tiny))).astype(np.uint8)
+    scale = 255 / max(high - low, np.finfo(np.float64).tiny)
+    levels = np.concatenate([np.rint((numbers(strip) - low) * scale).astype(np.uint8) for strip in strips])
     return Image.fromarray(255 - levels if _is_white_zero(tags) else levels)

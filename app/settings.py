@@ -27,7 +27,7 @@ class Settings(BaseSettings):
     threads: Annotated[int, Field(ge=1, le=256)] | None = None
     """CPU threads of the networks; unset leaves it to torch, which takes one a core."""
     decode_threads: Annotated[int, Field(ge=1, le=64)] = 2
-    """Pictures decoded at the same time. Each takes up to about 9 bytes a pixel meanwhile."""
+    """Pictures decoded at the same time. Each takes up to 18 bytes a pixel meanwhile."""
     max_body_bytes: Annotated[int, Field(ge=1)] = 20_000_000
     """Most bytes in a request's body; more is answered 413 while it is still being sent."""
     max_pixels: Annotated[int, Field(ge=1, le=150_000_000)] = 50_000_000

@@ -2,11 +2,14 @@
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -191,6 +194,30 @@ def test_killed_and_resumed_no_picture_is_lost_or_answered_twice(tmp_path: Path,
     assert 20 <= output.read_bytes().count(b"\n") < 100
     subprocess.run([*command, "--resume"], check=True)
     assert [Path(line["file"]).name for line in lines(output)] == [f"{number:03}.png" for number in range(100)]
+
+
+def read_terminal(terminal: int) -> str:
+    """All that is written to a terminal until its other side closes."""
+    shown = b""
+    with suppress(OSError):  # the end of a terminal is an error
+        while part := os.read(terminal, 4096):
+            shown += part
+    return shown.decode()
+
+
+def test_a_terminal_shows_a_bar_and_a_pipe_gets_json_alone(folder: Path) -> None:
+    terminal, inside = pty.openpty()
+    command = [*COMMAND, "caption", str(folder), "--json"]
+    with ThreadPoolExecutor(1) as pool, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=inside) as process:
+        os.close(inside)
+        screen = pool.submit(read_terminal, terminal)
+        assert process.stdout is not None
+        assert len(json.load(process.stdout)) == 6
+        shown = screen.result(30)
+    os.close(terminal)
+    assert "6/6" in shown
+    assert "/s" in shown
+    assert "3b.JPG: these 13 bytes are not a picture" in shown
 
 
 def test_help_comes_at_once_and_names_the_options() -> None:
