@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 PAD, BOS, EOS, UNK = range(4)
 SPECIALS = ("<pad>", "<bos>", "<eos>", "<unk>")
 
-# A word is letters and digits, held together by hyphens, points, commas, slashes or apostrophes inside; the English
-# clitics stand alone, as the Penn Treebank has them ("man 's", "do n't"), which is how captions are scored.
+# A word is letters and digits, held together by hyphens, points or slashes inside; the English clitics stand alone, as
+# the Penn Treebank has them ("man 's", "do n't"), which is how captions are scored.
 _WORD = re.compile(r"n't\b|'(?:s|re|ve|ll|d|m)\b|[^\W_]+?(?=n't\b)|[^\W_]+(?:[-./][^\W_]+)*")
 _CLITIC = re.compile(r" (?=n't\b|'(?:s|re|ve|ll|d|m)\b)")
 

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 import torch
 import torch.nn.functional as F
 from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -180,12 +181,13 @@ class CaptionerTrainer:
                         at.seconds = time.monotonic() - began
                         bar.advance(note=f"loss {loss:.3f}")
                         self.accelerator.log({"train/loss": loss}, at.step)
-                        if at.step % self.recipe.training.save_every == 0 or interruption.requested:
+                        stop = self._any(interruption.requested)
+                        if stop or at.step % self.recipe.training.save_every == 0:
                             self._save()
-                        if interruption.requested:
+                        if stop:
                             self.accelerator.end_training()
                             return False
-                score = self._validate()
+                (score,) = broadcast_object_list([self._validate() if self._first else 0.0])
                 at.seconds = time.monotonic() - began
                 if score > at.best_score:
                     at.best_score, at.best_epoch = score, at.epoch
@@ -203,6 +205,11 @@ class CaptionerTrainer:
     @property
     def _first(self) -> bool:
         return bool(self.accelerator.is_main_process)
+
+    def _any(self, flag: bool) -> bool:
+        """Whether any process says so: all have to stop after the same step."""
+        here = torch.tensor(float(flag), device=self.accelerator.device)
+        return bool(self.accelerator.reduce(here, "sum").item())
 
     def _step(self, batch: Sequence[int]) -> float:
         """One update from a global batch of examples, of which each process takes a share; the loss in nats a token."""
@@ -276,7 +283,7 @@ class CaptionerTrainer:
             f"{self.progress.seconds:.0f} s",
             flush=True,
         )
-        if scores["CIDEr"] > self.progress.best_score and self._first:
+        if scores["CIDEr"] > self.progress.best_score:
             partial = self.best_path.with_suffix(".partial")
             save_file({name: tensor.contiguous() for name, tensor in self.average.module.state_dict().items()}, partial)
             partial.replace(self.best_path)

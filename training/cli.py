@@ -86,11 +86,12 @@ def main() -> NoReturn:
     from training.backbone import BackboneError
     from training.data import DataError
     from training.loop import StateError
+    from training.metrics import JavaError
     from training.recipe import RecipeError
 
     try:
         app()
-    except (BackboneError, CheckpointError, DataError, RecipeError, StateError, ValueError) as error:
+    except (BackboneError, CheckpointError, DataError, JavaError, RecipeError, StateError, ValueError) as error:
         typer.echo(f"recap-train: {error}", err=True)
         sys.exit(1)
     sys.exit(0)

@@ -76,7 +76,7 @@ An image captioner: {recipe.encoder.name} encoder at {recipe.encoder.preprocessi
 ## Figures
 
 {metrics["images"]} pictures of the {metrics["split"]} split, beam {metrics["beam_size"]}, raw references, PTB tokens;
-`unique` is the share of captions said of one picture only, `novel` of those not in the training captions.
+`unique` is the number of different captions by the number of pictures, `novel` the share that no training picture has.
 
 | {" | ".join(figures)} |
 |{"---|" * len(figures)}

@@ -33,7 +33,7 @@ def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def tiny_recipe(tiny_data: Path, tmp_path: Path) -> Path:
-    """A recipe for `tiny_data`: 3 epochs of 8 steps."""
+    """A recipe for `tiny_data`: 2 epochs of 8 steps."""
     path = tmp_path / "tiny.toml"
     path.write_text(f"""
 name = "tiny"
@@ -54,7 +54,7 @@ embedding_size = 8
 hidden_size = 12
 attention_size = 4
 [training]
-epochs = 3
+epochs = 2
 batch_size = 16
 warmup_steps = 2
 attention_penalty = 0.1

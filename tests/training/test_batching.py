@@ -1,5 +1,7 @@
 """Length-bucketed batches."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,7 +25,7 @@ def test_lengths_of_different_batches_do_not_overlap(lengths: list[int], size: i
         (min(lengths[e] for e in batch), max(lengths[e] for e in batch))
         for batch in LengthBuckets(lengths, size, 0).batches(0)
     )
-    assert all(upper <= lower for (_, upper), (lower, _) in zip(ranges, ranges[1:], strict=False))
+    assert all(upper <= lower for (_, upper), (lower, _) in pairwise(ranges))
 
 
 def test_order_depends_on_seed_and_epoch_alone() -> None:

@@ -1,0 +1,184 @@
+"""Cross-entropy training from data to checkpoint: it learns, resumes to the bit, and says what is wrong."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from model.checkpoint import Checkpoint, file_sha256
+from model.vocabulary import BOS, EOS, PAD
+from tests.conftest import draw
+from training.captioning import CaptionerTrainer, caption_loss, doubly_stochastic_penalty
+from training.loop import StateError
+from training.recipe import CaptionerRecipe
+
+
+def start(recipe: Path, *options: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-c", "from training.cli import main; main()", "captioner", "--config", str(recipe)]
+    return subprocess.Popen([*command, *options], env={**os.environ, "OMP_NUM_THREADS": "1"})
+
+
+def elsewhere(recipe: Path, folder: Path) -> tuple[str, ...]:
+    return "--set", f"run={folder / 'run'}", "--set", f"output={folder / 'checkpoint'}"
+
+
+def test_kill_and_resume_gives_the_same_weights_to_the_bit(tiny_recipe: Path, tmp_path: Path) -> None:
+    whole = start(tiny_recipe)
+    assert whole.wait(120) == 0
+
+    options = elsewhere(tiny_recipe, tmp_path / "killed")
+    state = tmp_path / "killed" / "run" / "state.safetensors"
+    killed = start(tiny_recipe, *options)
+    until = time.monotonic() + 60
+    while not state.exists() and killed.poll() is None and time.monotonic() < until:
+        time.sleep(0.005)
+    killed.send_signal(signal.SIGKILL)
+    assert killed.wait(10) == -signal.SIGKILL
+    assert not (tmp_path / "killed" / "checkpoint").exists()
+    resumed = start(tiny_recipe, "--resume", *options)
+    assert resumed.wait(120) == 0
+
+    weights = "model.safetensors"
+    assert file_sha256(tmp_path / "killed" / "checkpoint" / weights) == file_sha256(tmp_path / "checkpoint" / weights)
+    ours, theirs = load_file(state), load_file(tmp_path / "run" / "state.safetensors")
+    assert ours.keys() == theirs.keys()
+    for name, tensor in theirs.items():  # the last step's weights, their averages and the optimizer's moments
+        assert torch.equal(ours[name], tensor), name
+
+    metrics = Checkpoint.open(tmp_path / "checkpoint").metrics
+    assert (metrics["split"], metrics["images"], metrics["beam_size"]) == ("dev", 8, 3)
+    assert metrics["recipe"]["training"]["epochs"] == 2
+    assert 0 <= metrics["CIDEr"] <= 10
+    assert Checkpoint.open(tmp_path / "checkpoint").load().caption([draw(0)])[0][0].text
+    assert json.loads((tmp_path / "checkpoint" / "metrics.json").read_text()) == metrics
+    assert "| BLEU-1 |" in (tmp_path / "checkpoint" / "README.md").read_text()
+
+
+def test_an_interrupted_run_stops_between_steps_and_can_go_on(tiny_recipe: Path, tmp_path: Path) -> None:
+    trainer = CaptionerTrainer(CaptionerRecipe.read(tiny_recipe))
+    stepped = trainer._step
+
+    def interrupted(batch: list[int]) -> float:
+        if trainer.progress.step == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+        return stepped(batch)
+
+    trainer._step = interrupted  # type: ignore[assignment, method-assign]
+    assert trainer.run() is False
+    again = CaptionerTrainer(CaptionerRecipe.read(tiny_recipe), resume=True)
+    assert (again.progress.epoch, again.progress.batch, again.progress.step) == (0, 5, 5)
+
+
+def train_losses(recipe: Path, folder: Path, processes: int) -> list[float]:
+    """Losses that a run on so many processes logged."""
+    script = f"""
+import sys, json
+from pathlib import Path
+import torch
+from training.captioning import CaptionerTrainer
+from training.recipe import CaptionerRecipe
+torch.set_num_threads(1)
+options = ["training.precision=no", "decoder.dropout=0", "features.views=1", "run={folder}"]
+trainer = CaptionerTrainer(CaptionerRecipe.read(Path({str(recipe)!r}), options))
+losses = []
+for batch in trainer.buckets.batches(0):
+    losses.append(trainer._step(batch))
+    trainer.progress.step += 1
+if trainer.accelerator.is_main_process:
+    Path("{folder}/losses.json").write_text(json.dumps(losses))
+trainer.accelerator.end_training()
+"""
+    path = folder / "train.py"
+    folder.mkdir()
+    path.write_text(script)
+    launch = ["accelerate.commands.launch", "--cpu", "--num_processes", str(processes), "--num_machines", "1"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path.cwd())}
+    subprocess.run(
+        [sys.executable, "-m", *launch, "--mixed_precision", "no", "--dynamo_backend", "no", str(path)],
+        env=environment,
+        check=True,
+        timeout=120,
+    )
+    losses: list[float] = json.loads((folder / "losses.json").read_text())
+    return losses
+
+
+def test_two_processes_learn_as_one_does(tiny_recipe: Path, tmp_path: Path) -> None:
+    one = train_losses(tiny_recipe, tmp_path / "one", 1)
+    two = train_losses(tiny_recipe, tmp_path / "two", 2)
+    assert two == pytest.approx(one, abs=1e-4)
+    assert one[-1] < one[0]
+
+
+@pytest.mark.parametrize("decoder", ["show-and-tell", "soft-attention", "top-down"])
+def test_every_decoder_learns(tiny_recipe: Path, decoder: str) -> None:
+    recipe = CaptionerRecipe.read(
+        tiny_recipe,
+        [
+            f"decoder.kind={decoder}",
+            "decoder.dropout=0",
+            "decoder.hidden_size=32",
+            "decoder.embedding_size=16",
+            "training.epochs=20",
+            "training.learning_rate=0.02",
+            "training.label_smoothing=0",
+            "training.attention_penalty=0",
+        ],
+    )
+    trainer = CaptionerTrainer(recipe)
+    losses = []
+    for step in range(100):
+        batches = trainer.buckets.batches(step // len(trainer.buckets))
+        losses.append(trainer._step(batches[step % len(batches)]))
+        trainer.progress.step += 1
+    assert sum(losses[-8:]) < 0.8 * sum(losses[:8])
+
+
+def test_a_run_is_not_overwritten_nor_mixed_with_another(tiny_recipe: Path) -> None:
+    trainer = CaptionerTrainer(CaptionerRecipe.read(tiny_recipe))
+    trainer._save()
+    with pytest.raises(StateError, match="a run is there already; go on with --resume"):
+        CaptionerTrainer(CaptionerRecipe.read(tiny_recipe))
+    with pytest.raises(StateError, match="of another recipe"):
+        CaptionerTrainer(CaptionerRecipe.read(tiny_recipe, ["training.epochs=4"]), resume=True)
+
+
+def test_mirrored_views_are_not_paired_with_left_and_right(tiny_recipe: Path) -> None:
+    trainer = CaptionerTrainer(CaptionerRecipe.read(tiny_recipe))
+    fixed = [example for example in trainer.examples if not example.mirrors]
+    assert len(fixed) == 24  # one caption of each training picture says "left"
+    mirrored = trainer.train_features.grids[:, 1]
+    for seed in range(10):
+        torch.manual_seed(seed)
+        grids = trainer._grids(fixed).half().numpy()
+        assert not any((grid == mirrored[example.picture]).all() for grid, example in zip(grids, fixed, strict=True))
+
+
+def test_inputs_and_targets_are_a_word_apart(tiny_recipe: Path) -> None:
+    trainer = CaptionerTrainer(CaptionerRecipe.read(tiny_recipe))
+    short, long = (min(trainer.examples, key=lambda e: sign * len(e.tokens)) for sign in (1, -1))
+    inputs, targets = trainer._tokens([short, long])
+    assert inputs[1].tolist() == [BOS, *long.tokens]
+    assert targets[1].tolist() == [*long.tokens, EOS]
+    padding = [PAD] * (len(long.tokens) - len(short.tokens))
+    assert inputs[0].tolist() == [BOS, *short.tokens, *padding]
+    assert targets[0].tolist() == [*short.tokens, EOS, *padding]
+
+
+def test_loss_ignores_padding_and_is_in_nats() -> None:
+    logits = torch.zeros(2, 3, 10)
+    targets = torch.tensor([[4, 5, EOS], [4, EOS, PAD]])
+    assert caption_loss(logits, targets, 0.1).item() == pytest.approx(5 * torch.tensor(10.0).log().item())
+
+
+def test_doubly_stochastic_penalty_is_the_equation() -> None:
+    attention = torch.tensor([[[0.5, 0.5], [1.0, 0.0], [0.3, 0.7]]])
+    targets = torch.tensor([[4, EOS, PAD]])
+    assert doubly_stochastic_penalty(attention, targets).item() == pytest.approx((1 - 1.5) ** 2 + (1 - 0.5) ** 2)
