@@ -1,0 +1,310 @@
+"""Recurrent cells, one step each, written from their equations.
+
+Notation, in all docstrings: x is the input (N, D), h the hidden vector (N, H), c the LSTM's cell state (N, H), primes
+mark the step before, σ is the logistic function and * multiplies element by element. A cell has G blocks of H rows in
+
+    weight_ih (G H, D)    weight_hh (G H, H)    bias_ih (G H,)    bias_hh (G H,)
+
+which are torch's names, shapes and order of blocks: a state dict of `torch.nn.RNNCell`, `LSTMCell` or `GRUCell` loads.
+The second bias is superfluous everywhere but in the GRU; torch has it, so it is here.
+
+`project` is what a step takes from the input alone, so that `model.recurrent` can do it for all steps at once.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import partial
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear
+
+State = tuple[Tensor, ...]
+"""h first, then what else the cell carries to the next step, each (N, H)."""
+
+
+class Cell(nn.Module, ABC):
+    """What all cells share: the parameters, and the two products with them."""
+
+    num_gates: ClassVar[int]
+    """Blocks G."""
+    num_states: ClassVar[int] = 1
+    """Tensors of the state."""
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.input_size, self.hidden_size = input_size, hidden_size
+        rows = self.num_gates * hidden_size
+        self.weight_ih = nn.Parameter(torch.empty(rows, input_size))
+        self.weight_hh = nn.Parameter(torch.empty(rows, hidden_size))
+        self.bias_ih = nn.Parameter(torch.empty(rows))
+        self.bias_hh = nn.Parameter(torch.empty(rows))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Uniform in ±1 / sqrt(H), as torch does."""
+        bound = self.hidden_size**-0.5
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -bound, bound)
+
+    def start(self, inputs: Tensor) -> State:
+        """A state of zeros for inputs (N, ...)."""
+        return (inputs.new_zeros(inputs.shape[0], self.hidden_size),) * self.num_states
+
+    def project(self, inputs: Tensor) -> Tensor:
+        """W_ih x + b_ih: (..., D) -> (..., G H)."""
+        return linear(inputs, self.weight_ih, self.bias_ih)
+
+    def recurrent_input(self, state: State) -> Tensor:
+        """What the recurrent weight multiplies: h (N, H), unless a cell says otherwise."""
+        return state[0]
+
+    def recurrent_weight(self) -> Tensor:
+        """The weight for `recurrent_input`: (G H, H)."""
+        return self.weight_hh
+
+    @abstractmethod
+    def advance(self, from_input: Tensor, from_state: Tensor, state: State) -> State:
+        """The cell's equations, after the products.
+
+        Args:
+            from_input: (N, G H), W_ih x + b_ih.
+            from_state: (N, G H), W_hh h' + b_hh.
+            state: of the step before.
+        """
+
+    def forward(self, inputs: Tensor, state: State | None = None) -> State:
+        """One step: inputs (N, D) and the state before (zeros if None) to the state after."""
+        state = state or self.start(inputs)
+        from_state = linear(self.recurrent_input(state), self.recurrent_weight(), self.bias_hh)  # (N, G H)
+        return self.advance(self.project(inputs), from_state, state)
+
+
+class RNN(Cell):
+    """Elman, "Finding structure in time" (1990).
+
+        h = tanh(W_ih x + b_ih + W_hh h' + b_hh)
+
+    With `relu` in place of tanh: Le et al., "A simple way to initialize recurrent networks of rectified linear units"
+    (2015), without their initialisation.
+    """
+
+    num_gates = 1
+
+    def __init__(
+        self, input_size: int, hidden_size: int, nonlinearity: Callable[[Tensor], Tensor] = torch.tanh
+    ) -> None:
+        super().__init__(input_size, hidden_size)
+        self.nonlinearity = nonlinearity
+
+    def advance(self, from_input: Tensor, from_state: Tensor, state: State) -> State:
+        return (self.nonlinearity(from_input + from_state),)
+
+
+class LSTM(Cell):
+    """Hochreiter and Schmidhuber (1997) with the forget gate of Gers et al. (2000), as drawn in Olah,
+    "Understanding LSTM Networks" (2015); blocks i, f, g, o.
+
+        i = σ(W_ii x + b_ii + W_hi h' + b_hi)       input gate
+        f = σ(W_if x + b_if + W_hf h' + b_hf)       forget gate
+        g = tanh(W_ig x + b_ig + W_hg h' + b_hg)    candidate
+        o = σ(W_io x + b_io + W_ho h' + b_ho)       output gate
+        c = f * c' + i * g                          state update
+        h = o * tanh(c)
+    """
+
+    num_gates = 4
+    num_states = 2
+
+    def advance(self, from_input: Tensor, from_state: Tensor, state: State) -> State:
+        i, f, g, o = (from_input + from_state).chunk(4, 1)  # (N, H) each
+        c = f.sigmoid() * state[1] + i.sigmoid() * g.tanh()
+        return o.sigmoid() * c.tanh(), c
+
+
+class GRU(Cell):
+    """Cho et al. (2014), in the form of Chung et al. (2014) that torch and cuDNN compute: the reset gate acts after the
+    product with h'; blocks r, z, n.
+
+        r = σ(W_ir x + b_ir + W_hr h' + b_hr)            reset gate
+        z = σ(W_iz x + b_iz + W_hz h' + b_hz)            update gate
+        n = tanh(W_in x + b_in + r * (W_hn h' + b_hn))   candidate
+        h = (1 - z) * n + z * h'
+    """
+
+    num_gates = 3
+
+    def advance(self, from_input: Tensor, from_state: Tensor, state: State) -> State:
+        input_r, input_z, input_n = from_input.chunk(3, 1)  # (N, H) each
+        state_r, state_z, state_n = from_state.chunk(3, 1)
+        z = (input_z + state_z).sigmoid()
+        n = (input_n + (input_r + state_r).sigmoid() * state_n).tanh()
+        return ((1 - z) * n + z * state[0],)
+
+
+class PeepholeLSTM(Cell):
+    """The vanilla LSTM of Greff et al., "LSTM: A Search Space Odyssey" (2015), section II: the gates see the cell state
+    through peepholes p (H,); blocks i, f, g, o.
+
+        i = σ(W_ii x + b_ii + W_hi h' + b_hi + p_i * c')
+        f = σ(W_if x + b_if + W_hf h' + b_hf + p_f * c')
+        g = tanh(W_ig x + b_ig + W_hg h' + b_hg)            the paper's z, the block input
+        c = f * c' + i * g
+        o = σ(W_io x + b_io + W_ho h' + b_ho + p_o * c)     sees the new c
+        h = o * tanh(c)                                     the paper's y, the block output
+
+    The paper's eight variants (section III.C) are the subclasses; each says what it changes.
+    """
+
+    num_gates = 4
+    num_states = 2
+    blocks: ClassVar[str] = "ifgo"
+    """Blocks that the variant has, in their order."""
+    peepholes: ClassVar[bool] = True
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__(input_size, hidden_size)
+        for gate in self.blocks.replace("g", "") if self.peepholes else "":
+            self.register_parameter(f"peephole_{gate}", nn.Parameter(torch.empty(hidden_size)))
+        self.reset_parameters()
+
+    def gate(self, name: str, sums: dict[str, Tensor], c: Tensor) -> Tensor:
+        """σ(W x + b + W h' + b + p * c) of i, f or o, and 1 for a gate that the variant lacks: (N, H)."""
+        if name not in self.blocks:
+            return torch.ones_like(c)
+        if not self.peepholes:
+            return sums[name].sigmoid()
+        peephole: Tensor = getattr(self, f"peephole_{name}")
+        return torch.addcmul(sums[name], peephole, c).sigmoid()
+
+    def forget_gate(self, sums: dict[str, Tensor], c: Tensor, i: Tensor) -> Tensor:
+        """F (N, H), for variants that tie it to i."""
+        return self.gate("f", sums, c)
+
+    def block_input(self, g: Tensor) -> Tensor:
+        """The candidate (N, H) from its sum."""
+        return g.tanh()
+
+    def block_output(self, c: Tensor) -> Tensor:
+        """What the output gate lets through, (N, H)."""
+        return c.tanh()
+
+    def advance(self, from_input: Tensor, from_state: Tensor, state: State) -> State:
+        sums = dict(zip(self.blocks, (from_input + from_state).chunk(self.num_gates, 1), strict=True))  # (N, H) each
+        i = self.gate("i", sums, state[1])
+        f = self.forget_gate(sums, state[1], i)
+        c = f * state[1] + i * self.block_input(sums["g"])
+        o = self.gate("o", sums, c)
+        return o * self.block_output(c), c, *self.carried(i, f, o)
+
+    def carried(self, i: Tensor, f: Tensor, o: Tensor) -> State:
+        """What else goes to the next step."""
+        return ()
+
+
+class NIG(PeepholeLSTM):
+    """No input gate: i = 1."""
+
+    num_gates = 3
+    blocks = "fgo"
+
+
+class NFG(PeepholeLSTM):
+    """No forget gate, as in 1997: f = 1."""
+
+    num_gates = 3
+    blocks = "igo"
+
+
+class NOG(PeepholeLSTM):
+    """No output gate: o = 1."""
+
+    num_gates = 3
+    blocks = "ifg"
+
+
+class NIAF(PeepholeLSTM):
+    """No input activation function: g = W_ig x + b_ig + W_hg h' + b_hg."""
+
+    def block_input(self, g: Tensor) -> Tensor:
+        return g
+
+
+class NOAF(PeepholeLSTM):
+    """No output activation function: h = o * c."""
+
+    def block_output(self, c: Tensor) -> Tensor:
+        return c
+
+
+class NP(PeepholeLSTM):
+    """No peepholes: p = 0, which is `LSTM`."""
+
+    peepholes = False
+
+
+class CIFG(PeepholeLSTM):
+    """Coupled input and forget gate: f = 1 - i."""
+
+    num_gates = 3
+    blocks = "igo"
+
+    def forget_gate(self, sums: dict[str, Tensor], c: Tensor, i: Tensor) -> Tensor:
+        return 1 - i
+
+
+class FGR(PeepholeLSTM):
+    """Full gate recurrence: each gate also sees all gates of the step before, through `weight_gates` (3 H, 3 H), whose
+    blocks are i, f, o both ways.
+
+        i = σ(W_ii x + b_ii + W_hi h' + b_hi + p_i * c' + R_ii i' + R_if f' + R_io o'),    and f and o likewise
+
+    The state is h, c, i, f, o.
+    """
+
+    num_states = 5
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__(input_size, hidden_size)
+        self.weight_gates = nn.Parameter(torch.empty(3 * hidden_size, 3 * hidden_size))
+        self.reset_parameters()
+
+    def recurrent_input(self, state: State) -> Tensor:
+        return torch.cat([state[0], *state[2:]], 1)  # (N, 4 H)
+
+    def recurrent_weight(self) -> Tensor:
+        to_i, to_f, to_o = self.weight_gates.chunk(3)  # (H, 3 H) each
+        gates = torch.cat([to_i, to_f, torch.zeros_like(to_i), to_o])  # (4 H, 3 H), nothing goes to g
+        return torch.cat([self.weight_hh, gates], 1)  # (4 H, 4 H)
+
+    def carried(self, i: Tensor, f: Tensor, o: Tensor) -> State:
+        return i, f, o
+
+
+CELLS: dict[str, Callable[[int, int], Cell]] = {
+    "rnn": RNN,
+    "rnn-relu": partial(RNN, nonlinearity=torch.relu),
+    "lstm": LSTM,
+    "gru": GRU,
+    "lstm-peephole": PeepholeLSTM,
+    "lstm-nig": NIG,
+    "lstm-nfg": NFG,
+    "lstm-nog": NOG,
+    "lstm-niaf": NIAF,
+    "lstm-noaf": NOAF,
+    "lstm-np": NP,
+    "lstm-cifg": CIFG,
+    "lstm-fgr": FGR,
+}
+
+
+def build_cell(kind: str, input_size: int, hidden_size: int) -> Cell:
+    """A cell with fresh weights.
+
+    Raises:
+        ValueError: there is no cell of that kind.
+    """
+    if kind not in CELLS:
+        raise ValueError(f"no cell {kind!r}; there are {', '.join(CELLS)}")
+    return CELLS[kind](input_size, hidden_size)

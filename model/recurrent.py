@@ -1,0 +1,150 @@
+"""Layers of any cell over time: torch's fused kernels where it has one, a loop that leaves little inside it elsewhere.
+
+A plain loop over time does two things at each step that can be done once for all steps: the product with the input, and
+the product that gives the recurrent weight its gradient, dW = sum_t (dL/ds_t)^T h_{t-1}, where s are the sums before the
+gates' functions. Without them, a step has one product each way and the cell's pointwise operations.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn.functional import dropout
+
+from model.cells import Cell, State, build_cell
+
+FUSED: dict[str, Callable[..., nn.RNNBase]] = {
+    "rnn": lambda *sizes, **options: nn.RNN(*sizes, **options),
+    "rnn-relu": lambda *sizes, **options: nn.RNN(*sizes, nonlinearity="relu", **options),
+    "lstm": nn.LSTM,
+    "gru": nn.GRU,
+}
+
+
+class _DeferredWeight(torch.autograd.Function):
+    """The identity on a sequence of sums, which owes the recurrent weight its gradient.
+
+    The steps use the weight without recording it, and note what they multiplied it with. When autograd has been through
+    all steps it brings the gradient of all sums here, which is then multiplied with these notes, once.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, sums: Tensor, weight: Tensor, multiplied: list[Tensor]) -> Tensor:
+        ctx.multiplied = multiplied
+        return sums.view_as(sums)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        multiplied = torch.cat(ctx.multiplied).to(gradient.dtype)  # (T N, R); autocast makes them differ
+        return gradient, gradient.flatten(0, 1).t() @ multiplied, None  # (T, N, G H), (G H, R)
+
+
+def unroll(cell: Cell, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+    """A cell over all steps of inputs (T, N, D): h of each step (T, N, H), and the last state."""
+    from_input = cell.project(inputs)  # (T, N, G H)
+    weight = cell.recurrent_weight()  # (G H, R)
+    bias = cell.bias_hh.expand_as(from_input)  # (T, N, G H)
+    learns = torch.is_grad_enabled() and weight.requires_grad
+    multiplied: list[Tensor] = []
+    if learns:
+        bias = _DeferredWeight.apply(bias, weight, multiplied)
+    turned = weight.detach().t()  # (R, G H)
+    outputs = []
+    for inputs_t, bias_t in zip(from_input.unbind(), bias.unbind(), strict=True):
+        recurrent = cell.recurrent_input(state)  # (N, R)
+        if learns:
+            multiplied.append(recurrent.detach())
+        state = cell.advance(inputs_t, torch.addmm(bias_t, recurrent, turned), state)
+        outputs.append(state[0])
+    return torch.stack(outputs), state
+
+
+class Layers(nn.ModuleList):
+    """Cells on top of each other, called as `nn.LSTM` is: state tensors are (L, N, H), dropout is between layers."""
+
+    def __init__(self, kind: str, input_size: int, hidden_size: int, num_layers: int, dropout: float) -> None:
+        sizes = [input_size, *[hidden_size] * (num_layers - 1)]
+        super().__init__(build_cell(kind, size, hidden_size) for size in sizes)
+        self.dropout = dropout
+
+    def forward(self, inputs: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """(N, T, D) -> (N, T, H)."""
+        outputs = inputs.transpose(0, 1).contiguous()  # (T, N, D)
+        lasts: list[State] = []
+        for layer, cell in enumerate(self):
+            assert isinstance(cell, Cell)
+            if layer:
+                outputs = dropout(outputs, self.dropout, self.training)
+            before = tuple(part[layer] for part in state) if state else cell.start(inputs)
+            outputs, last = unroll(cell, outputs, before)  # (T, N, H)
+            lasts.append(last)
+        return outputs.transpose(0, 1), tuple(torch.stack(parts) for parts in zip(*lasts, strict=True))
+
+
+class Recurrent(nn.Module):
+    """L layers of a cell over time.
+
+    Where torch has a fused kernel, `network` is torch's own module, and its parameters have torch's names
+    (`network.weight_ih_l0`); elsewhere it is `Layers`, with the cells' names (`network.0.weight_ih`).
+
+    Args:
+        kind: a name in `model.cells.CELLS`.
+        input_size: D.
+        hidden_size: H.
+        num_layers: L.
+        dropout: share of a layer's outputs that the layer above does not see, in training.
+        fused: False takes `Layers` for all kinds.
+
+    Raises:
+        ValueError: there is no cell of that kind.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        dropout: float = 0.0,
+        *,
+        fused: bool = True,
+    ) -> None:
+        super().__init__()
+        self.kind, self.input_size, self.hidden_size, self.num_layers = kind, input_size, hidden_size, num_layers
+        between = dropout if num_layers > 1 else 0.0  # torch warns of dropout that has nowhere to be
+        if fused and kind in FUSED:
+            self.network: nn.RNNBase | Layers = FUSED[kind](
+                input_size, hidden_size, num_layers, dropout=between, batch_first=True
+            )
+        else:
+            self.network = Layers(kind, input_size, hidden_size, num_layers, between)
+
+    def forward(self, inputs: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """
+        Args:
+            inputs: (N, T, D).
+            state: from the call before, zeros if None; its tensors are (L, N, H).
+
+        Returns:
+            h of the last layer at each step (N, T, H), and the last state.
+        """
+        if isinstance(self.network, (Layers, nn.LSTM)):
+            return self.network(inputs, state)  # type: ignore[no-any-return]
+        outputs, last = self.network(inputs, state[0] if state else None)
+        return outputs, (last,)
+
+    def cells(self) -> list[Cell]:
+        """The layers as cells that share these parameters, to go a step at a time."""
+        if isinstance(self.network, Layers):
+            return list(self.network)  # type: ignore[arg-type]
+        cells = []
+        for layer in range(self.num_layers):
+            with torch.device("meta"):  # neither memory nor random numbers for weights that are replaced at once
+                cell = build_cell(self.kind, self.hidden_size if layer else self.input_size, self.hidden_size)
+            for name in dict(cell.named_parameters()):
+                setattr(cell, name, getattr(self.network, f"{name}_l{layer}"))
+            cells.append(cell)
+        return cells
