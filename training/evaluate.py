@@ -5,8 +5,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from model.config import DecodingConfig
 from training.data import CaptionedImage, DataError, open_dataset
 from training.data.pictures import open_picture
 from training.metrics import CaptionScorer
+from training.prefetch import load_batches
 from training.progress import progress
 
 
@@ -105,31 +105,17 @@ def _beam_search(own: DecodingConfig, beam_size: int | None) -> DecodingConfig:
 def _caption(
     captioner: Captioner, images: Sequence[CaptionedImage], decoding: DecodingConfig, batch_size: int
 ) -> list[str]:
+    def load(image: CaptionedImage) -> Tensor:
+        return captioner.preprocess(open_picture(image.path))
+
     captioner.encoder.to(memory_format=torch.channels_last)  # much faster on a CPU
     captions: list[str] = []
     with progress("captions", len(images)) as bar:
-        for pixels in _batches(captioner, [image.path for image in images], batch_size):
+        for pixels in load_batches(load, images, batch_size):
             grid = captioner.encode(pixels.contiguous(memory_format=torch.channels_last))  # (B, P, E)
             captions += [found[0].text for found in captioner.generate(grid, decoding)]
             bar.advance(len(pixels))
     return captions
-
-
-def _batches(captioner: Captioner, paths: Sequence[Path], batch_size: int) -> Iterator[Tensor]:
-    """Preprocessed pictures (B, 3, S, S), in order; threads decode one batch while the network is at the last."""
-
-    def load(path: Path) -> Tensor:
-        return captioner.preprocess(open_picture(path))
-
-    pool = ThreadPoolExecutor(max(2, min(8, (os.cpu_count() or 2) // 2)))
-    try:
-        ahead: list[Future[Tensor]] = []
-        for start in range(0, len(paths) + batch_size, batch_size):
-            ready, ahead = ahead, [pool.submit(load, path) for path in paths[start : start + batch_size]]
-            if ready:
-                yield torch.stack([future.result() for future in ready])
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _make_folder(path: Path) -> None:

@@ -45,7 +45,7 @@ def test_the_average_is_exponential() -> None:
     average = averaged(layer, 0.5)
 
     def value() -> float:
-        return average.module.state_dict()["weight"].item()
+        return float(average.module.state_dict()["weight"])
 
     for weight in (1.0, 2.0, 5.0, 7.0):
         nn.init.constant_(layer.weight, weight)
