@@ -191,6 +191,7 @@ def save(path: Path, captioner: Captioner, *, name: str, metrics: Mapping[str, A
         _write(fresh / METRICS, json.dumps(metrics, indent=2))
         _write(fresh / CARD, card)
         for file in fresh.iterdir():
+            file.chmod(0o644)  # safetensors writes 0600, and who serves is seldom who trained
             with file.open("rb") as opened:
                 os.fsync(opened.fileno())
         fsync_directory(fresh)

@@ -29,6 +29,7 @@ def test_round_trip(tiny_captioner: Captioner, tmp_path: Path, picture: Image.Im
     assert {file.name for file in opened.path.iterdir()} == {
         "config.json", "model.safetensors", "vocabulary.json", "metrics.json", "README.md",
     }  # fmt: skip
+    assert {file.stat().st_mode & 0o777 for file in opened.path.iterdir()} == {0o644}
     captioner = opened.load()
     assert not captioner.training
     assert captioner.vocabulary == tiny_captioner.vocabulary
