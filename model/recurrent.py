@@ -1,8 +1,8 @@
 """Layers of any cell over time: torch's fused kernels where it has one, a loop that leaves little inside it elsewhere.
 
-A plain loop over time does two things at each step that can be done once for all steps: the product with the input, and
-the product that gives the recurrent weight its gradient, dW = sum_t (dL/ds_t)^T h_{t-1}, where s are the sums before the
-gates' functions. Without them, a step has one product each way and the cell's pointwise operations.
+A plain loop over time does two things at each step that can be done once for all steps: the product with the input,
+and the one that gives the recurrent weight its gradient, dW = sum_t (dL/ds_t)^T h_{t-1}, where s are the sums before
+the gates' functions. Without them, a step has one product each way and the cell's pointwise operations.
 """
 
 from collections.abc import Callable
