@@ -19,10 +19,11 @@ from model.captioner import Captioner
 from model.checkpoint import load_weights
 from model.config import CaptionerConfig
 from model.decoder import Decoder
-from model.vocabulary import BOS, EOS, PAD, Vocabulary, tokenize
+from model.vocabulary import PAD
 from training.backbone import pretrained_encoder
 from training.batching import LengthBuckets
 from training.data import CaptionDataset, open_dataset
+from training.examples import Example, caption_examples, caption_vocabulary, collate
 from training.features import FeatureCache, cached_features
 from training.loop import (
     StateError,
@@ -41,8 +42,6 @@ from training.metrics import CaptionScorer
 from training.progress import progress
 from training.recipe import CaptionerRecipe
 
-MIRRORED_WORDS = {"left", "right"}  # a caption with one of these is wrong for the picture's mirror image
-
 
 @dataclass
 class Progress:
@@ -56,16 +55,6 @@ class Progress:
     best_score: float = -1.0
     best_epoch: int = -1
     seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class Example:
-    """One caption of one training picture."""
-
-    picture: int
-    tokens: tuple[int, ...]
-    mirrors: bool
-    """Whether the caption holds for the mirror image too."""
 
 
 def caption_loss(logits: Tensor, targets: Tensor, label_smoothing: float) -> Tensor:
@@ -129,13 +118,8 @@ class CaptionerTrainer:
         )
         data = open_dataset(recipe.data.path)
         self.train, self.dev = data.split("train"), data.split("dev")
-        sentences = [[tokenize(caption) for caption in image.captions] for image in self.train]
-        vocabulary = Vocabulary.build((words for five in sentences for words in five), recipe.data.min_count)
-        self.examples = [
-            Example(number, tuple(vocabulary.encode(words[: recipe.data.max_length])), not MIRRORED_WORDS & set(words))
-            for number, five in enumerate(sentences)
-            for words in five
-        ]
+        vocabulary = caption_vocabulary(self.train, recipe.data.min_count)
+        self.examples = caption_examples(self.train, vocabulary, recipe.data.max_length)
         torch.manual_seed(training.seed)
         config = CaptionerConfig(encoder=recipe.encoder, decoder=recipe.decoder, decoding=recipe.decoding)
         self.captioner = Captioner(config, vocabulary)
@@ -218,7 +202,7 @@ class CaptionerTrainer:
         seed_step(training.seed, self.progress.step, self.accelerator.process_index)
         share = [self.examples[number] for number in batch[self.accelerator.process_index :: processes]]
         grid = self._grids(share)
-        tokens, targets = self._tokens(share)
+        tokens, targets = (part.to(self.accelerator.device) for part in collate(share))
         rate = learning_rate(
             self.progress.step, peak=training.learning_rate, warmup=training.warmup_steps, total=self.total_steps
         )
@@ -249,13 +233,6 @@ class CaptionerTrainer:
         ]
         grids = self.train_features.read([example.picture for example in share], chosen)
         return grids.to(self.accelerator.device).float()
-
-    def _tokens(self, share: Sequence[Example]) -> tuple[Tensor, Tensor]:
-        """Inputs `<bos> w1 .. wT` and targets `w1 .. wT <eos>`, both (B, T + 1)."""
-        rows = [torch.tensor([BOS, *example.tokens, EOS]) for example in share]
-        padded = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=PAD).to(self.accelerator.device)
-        inputs = padded[:, :-1]
-        return inputs.masked_fill(inputs == EOS, PAD), padded[:, 1:]
 
     @property
     def _unwrapped(self) -> Decoder:

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from model.checkpoint import Checkpoint, file_sha256
-from model.vocabulary import BOS, EOS, PAD
+from model.vocabulary import EOS, PAD
 from tests.conftest import draw
 from training.captioning import CaptionerTrainer, caption_loss, doubly_stochastic_penalty
 from training.loop import StateError
@@ -159,17 +159,6 @@ def test_mirrored_views_are_not_paired_with_left_and_right(tiny_recipe: Path) ->
         torch.manual_seed(seed)
         grids = trainer._grids(fixed).half().numpy()
         assert not any((grid == mirrored[example.picture]).all() for grid, example in zip(grids, fixed, strict=True))
-
-
-def test_inputs_and_targets_are_a_word_apart(tiny_recipe: Path) -> None:
-    trainer = CaptionerTrainer(CaptionerRecipe.read(tiny_recipe))
-    short, long = (min(trainer.examples, key=lambda e: sign * len(e.tokens)) for sign in (1, -1))
-    inputs, targets = trainer._tokens([short, long])
-    assert inputs[1].tolist() == [BOS, *long.tokens]
-    assert targets[1].tolist() == [*long.tokens, EOS]
-    padding = [PAD] * (len(long.tokens) - len(short.tokens))
-    assert inputs[0].tolist() == [BOS, *short.tokens, *padding]
-    assert targets[0].tolist() == [*short.tokens, EOS, *padding]
 
 
 def test_loss_ignores_padding_and_is_in_nats() -> None:
