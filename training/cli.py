@@ -10,6 +10,9 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Train and score Recap's models."
 )
 
+lab = typer.Typer(no_args_is_help=True, help="Small studies of recurrent networks: what they can learn, and why.")
+app.add_typer(lab, name="lab")
+
 Config = Annotated[Path, typer.Option("--config", help="Recipe, in TOML; see configs/.")]
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Overrides section.key of the recipe.")
@@ -78,6 +81,18 @@ def evaluate(
         for name, value in scores.items():
             if name != "notes":
                 typer.echo(f"{name:10} {value:.4f}" if isinstance(value, float) else f"{name:10} {value}")
+
+
+@lab.command()
+def hello(
+    seed: Annotated[int, typer.Option(min=0)] = 1,
+) -> None:
+    """Teach three hidden neurons to spell hello, and show what they compute at each step."""
+    from training.lab.hello import figure, spell, train
+
+    network, loss = train(seed=seed)
+    typer.echo("\n".join(figure(network)))
+    typer.echo(f"\nloss {loss:.4f} nats per letter; from {spell(network)[0]!r} it spells {spell(network)}")
 
 
 def main() -> NoReturn:

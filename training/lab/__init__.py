@@ -1,0 +1,1 @@
+"""Small studies of recurrent networks: what they can learn, and why."""
