@@ -84,6 +84,35 @@ def evaluate(
 
 
 @lab.command()
+def gradients(
+    out: Annotated[Path, typer.Option(help="Folder of the table, the figure and the summary.")] = Path(
+        "runs/gradients"
+    ),
+    cell: Annotated[list[str] | None, typer.Option(help="May be repeated; default: rnn, lstm, gru.")] = None,
+    length: Annotated[list[int] | None, typer.Option(help="May be repeated; default: 10, 20, 50, 100.")] = None,
+    hidden_size: Annotated[int, typer.Option(min=1)] = 64,
+    steps: Annotated[int, typer.Option(min=1, help="Most training steps at a length.")] = 2000,
+    seed: Annotated[int, typer.Option(min=0)] = 1,
+) -> None:
+    """Measure how far back gradients reach in each cell, before and after training on the adding problem."""
+    from pydantic import ValidationError
+
+    from training.lab.gradients import Study, run, summary, write
+
+    values = {"cells": cell, "lengths": length, "hidden_size": hidden_size, "steps": steps, "seed": seed}
+    try:
+        study = Study.model_validate({key: value for key, value in values.items() if value is not None})
+    except ValidationError as error:
+        problems = [f"{problem['loc'][0]}: {problem['msg']}" for problem in error.errors()]
+        raise typer.BadParameter("; ".join(problems)) from error
+    outcomes = run(study)
+    paths = write(outcomes, out)
+    typer.echo(summary(outcomes))
+    for path in paths:
+        typer.echo(str(path))
+
+
+@lab.command()
 def hello(
     seed: Annotated[int, typer.Option(min=0)] = 1,
 ) -> None:

@@ -30,12 +30,12 @@ class Network(nn.Module):
         return x, hidden, self.output(hidden)
 
 
-def train(steps: int = 300, seed: int = 1) -> tuple[Network, float]:
+def train(steps: int = 200, seed: int = 1) -> tuple[Network, float]:
     """A network that has seen the word so many times, and its last loss in nats per letter."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = Network()
-    optimizer = torch.optim.Adam(network.parameters(), lr=0.03)
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.05)
     targets = torch.tensor([LETTERS.index(letter) for letter in WORD[1:]])  # (T,)
     for _ in range(steps):
         hidden, outputs = torch.zeros(1, 3), []
