@@ -1,6 +1,8 @@
 """Time per step of each cell, forward and backward, against torch's fused LSTM of the same size.
 
-OMP_NUM_THREADS=1 python benchmarks/cells.py [BATCH [STEPS [HIDDEN [REPEATS]]]]
+python benchmarks/cells.py [BATCH [STEPS [HIDDEN [REPEATS]]]]
+
+Times are of the processor, on one thread, so that what else the machine does matters little.
 
 `loop` is the same cell as a plain loop over `Cell.forward`, whose gradients autograd takes step by step.
 """
@@ -8,7 +10,7 @@ OMP_NUM_THREADS=1 python benchmarks/cells.py [BATCH [STEPS [HIDDEN [REPEATS]]]]
 import platform
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -28,49 +30,44 @@ def loop(network: Recurrent, inputs: Tensor) -> Tensor:
     return torch.stack(outputs, 1)
 
 
-def seconds(run: Callable[[], Tensor], repeats: int, *, backward: bool) -> float:
-    """The fastest of some runs, after one to warm up."""
-    times = []
+def fastest(runs: Sequence[Callable[[], Tensor]], repeats: int, *, backward: bool) -> list[float]:
+    """Seconds of the fastest pass of each. They take turns, so that a busy machine is so for all."""
+    times: list[list[float]] = [[] for _ in runs]
     for _ in range(repeats + 1):
-        start = time.perf_counter()
-        outputs = run()
-        if backward:
-            outputs.sum().backward()
-        times.append(time.perf_counter() - start)
-    return min(times[1:])
+        for run, taken in zip(runs, times, strict=True):
+            start = time.process_time()
+            outputs = run()
+            if backward:
+                outputs.sum().backward()
+            taken.append(time.process_time() - start)
+    return [min(taken[1:]) for taken in times]
 
 
 def main() -> None:
     """Prints the table, in Markdown."""
     batch, steps, hidden, repeats = (*map(int, sys.argv[1:]), *(32, 64, 512, 5)[len(sys.argv) - 1 :])
+    torch.set_num_threads(1)
     torch.manual_seed(0)
     inputs = torch.randn(batch, steps, hidden)
-
-    def microseconds(network: Recurrent, forward: Callable[[Tensor], Tensor]) -> tuple[float, float]:
-        """A step with its backward pass, and one without."""
-        with torch.inference_mode():
-            alone = seconds(lambda: forward(inputs), repeats, backward=False)
-        network.requires_grad_()
-        both = seconds(lambda: forward(inputs), repeats, backward=True)
-        return both / steps * 1e6, alone / steps * 1e6
-
-    def layers(network: Recurrent) -> Callable[[Tensor], Tensor]:
-        return lambda inputs: network(inputs)[0]
-
     reference = Recurrent("lstm", hidden, hidden)
-    base, base_alone = microseconds(reference, layers(reference))
-    print(f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
-    print(f"N = {batch}, T = {steps}, D = H = {hidden}, one layer; µs a step, forward and backward\n")
-    print("| cell | path | µs | to the fused LSTM | loop, µs | forward alone, µs | to the fused LSTM |")
+    print(f"{platform.machine()}, one thread, torch {torch.__version__}")
+    print(f"N = {batch}, T = {steps}, D = H = {hidden}, one layer; per step, times in µs\n")
+    print("| cell | path | forward and backward | to fused LSTM | loop to fused LSTM | forward | to fused LSTM |")
     print("|---|---|--:|--:|--:|--:|--:|")
     for kind in CELLS:
         for fused in (True, False) if kind in FUSED else (False,):
             network = Recurrent(kind, hidden, hidden, fused=fused)
-            ours, alone = microseconds(network, layers(network))
-            plain, _ = microseconds(network, lambda inputs, network=network: loop(network, inputs))  # type: ignore[misc]
+            runs = [
+                lambda: reference(inputs)[0],
+                lambda network=network: network(inputs)[0],
+                lambda network=network: loop(network, inputs),
+            ]
+            base, ours, plain = fastest(runs, repeats, backward=True)
+            with torch.inference_mode():
+                base_forward, forward = fastest(runs[:2], repeats, backward=False)
             print(
-                f"| `{kind}` | {'fused' if fused else 'ours'} | {ours:.0f} | {ours / base:.2f} "
-                f"| {plain:.0f} | {alone:.0f} | {alone / base_alone:.2f} |",
+                f"| `{kind}` | {'fused' if fused else 'ours'} | {ours / steps * 1e6:.0f} | {ours / base:.2f} "
+                f"| {plain / base:.2f} | {forward / steps * 1e6:.0f} | {forward / base_forward:.2f} |",
                 flush=True,
             )
 

@@ -223,7 +223,7 @@ def plot(outcomes: dict[str, Outcome]) -> Figure:
         axes.set(title=title, xlabel="T − t, steps", ylim=(1e-12, None))
         axes.grid(alpha=0.3)
     left.set_ylabel("mean norm of dL(T) / dh(t), dashed: dc(t)")
-    right.legend(loc="lower left")
+    left.legend(loc="upper right")
     return figure
 
 
