@@ -45,7 +45,7 @@ def train(steps: int = 200, seed: int = 1) -> tuple[Network, float]:
         loss = cross_entropy(torch.cat(outputs), targets)
         with torch.no_grad():  # plain gradient descent; importing torch.optim would take longer than all of this
             for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
-                parameter -= 0.5 * gradient
+                parameter.sub_(0.5 * gradient)
     return network, loss.item()
 
 
