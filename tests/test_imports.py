@@ -15,7 +15,16 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 
-TRAINING_LIBRARIES = {"accelerate", "datasets", "pycocoevalcap", "pycocotools", "tensorboard", "timm", "torchvision"}
+TRAINING_LIBRARIES = {
+    "accelerate",
+    "datasets",
+    "matplotlib",
+    "pycocoevalcap",
+    "pycocotools",
+    "tensorboard",
+    "timm",
+    "torchvision",
+}
 
 FORBIDDEN = {
     "app": {"training"} | TRAINING_LIBRARIES,
