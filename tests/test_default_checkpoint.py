@@ -1,0 +1,39 @@
+"""The checkpoint that is shipped: small, whole, and as good as the documents say."""
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from model.checkpoint import Checkpoint
+from training.recipe import CaptionerRecipe
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "checkpoints" / "flickr8k"
+
+
+def test_it_is_small() -> None:
+    assert sum(file.stat().st_size for file in FOLDER.iterdir()) <= 30_000_000
+
+
+def test_it_captions_the_readmes_picture_as_the_readme_says() -> None:
+    with Image.open(ROOT / "docs" / "photo.jpg") as picture:
+        ((caption,),) = Checkpoint.open(FOLDER).load().caption([picture.convert("RGB")])
+    assert caption.finish_reason == "stop"
+    assert "camera" in caption.text
+    assert json.dumps(caption.text) in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("document", [ROOT / "README.md", FOLDER / "README.md"], ids=["README", "card"])
+def test_documents_have_its_figures(document: Path) -> None:
+    metrics = Checkpoint.open(FOLDER).metrics
+    assert (metrics["split"], metrics["images"]) == ("dev", 1000)
+    text = document.read_text(encoding="utf-8")
+    for name in ("BLEU-1", "BLEU-4", "METEOR", "ROUGE-L", "CIDEr"):
+        assert f"{metrics[name]:.3f}" in text, name
+
+
+def test_it_was_trained_with_the_published_recipe() -> None:
+    recipe = CaptionerRecipe.read(ROOT / "configs" / "flickr8k.toml")
+    assert Checkpoint.open(FOLDER).metrics["recipe"] == json.loads(recipe.model_dump_json())
