@@ -68,7 +68,8 @@ class Captioner(nn.Module):
     @torch.inference_mode()
     def encode(self, pixels: Tensor) -> Tensor:
         """Preprocessed pictures (B, 3, S, S) to their grids (B, P, E)."""
-        return self.encoder(pixels.to(self.device))  # type: ignore[no-any-return]
+        pixels = pixels.to(self.device, memory_format=torch.channels_last)
+        return self.encoder(pixels)  # type: ignore[no-any-return]
 
     @torch.inference_mode()
     def generate(self, grid: Tensor, decoding: DecodingConfig, *, attention: bool = False) -> list[list[Caption]]:

@@ -108,11 +108,10 @@ def _caption(
     def load(image: CaptionedImage) -> Tensor:
         return captioner.preprocess(open_picture(image.path))
 
-    captioner.encoder.to(memory_format=torch.channels_last)  # much faster on a CPU
     captions: list[str] = []
     with progress("captions", len(images)) as bar:
         for pixels in load_batches(load, images, batch_size):
-            grid = captioner.encode(pixels.contiguous(memory_format=torch.channels_last))  # (B, P, E)
+            grid = captioner.encode(pixels)  # (B, P, E)
             captions += [found[0].text for found in captioner.generate(grid, decoding)]
             bar.advance(len(pixels))
     return captions

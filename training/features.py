@@ -100,7 +100,7 @@ def _build(
 ) -> None:
     """Streams all views of all pictures through the encoder into `path`; decoding runs ahead in threads."""
     device = next(encoder.parameters()).device
-    encoder = encoder.to(memory_format=torch.channels_last)  # twice as fast on a CPU, and the same numbers
+    encoder = encoder.to(memory_format=torch.channels_last)  # with bfloat16, twice as fast on a CPU
     work = [(picture, number) for picture in range(len(pictures)) for number in range(views)]
 
     def load(job: tuple[int, int]) -> Tensor:
