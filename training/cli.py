@@ -139,3 +139,7 @@ def main() -> NoReturn:
         typer.echo(f"recap-train: {error}", err=True)
         sys.exit(1)
     sys.exit(0)
+
+
+if __name__ == "__main__":  # what `accelerate launch -m training.cli` runs
+    main()

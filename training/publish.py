@@ -7,6 +7,7 @@ import platform
 import shlex
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +23,18 @@ FIGURES = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "METEOR", "ROUGE-L", "CIDEr",
 
 
 def publish(recipe: CaptionerRecipe, captioner: Captioner, *, seconds: float) -> Checkpoint:
-    """Writes the checkpoint to `recipe.output`, scores it as it stands there, and adds the figures and the card.
+    """Scores the checkpoint as it will be served, and writes it to `recipe.output` with its figures and its card.
+
+    What stands there is replaced at the end only, so that a failed evaluation loses nothing.
 
     Args:
         recipe: how it was trained.
         captioner: the model.
         seconds: of training.
     """
-    save(recipe.output, captioner, name=recipe.name, metrics={}, card="")
-    figures = evaluate(recipe.output, recipe.data.path, "dev")
+    with tempfile.TemporaryDirectory(dir=recipe.run) as folder:
+        candidate = save(Path(folder, recipe.name), captioner, name=recipe.name, metrics={}, card="")
+        figures = evaluate(candidate.path, recipe.data.path, "dev")
     metrics = figures | {
         "vocabulary": len(captioner.vocabulary),
         "training_seconds": round(seconds),
@@ -86,6 +90,6 @@ Measured with `recap-train evaluate --checkpoint {recipe.output} --data {recipe.
 
 ## Intended use and limits
 
-First drafts of alternative text that a person checks. It knows the {metrics["vocabulary"]} words and the kinds of
-scenes of its training pictures, and describes everything else in terms of them. It guesses at people's gender and age.
+First drafts of alternative text that a person checks. It knows {metrics["vocabulary"]} words and the scenes of
+its training pictures, and describes everything else in terms of them. It guesses at people's gender and age.
 """

@@ -21,7 +21,7 @@ from training.recipe import CaptionerRecipe
 
 
 def start(recipe: Path, *options: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-c", "from training.cli import main; main()", "captioner", "--config", str(recipe)]
+    command = [sys.executable, "-m", "training.cli", "captioner", "--config", str(recipe)]
     return subprocess.Popen([*command, *options], env={**os.environ, "OMP_NUM_THREADS": "1"})
 
 
