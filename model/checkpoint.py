@@ -11,15 +11,16 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from model.captioner import Captioner
-from model.config import CaptionerConfig, Config
+from model.config import CaptionerConfig, Config, LanguageModelConfig
+from model.language import LanguageModel
 from model.vocabulary import Vocabulary
 
 WEIGHTS, VOCABULARY, CONFIG, METRICS, CARD = (
@@ -36,13 +37,30 @@ class CheckpointError(Exception):
 
 
 class Manifest(Config):
-    """The contents of config.json."""
+    """The contents of config.json, whatever the task."""
 
-    task: Literal["image-to-text"]
     name: str
     sha256: dict[str, str]
     """Of each file that the model is built from."""
+
+
+class CaptionerManifest(Manifest):
+    """Pictures to sentences."""
+
+    task: Literal["image-to-text"] = "image-to-text"
     model: CaptionerConfig
+
+
+class LanguageManifest(Manifest):
+    """Text to more text."""
+
+    task: Literal["text-generation"] = "text-generation"
+    model: LanguageModelConfig
+
+
+_MANIFEST: TypeAdapter[CaptionerManifest | LanguageManifest] = TypeAdapter(
+    Annotated[CaptionerManifest | LanguageManifest, Field(discriminator="task")]
+)
 
 
 def file_sha256(path: Path) -> str:
@@ -65,7 +83,7 @@ class Checkpoint:
     """A checkpoint whose description has been read and validated, and whose weights have not."""
 
     path: Path
-    manifest: Manifest
+    manifest: CaptionerManifest | LanguageManifest
     metrics: dict[str, Any]
 
     @property
@@ -77,33 +95,53 @@ class Checkpoint:
         return self.manifest.task
 
     @property
-    def config(self) -> CaptionerConfig:
-        return self.manifest.model
-
-    @property
     def sha256(self) -> str:
         """Of the weights: what identifies the model."""
         return self.manifest.sha256[WEIGHTS]
 
-    @classmethod
-    def open(cls, path: Path) -> Self:
+    @staticmethod
+    def open(path: Path) -> "CaptionerCheckpoint | LanguageCheckpoint":
         """Reads config.json and metrics.json.
 
         Raises:
             CheckpointError: a file is missing or its contents are not what they should be.
         """
         try:
-            manifest = Manifest.model_validate_json(_read(path / CONFIG))
+            manifest = _MANIFEST.validate_json(_read(path / CONFIG))
         except ValidationError as error:
             first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "the file"
+            where = ".".join(map(str, first["loc"][1:])) or ("task" if "union_tag" in first["type"] else "the file")
             raise CheckpointError(f"{path / CONFIG}: {where}: {first['msg']}") from error
         for name in (WEIGHTS, VOCABULARY):
             if name not in manifest.sha256:
                 raise CheckpointError(f"{path / CONFIG}: sha256: no digest for {name}")
             if not (path / name).is_file():
                 raise CheckpointError(f"{path / name}: no such file")
-        return cls(path, manifest, _read_json(path / METRICS))
+        metrics = _read_json(path / METRICS)
+        if isinstance(manifest, LanguageManifest):
+            return LanguageCheckpoint(path, manifest, metrics)
+        return CaptionerCheckpoint(path, manifest, metrics)
+
+    def _vocabulary(self) -> Vocabulary:
+        """Checks all files against their digests first."""
+        for name, expected in self.manifest.sha256.items():
+            found = file_sha256(self.path / name)
+            if found != expected:
+                raise CheckpointError(f"{self.path / name}: sha256 is {found}, config.json says {expected}")
+        try:
+            return Vocabulary(_read_json(self.path / VOCABULARY))
+        except ValueError as error:
+            raise CheckpointError(f"{self.path}: {error}") from error
+
+
+class CaptionerCheckpoint(Checkpoint):
+    """Of a `Captioner`."""
+
+    manifest: CaptionerManifest
+
+    @property
+    def config(self) -> CaptionerConfig:
+        return self.manifest.model
 
     def load(self, device: torch.device | str = "cpu") -> Captioner:
         """The model, in evaluation mode, in single precision.
@@ -111,17 +149,38 @@ class Checkpoint:
         Raises:
             CheckpointError: a file was changed or cut, or its tensors are not those of the architecture.
         """
-        for name, expected in self.manifest.sha256.items():
-            found = file_sha256(self.path / name)
-            if found != expected:
-                raise CheckpointError(f"{self.path / name}: sha256 is {found}, config.json says {expected}")
+        vocabulary = self._vocabulary()
         try:
-            captioner = Captioner(self.config, Vocabulary(_read_json(self.path / VOCABULARY)))
+            captioner = Captioner(self.config, vocabulary)
         except ValueError as error:
             raise CheckpointError(f"{self.path}: {error}") from error
         load_weights(captioner, self.path / WEIGHTS)
         captioner.encoder.to(memory_format=torch.channels_last)  # a quarter faster on a CPU, and the same numbers
         return captioner.float().eval().to(device)
+
+
+class LanguageCheckpoint(Checkpoint):
+    """Of a `LanguageModel`."""
+
+    manifest: LanguageManifest
+
+    @property
+    def config(self) -> LanguageModelConfig:
+        return self.manifest.model
+
+    def load(self, device: torch.device | str = "cpu") -> LanguageModel:
+        """The model, in evaluation mode, in single precision.
+
+        Raises:
+            CheckpointError: a file was changed or cut, or its tensors are not those of the architecture.
+        """
+        vocabulary = self._vocabulary()
+        try:
+            language_model = LanguageModel(self.config, vocabulary)
+        except ValueError as error:
+            raise CheckpointError(f"{self.path}: {error}") from error
+        load_weights(language_model, self.path / WEIGHTS)
+        return language_model.float().eval().to(device)
 
 
 def _read(path: Path) -> str:
@@ -164,12 +223,14 @@ def load_weights(module: torch.nn.Module, path: Path) -> None:
     module.load_state_dict(tensors)
 
 
-def save(path: Path, captioner: Captioner, *, name: str, metrics: Mapping[str, Any], card: str) -> Checkpoint:
+def save(
+    path: Path, model: Captioner | LanguageModel, *, name: str, metrics: Mapping[str, Any], card: str
+) -> CaptionerCheckpoint | LanguageCheckpoint:
     """Writes a checkpoint in half precision, in place of one that stands there.
 
     Args:
         path: its directory.
-        captioner: the model.
+        model: what to write.
         name: what it is called when served.
         metrics: figures and where they come from, as JSON values.
         card: the model card, in Markdown.
@@ -181,13 +242,17 @@ def save(path: Path, captioner: Captioner, *, name: str, metrics: Mapping[str, A
         save_file(
             {
                 key: (tensor.half() if tensor.is_floating_point() else tensor).cpu().contiguous()
-                for key, tensor in captioner.state_dict().items()
+                for key, tensor in model.state_dict().items()
             },
             fresh / WEIGHTS,
         )
-        _write(fresh / VOCABULARY, json.dumps(captioner.vocabulary.words, ensure_ascii=False, indent=0))
+        _write(fresh / VOCABULARY, json.dumps(model.vocabulary.words, ensure_ascii=False, indent=0))
         digests = {file: file_sha256(fresh / file) for file in (WEIGHTS, VOCABULARY)}
-        manifest = Manifest(task="image-to-text", name=name, sha256=digests, model=captioner.config)
+        manifest = (
+            CaptionerManifest(name=name, sha256=digests, model=model.config)
+            if isinstance(model, Captioner)
+            else LanguageManifest(name=name, sha256=digests, model=model.config)
+        )
         _write(fresh / CONFIG, manifest.model_dump_json(indent=2))
         _write(fresh / METRICS, json.dumps(metrics, indent=2))
         _write(fresh / CARD, card)

@@ -1,8 +1,9 @@
-"""Words and their numbers."""
+"""Text to tokens, and tokens to numbers."""
 
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 PAD, BOS, EOS, UNK = range(4)
 SPECIALS = ("<pad>", "<bos>", "<eos>", "<unk>")
@@ -11,6 +12,14 @@ SPECIALS = ("<pad>", "<bos>", "<eos>", "<unk>")
 # the Penn Treebank has them ("man 's", "do n't"), which is how captions are scored.
 _WORD = re.compile(r"n't\b|'(?:s|re|ve|ll|d|m)\b|[^\W_]+?(?=n't\b)|[^\W_]+(?:[-./][^\W_]+)*")
 _CLITIC = re.compile(r" (?=n't\b|'(?:s|re|ve|ll|d|m)\b)")
+
+# A word with the space before it, a run of punctuation likewise, a line break, or other white space.
+_PIECE = re.compile(r" ?<unk>| ?\w+(?:[-'’]\w+)*| ?[^\w\s]+|\n|[^\S\n]+?(?= ?\S)|[^\S\n]+")
+
+
+def pieces(text: str, unit: Literal["character", "word"]) -> list[str]:
+    """Text for a language model: its characters, or its words with the spaces before them; joined, they are the text."""
+    return list(text) if unit == "character" else _PIECE.findall(text)
 
 
 def tokenize(text: str) -> list[str]:

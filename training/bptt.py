@@ -24,6 +24,8 @@ class Chunk(NamedTuple):
     loss: Tensor  # (), detached
     state: State  # after the chunk, detached
     end: int  # steps done so far
+    start: int  # the step at which the next chunk's gradient ends, min(end, end + k1 - k2)
+    before: State  # the state before that step: with these two, a later call can go on
 
 
 def truncated_bptt(
@@ -35,6 +37,7 @@ def truncated_bptt(
     *,
     k1: int,
     k2: int,
+    done: int = 0,
 ) -> Iterator[Chunk]:
     """Runs over a sequence, and stops after every k1 steps for the caller to use the gradient.
 
@@ -53,6 +56,8 @@ def truncated_bptt(
         state: before the first step.
         k1: steps between two gradients.
         k2: steps that a gradient goes back.
+        done: steps at the beginning whose losses an earlier call has had. To go on after a chunk, pass on the inputs
+            and targets from `chunk.start`, the state `chunk.before`, and chunk.end - chunk.start as `done`.
 
     Raises:
         ValueError: k1 or k2 is below 1, or the lengths of inputs and targets differ.
@@ -63,7 +68,7 @@ def truncated_bptt(
     if targets.shape[1] != length:
         raise ValueError(f"{length} steps of inputs and {targets.shape[1]} of targets")
     at, state = 0, _detached(state)  # `state` is the one before step `at`
-    for begin in range(0, length, k1):
+    for begin in range(done, length, k1):
         end = min(begin + k1, length)
         start = max(0, end - k2)
         if start > at:
@@ -80,7 +85,7 @@ def truncated_bptt(
         scored = max(begin, start)
         loss = criterion(torch.cat(parts, 1)[:, scored - start :], targets[:, scored:end])
         loss.backward()
-        yield Chunk(loss.detach(), _detached(running) or (), end)
+        yield Chunk(loss.detach(), _detached(running) or (), end, at, state or ())
 
 
 def _detached(state: State | None) -> State | None:

@@ -59,6 +59,22 @@ def captioner(
 
 
 @app.command()
+def language(
+    config: Config,
+    set_: Set = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where the run of this recipe stopped.")] = False,
+) -> None:
+    """Train a character or word language model and write its checkpoint, figures and card."""
+    from training.language import LanguageTrainer
+    from training.recipe import LanguageRecipe
+
+    trainer = LanguageTrainer(LanguageRecipe.read(config, set_ or ()), resume=resume)
+    if not trainer.run():
+        typer.echo("stopped; go on with --resume", err=True)
+        raise typer.Exit(130)
+
+
+@app.command()
 def evaluate(
     checkpoint: Annotated[Path, typer.Option(help="Checkpoint folder.")],
     data: Annotated[Path, typer.Option(help="Data set folder.")],

@@ -7,11 +7,43 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError
 
-from model.config import Config, DecoderConfig, DecodingConfig, EncoderConfig
+from model.config import Config, DecoderConfig, DecodingConfig, EncoderConfig, LanguageModelConfig
 
 
 class RecipeError(Exception):
     """A recipe that can't be read, or says something that can't be done; the message names the key."""
+
+
+class Recipe(Config):
+    """Base of what a training command is told."""
+
+    name: str
+    """Of the checkpoint."""
+    output: Path
+    """Where the checkpoint goes."""
+    run: Path
+    """Where states and TensorBoard logs go."""
+
+    @classmethod
+    def read(cls, path: Path, overrides: Sequence[str] = ()) -> Self:
+        """From a TOML file and `section.key=value` overrides, whose values are TOML too (bare words are strings).
+
+        Raises:
+            RecipeError: the file is missing or not TOML, a key is unknown, or a value is not what it should be.
+        """
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise RecipeError(f"{path}: {error.strerror}") from error
+        except tomllib.TOMLDecodeError as error:
+            raise RecipeError(f"{path}: not TOML: {error}") from error
+        for override in overrides:
+            _override(values, override)
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            lines = [f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()]
+            raise RecipeError(f"{path}: " + "; ".join(lines)) from error
 
 
 class DataRecipe(Config):
@@ -64,15 +96,9 @@ class TrainingRecipe(Config):
     seed: Annotated[int, Field(ge=0)] = 1
 
 
-class CaptionerRecipe(Config):
+class CaptionerRecipe(Recipe):
     """Everything that `recap-train captioner` is told."""
 
-    name: str
-    """Of the checkpoint."""
-    output: Path
-    """Where the checkpoint goes."""
-    run: Path
-    """Where states and TensorBoard logs go."""
     data: DataRecipe
     encoder: EncoderConfig = EncoderConfig()
     features: FeaturesRecipe = FeaturesRecipe()
@@ -80,26 +106,56 @@ class CaptionerRecipe(Config):
     decoding: DecodingConfig = DecodingConfig()
     training: TrainingRecipe = TrainingRecipe()
 
-    @classmethod
-    def read(cls, path: Path, overrides: Sequence[str] = ()) -> Self:
-        """From a TOML file and `section.key=value` overrides, whose values are TOML too (bare words are strings).
 
-        Raises:
-            RecipeError: the file is missing or not TOML, a key is unknown, or a value is not what it should be.
-        """
-        try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise RecipeError(f"{path}: {error.strerror}") from error
-        except tomllib.TOMLDecodeError as error:
-            raise RecipeError(f"{path}: not TOML: {error}") from error
-        for override in overrides:
-            _override(values, override)
-        try:
-            return cls.model_validate(values)
-        except ValidationError as error:
-            lines = [f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()]
-            raise RecipeError(f"{path}: " + "; ".join(lines)) from error
+class TextRecipe(Config):
+    """Which text, cut at two places into training, validation and test."""
+
+    path: Path
+    """A file; or a folder, whose files are put one after the other in the order of their names."""
+    pattern: str = "**/*"
+    """Which of a folder's files."""
+    description: str = ""
+    """For the model card: what the text is, where it comes from and under which licence."""
+    validation: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """Share of the characters that follows the training text, and decides which weights are kept."""
+    test: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share at the end, scored once."""
+    min_count: Annotated[int, Field(ge=1)] = 1
+    """Tokens seen fewer times in training become `<unk>`."""
+
+
+class LanguageTrainingRecipe(Config):
+    """How a language model learns."""
+
+    epochs: Annotated[int, Field(ge=1)] = 20
+    batch_size: Annotated[int, Field(ge=1)] = 32
+    """Streams N that the training text is cut into, read side by side."""
+    k1: Annotated[int, Field(ge=1)] = 128
+    """Tokens of each stream between two updates: truncated backpropagation through time, see training.bptt."""
+    k2: Annotated[int, Field(ge=1)] = 128
+    """Tokens that the gradient goes back."""
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-3
+    """Peak of the schedule: a linear rise, then a cosine to zero at the last step."""
+    warmup_steps: Annotated[int, Field(ge=0)] = 200
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    gradient_clip: Annotated[float, Field(gt=0)] = 1.0
+    """Largest norm of the gradient."""
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    """Decay of the averaged weights, which are what is scored and kept; 0 keeps the last step's."""
+    precision: Literal["no", "bf16"] = "bf16"
+    save_every: Annotated[int, Field(ge=1)] = 200
+    """Steps between two resumable states."""
+    sample_tokens: Annotated[int, Field(ge=0)] = 600
+    """Tokens written to TensorBoard after each epoch."""
+    seed: Annotated[int, Field(ge=0)] = 1
+
+
+class LanguageRecipe(Recipe):
+    """Everything that `recap-train language` is told."""
+
+    data: TextRecipe
+    model: LanguageModelConfig = LanguageModelConfig()
+    training: LanguageTrainingRecipe = LanguageTrainingRecipe()
 
 
 def _override(values: dict[str, Any], override: str) -> None:

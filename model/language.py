@@ -1,0 +1,62 @@
+"""Character and word language models: a token to the distribution of the next one, with a state carried along."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.functional import dropout
+
+from model.cells import State
+from model.config import LanguageModelConfig
+from model.recurrent import Recurrent
+from model.vocabulary import SPECIALS, Vocabulary, pieces
+
+
+class LanguageModel(nn.Module):
+    """One-hot or embedded tokens, L layers of a recurrent cell, and a softmax over the vocabulary.
+
+    Graves, "Generating sequences with recurrent neural networks" (2013), section 2; dropout as in Zaremba et al.,
+    "Recurrent neural network regularization" (2014): between layers and before the softmax, not over time.
+
+    Raises:
+        ValueError: there is no cell of that kind.
+    """
+
+    def __init__(self, config: LanguageModelConfig, vocabulary: Vocabulary) -> None:
+        super().__init__()
+        self.config = config
+        self.vocabulary = vocabulary
+        size = config.embedding_size or len(vocabulary)
+        self.embedding = nn.Embedding(len(vocabulary), size) if config.embedding_size else None
+        self.recurrent = Recurrent(config.cell, size, config.hidden_size, config.num_layers, config.dropout)
+        self.output = nn.Linear(config.hidden_size, len(vocabulary))
+
+    @property
+    def device(self) -> torch.device:
+        return self.output.weight.device
+
+    def inputs(self, tokens: Tensor) -> Tensor:
+        """Tokens (...) to what the first layer sees (..., D)."""
+        if self.embedding is None:
+            return F.one_hot(tokens, len(self.vocabulary)).to(self.output.weight.dtype)
+        vectors: Tensor = self.embedding(tokens)
+        return dropout(vectors, self.config.dropout, self.training)
+
+    def forward(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """
+        Args:
+            tokens: (N, T).
+            state: from the call before, zeros if None; its tensors are (L, N, H).
+
+        Returns:
+            Logits of the token after each one (N, T, V), and the last state.
+        """
+        hidden, state = self.recurrent(self.inputs(tokens), state)  # (N, T, H)
+        return self.output(dropout(hidden, self.config.dropout, self.training)), state
+
+    def encode(self, text: str) -> list[int]:
+        """Numbers of a text's tokens; one that the vocabulary lacks is `UNK`, which the model knows from rare ones."""
+        return self.vocabulary.encode(pieces(text, self.config.unit))
+
+    def decode(self, tokens: list[int]) -> str:
+        """The text of tokens, without specials."""
+        return "".join(self.vocabulary.words[number] for number in tokens if number >= len(SPECIALS))

@@ -1,0 +1,115 @@
+"""How well a language model predicts a text: the whole of it, each token once."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from model.language import LanguageModel
+from model.vocabulary import UNK
+
+CONTEXT = 512
+"""Tokens that each stream reads before the first one it is scored on."""
+
+_CHARACTERS = 0x110000
+"""Of Unicode."""
+
+
+@dataclass(frozen=True)
+class TextScore:
+    """The cost of a text under a model."""
+
+    nats: float
+    """Sum over the tokens."""
+    tokens: int
+    characters: int
+    unknown: int
+    """Tokens that the vocabulary lacks."""
+    unit: str
+
+    @property
+    def per_token(self) -> float:
+        return self.nats / self.tokens
+
+    def figures(self) -> dict[str, Any]:
+        """Nats and bits per character of a character model; perplexity as well, of a word model."""
+        figures: dict[str, Any] = {"tokens": self.tokens, "characters": self.characters, "unknown": self.unknown}
+        if self.unit == "word":
+            figures["perplexity"] = math.exp(self.per_token)
+        per_character = self.nats / self.characters
+        return figures | {"nats_per_character": per_character, "bits_per_character": per_character / math.log(2)}
+
+    def __str__(self) -> str:
+        figures = self.figures()
+        perplexity = f"perplexity {figures['perplexity']:.2f}, " if "perplexity" in figures else ""
+        return (
+            f"{perplexity}{figures['nats_per_character']:.4f} nats or "
+            f"{figures['bits_per_character']:.4f} bits per character"
+        )
+
+
+@torch.inference_mode()
+def score_text(
+    model: LanguageModel,
+    text: str,
+    *,
+    before: str = "",
+    streams: int = 32,
+    chunk: int = 256,
+    precision: str = "no",
+) -> TextScore:
+    """Scores every token of `text` with the state carried from one to the next.
+
+    To use all of the processor, the text is cut into streams that are read side by side; each first reads the 512
+    tokens before its own, unscored, so that it begins with a state as good as any. The first stream reads the end of
+    `before`, the text that precedes.
+
+    A character that the vocabulary lacks costs what `<unk>` does and ln 1,114,112 nats more, which name it among all
+    of Unicode: whoever used the model to compress the text would have to. A word that it lacks costs what `<unk>`
+    does, as is the custom.
+
+    Args:
+        model: in any mode; it is scored in evaluation mode.
+        text: at least one character.
+        before: what comes before it.
+        streams: read side by side.
+        chunk: tokens a call of the network.
+        precision: `bf16` runs the network under autocast.
+    """
+    training = model.training
+    model.eval()
+    context = model.encode(before[-20 * CONTEXT :])[-CONTEXT:] or model.encode("\n")
+    tokens = model.encode(text)
+    length = math.ceil(len(tokens) / min(streams, math.ceil(len(tokens) / CONTEXT)))
+    cuts = range(0, len(tokens), length)
+    everything = torch.tensor(context + tokens)
+    total = 0.0
+    # Streams differ in length at both ends (the first has little before it, the last little left), so they are padded.
+    width = len(context) + length
+    inputs, targets = torch.zeros(len(cuts), width, dtype=torch.long), torch.full((len(cuts), width), -1)
+    for row, cut in enumerate(cuts):
+        begin = len(context) + cut  # of what is scored, in `everything`
+        end = min(begin + length, len(everything))
+        read = everything[begin - len(context) : end]
+        inputs[row, : len(read) - 1] = read[:-1]
+        targets[row, len(context) - 1 : len(read) - 1] = everything[begin:end]
+    state = None
+    for start in range(0, width, chunk):
+        part = slice(start, start + chunk)
+        with torch.autocast(model.device.type, torch.bfloat16, enabled=precision == "bf16"):
+            logits, state = model(inputs[:, part].to(model.device), state)  # (N, t, V)
+        total += _nats(logits, targets[:, part].to(model.device))
+    unknown = tokens.count(UNK)
+    if model.config.unit == "character":
+        total += unknown * math.log(_CHARACTERS)
+    model.train(training)
+    return TextScore(total, len(tokens), len(text), unknown, model.config.unit)
+
+
+def _nats(logits: Tensor, targets: Tensor) -> float:
+    return float(
+        F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=-1, reduction="sum")
+    )
