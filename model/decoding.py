@@ -233,15 +233,40 @@ def _sample(
     return found
 
 
+def keep_top_k(logits: Tensor, top_k: Tensor, most: int) -> Tensor:
+    """Sampling logits (N, V) with all but the k likeliest of each row at -inf; those as likely as the last one stay.
+
+    Args:
+        logits: (N, V).
+        top_k: (N, 1), 0 for a row that keeps all.
+        most: the largest of them.
+    """
+    most = min(most, logits.shape[1])
+    weakest = logits.topk(most).values.gather(1, (top_k - 1).clamp(0, most - 1))  # (N, 1)
+    return logits.masked_fill((logits < weakest) & (top_k > 0), NEVER)
+
+
+def keep_nucleus(logits: Tensor, top_p: Tensor) -> Tensor:
+    """Sampling logits (N, V) with all but the nucleus of each row, of mass p, at -inf.
+
+    Holtzman et al., "The curious case of neural text degeneration" (2020), section 3.1.
+
+    Args:
+        logits: (N, V).
+        top_p: (N, 1), 1 for a row that keeps all.
+    """
+    ordered, places = logits.sort(dim=1, descending=True, stable=True)
+    mass = ordered.softmax(1)  # (N, V)
+    beyond = (mass.cumsum(1) - mass >= top_p) & (top_p < 1)  # the token that reaches p stays
+    return logits.masked_fill(beyond.scatter(1, places, beyond), NEVER)
+
+
 def _sharpen(logprobs: Tensor, decoding: DecodingConfig) -> Tensor:
     """Log-probabilities (N, V) to sampling logits: temperature, then the k likeliest, then the nucleus of mass p."""
     logits = logprobs / decoding.temperature
-    if 0 < decoding.top_k < logits.shape[1]:
-        weakest = logits.topk(decoding.top_k).values[:, -1:]
-        logits = logits.masked_fill(logits < weakest, NEVER)
+    rows = (len(logits), 1)
+    if decoding.top_k:
+        logits = keep_top_k(logits, torch.full(rows, decoding.top_k, device=logits.device), decoding.top_k)
     if decoding.top_p < 1:
-        ordered, places = logits.sort(1, descending=True)
-        mass = ordered.softmax(1).cumsum(1)
-        beyond = mass - ordered.softmax(1) >= decoding.top_p  # the word that reaches p stays
-        logits = logits.masked_fill(beyond.scatter(1, places, beyond), NEVER)
+        logits = keep_nucleus(logits, torch.full(rows, decoding.top_p, device=logits.device))
     return logits

@@ -1,0 +1,398 @@
+"""Text out of a language model, many texts at once, each the same as if it were alone (continuous batching).
+
+A text joins the batch at any step and leaves it at any step. What it says depends on the model, its prompt, its
+parameters and its seed alone: products have the shape of whole blocks (see `model.blocks`), everything else works row
+by row, and each text has its own random numbers.
+
+Rules:
+
+- A prompt is read to its end, however long, in chunks. An empty one is read as a line break.
+- A character, or word, that the model has never seen is read as `<unk>`, which the model knows from rare ones; in the
+  echo of a prompt it stands as it came. None of the special tokens is ever written.
+- Log-probabilities are the model's own, before temperature, penalty and all else.
+- A text ends before the first stop string that it has come to contain. What may be the beginning of one is held back
+  until it is known to be none. The prompt is not searched.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from model.blocks import BLOCK, BlockNetwork, product_dtype
+from model.cells import State
+from model.config import GenerationConfig
+from model.decoding import NEVER, keep_nucleus, keep_top_k
+from model.language import LanguageModel
+from model.vocabulary import SPECIALS, pieces
+
+CHUNK = 128
+"""Tokens of a prompt that are read in one go."""
+DRAWS = 256
+"""Random numbers that a text takes from its generator at a time."""
+MAX_ALTERNATIVES = 20
+
+FinishReason = Literal["stop", "length"]
+
+
+class BatchFullError(Exception):
+    """All slots are taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A character or word, and what the model thought of it."""
+
+    text: str
+    logprob: float | None
+    """Natural logarithm of the model's own probability; None for the first token of a prompt."""
+    alternatives: tuple[tuple[str, float], ...] = ()
+    """The likeliest tokens in its place and their log-probabilities, as many as were asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What a step adds to a text."""
+
+    text: str
+    """May be empty while a stop string may still come; never has any of a stop string."""
+    tokens: tuple[Token, ...]
+    """Whose text this is. Where a stop string begins inside a word, that word stands here whole."""
+    finish_reason: FinishReason | None = None
+    """Of the last one: `stop` before a stop string, `length` after the most tokens allowed."""
+
+
+class TextStream:
+    """A text in the making."""
+
+    def __init__(self, prompt: list[str], ids: list[int], generation: GenerationConfig, slot: int) -> None:
+        self.generation = generation
+        self.prompt_tokens = len(prompt)
+        """How many."""
+        self.written = 0
+        """Tokens so far, also those held back."""
+        self.prompt: tuple[Token, ...] = ()
+        """Filled once the prompt has been read, where its log-probabilities were asked for."""
+        self.slot = slot
+        self.alternatives = 0
+        self.unread: _Reading | None = None
+        self.draws = np.random.default_rng()
+        self.held: list[Token] = []
+        self.held_text = ""
+        self.last = ids[-1]
+        self.first_draw = 0
+
+    def write(self, token: Token) -> Delta:
+        """One token further."""
+        self.written += 1
+        over: FinishReason | None = "length" if self.written >= self.generation.max_tokens else None
+        if not self.generation.stop:
+            return Delta(token.text, (token,), over)
+        self.held.append(token)
+        self.held_text += token.text
+        found = [place for stop in self.generation.stop if (place := self.held_text.find(stop)) >= 0]
+        if found:
+            return self._release(min(found), "stop")
+        return self._release(len(self.held_text) if over else self._safe(), over)
+
+    def _safe(self) -> int:
+        """Where the longest end of the text begins that may yet become a stop string."""
+        for start in range(len(self.held_text)):
+            if any(stop.startswith(self.held_text[start:]) for stop in self.generation.stop):
+                return start
+        return len(self.held_text)
+
+    def _release(self, end: int, over: FinishReason | None) -> Delta:
+        """Held tokens up to a place in their text: whole ones, unless a stop string cuts the last."""
+        count, length = 0, 0
+        while count < len(self.held):
+            after = length + len(self.held[count].text)
+            if after > end and (over != "stop" or length == end):
+                break
+            count, length = count + 1, after
+        text = self.held_text[: min(length, end)]
+        tokens, self.held, self.held_text = tuple(self.held[:count]), self.held[count:], self.held_text[length:]
+        return Delta(text, tokens, over)
+
+
+class _Reading:
+    """A prompt on its way through the network, alone, all but its last token, with which writing begins."""
+
+    def __init__(self, prompt: list[str], ids: list[int], alternatives: int, *, logprobs: bool) -> None:
+        self.ids = torch.tensor(ids)  # (T,)
+        self.place = 0
+        self.state: State | None = None
+        self.alternatives = alternatives
+        self.texts = prompt if logprobs else None
+        self.tokens: list[Token] = [Token(text, None) for text in prompt[:1]] if logprobs else []
+
+    @property
+    def done(self) -> bool:
+        return self.place >= len(self.ids) - 1
+
+    def read(self, model: LanguageModel) -> int:
+        """Reads the next chunk.
+
+        Returns:
+            Its length.
+        """
+        chunk = self.ids[self.place : min(self.place + CHUNK, len(self.ids) - 1)].to(model.device)  # (T,)
+        hidden, self.state = model.recurrent(model.inputs(chunk[None]), self.state)  # (1, T, H)
+        if self.texts is not None:
+            after = slice(self.place + 1, self.place + 1 + len(chunk))
+            logits = model.output(hidden[0])  # (T, V)
+            ids = self.ids[after].to(model.device)  # (T,)
+            self.tokens += _tokens(self.texts[after], ids, logits, self.alternatives, model)
+        self.place += len(chunk)
+        return len(chunk)
+
+
+def _tokens(texts: list[str], ids: Tensor, logits: Tensor, alternatives: int, model: LanguageModel) -> list[Token]:
+    """Tokens (T,) that came after logits (T, V)."""
+    logprobs = logits.log_softmax(1)  # (T, V)
+    chosen = logprobs.gather(1, ids[:, None])[:, 0].tolist()
+    if not alternatives:
+        return [Token(text, logprob) for text, logprob in zip(texts, chosen, strict=True)]
+    likeliest = _likeliest(logprobs, model)
+    return [
+        Token(text, logprob, others[:alternatives])
+        for text, logprob, others in zip(texts, chosen, likeliest, strict=True)
+    ]
+
+
+def _likeliest(logprobs: Tensor, model: LanguageModel) -> list[tuple[tuple[str, float], ...]]:
+    """The likeliest tokens of each row (N, V), always as many: what the search for k finds first may depend on k."""
+    words = model.vocabulary.words
+    text = logprobs[:, len(SPECIALS) :]
+    values, places = text.topk(min(MAX_ALTERNATIVES, text.shape[1]))  # (N, A)
+    return [
+        tuple((words[len(SPECIALS) + place], value) for place, value in zip(row_places, row_values, strict=True))
+        for row_places, row_values in zip(places.tolist(), values.tolist(), strict=True)
+    ]
+
+
+class TextBatch:
+    """Texts that are written side by side, a token of each at a step. One thread drives it.
+
+    Args:
+        model: in evaluation mode; its weights are copied, so later changes to them do not show.
+        capacity: most texts at a time.
+        dtype: of products with the weights; by default the fastest that the device has.
+
+    Raises:
+        ValueError: the model is in training mode, or its vocabulary has nothing to write.
+    """
+
+    @torch.inference_mode()
+    def __init__(self, model: LanguageModel, *, capacity: int = 32, dtype: torch.dtype | None = None) -> None:
+        if model.training:
+            raise ValueError("the model is in training mode, where dropout changes what it says: call its eval() first")
+        if len(model.vocabulary) <= len(SPECIALS):
+            raise ValueError("the vocabulary has no tokens but the special ones: there is nothing to write")
+        self.model = model
+        self.capacity = capacity
+        self.network = BlockNetwork(model, dtype or product_dtype(model.device))
+        blocks = -(-capacity // BLOCK)
+        self.states = [self.network.start() for _ in range(blocks)]
+        self.rows = blocks * BLOCK
+        self.streams: list[TextStream | None] = [None] * capacity
+        self.reading: deque[TextStream] = deque()
+        self.step_number = 0
+        device = model.device
+        self.last = torch.zeros(self.rows, dtype=torch.long, device=device)  # (N,)
+        self.temperature = torch.ones(self.rows, 1, device=device)  # (N, 1), as all that follow
+        self.greedy = torch.zeros(self.rows, 1, dtype=torch.bool, device=device)
+        self.top_k = torch.zeros(self.rows, 1, dtype=torch.long, device=device)
+        self.top_p = torch.ones(self.rows, 1, device=device)
+        self.penalty = torch.ones(self.rows, 1, device=device)
+        self.uniform = torch.zeros(self.rows, DRAWS, device=device)  # (N, DRAWS)
+        self.seen = torch.zeros(self.rows, len(model.vocabulary), dtype=torch.bool, device=device)  # (N, V)
+        self.every_row = torch.arange(self.rows, device=device)
+
+    @property
+    def free(self) -> int:
+        """Slots that are."""
+        return self.streams.count(None)
+
+    @torch.inference_mode()
+    def join(
+        self,
+        prompt: str,
+        generation: GenerationConfig,
+        *,
+        choice: int = 0,
+        alternatives: int = 0,
+        prompt_logprobs: bool = False,
+    ) -> TextStream:
+        """A new text, which begins with the next step.
+
+        Args:
+            prompt: what it goes on from.
+            generation: its parameters.
+            choice: which of several texts from one seed; each has random numbers of its own.
+            alternatives: how many of the likeliest tokens to tell with each token.
+            prompt_logprobs: whether to fill `TextStream.prompt`.
+
+        Raises:
+            BatchFullError: there is no free slot.
+            ValueError: more alternatives than `MAX_ALTERNATIVES`.
+        """
+        if not 0 <= alternatives <= MAX_ALTERNATIVES:
+            raise ValueError(f"alternatives={alternatives}: must be from 0 to {MAX_ALTERNATIVES}")
+        if None not in self.streams:
+            raise BatchFullError(f"all {self.capacity} slots are taken")
+        texts = pieces(prompt, self.model.config.unit)
+        ids = self.model.vocabulary.encode(texts or ["\n"])
+        slot = self.streams.index(None)  # the lowest, so that few texts need few blocks
+        stream = TextStream(texts, ids, generation, slot)
+        stream.alternatives = alternatives
+        stream.unread = _Reading(texts, ids, alternatives, logprobs=prompt_logprobs)
+        if generation.seed is not None:
+            stream.draws = np.random.default_rng([generation.seed, choice])
+        self.streams[slot] = stream
+        self.reading.append(stream)
+        self.seen[slot] = False
+        self.seen[slot, torch.tensor(ids, device=self.model.device)] = True
+        return stream
+
+    def leave(self, stream: TextStream) -> None:
+        """Frees a text's slot at once; does nothing if it has ended."""
+        if self.streams[stream.slot] is stream:
+            self.streams[stream.slot] = None
+            if stream.unread is not None:
+                self.reading.remove(stream)
+                stream.unread = None
+
+    @torch.inference_mode()
+    def step(self) -> list[tuple[TextStream, Delta]]:
+        """A token of each text whose prompt has been read, after reading on in the other prompts."""
+        results: list[tuple[TextStream, Delta]] = []
+        for stream in self._read():
+            results.append((stream, Delta("", (), "length")))
+            self.leave(stream)
+        writing = [stream for stream in self.streams if stream is not None and stream.unread is None]
+        if not writing:
+            return results
+        blocks = writing[-1].slot // BLOCK + 1
+        rows = blocks * BLOCK
+        last = self.last[:rows]
+        logits = [self.network.step(last[n * BLOCK : (n + 1) * BLOCK], self.states[n]) for n in range(blocks)]
+        for stream, token in zip(writing, self._choose(torch.cat(logits), writing), strict=True):
+            delta = stream.write(token)
+            results.append((stream, delta))
+            if delta.finish_reason is not None:
+                self.leave(stream)
+        return results
+
+    def _read(self) -> list[TextStream]:
+        """Reads about a chunk of the waiting prompts, in turn, and starts those that have come to their end.
+
+        Returns:
+            Texts that end before they begin, as they may have no tokens.
+        """
+        budget, ended = CHUNK, []
+        while self.reading and budget > 0:
+            stream = self.reading.popleft()
+            assert stream.unread is not None
+            if not stream.unread.done:
+                budget -= stream.unread.read(self.model)
+            if not stream.unread.done:
+                self.reading.append(stream)
+                continue
+            stream.prompt = tuple(stream.unread.tokens)
+            if stream.generation.max_tokens == 0:
+                ended.append(stream)
+            else:
+                self._start(stream, stream.unread.state)
+            stream.unread = None
+        return ended
+
+    def _start(self, stream: TextStream, state: State | None) -> None:
+        """Puts a text that has been read into its slot."""
+        generation, slot = stream.generation, stream.slot
+        for number, layer in enumerate(self.states[slot // BLOCK]):
+            for place, part in enumerate(layer):
+                row = part[slot % BLOCK]  # (H,)
+                if state is None:
+                    row.zero_()
+                elif place < len(state):
+                    row.copy_(state[place][number, 0])
+        self.last[slot] = stream.last
+        self.greedy[slot] = generation.temperature == 0
+        self.temperature[slot] = generation.temperature or 1.0
+        self.top_k[slot] = generation.top_k
+        self.top_p[slot] = generation.top_p
+        self.penalty[slot] = generation.repetition_penalty
+        stream.first_draw = self.step_number % DRAWS
+
+    def _choose(self, logits: Tensor, writing: list[TextStream]) -> list[Token]:
+        """The next token of each text, from logits (N, V) of all rows."""
+        rows = len(logits)
+        asked = [stream.generation for stream in writing]
+        logprobs = logits.log_softmax(1)  # (N, V)
+        scores = logits.clone()
+        scores[:, : len(SPECIALS)] = NEVER
+        if any(one.repetition_penalty != 1 for one in asked):
+            penalty = self.penalty[:rows]
+            punished = torch.where(scores > 0, scores / penalty, scores * penalty)
+            scores = torch.where(self.seen[:rows], punished, scores)
+        greedy = any(one.temperature == 0 for one in asked)
+        likeliest = scores.argmax(1, keepdim=True) if greedy else None  # (N, 1)
+        scores = scores / self.temperature[:rows]
+        most = max(one.top_k for one in asked)
+        if most:
+            scores = keep_top_k(scores, self.top_k[:rows], most)
+        if any(one.top_p < 1 for one in asked):
+            scores = keep_nucleus(scores, self.top_p[:rows])
+        chosen = self._draw(scores, writing)  # (N, 1)
+        if likeliest is not None:
+            chosen = torch.where(self.greedy[:rows], likeliest, chosen)
+        self.last[:rows] = chosen[:, 0]
+        self.seen[self.every_row[:rows], chosen[:, 0]] = True
+        numbers = chosen[:, 0].tolist()
+        values = logprobs.gather(1, chosen)[:, 0].tolist()
+        others = _likeliest(logprobs, self.model) if any(stream.alternatives for stream in writing) else None
+        words = self.model.vocabulary.words
+        return [
+            Token(
+                words[numbers[stream.slot]],
+                values[stream.slot],
+                others[stream.slot][: stream.alternatives] if others else (),
+            )
+            for stream in writing
+        ]
+
+    def _draw(self, scores: Tensor, writing: list[TextStream]) -> Tensor:
+        """A token of each row (N, 1), with the probabilities that the scores (N, V) give."""
+        column = self.step_number % DRAWS
+        for stream in writing:
+            if stream.first_draw == column:
+                drawn = stream.draws.random(DRAWS, dtype=np.float32)
+                self.uniform[stream.slot] = torch.from_numpy(np.roll(drawn, column))
+        self.step_number += 1
+        mass = scores.softmax(1).cumsum(1, dtype=torch.double)  # (N, V)
+        # Numbers below 1 in single precision stay below the whole mass in double: no token without mass is drawn.
+        target = self.uniform[: len(scores), column, None].double() * mass[:, -1:]  # (N, 1)
+        return torch.searchsorted(mass, target, right=True).clamp(max=scores.shape[1] - 1)
+
+
+def generate(
+    model: LanguageModel,
+    prompt: str,
+    generation: GenerationConfig,
+    *,
+    choice: int = 0,
+    alternatives: int = 0,
+    dtype: torch.dtype | None = None,
+) -> Iterator[Delta]:
+    """One text, alone, a step at a time: see `TextBatch`."""
+    batch = TextBatch(model, capacity=1, dtype=dtype)
+    stream = batch.join(prompt, generation, choice=choice, alternatives=alternatives)
+    while batch.free == 0:
+        for _, delta in batch.step():
+            yield delta
+    assert stream.written <= generation.max_tokens
