@@ -16,7 +16,7 @@ from app.images import read_picture
 from app.registry import Registry, choose_device
 from app.settings import Settings
 from model.captioner import Caption, Captioner
-from model.checkpoint import Checkpoint
+from model.checkpoint import CaptionerCheckpoint
 from model.config import DecodingConfig
 
 _JPEG_MARGIN = 3
@@ -64,7 +64,7 @@ class Engine:
             ValueError: the device is not there.
         """
         self.settings = settings
-        self.registry = Registry.open(settings.checkpoints, settings.default_model)
+        self.registry = Registry.open(settings.checkpoints, settings.default_model, settings.default_text_model)
         self.device = choose_device(settings.device)
         self.state: Literal["loading", "ready", "draining", "failed"] = "loading"
         self.captioners: dict[str, Captioner] = {}
@@ -79,9 +79,11 @@ class Engine:
         """
         if self.settings.threads:
             torch.set_num_threads(self.settings.threads)
-        captioners = self.registry.load(self.device)
-        for captioner in captioners.values():
-            captioner.caption([Image.new("RGB", (64, 64))])
+        captioners = {}
+        for name, checkpoint in self.registry.checkpoints.items():
+            if isinstance(checkpoint, CaptionerCheckpoint):
+                captioners[name] = checkpoint.load(self.device)
+                captioners[name].caption([Image.new("RGB", (64, 64))])
         self.captioners = captioners
 
     def require_ready(self) -> None:
@@ -98,7 +100,7 @@ class Engine:
             raise ApiError(503, "failed", "the models could not be loaded; the server's log says why")
 
     async def caption(
-        self, checkpoint: Checkpoint, data: bytes, decoding: DecodingConfig, *, attention: bool = False
+        self, checkpoint: CaptionerCheckpoint, data: bytes, decoding: DecodingConfig, *, attention: bool = False
     ) -> Answer:
         """Captions a picture.
 

@@ -121,7 +121,7 @@ class ErrorResponse(Schema):
     error: ErrorBody
 
 
-class ModelCard(Schema):
+class _ModelCard(Schema):
     """A model that can be asked for, in the shape of OpenAI's list, and more."""
 
     id: str
@@ -130,25 +130,45 @@ class ModelCard(Schema):
     created: int
     """Seconds since 1970."""
     owned_by: Literal["recap"] = "recap"
-    task: str
-    """Hugging Face's name of what it does."""
     default: bool
-    """Answers when a request names no model."""
+    """Answers when a request for this task names no model."""
     sha256: str
     """Digest of its weights."""
+    metrics: dict[str, Any]
+    """Its figures, and the data and command they come from."""
+
+
+class CaptionerCard(_ModelCard):
+    """A model that describes pictures."""
+
+    task: Literal["image-to-text"] = "image-to-text"
+    """Hugging Face's name of what it does."""
     encoder: str
     decoder: str
     decoding: dict[str, Any]
     """Its defaults for the parameters of a request."""
-    metrics: dict[str, Any]
-    """Its figures, and the data and command they come from."""
+
+
+class LanguageModelCard(_ModelCard):
+    """A model that writes text."""
+
+    task: Literal["text-generation"] = "text-generation"
+    """Hugging Face's name of what it does."""
+    unit: Literal["character", "word"]
+    """What a token is."""
+    cell: str
+    """Kind of its recurrent layers."""
+    num_layers: int
+    hidden_size: int
+    generation: dict[str, Any]
+    """Its defaults for the parameters of a request."""
 
 
 class ModelList(Schema):
     """The models that are served."""
 
     object: Literal["list"] = "list"
-    data: list[ModelCard]
+    data: list[CaptionerCard | LanguageModelCard]
 
 
 class Status(Schema):

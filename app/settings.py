@@ -21,7 +21,9 @@ class Settings(BaseSettings):
     checkpoints: Path = Path("checkpoints")
     """Folder whose sub-folders are the checkpoints to serve."""
     default_model: str | None = None
-    """Name of the model that answers when a request names none; unset: `flickr8k`, else the first by name."""
+    """Name of the captioner that answers when a request names no model; unset: `flickr8k`, else the first by name."""
+    default_text_model: str | None = None
+    """Name of the language model that writes when a request names none; unset: `shakespeare`, else the first."""
     device: Device = "auto"
     """Where the networks run: `cpu`, `cuda`, or `auto`, which is `cuda` where there is one."""
     threads: Annotated[int, Field(ge=1, le=256)] | None = None

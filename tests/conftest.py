@@ -1,4 +1,4 @@
-"""What tests share: where the real pictures are, a small captioner, and a drawn picture."""
+"""What tests share: where the real pictures are, a small captioner and language model, and a drawn picture."""
 
 import os
 import shutil
@@ -12,7 +12,15 @@ from torch.nn.utils.rnn import pad_sequence
 
 from model.captioner import Captioner
 from model.checkpoint import save
-from model.config import CaptionerConfig, DecoderConfig, EncoderConfig, PreprocessingConfig
+from model.config import (
+    CaptionerConfig,
+    DecoderConfig,
+    EncoderConfig,
+    GenerationConfig,
+    LanguageModelConfig,
+    PreprocessingConfig,
+)
+from model.language import LanguageModel
 from model.vocabulary import BOS, EOS, PAD, Vocabulary, tokenize
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -142,6 +150,39 @@ def tiny_checkpoint(tiny_captioner: Captioner, tmp_path: Path) -> Path:
     """`tiny_captioner` saved as checkpoints/tiny in a folder of the test's own."""
     card = "# tiny\n\nKnows five drawn pictures; for tests.\n"
     return save(tmp_path / "checkpoints" / "tiny", tiny_captioner, name="tiny", metrics={}, card=card).path
+
+
+@pytest.fixture(scope="session")
+def tiny_language_model() -> LanguageModel:
+    """A real character model, small, that has learnt the page of `SENTENCES`; the same in every run.
+
+    Shared by the whole run: do not change it.
+    """
+    page = "\n".join(SENTENCES) + "\n"
+    config = LanguageModelConfig(
+        embedding_size=16, hidden_size=48, num_layers=2, generation=GenerationConfig(max_tokens=40, temperature=0.5)
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        language_model = LanguageModel(config, Vocabulary.build([page]))
+    tokens = torch.tensor([language_model.encode(page * 2)])  # (1, T)
+    optimizer = torch.optim.Adam(language_model.parameters(), lr=0.02)
+    for _ in range(60):
+        logits, _ = language_model(tokens[:, :-1])  # (1, T, V)
+        loss = cross_entropy(logits.transpose(1, 2), tokens[:, 1:])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return language_model.eval().requires_grad_(False)
+
+
+@pytest.fixture
+def tiny_language_checkpoint(tiny_language_model: LanguageModel, tmp_path: Path) -> Path:
+    """`tiny_language_model` saved as checkpoints/tiny-text in a folder of the test's own."""
+    card = "# tiny-text\n\nKnows five sentences by heart; for tests.\n"
+    return save(
+        tmp_path / "checkpoints" / "tiny-text", tiny_language_model, name="tiny-text", metrics={}, card=card
+    ).path
 
 
 @pytest.fixture(autouse=True)

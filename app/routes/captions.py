@@ -13,7 +13,7 @@ from app.registry import UnknownModelError
 from app.schemas import Caption, CaptionResponse, ErrorResponse, ImageInfo, ModelInfo, Timing
 from app.uploads import read_upload
 from model.captioner import UnknownPrefixError
-from model.checkpoint import Checkpoint
+from model.checkpoint import CaptionerCheckpoint
 
 router = APIRouter(tags=["captions"])
 
@@ -68,7 +68,7 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
         "damaged_image",
         "this JPEG is truncated or damaged",
     ),
-    404: _error("No such model", "unknown_model", "there is no model 'x'; there is flickr8k", "model"),
+    404: _error("No such captioner", "unknown_model", "there is no model 'x'; there is flickr8k", "model"),
     413: _error("The body is too large", "body_too_large", "the body is larger than 20,000,000 bytes", None),
     415: _error(
         "A format that is not read, by its bytes; the declared type is ignored",
@@ -83,18 +83,6 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
     ),
     503: _error("Loading, or shutting down", "loading", "the models are still loading; try again shortly", None),
 }
-
-
-def find_model(engine: Engine, name: str | None) -> Checkpoint:
-    """The checkpoint that a request asks for.
-
-    Raises:
-        ApiError: 404, there is none of that name; names those there are.
-    """
-    try:
-        return engine.registry.find(name)
-    except UnknownModelError as error:
-        raise ApiError(404, "unknown_model", str(error), "model") from error
 
 
 @router.post(
@@ -119,7 +107,10 @@ async def create_caption(request: Request) -> CaptionResponse:
     engine.require_ready()
     upload = await read_upload(request)
     received = time.perf_counter()
-    checkpoint = find_model(engine, model_name(upload.parameters))
+    try:
+        checkpoint = engine.registry.find(CaptionerCheckpoint, model_name(upload.parameters))
+    except UnknownModelError as error:
+        raise ApiError(404, "unknown_model", str(error), "model") from error
     decoding = decoding_config(checkpoint.config.decoding, upload.parameters)
     attention = wants_attention(upload.parameters)
     if attention and checkpoint.config.decoder.kind == "show-and-tell":

@@ -1,30 +1,48 @@
 """GET /v1/models: what there is to ask."""
 
+from typing import Any
+
 from fastapi import APIRouter, Request
 
 from app.engine import Engine
-from app.registry import Registry
-from app.schemas import ModelCard, ModelList
+from app.registry import AnyCheckpoint, Registry
+from app.schemas import CaptionerCard, LanguageModelCard, ModelList
+from model.checkpoint import CaptionerCheckpoint
 
 router = APIRouter(tags=["models"])
+
+
+def _card(checkpoint: AnyCheckpoint, *, default: bool) -> CaptionerCard | LanguageModelCard:
+    shared: dict[str, Any] = {
+        "id": checkpoint.name,
+        "created": int((checkpoint.path / "config.json").stat().st_mtime),
+        "default": default,
+        "sha256": checkpoint.sha256,
+        "metrics": checkpoint.metrics,
+    }
+    if isinstance(checkpoint, CaptionerCheckpoint):
+        return CaptionerCard(
+            **shared,
+            encoder=checkpoint.config.encoder.name,
+            decoder=checkpoint.config.decoder.kind,
+            decoding=checkpoint.config.decoding.model_dump(),
+        )
+    return LanguageModelCard(
+        **shared,
+        unit=checkpoint.config.unit,
+        cell=checkpoint.config.cell,
+        num_layers=checkpoint.config.num_layers,
+        hidden_size=checkpoint.config.hidden_size,
+        generation=checkpoint.config.generation.model_dump(),
+    )
 
 
 def model_list(registry: Registry) -> ModelList:
     """Every checkpoint's card."""
     return ModelList(
         data=[
-            ModelCard(
-                id=name,
-                created=int((checkpoint.path / "config.json").stat().st_mtime),
-                task=checkpoint.task,
-                default=name == registry.default,
-                sha256=checkpoint.sha256,
-                encoder=checkpoint.config.encoder.name,
-                decoder=checkpoint.config.decoder.kind,
-                decoding=checkpoint.config.decoding.model_dump(),
-                metrics=checkpoint.metrics,
-            )
-            for name, checkpoint in sorted(registry.checkpoints.items())
+            _card(checkpoint, default=registry.is_default(checkpoint))
+            for _, checkpoint in sorted(registry.checkpoints.items())
         ]
     )
 

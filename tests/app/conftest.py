@@ -17,7 +17,7 @@ from PIL import Image
 from app.main import create_app
 from app.settings import Settings
 from model.captioner import Captioner
-from model.checkpoint import Checkpoint, save
+from model.checkpoint import CaptionerCheckpoint, Checkpoint, save
 
 Serve = Callable[[FastAPI], AbstractContextManager[httpx2.Client]]
 Encode = Callable[..., bytes]
@@ -58,7 +58,9 @@ def checkpoints(tiny_captioner: Captioner, tmp_path_factory: pytest.TempPathFact
 @pytest.fixture(scope="session")
 def served(checkpoints: Path) -> Captioner:
     """The model that is served: `tiny_captioner`, rounded to the checkpoint's half precision."""
-    return Checkpoint.open(checkpoints / "tiny").load()
+    checkpoint = Checkpoint.open(checkpoints / "tiny")
+    assert isinstance(checkpoint, CaptionerCheckpoint)
+    return checkpoint.load()
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,9 @@ from typer.testing import CliRunner, Result
 
 from app.cli import cli
 from model.captioner import Captioner
+from model.checkpoint import save
 from model.config import DecodingConfig
+from model.language import LanguageModel
 
 COMMAND = [sys.executable, "-c", "from app.cli import main; main()"]
 
@@ -129,15 +131,33 @@ def test_what_cannot_work_is_told_in_a_line(folder: Path, tmp_path: Path, argume
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_models_are_listed(checkpoints: Path) -> None:
-    result = recap("models")
+def test_models_are_listed(tiny_checkpoint: Path, tiny_language_model: LanguageModel) -> None:
+    folder = tiny_checkpoint.parent
+    metrics = {"validation": {"nats_per_character": 1.5, "bits_per_character": 2.164}}
+    save(folder / "verse", tiny_language_model, name="verse", metrics=metrics, card="# verse\n")
+    result = recap("models", "--checkpoints", folder)
     assert result.exit_code == 0
-    header, row = result.stdout.splitlines()
-    assert header.split() == ["model", "task", "encoder", "decoder", "weights", "figures"]
-    assert row.split()[:5] == ["tiny", "(default)", "image-to-text", "tf_efficientnet_lite0", "top-down"]
-    assert row.endswith("CIDEr 0.500")
-    (card,) = json.loads(recap("models", "--json").stdout)
-    assert (card["id"], card["task"], card["default"]) == ("tiny", "image-to-text", True)
+    header, captioner, language_model = result.stdout.splitlines()
+    assert header.split() == ["model", "task", "network", "weights", "figures"]
+    assert captioner.split()[:5] == ["tiny", "(default)", "image-to-text", "tf_efficientnet_lite0,", "top-down"]
+    assert "text-generation  2 x 48 lstm, characters " in language_model
+    assert language_model.endswith("nats per character 1.500, bits per character 2.164")
+    cards = json.loads(recap("models", "--checkpoints", folder, "--json").stdout)
+    assert [(card["id"], card["task"], card["default"]) for card in cards] == [
+        ("tiny", "image-to-text", True),
+        ("verse", "text-generation", True),
+    ]
+    assert cards[1]["generation"]["max_tokens"] == 40
+
+
+def test_a_captioner_has_its_figures_listed(checkpoints: Path) -> None:
+    assert recap("models").stdout.splitlines()[1].endswith("CIDEr 0.500")
+
+
+def test_a_language_model_does_not_caption(folder: Path, tiny_language_checkpoint: Path) -> None:
+    result = recap("caption", folder / "0.png", "--model", tiny_language_checkpoint)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == f"error: {tiny_language_checkpoint} is a language model, a captioner is needed\n"
 
 
 def test_lines_that_are_there_are_not_written_over(folder: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from app.registry import Registry, UnknownModelError, choose_device
 from app.settings import Settings
-from model.checkpoint import CheckpointError
+from model.checkpoint import CaptionerCheckpoint, CheckpointError, LanguageCheckpoint
 
 
 def test_every_setting_says_what_it_does() -> None:
@@ -49,19 +49,55 @@ def test_models_are_found_by_name(tiny_checkpoint: Path) -> None:
     (folder / "notes.txt").write_text("not a checkpoint")
     registry = Registry.open(folder)
     assert sorted(registry.checkpoints) == ["flickr8k", "tiny", "zebra"]
-    assert registry.default == "flickr8k"
-    assert registry.find(None).name == "flickr8k"
-    assert registry.find("zebra").path == folder / "zebra"
-    assert Registry.open(folder, "tiny").find(None).name == "tiny"
+    assert registry.find(CaptionerCheckpoint, None).name == "flickr8k"
+    assert registry.find(CaptionerCheckpoint, "zebra").path == folder / "zebra"
+    assert Registry.open(folder, "tiny").find(CaptionerCheckpoint, None).name == "tiny"
     with pytest.raises(UnknownModelError, match=r"'nobody'; there is flickr8k, tiny, zebra"):
-        registry.find("nobody")
+        registry.find(CaptionerCheckpoint, "nobody")
     with pytest.raises(CheckpointError, match="default_model=nobody"):
         Registry.open(folder, "nobody")
     shutil.rmtree(folder / "flickr8k")
-    assert Registry.open(folder).default == "tiny"
+    assert Registry.open(folder).find(CaptionerCheckpoint, None).name == "tiny"
     rename(folder / "zebra", "tiny")
     with pytest.raises(CheckpointError, match="both named tiny"):
         Registry.open(folder)
+
+
+def test_each_kind_of_model_has_its_own_default(tiny_checkpoint: Path, tiny_language_checkpoint: Path) -> None:
+    folder = tiny_checkpoint.parent
+    for name in ("alice", "shakespeare"):
+        shutil.copytree(tiny_language_checkpoint, folder / name)
+        rename(folder / name, name, "text-generation")
+    registry = Registry.open(folder)
+    assert registry.find(CaptionerCheckpoint, None).name == "tiny"
+    assert registry.find(LanguageCheckpoint, None).name == "shakespeare"
+    assert [name for name, found in registry.checkpoints.items() if registry.is_default(found)] == [
+        "shakespeare",
+        "tiny",
+    ]
+    assert Registry.open(folder, None, "tiny-text").find(LanguageCheckpoint, None).name == "tiny-text"
+    shutil.rmtree(folder / "shakespeare")
+    registry = Registry.open(folder)
+    assert registry.find(LanguageCheckpoint, None).name == "alice"
+    with pytest.raises(
+        UnknownModelError, match=r"tiny is a captioner, .* language model .*; there is alice, tiny-text"
+    ):
+        registry.find(LanguageCheckpoint, "tiny")
+    with pytest.raises(UnknownModelError, match=r"alice is a language model, a captioner is needed; there is tiny$"):
+        registry.find(CaptionerCheckpoint, "alice")
+    with pytest.raises(CheckpointError, match=r"default_text_model=tiny: .* has language models: alice, tiny-text"):
+        Registry.open(folder, None, "tiny")
+    with pytest.raises(CheckpointError, match=r"default_model=alice: .* has captioners: tiny"):
+        Registry.open(folder, "alice")
+
+
+def test_a_folder_may_lack_a_kind_of_model(tiny_language_checkpoint: Path) -> None:
+    registry = Registry.open(tiny_language_checkpoint.parent)
+    assert registry.find(LanguageCheckpoint, None).name == "tiny-text"
+    with pytest.raises(UnknownModelError, match=r"^no captioner is here$"):
+        registry.find(CaptionerCheckpoint, None)
+    with pytest.raises(CheckpointError, match=r"default_model=flickr8k: .* has no captioner"):
+        Registry.open(tiny_language_checkpoint.parent, "flickr8k")
 
 
 def test_a_broken_checkpoint_is_named(tiny_checkpoint: Path) -> None:

@@ -1,0 +1,50 @@
+"""`recap serve`."""
+
+import logging
+import signal
+import sys
+from typing import Annotated
+
+import typer
+
+from app.commands import Checkpoints, DeviceOption, fail, quiet_pillow, read_settings
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on (RECAP_HOST; else 127.0.0.1).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on (RECAP_PORT; else 8000).")] = None,
+    checkpoints: Checkpoints = None,
+    device: DeviceOption = None,
+) -> None:
+    """Serve the models over HTTP; /docs shows how to ask.
+
+    Every setting is also an environment variable, RECAP_ and its name.
+    """
+    settings = read_settings(host=host, port=port, checkpoints=checkpoints, device=device)
+
+    import uvicorn
+
+    from app.main import create_app
+    from model.checkpoint import CheckpointError
+
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s:     %(message)s")
+    quiet_pillow()
+    failures: list[str] = []
+
+    def stop(reason: str) -> None:
+        failures.append(reason)
+        server.should_exit = True
+
+    try:
+        application = create_app(settings, on_failure=stop)
+    except (CheckpointError, ValueError) as error:
+        fail(str(error))
+    server = uvicorn.Server(uvicorn.Config(application, settings.host, settings.port, server_header=False))
+    # uvicorn finishes what is in flight, then raises the signal again: having been asked to stop is no failure.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        server.run()
+    except KeyboardInterrupt:
+        raise typer.Exit(0) from None
+    if failures:
+        fail(failures[0])
