@@ -14,11 +14,11 @@ _WORD = re.compile(r"n't\b|'(?:s|re|ve|ll|d|m)\b|[^\W_]+?(?=n't\b)|[^\W_]+(?:[-.
 _CLITIC = re.compile(r" (?=n't\b|'(?:s|re|ve|ll|d|m)\b)")
 
 # A word with the space before it, a run of punctuation likewise, a line break, or other white space.
-_PIECE = re.compile(r" ?<unk>| ?\w+(?:[-'’]\w+)*| ?[^\w\s]+|\n|[^\S\n]+?(?= ?\S)|[^\S\n]+")
+_PIECE = re.compile(r" ?<unk>| ?\w+(?:[-'\u2019]\w+)*| ?[^\w\s]+|\n|[^\S\n]+?(?= ?\S)|[^\S\n]+")
 
 
 def pieces(text: str, unit: Literal["character", "word"]) -> list[str]:
-    """Text for a language model: its characters, or its words with the spaces before them; joined, they are the text."""
+    """A text's characters, or its words with the spaces before them; joined, they are the text."""
     return list(text) if unit == "character" else _PIECE.findall(text)
 
 

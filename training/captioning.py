@@ -12,7 +12,6 @@ import torch
 import torch.nn.functional as F
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from model.captioner import Captioner
@@ -26,13 +25,14 @@ from training.data import CaptionDataset, open_dataset
 from training.examples import Example, caption_examples, caption_vocabulary, collate
 from training.features import FeatureCache, cached_features
 from training.loop import (
-    StateError,
     averaged,
+    check_run,
     interruptible,
     learning_rate,
     load_optimizer_tensors,
     load_state,
     optimizer_tensors,
+    put_aside,
     save_state,
     seed_step,
     with_prefix,
@@ -112,7 +112,7 @@ class CaptionerTrainer:
         self.state_path = recipe.run / "state.safetensors"
         self.best_path = recipe.run / "best.safetensors"
         self.progress = Progress(recipe.model_dump_json())
-        self._check_state(resume)
+        check_run(self.state_path, self.progress.recipe, resume=resume)
         self.accelerator = Accelerator(
             mixed_precision=training.precision, log_with="tensorboard", project_dir=str(recipe.run)
         )
@@ -261,9 +261,7 @@ class CaptionerTrainer:
             flush=True,
         )
         if scores["CIDEr"] > self.progress.best_score:
-            partial = self.best_path.with_suffix(".partial")
-            save_file({name: tensor.contiguous() for name, tensor in self.average.module.state_dict().items()}, partial)
-            partial.replace(self.best_path)
+            put_aside(average, self.best_path)
         return scores["CIDEr"]
 
     def _save(self) -> None:
@@ -280,13 +278,3 @@ class CaptionerTrainer:
         self._unwrapped.load_state_dict(without_prefix("decoder", tensors))
         self.average.load_state_dict(without_prefix("average", tensors))
         load_optimizer_tensors(self.optimizer, without_prefix("optimizer", tensors))
-
-    def _check_state(self, resume: bool) -> None:
-        self.recipe.run.mkdir(parents=True, exist_ok=True)
-        if not self.state_path.is_file():
-            return
-        if not resume:
-            raise StateError(f"{self.state_path}: a run is there already; go on with --resume, or remove it")
-        _, values = load_state(self.state_path)
-        if values["recipe"] != self.progress.recipe:
-            raise StateError(f"{self.state_path}: this state is of another recipe; choose another run folder")

@@ -45,7 +45,7 @@ def captioner(
 ) -> None:
     """Train a captioner with cross-entropy and write its checkpoint, figures and card."""
     from training.captioning import CaptionerTrainer
-    from training.publish import publish
+    from training.publish import publish_captioner
     from training.recipe import CaptionerRecipe
 
     recipe = CaptionerRecipe.read(config, set_ or ())
@@ -54,7 +54,7 @@ def captioner(
         typer.echo("stopped; go on with --resume", err=True)
         raise typer.Exit(130)
     if trainer.accelerator.is_main_process:
-        checkpoint = publish(recipe, trainer.best(), seconds=trainer.progress.seconds)
+        checkpoint = publish_captioner(recipe, trainer.best(), seconds=trainer.progress.seconds)
         typer.echo(f"{checkpoint.path}: CIDEr {checkpoint.metrics['CIDEr']:.4f} on dev")
 
 
@@ -66,37 +66,55 @@ def language(
 ) -> None:
     """Train a character or word language model and write its checkpoint, figures and card."""
     from training.language import LanguageTrainer
+    from training.publish import publish_language_model
     from training.recipe import LanguageRecipe
 
-    trainer = LanguageTrainer(LanguageRecipe.read(config, set_ or ()), resume=resume)
+    recipe = LanguageRecipe.read(config, set_ or ())
+    trainer = LanguageTrainer(recipe, resume=resume)
     if not trainer.run():
         typer.echo("stopped; go on with --resume", err=True)
         raise typer.Exit(130)
+    checkpoint = publish_language_model(recipe, trainer.best(), seconds=trainer.progress.seconds)
+    figure = checkpoint.metrics["validation"]["nats_per_character"]
+    typer.echo(f"{checkpoint.path}: {figure:.4f} nats per character on the validation text")
 
 
 @app.command()
 def evaluate(
     checkpoint: Annotated[Path, typer.Option(help="Checkpoint folder.")],
-    data: Annotated[Path, typer.Option(help="Data set folder.")],
-    split: Annotated[str, typer.Option(help="train, dev or test.")] = "dev",
+    data: Annotated[Path, typer.Option(help="Data set folder; of a language model, its text.")],
+    split: Annotated[
+        str | None, typer.Option(help="train, dev or test; train, validation or test of a text. Default: the second.")
+    ] = None,
     beam_size: Annotated[int | None, typer.Option(min=1, max=10, help="Default: the checkpoint's own.")] = None,
     json_: Annotated[Path | None, typer.Option("--json", help="Write the scores there; - is standard output.")] = None,
     captions: Annotated[
         Path | None, typer.Option(help="Write file, caption and references there, a line each.")
     ] = None,
 ) -> None:
-    """Score a checkpoint's captions with BLEU, METEOR, ROUGE-L and CIDEr."""
+    """Score a captioner with BLEU, METEOR, ROUGE-L and CIDEr, a language model in nats and bits per character."""
+    from model.checkpoint import Checkpoint
     from training.evaluate import evaluate, write_json
+    from training.loop import available_device
+    from training.perplexity import evaluate_text
 
-    scores = evaluate(checkpoint, data, split, beam_size=beam_size, captions_path=captions)
+    if Checkpoint.open(checkpoint).task == "text-generation":
+        if beam_size or captions:
+            raise typer.BadParameter("--beam-size and --captions are for captioners; this is a language model")
+        scores = evaluate_text(checkpoint, data, split or "validation", device=available_device())
+    else:
+        scores = evaluate(
+            checkpoint, data, split or "dev", beam_size=beam_size, captions_path=captions, device=available_device()
+        )
     for note in scores.get("notes", ()):
         typer.echo(note, err=True)
     if json_:
         write_json(scores, json_)
     else:
+        width = max(10, *map(len, scores))
         for name, value in scores.items():
             if name != "notes":
-                typer.echo(f"{name:10} {value:.4f}" if isinstance(value, float) else f"{name:10} {value}")
+                typer.echo(f"{name:{width}} {value:.4f}" if isinstance(value, float) else f"{name:{width}} {value}")
 
 
 @lab.command()

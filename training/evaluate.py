@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from model.captioner import Captioner
-from model.checkpoint import Checkpoint
+from model.checkpoint import CaptionerCheckpoint, Checkpoint, CheckpointError
 from model.config import DecodingConfig
 from training.data import CaptionedImage, DataError, open_dataset
 from training.data.pictures import open_picture
@@ -48,13 +48,15 @@ def evaluate(
         and `notes` where something was left out.
 
     Raises:
-        CheckpointError: the checkpoint is missing or damaged.
+        CheckpointError: the checkpoint is missing or damaged, or no captioner.
         DataError: the data set, a picture or the split is missing or broken, or the captions can't be written.
         JavaError: the captions can't be tokenised.
         ValueError: `beam_size` is out of range.
     """
     start = time.perf_counter()
     opened = Checkpoint.open(checkpoint)
+    if not isinstance(opened, CaptionerCheckpoint):
+        raise CheckpointError(f"{checkpoint}: made for {opened.task}, not for captions")
     decoding = _beam_search(opened.config.decoding, beam_size)
     dataset = open_dataset(data)
     images = dataset.split(split)

@@ -5,30 +5,35 @@ state carried along; every k1 tokens there is an update; after the epoch the ave
 validation text, and the best ones are kept.
 """
 
+import textwrap
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
+from typer import echo
 
 from model.cells import State
 from model.checkpoint import load_weights
+from model.generation import generate
 from model.language import LanguageModel
 from model.vocabulary import Vocabulary, pieces
 from training.bptt import truncated_bptt
 from training.data.captions import DataError
 from training.data.text import read_text, split_text
 from training.loop import (
-    StateError,
+    available_device,
     averaged,
+    check_run,
     interruptible,
     learning_rate,
     load_optimizer_tensors,
     load_state,
     optimizer_tensors,
+    put_aside,
     save_state,
     seed_step,
     with_prefix,
@@ -68,6 +73,12 @@ def streams(tokens: Tensor, number: int, *, seed: int, epoch: int) -> tuple[Tens
     return inputs, turned[1 : number * length + 1].view(number, length)
 
 
+def sample(model: LanguageModel, tokens: int) -> str:
+    """What a model in evaluation mode writes after a line break, with its own parameters and seed 1."""
+    asked = model.config.generation.model_copy(update={"max_tokens": tokens, "seed": 1})
+    return "".join(delta.text for delta in generate(model, "\n", asked))
+
+
 class LanguageTrainer:
     """A run of `recap-train language`, fresh or resumed.
 
@@ -82,8 +93,8 @@ class LanguageTrainer:
         self.state_path = recipe.run / "state.safetensors"
         self.best_path = recipe.run / "best.safetensors"
         self.progress = Progress(recipe.model_dump_json())
-        self._check_state(resume)
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        check_run(self.state_path, self.progress.recipe, resume=resume)
+        self.device = available_device()
         self.text = split_text(
             read_text(recipe.data.path, recipe.data.pattern), validation=recipe.data.validation, test=recipe.data.test
         )
@@ -130,7 +141,7 @@ class LanguageTrainer:
                             return False
                 score = self._validate(writer)
                 at.seconds = time.monotonic() - began
-                print(f"epoch {at.epoch + 1}: validation {score}, {at.seconds:.0f} s", flush=True)
+                echo(f"epoch {at.epoch + 1}: validation {score}, {at.seconds:.0f} s")
                 if score.per_token < at.best_score:
                     at.best_score, at.best_epoch = score.per_token, at.epoch
                 at.epoch, at.end, at.start, self.before = at.epoch + 1, 0, 0, None
@@ -143,7 +154,7 @@ class LanguageTrainer:
         load_weights(model, self.best_path)
         return model
 
-    def _epoch(self, inputs: Tensor, targets: Tensor):  # type: ignore[no-untyped-def]
+    def _epoch(self, inputs: Tensor, targets: Tensor) -> Iterator[Tensor]:
         """What is left of an epoch over (N, T), an update for every k1 tokens; yields their losses."""
         training, at = self.recipe.training, self.progress
         self.model.train()
@@ -191,10 +202,11 @@ class LanguageTrainer:
         score = score_text(model, self.text.validation, before=self.text.train[-20_000:], precision=precision)
         for name, value in score.figures().items():
             writer.add_scalar(f"validation/{name}", value, self.progress.step)
+        if self.recipe.training.sample_tokens:
+            written = sample(model.eval(), self.recipe.training.sample_tokens)
+            writer.add_text("sample", textwrap.indent(written, "    "), self.progress.step)
         if score.per_token < self.progress.best_score:
-            partial = self.best_path.with_suffix(".partial")
-            save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, partial)
-            partial.replace(self.best_path)
+            put_aside(model, self.best_path)
         return score
 
     def _save(self) -> None:
@@ -212,16 +224,6 @@ class LanguageTrainer:
         load_optimizer_tensors(self.optimizer, without_prefix("optimizer", tensors))
         before = without_prefix("before", tensors)
         self.before = tuple(before[str(place)].to(self.device) for place in range(len(before))) or None
-
-    def _check_state(self, resume: bool) -> None:
-        self.recipe.run.mkdir(parents=True, exist_ok=True)
-        if not self.state_path.is_file():
-            return
-        if not resume:
-            raise StateError(f"{self.state_path}: a run is there already; go on with --resume, or remove it")
-        _, values = load_state(self.state_path)
-        if values["recipe"] != self.progress.recipe:
-            raise StateError(f"{self.state_path}: this state is of another recipe; choose another run folder")
 
 
 def _mean_nats(logits: Tensor, targets: Tensor) -> Tensor:

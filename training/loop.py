@@ -82,6 +82,39 @@ def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise StateError(f"{path}: {error}") from error
 
 
+def check_run(state_path: Path, recipe: str, *, resume: bool) -> None:
+    """Makes a run's folder, and sees to it that a state there is gone on with on purpose, and by its own recipe.
+
+    Args:
+        state_path: of the run.
+        recipe: as JSON, as the state's progress has it under `recipe`.
+        resume: whether a state may be there.
+
+    Raises:
+        StateError: one is there and may not be, or it is of another recipe.
+    """
+    state_path.parent.mkdir(parents=True, exist_ok=True)
+    if not state_path.is_file():
+        return
+    if not resume:
+        raise StateError(f"{state_path}: a run is there already; go on with --resume, or remove it")
+    _, values = load_state(state_path)
+    if values["recipe"] != recipe:
+        raise StateError(f"{state_path}: this state is of another recipe; choose another run folder")
+
+
+def put_aside(module: nn.Module, path: Path) -> None:
+    """Writes a module's weights, in place of those put aside before."""
+    partial = path.with_suffix(".partial")
+    save_file({name: tensor.contiguous() for name, tensor in module.state_dict().items()}, partial)
+    partial.replace(path)
+
+
+def available_device() -> torch.device:
+    """CUDA where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """The optimizer's moments and step counts, named `PARAMETER.KEY`."""
     state = optimizer.state_dict()["state"]

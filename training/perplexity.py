@@ -1,15 +1,21 @@
 """How well a language model predicts a text: the whole of it, each token once."""
 
 import math
+import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from model.checkpoint import Checkpoint, CheckpointError, LanguageCheckpoint
 from model.language import LanguageModel
 from model.vocabulary import UNK
+from training.data.captions import DataError
+from training.data.text import read_text, split_text
+from training.recipe import LanguageRecipe
 
 CONTEXT = 512
 """Tokens that each stream reads before the first one it is scored on."""
@@ -49,6 +55,45 @@ class TextScore:
             f"{perplexity}{figures['nats_per_character']:.4f} nats or "
             f"{figures['bits_per_character']:.4f} bits per character"
         )
+
+
+def evaluate_text(
+    checkpoint: Path,
+    data: Path,
+    split: str,
+    *,
+    device: torch.device | str = "cpu",
+    recipe: LanguageRecipe | None = None,
+) -> dict[str, Any]:
+    """Scores a language model on a part of a text, cut where its recipe cuts it.
+
+    Args:
+        checkpoint: its folder.
+        data: the text, a file or a folder.
+        split: `train`, `validation` or `test`.
+        device: where the network runs, in single precision.
+        recipe: how to cut the text; left out, the one that the checkpoint was trained with.
+
+    Returns:
+        `split`, the figures of `TextScore`, and `seconds` (of all of it).
+
+    Raises:
+        CheckpointError: the checkpoint is missing or damaged, or no language model.
+        DataError: the text can't be read, or has no such part.
+    """
+    start = time.perf_counter()
+    opened = Checkpoint.open(checkpoint)
+    if not isinstance(opened, LanguageCheckpoint):
+        raise CheckpointError(f"{checkpoint}: made for {opened.task}, not a language model")
+    cut = (recipe or LanguageRecipe.model_validate(opened.metrics["recipe"])).data
+    text = split_text(read_text(data, cut.pattern), validation=cut.validation, test=cut.test)
+    parts = {"train": text.train, "validation": text.validation, "test": text.test}
+    if not parts.get(split):
+        raise DataError(f"split={split}: the text has {', '.join(name for name, part in parts.items() if part)}")
+    names = list(parts)
+    before = "".join(parts[name] for name in names[: names.index(split)])
+    score = score_text(opened.load(device), parts[split], before=before)
+    return {"split": split, **score.figures(), "seconds": round(time.perf_counter() - start, 1)}
 
 
 @torch.inference_mode()
@@ -110,6 +155,4 @@ def score_text(
 
 
 def _nats(logits: Tensor, targets: Tensor) -> float:
-    return float(
-        F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=-1, reduction="sum")
-    )
+    return float(F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=-1, reduction="sum"))

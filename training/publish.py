@@ -1,4 +1,4 @@
-"""A trained captioner to a checkpoint that says where it comes from and how good it is."""
+"""A trained model to a checkpoint that says where it comes from and how good it is."""
 
 import hashlib
 import json
@@ -8,6 +8,9 @@ import shlex
 import subprocess
 import sys
 import tempfile
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +18,21 @@ import torch
 
 from model.captioner import Captioner
 from model.checkpoint import Checkpoint, save
+from model.language import LanguageModel
 from training.data import CaptionDataset, open_dataset
+from training.data.text import read_text, split_text
 from training.evaluate import evaluate
-from training.recipe import CaptionerRecipe
+from training.language import sample
+from training.loop import available_device
+from training.perplexity import evaluate_text
+from training.recipe import CaptionerRecipe, LanguageRecipe, Recipe
 
 FIGURES = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "METEOR", "ROUGE-L", "CIDEr", "SPICE", "unique", "novel")
+SAMPLE_TOKENS = 600
+"""Of the text in a language model's card."""
 
 
-def publish(recipe: CaptionerRecipe, captioner: Captioner, *, seconds: float) -> Checkpoint:
+def publish_captioner(recipe: CaptionerRecipe, captioner: Captioner, *, seconds: float) -> Checkpoint:
     """Scores the checkpoint as it will be served, and writes it to `recipe.output` with its figures and its card.
 
     What stands there is replaced at the end only, so that a failed evaluation loses nothing.
@@ -32,13 +42,51 @@ def publish(recipe: CaptionerRecipe, captioner: Captioner, *, seconds: float) ->
         captioner: the model.
         seconds: of training.
     """
-    with tempfile.TemporaryDirectory(dir=recipe.run) as folder:
-        candidate = save(Path(folder, recipe.name), captioner, name=recipe.name, metrics={}, card="")
-        figures = evaluate(candidate.path, recipe.data.path, "dev")
-    metrics = figures | {
+    with _candidate(recipe, captioner) as path:
+        figures = evaluate(path, recipe.data.path, "dev", device=available_device())
+    metrics = {
+        **figures,
         "vocabulary": len(captioner.vocabulary),
-        "training_seconds": round(seconds),
         "data_sha256": data_sha256(open_dataset(recipe.data.path)),
+        **_provenance(recipe, seconds),
+    }
+    return save(recipe.output, captioner, name=recipe.name, metrics=metrics, card=_captioner_card(recipe, metrics))
+
+
+def publish_language_model(recipe: LanguageRecipe, model: LanguageModel, *, seconds: float) -> Checkpoint:
+    """As `publish_captioner`, with the scores of the validation text, and of the test text where there is one."""
+    text = split_text(
+        read_text(recipe.data.path, recipe.data.pattern), validation=recipe.data.validation, test=recipe.data.test
+    )
+    with _candidate(recipe, model) as path:
+        figures = {
+            split: evaluate_text(path, recipe.data.path, split, device=available_device(), recipe=recipe)
+            for split, part in (("validation", text.validation), ("test", text.test))
+            if part
+        }
+        loaded = Checkpoint.open(path).load()
+    assert isinstance(loaded, LanguageModel)
+    metrics = {
+        **figures,
+        "vocabulary": len(model.vocabulary),
+        "data_sha256": text.sha256,
+        **_provenance(recipe, seconds),
+    }
+    card = _language_card(recipe, metrics, sample(loaded, SAMPLE_TOKENS))
+    return save(recipe.output, model, name=recipe.name, metrics=metrics, card=card)
+
+
+@contextmanager
+def _candidate(recipe: Recipe, model: Captioner | LanguageModel) -> Iterator[Path]:
+    """The checkpoint without figures, for as long as it takes to have them."""
+    with tempfile.TemporaryDirectory(dir=recipe.run) as folder:
+        yield save(Path(folder, recipe.name), model, name=recipe.name, metrics={}, card="").path
+
+
+def _provenance(recipe: Recipe, seconds: float) -> dict[str, Any]:
+    """What made a checkpoint: time, command, code, machine and recipe."""
+    return {
+        "training_seconds": round(seconds),
         "command": shlex.join(["recap-train", *sys.argv[1:]]),
         "git_revision": _git_revision(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, "
@@ -46,7 +94,6 @@ def publish(recipe: CaptionerRecipe, captioner: Captioner, *, seconds: float) ->
         "torch": torch.__version__,
         "recipe": json.loads(recipe.model_dump_json()),
     }
-    return save(recipe.output, captioner, name=recipe.name, metrics=metrics, card=_card(recipe, metrics))
 
 
 def data_sha256(data: CaptionDataset) -> str:
@@ -66,7 +113,7 @@ def _git_revision() -> str | None:
     return found.stdout.strip() or None
 
 
-def _card(recipe: CaptionerRecipe, metrics: dict[str, Any]) -> str:
+def _captioner_card(recipe: CaptionerRecipe, metrics: dict[str, Any]) -> str:
     figures = [name for name in FIGURES if name in metrics]
     return f"""# {recipe.name}
 
@@ -92,4 +139,43 @@ Measured with `recap-train evaluate --checkpoint {recipe.output} --data {recipe.
 
 First drafts of alternative text that a person checks. It knows {metrics["vocabulary"]} words and the scenes of
 its training pictures, and describes everything else in terms of them. It guesses at people's gender and age.
+"""
+
+
+def _language_card(recipe: LanguageRecipe, metrics: dict[str, Any], written: str) -> str:
+    model = recipe.model
+    names = [
+        name for name in ("perplexity", "nats_per_character", "bits_per_character") if name in metrics["validation"]
+    ]
+    splits = [split for split in ("validation", "test") if split in metrics]
+    rows = [[split, *(f"{metrics[split][name]:.4f}" for name in names)] for split in splits]
+    shown = textwrap.indent(written, "    ")
+    return f"""# {recipe.name}
+
+A language model by {model.unit}: {model.num_layers} x {model.hidden_size} {model.cell.upper()} over
+{metrics["vocabulary"]} tokens, trained with truncated backpropagation through time.
+
+## Data
+
+{recipe.data.description or recipe.data.path.name}
+
+## Figures
+
+| text | {" | ".join(name.replace("_", " ") for name in names)} |
+|{"---|" * (len(names) + 1)}
+{chr(10).join(f"| {' | '.join(row)} |" for row in rows)}
+
+Over the whole text, the state carried along. The weights were chosen on the validation text. Measured with
+`recap-train evaluate --checkpoint {recipe.output} --data {recipe.data.path} --split {splits[-1]}`.
+
+## A sample
+
+Temperature {model.generation.temperature}, seed 1, after a line break.
+
+{shown}
+
+## Intended use and limits
+
+To see what a recurrent network learns of a text's form. It writes what looks like its training text, and means nothing
+by it.
 """

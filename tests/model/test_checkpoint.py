@@ -98,7 +98,10 @@ def without_a_tensor(path: Path) -> None:
         (lambda path: (path / "vocabulary.json").write_text("[]"), r"vocabulary\.json: sha256 is"),
         (lambda path: (path / "config.json").unlink(), r"config\.json: no such file"),
         (lambda path: (path / "config.json").write_text("{"), r"config\.json: the file: Invalid JSON"),
-        (lambda path: edit(path, task="translation"), r"config\.json: task: Input tag 'translation' .* 'image-to-text'"),
+        (
+            lambda path: edit(path, task="translation"),
+            r"config\.json: task: Input tag 'translation' .* 'image-to-text'",
+        ),
         (lambda path: edit(path, colour="red"), r"config\.json: colour: Extra inputs are not permitted"),
         (lambda path: edit(path, sha256={}), r"config\.json: sha256: no digest for model\.safetensors"),
         (lambda path: (path / "metrics.json").write_text("{"), r"metrics\.json: "),

@@ -1,10 +1,10 @@
 """Words, their numbers, and sentences made of them."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from model.vocabulary import BOS, EOS, PAD, UNK, Vocabulary, detokenize, tokenize
+from model.vocabulary import BOS, EOS, PAD, UNK, Vocabulary, detokenize, pieces, tokenize
 
 WORD = st.from_regex(r"[a-z]{1,6}", fullmatch=True)
 
@@ -61,3 +61,15 @@ def test_unknown_words_and_specials() -> None:
 def test_malformed_vocabularies_are_refused(words: list[str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Vocabulary(words)
+
+
+@given(st.text())
+@example(" no it was n't <unk> N \n the man's  \tend ")
+def test_pieces_joined_are_the_text(text: str) -> None:
+    assert "".join(pieces(text, "character")) == "".join(pieces(text, "word")) == text
+
+
+def test_words_carry_the_space_before_them() -> None:
+    assert pieces("The man's <unk>, 3 well-read  men.\n\tYes", "word") == [
+        *("The", " man's", " <unk>", ",", " 3", " well-read", " ", " men", ".", "\n", "\t", "Yes")
+    ]

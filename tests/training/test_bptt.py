@@ -1,5 +1,7 @@
 """Truncated backpropagation against full backpropagation and against the truncation unrolled by hand."""
 
+from itertools import islice
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -133,3 +135,30 @@ def test_inputs_and_targets_are_as_long() -> None:
     inputs, targets = data()
     with pytest.raises(ValueError, match="12 steps of inputs and 11 of targets"):
         next(truncated_bptt(Tagger("rnn"), total, inputs, targets[:, 1:], k1=2, k2=2))
+
+
+@pytest.mark.parametrize(("k1", "k2"), [(4, 4), (2, 5), (3, 2), (1, 12)])
+@pytest.mark.parametrize("stop", [1, 2, 3])
+def test_a_later_call_goes_on_as_if_there_had_been_one(k1: int, k2: int, stop: int) -> None:
+    network = Tagger("lstm")
+    inputs, targets = data()
+    chunks = truncated_bptt(network, total, inputs, targets, k1=k1, k2=k2)
+    whole = [(chunk.end, chunk.loss, gradients(network)) for chunk in chunks]
+    *_, chunk = islice(truncated_bptt(network, total, inputs, targets, k1=k1, k2=k2), stop)
+    gradients(network)
+    offset = chunk.start
+    again = truncated_bptt(
+        network,
+        total,
+        inputs[:, offset:],
+        targets[:, offset:],
+        chunk.before or None,
+        k1=k1,
+        k2=k2,
+        done=chunk.end - offset,
+    )
+    rest = [(offset + part.end, part.loss, gradients(network)) for part in again]
+    assert [end for end, *_ in rest] == [end for end, *_ in whole[stop:]]
+    for (_, loss, found), (_, expected, wanted) in zip(rest, whole[stop:], strict=True):
+        torch.testing.assert_close(loss, expected)
+        torch.testing.assert_close(found, wanted)

@@ -1,17 +1,19 @@
 """Recipes: typed, complete and clear about mistakes."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from training.recipe import CaptionerRecipe, RecipeError
+from training.recipe import CaptionerRecipe, LanguageRecipe, RecipeError
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.toml")), ids=lambda path: path.stem)
 def test_published_recipes_are_valid(path: Path) -> None:
-    assert CaptionerRecipe.read(path).name == path.stem
+    kind = CaptionerRecipe if "encoder" in tomllib.loads(path.read_text()) else LanguageRecipe
+    assert kind.read(path).name == path.stem
 
 
 def test_set_overrides_in_toml(tiny_recipe: Path) -> None:

@@ -1,0 +1,165 @@
+"""Language model training from text to checkpoint: it learns, resumes to the bit, and says what is wrong."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from model.checkpoint import Checkpoint, LanguageCheckpoint, file_sha256, save
+from training.data import DataError
+from training.language import LanguageTrainer, streams
+from training.loop import StateError
+from training.perplexity import evaluate_text
+from training.recipe import LanguageRecipe
+
+WORDS = ("to", "be", "or", "not", "that", "is", "the", "question")
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    """A recipe for 12,000 characters of eight words in random order: 2 epochs of 20 steps."""
+    chosen = torch.randint(len(WORDS), (2600,), generator=torch.Generator().manual_seed(0)).tolist()
+    (tmp_path / "input.txt").write_text(" ".join(WORDS[number] for number in chosen) + "\n☃☃")
+    path = tmp_path / "tiny.toml"
+    path.write_text(f"""
+name = "tiny"
+output = "{tmp_path / "checkpoint"}"
+run = "{tmp_path / "run"}"
+[data]
+path = "{tmp_path / "input.txt"}"
+validation = 0.2
+test = 0.1
+[model]
+hidden_size = 24
+num_layers = 2
+dropout = 0.2
+[training]
+epochs = 2
+batch_size = 12
+k1 = 32
+k2 = 32
+warmup_steps = 2
+learning_rate = 0.02
+ema_decay = 0.9
+save_every = 7
+sample_tokens = 20
+""")
+    return path
+
+
+def start(recipe: Path, *options: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "training.cli", "language", "--config", str(recipe)]
+    return subprocess.Popen([*command, *options], env={**os.environ, "OMP_NUM_THREADS": "1"})
+
+
+def elsewhere(folder: Path) -> tuple[str, ...]:
+    return "--set", f"run={folder / 'run'}", "--set", f"output={folder / 'checkpoint'}"
+
+
+def test_kill_and_resume_gives_the_same_weights_to_the_bit(recipe: Path, tmp_path: Path) -> None:
+    assert start(recipe).wait(120) == 0
+
+    options = elsewhere(tmp_path / "killed")
+    state = tmp_path / "killed" / "run" / "state.safetensors"
+    killed = start(recipe, *options)
+    until = time.monotonic() + 60
+    while not state.exists() and killed.poll() is None and time.monotonic() < until:
+        time.sleep(0.005)
+    killed.send_signal(signal.SIGKILL)
+    assert killed.wait(10) == -signal.SIGKILL
+    assert not (tmp_path / "killed" / "checkpoint").exists()
+    assert start(recipe, "--resume", *options).wait(120) == 0
+
+    weights = "model.safetensors"
+    assert file_sha256(tmp_path / "killed" / "checkpoint" / weights) == file_sha256(tmp_path / "checkpoint" / weights)
+    ours, theirs = load_file(state), load_file(tmp_path / "run" / "state.safetensors")
+    assert ours.keys() == theirs.keys()
+    for name, tensor in theirs.items():
+        assert torch.equal(ours[name], tensor), name
+
+    checkpoint = Checkpoint.open(tmp_path / "checkpoint")
+    assert isinstance(checkpoint, LanguageCheckpoint)
+    figures = checkpoint.metrics["validation"]
+    assert figures["nats_per_character"] < 2.4  # after forty steps; a uniform guess costs ln 18 = 2.89
+    assert checkpoint.metrics["test"]["unknown"] == 2
+    again = evaluate_text(tmp_path / "checkpoint", tmp_path / "input.txt", "validation")
+    assert again["nats_per_character"] == pytest.approx(figures["nats_per_character"])
+    card = (tmp_path / "checkpoint" / "README.md").read_text()
+    assert f"| validation | {figures['nats_per_character']:.4f} |" in card
+
+
+@pytest.mark.parametrize(("k1", "k2"), [(32, 32), (8, 24), (24, 8)])
+def test_an_interrupted_run_goes_on_as_if_it_had_not_been(recipe: Path, tmp_path: Path, k1: int, k2: int) -> None:
+    def read(folder: str) -> LanguageRecipe:
+        options = [f"training.k1={k1}", f"training.k2={k2}", "training.epochs=1", f"run={tmp_path / folder}"]
+        return LanguageRecipe.read(recipe, options)
+
+    whole = LanguageTrainer(read("whole"))
+    assert whole.run()
+
+    stopped = LanguageTrainer(read("stopped"))
+    epoch = stopped._epoch
+
+    def interrupted(inputs: Tensor, targets: Tensor) -> Iterator[Tensor]:
+        for loss in epoch(inputs, targets):
+            if stopped.progress.step == 5:
+                os.kill(os.getpid(), signal.SIGINT)
+            yield loss
+
+    stopped._epoch = interrupted  # type: ignore[method-assign]
+    assert stopped.run() is False
+    resumed = LanguageTrainer(read("stopped"), resume=True)
+    assert (resumed.progress.step, resumed.progress.end) == (5, 5 * k1)
+    assert resumed.run()
+    for name, parameter in whole.model.state_dict().items():
+        assert torch.equal(resumed.model.state_dict()[name], parameter), name
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm-cifg"])
+def test_other_cells_and_words_learn(recipe: Path, cell: str) -> None:
+    options = [f"model.cell={cell}", "model.unit=word", "model.embedding_size=8", "training.k1=16", "training.k2=16"]
+    trainer = LanguageTrainer(LanguageRecipe.read(recipe, [*options, "training.batch_size=4"]))
+    first = trainer._forward(trainer.tokens[None, :100], None)[0].shape
+    assert first == (1, 100, len(trainer.model.vocabulary))
+    assert trainer.run()
+    assert trainer.progress.best_score < 2.5  # nats a word; the source has ln 8 = 2.08, a uniform guess costs 2.6
+
+
+def test_streams_are_the_text_cut_elsewhere_in_each_epoch() -> None:
+    tokens = torch.arange(103)
+    inputs, targets = streams(tokens, 5, seed=1, epoch=0)
+    assert inputs.shape == targets.shape == (5, 20)
+    assert torch.equal((inputs + 1) % 103, targets)
+    assert torch.equal(inputs[1:, 0], (inputs[:-1, -1] + 1) % 103)
+    assert torch.equal(inputs, streams(tokens, 5, seed=1, epoch=0)[0])
+    assert not torch.equal(inputs, streams(tokens, 5, seed=1, epoch=1)[0])
+
+
+def test_a_run_is_not_overwritten_by_mistake(recipe: Path) -> None:
+    trainer = LanguageTrainer(LanguageRecipe.read(recipe))
+    trainer._save()
+    with pytest.raises(StateError, match="a run is there already; go on with --resume"):
+        LanguageTrainer(LanguageRecipe.read(recipe))
+    with pytest.raises(StateError, match="another recipe"):
+        LanguageTrainer(LanguageRecipe.read(recipe, ["training.epochs=3"]), resume=True)
+
+
+def test_too_short_a_text_is_an_error(recipe: Path) -> None:
+    with pytest.raises(DataError, match=r"are too few for 999 streams of 32; lower training\.batch_size"):
+        LanguageTrainer(LanguageRecipe.read(recipe, ["training.batch_size=999"]))
+
+
+def test_a_text_has_only_the_parts_it_was_cut_into(recipe: Path, tmp_path: Path) -> None:
+    trainer = LanguageTrainer(LanguageRecipe.read(recipe))
+    values = LanguageRecipe.read(recipe, ["data.test=0"]).model_dump(mode="json")
+    save(tmp_path / "untrained", trainer.model, name="untrained", metrics={"recipe": values}, card="")
+    with pytest.raises(DataError, match=r"split=test: the text has train, validation$"):
+        evaluate_text(tmp_path / "untrained", tmp_path / "input.txt", "test")
