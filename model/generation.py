@@ -23,10 +23,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.blocks import BLOCK, BlockNetwork, product_dtype
+from model.blocks import BLOCK, build_network, product_dtype
 from model.cells import State
 from model.config import GenerationConfig
-from model.decoding import NEVER, keep_nucleus, keep_top_k
+from model.decoding import keep_nucleus, keep_top_k
 from model.language import LanguageModel
 from model.vocabulary import SPECIALS, pieces
 
@@ -111,7 +111,7 @@ class TextStream:
         count, length = 0, 0
         while count < len(self.held):
             after = length + len(self.held[count].text)
-            if after > end and (over != "stop" or length == end):
+            if after > end and (over != "stop" or length >= end):
                 break
             count, length = count + 1, after
         text = self.held_text[: min(length, end)]
@@ -134,17 +134,19 @@ class _Reading:
     def done(self) -> bool:
         return self.place >= len(self.ids) - 1
 
-    def read(self, model: LanguageModel) -> int:
+    def read(self, model: LanguageModel, dtype: torch.dtype) -> int:
         """Reads the next chunk.
 
         Returns:
             Its length.
         """
         chunk = self.ids[self.place : min(self.place + CHUNK, len(self.ids) - 1)].to(model.device)  # (T,)
-        hidden, self.state = model.recurrent(model.inputs(chunk[None]), self.state)  # (1, T, H)
+        fast = model.config.cell == "lstm" and dtype != torch.float32  # only its kernel keeps its sums in float32
+        with torch.autocast(model.device.type, dtype, enabled=fast):
+            hidden, self.state = model.recurrent(model.inputs(chunk[None]), self.state)  # (1, T, H)
         if self.texts is not None:
             after = slice(self.place + 1, self.place + 1 + len(chunk))
-            logits = model.output(hidden[0])  # (T, V)
+            logits = model.output(hidden[0].float())  # (T, V)
             ids = self.ids[after].to(model.device)  # (T,)
             self.tokens += _tokens(self.texts[after], ids, logits, self.alternatives, model)
         self.place += len(chunk)
@@ -195,10 +197,10 @@ class TextBatch:
             raise ValueError("the vocabulary has no tokens but the special ones: there is nothing to write")
         self.model = model
         self.capacity = capacity
-        self.network = BlockNetwork(model, dtype or product_dtype(model.device))
-        blocks = -(-capacity // BLOCK)
-        self.states = [self.network.start() for _ in range(blocks)]
-        self.rows = blocks * BLOCK
+        self.dtype = dtype or product_dtype(model.device)
+        network = build_network(model, self.dtype)
+        self.blocks = [network.block() for _ in range(-(-capacity // BLOCK))]
+        self.rows = len(self.blocks) * BLOCK
         self.streams: list[TextStream | None] = [None] * capacity
         self.reading: deque[TextStream] = deque()
         self.step_number = 0
@@ -209,9 +211,8 @@ class TextBatch:
         self.top_k = torch.zeros(self.rows, 1, dtype=torch.long, device=device)
         self.top_p = torch.ones(self.rows, 1, device=device)
         self.penalty = torch.ones(self.rows, 1, device=device)
-        self.uniform = torch.zeros(self.rows, DRAWS, device=device)  # (N, DRAWS)
+        self.uniform = torch.zeros(self.rows, DRAWS, dtype=torch.double, device=device)  # (N, DRAWS)
         self.seen = torch.zeros(self.rows, len(model.vocabulary), dtype=torch.bool, device=device)  # (N, V)
-        self.every_row = torch.arange(self.rows, device=device)
 
     @property
     def free(self) -> int:
@@ -277,10 +278,11 @@ class TextBatch:
         writing = [stream for stream in self.streams if stream is not None and stream.unread is None]
         if not writing:
             return results
-        blocks = writing[-1].slot // BLOCK + 1
-        rows = blocks * BLOCK
-        last = self.last[:rows]
-        logits = [self.network.step(last[n * BLOCK : (n + 1) * BLOCK], self.states[n]) for n in range(blocks)]
+        rows = writing[-1].slot + 1
+        logits = [
+            block.step(self.last[start : start + BLOCK], min(rows - start, BLOCK))
+            for start, block in zip(range(0, rows, BLOCK), self.blocks, strict=False)
+        ]
         for stream, token in zip(writing, self._choose(torch.cat(logits), writing), strict=True):
             delta = stream.write(token)
             results.append((stream, delta))
@@ -299,7 +301,7 @@ class TextBatch:
             stream = self.reading.popleft()
             assert stream.unread is not None
             if not stream.unread.done:
-                budget -= stream.unread.read(self.model)
+                budget -= stream.unread.read(self.model, self.dtype)
             if not stream.unread.done:
                 self.reading.append(stream)
                 continue
@@ -314,13 +316,7 @@ class TextBatch:
     def _start(self, stream: TextStream, state: State | None) -> None:
         """Puts a text that has been read into its slot."""
         generation, slot = stream.generation, stream.slot
-        for number, layer in enumerate(self.states[slot // BLOCK]):
-            for place, part in enumerate(layer):
-                row = part[slot % BLOCK]  # (H,)
-                if state is None:
-                    row.zero_()
-                elif place < len(state):
-                    row.copy_(state[place][number, 0])
+        self.blocks[slot // BLOCK].put(slot % BLOCK, state)
         self.last[slot] = stream.last
         self.greedy[slot] = generation.temperature == 0
         self.temperature[slot] = generation.temperature or 1.0
@@ -334,12 +330,11 @@ class TextBatch:
         rows = len(logits)
         asked = [stream.generation for stream in writing]
         logprobs = logits.log_softmax(1)  # (N, V)
-        scores = logits.clone()
-        scores[:, : len(SPECIALS)] = NEVER
-        if any(one.repetition_penalty != 1 for one in asked):
-            penalty = self.penalty[:rows]
-            punished = torch.where(scores > 0, scores / penalty, scores * penalty)
-            scores = torch.where(self.seen[:rows], punished, scores)
+        scores = logits[:, len(SPECIALS) :]  # (N, V - 4), of text only
+        repeats = any(one.repetition_penalty != 1 for one in asked)
+        if repeats:
+            penalty, seen = self.penalty[:rows], self.seen[:rows, len(SPECIALS) :]
+            scores = torch.where(seen, torch.where(scores > 0, scores / penalty, scores * penalty), scores)
         greedy = any(one.temperature == 0 for one in asked)
         likeliest = scores.argmax(1, keepdim=True) if greedy else None  # (N, 1)
         scores = scores / self.temperature[:rows]
@@ -351,8 +346,10 @@ class TextBatch:
         chosen = self._draw(scores, writing)  # (N, 1)
         if likeliest is not None:
             chosen = torch.where(self.greedy[:rows], likeliest, chosen)
+        chosen += len(SPECIALS)
         self.last[:rows] = chosen[:, 0]
-        self.seen[self.every_row[:rows], chosen[:, 0]] = True
+        if repeats:
+            self.seen.scatter_(1, chosen, True)
         numbers = chosen[:, 0].tolist()
         values = logprobs.gather(1, chosen)[:, 0].tolist()
         others = _likeliest(logprobs, self.model) if any(stream.alternatives for stream in writing) else None
@@ -371,13 +368,13 @@ class TextBatch:
         column = self.step_number % DRAWS
         for stream in writing:
             if stream.first_draw == column:
-                drawn = stream.draws.random(DRAWS, dtype=np.float32)
-                self.uniform[stream.slot] = torch.from_numpy(np.roll(drawn, column))
+                # Below 1 in single precision, so below the whole mass in double: no token without mass is drawn.
+                drawn = np.roll(stream.draws.random(DRAWS, dtype=np.float32), column)
+                self.uniform[stream.slot] = torch.from_numpy(drawn)
         self.step_number += 1
         mass = scores.softmax(1).cumsum(1, dtype=torch.double)  # (N, V)
-        # Numbers below 1 in single precision stay below the whole mass in double: no token without mass is drawn.
-        target = self.uniform[: len(scores), column, None].double() * mass[:, -1:]  # (N, 1)
-        return torch.searchsorted(mass, target, right=True).clamp(max=scores.shape[1] - 1)
+        target = self.uniform[: len(scores), column, None] * mass[:, -1:]  # (N, 1)
+        return torch.searchsorted(mass, target, right=True).clamp_(max=scores.shape[1] - 1)  # a row may have NaN
 
 
 def generate(
