@@ -19,22 +19,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from model.blocks import BLOCK, build_network, product_dtype
 from model.cells import State
 from model.config import GenerationConfig
-from model.decoding import keep_nucleus, keep_top_k
 from model.language import LanguageModel
+from model.sampling import Sampler
 from model.vocabulary import SPECIALS, pieces
 
 CHUNK = 128
 """Tokens of a prompt that are read in one go."""
-DRAWS = 256
-"""Random numbers that a text takes from its generator at a time."""
 MAX_ALTERNATIVES = 20
+"""Most of the likeliest tokens that can be told with each token."""
 
 FinishReason = Literal["stop", "length"]
 
@@ -67,24 +65,32 @@ class Delta:
 
 
 class TextStream:
-    """A text in the making."""
+    """A text in the making.
 
-    def __init__(self, prompt: list[str], ids: list[int], generation: GenerationConfig, slot: int) -> None:
+    Args:
+        slot: its place in the batch.
+        generation: its parameters.
+        choice: which of several texts from one seed.
+        alternatives: how many to tell with each token.
+        reading: its prompt.
+    """
+
+    def __init__(
+        self, slot: int, generation: GenerationConfig, choice: int, alternatives: int, reading: "_Reading"
+    ) -> None:
+        self.slot = slot
         self.generation = generation
-        self.prompt_tokens = len(prompt)
+        self.choice = choice
+        self.alternatives = alternatives
+        self.prompt_tokens = reading.length
         """How many."""
-        self.written = 0
-        """Tokens so far, also those held back."""
         self.prompt: tuple[Token, ...] = ()
         """Filled once the prompt has been read, where its log-probabilities were asked for."""
-        self.slot = slot
-        self.alternatives = 0
-        self.unread: _Reading | None = None
-        self.draws = np.random.default_rng()
+        self.written = 0
+        """Tokens so far, also those held back."""
+        self.reading: _Reading | None = reading
         self.held: list[Token] = []
         self.held_text = ""
-        self.last = ids[-1]
-        self.first_draw = 0
 
     def write(self, token: Token) -> Delta:
         """One token further."""
@@ -122,13 +128,15 @@ class TextStream:
 class _Reading:
     """A prompt on its way through the network, alone, all but its last token, with which writing begins."""
 
-    def __init__(self, prompt: list[str], ids: list[int], alternatives: int, *, logprobs: bool) -> None:
-        self.ids = torch.tensor(ids)  # (T,)
+    def __init__(self, prompt: str, model: LanguageModel, alternatives: int, *, logprobs: bool) -> None:
+        texts = pieces(prompt, model.config.unit)
+        self.length = len(texts)
+        self.ids = torch.tensor(model.vocabulary.encode(texts or ["\n"]))  # (T,)
         self.place = 0
         self.state: State | None = None
         self.alternatives = alternatives
-        self.texts = prompt if logprobs else None
-        self.tokens: list[Token] = [Token(text, None) for text in prompt[:1]] if logprobs else []
+        self.texts = texts if logprobs else None
+        self.tokens: list[Token] = [Token(text, None) for text in texts[:1]] if logprobs else []
 
     @property
     def done(self) -> bool:
@@ -141,7 +149,7 @@ class _Reading:
             Its length.
         """
         chunk = self.ids[self.place : min(self.place + CHUNK, len(self.ids) - 1)].to(model.device)  # (T,)
-        fast = model.config.cell == "lstm" and dtype != torch.float32  # only its kernel keeps its sums in float32
+        fast = model.config.cell == "lstm" and dtype != torch.float32  # the others gain little, or lose digits
         with torch.autocast(model.device.type, dtype, enabled=fast):
             hidden, self.state = model.recurrent(model.inputs(chunk[None]), self.state)  # (1, T, H)
         if self.texts is not None:
@@ -200,19 +208,11 @@ class TextBatch:
         self.dtype = dtype or product_dtype(model.device)
         network = build_network(model, self.dtype)
         self.blocks = [network.block() for _ in range(-(-capacity // BLOCK))]
-        self.rows = len(self.blocks) * BLOCK
+        rows = len(self.blocks) * BLOCK
+        self.last = torch.zeros(rows, dtype=torch.long, device=model.device)  # (N,)
+        self.sampler = Sampler(rows, len(model.vocabulary), model.device)
         self.streams: list[TextStream | None] = [None] * capacity
-        self.reading: deque[TextStream] = deque()
-        self.step_number = 0
-        device = model.device
-        self.last = torch.zeros(self.rows, dtype=torch.long, device=device)  # (N,)
-        self.temperature = torch.ones(self.rows, 1, device=device)  # (N, 1), as all that follow
-        self.greedy = torch.zeros(self.rows, 1, dtype=torch.bool, device=device)
-        self.top_k = torch.zeros(self.rows, 1, dtype=torch.long, device=device)
-        self.top_p = torch.ones(self.rows, 1, device=device)
-        self.penalty = torch.ones(self.rows, 1, device=device)
-        self.uniform = torch.zeros(self.rows, DRAWS, dtype=torch.double, device=device)  # (N, DRAWS)
-        self.seen = torch.zeros(self.rows, len(model.vocabulary), dtype=torch.bool, device=device)  # (N, V)
+        self.waiting: deque[TextStream] = deque()
 
     @property
     def free(self) -> int:
@@ -246,27 +246,20 @@ class TextBatch:
             raise ValueError(f"alternatives={alternatives}: must be from 0 to {MAX_ALTERNATIVES}")
         if None not in self.streams:
             raise BatchFullError(f"all {self.capacity} slots are taken")
-        texts = pieces(prompt, self.model.config.unit)
-        ids = self.model.vocabulary.encode(texts or ["\n"])
         slot = self.streams.index(None)  # the lowest, so that few texts need few blocks
-        stream = TextStream(texts, ids, generation, slot)
-        stream.alternatives = alternatives
-        stream.unread = _Reading(texts, ids, alternatives, logprobs=prompt_logprobs)
-        if generation.seed is not None:
-            stream.draws = np.random.default_rng([generation.seed, choice])
+        reading = _Reading(prompt, self.model, alternatives, logprobs=prompt_logprobs)
+        stream = TextStream(slot, generation, choice, alternatives, reading)
         self.streams[slot] = stream
-        self.reading.append(stream)
-        self.seen[slot] = False
-        self.seen[slot, torch.tensor(ids, device=self.model.device)] = True
+        self.waiting.append(stream)
         return stream
 
     def leave(self, stream: TextStream) -> None:
         """Frees a text's slot at once; does nothing if it has ended."""
         if self.streams[stream.slot] is stream:
             self.streams[stream.slot] = None
-            if stream.unread is not None:
-                self.reading.remove(stream)
-                stream.unread = None
+            self.sampler.remove(stream.slot)
+            if stream.reading is not None:
+                self.waiting.remove(stream)
 
     @torch.inference_mode()
     def step(self) -> list[tuple[TextStream, Delta]]:
@@ -275,15 +268,10 @@ class TextBatch:
         for stream in self._read():
             results.append((stream, Delta("", (), "length")))
             self.leave(stream)
-        writing = [stream for stream in self.streams if stream is not None and stream.unread is None]
+        writing = [stream for stream in self.streams if stream is not None and stream.reading is None]
         if not writing:
             return results
-        rows = writing[-1].slot + 1
-        logits = [
-            block.step(self.last[start : start + BLOCK], min(rows - start, BLOCK))
-            for start, block in zip(range(0, rows, BLOCK), self.blocks, strict=False)
-        ]
-        for stream, token in zip(writing, self._choose(torch.cat(logits), writing), strict=True):
+        for stream, token in zip(writing, self._tokens(writing), strict=True):
             delta = stream.write(token)
             results.append((stream, delta))
             if delta.finish_reason is not None:
@@ -297,84 +285,48 @@ class TextBatch:
             Texts that end before they begin, as they may have no tokens.
         """
         budget, ended = CHUNK, []
-        while self.reading and budget > 0:
-            stream = self.reading.popleft()
-            assert stream.unread is not None
-            if not stream.unread.done:
-                budget -= stream.unread.read(self.model, self.dtype)
-            if not stream.unread.done:
-                self.reading.append(stream)
+        while self.waiting and budget > 0:
+            stream = self.waiting[0]
+            reading = stream.reading
+            assert reading is not None
+            if not reading.done:
+                budget -= reading.read(self.model, self.dtype)
+            if not reading.done:
+                self.waiting.rotate(-1)
                 continue
-            stream.prompt = tuple(stream.unread.tokens)
+            self.waiting.popleft()
+            stream.reading = None
+            stream.prompt = tuple(reading.tokens)
             if stream.generation.max_tokens == 0:
                 ended.append(stream)
-            else:
-                self._start(stream, stream.unread.state)
-            stream.unread = None
+                continue
+            slot = stream.slot
+            self.blocks[slot // BLOCK].put(slot % BLOCK, reading.state)
+            self.last[slot] = reading.ids[-1]
+            self.sampler.put(slot, stream.generation, reading.ids, stream.choice)
         return ended
 
-    def _start(self, stream: TextStream, state: State | None) -> None:
-        """Puts a text that has been read into its slot."""
-        generation, slot = stream.generation, stream.slot
-        self.blocks[slot // BLOCK].put(slot % BLOCK, state)
-        self.last[slot] = stream.last
-        self.greedy[slot] = generation.temperature == 0
-        self.temperature[slot] = generation.temperature or 1.0
-        self.top_k[slot] = generation.top_k
-        self.top_p[slot] = generation.top_p
-        self.penalty[slot] = generation.repetition_penalty
-        stream.first_draw = self.step_number % DRAWS
-
-    def _choose(self, logits: Tensor, writing: list[TextStream]) -> list[Token]:
-        """The next token of each text, from logits (N, V) of all rows."""
-        rows = len(logits)
-        asked = [stream.generation for stream in writing]
+    def _tokens(self, writing: list[TextStream]) -> list[Token]:
+        """The next token of each text."""
+        rows = writing[-1].slot + 1
+        logits = torch.cat(
+            [
+                block.step(self.last[start : start + BLOCK], min(rows - start, BLOCK))
+                for start, block in zip(range(0, rows, BLOCK), self.blocks, strict=False)
+            ]
+        )  # (N, V)
         logprobs = logits.log_softmax(1)  # (N, V)
-        scores = logits[:, len(SPECIALS) :]  # (N, V - 4), of text only
-        repeats = any(one.repetition_penalty != 1 for one in asked)
-        if repeats:
-            penalty, seen = self.penalty[:rows], self.seen[:rows, len(SPECIALS) :]
-            scores = torch.where(seen, torch.where(scores > 0, scores / penalty, scores * penalty), scores)
-        greedy = any(one.temperature == 0 for one in asked)
-        likeliest = scores.argmax(1, keepdim=True) if greedy else None  # (N, 1)
-        scores = scores / self.temperature[:rows]
-        most = max(one.top_k for one in asked)
-        if most:
-            scores = keep_top_k(scores, self.top_k[:rows], most)
-        if any(one.top_p < 1 for one in asked):
-            scores = keep_nucleus(scores, self.top_p[:rows])
-        chosen = self._draw(scores, writing)  # (N, 1)
-        if likeliest is not None:
-            chosen = torch.where(self.greedy[:rows], likeliest, chosen)
-        chosen += len(SPECIALS)
+        chosen = self.sampler.choose(logits)  # (N, 1)
         self.last[:rows] = chosen[:, 0]
-        if repeats:
-            self.seen.scatter_(1, chosen, True)
-        numbers = chosen[:, 0].tolist()
-        values = logprobs.gather(1, chosen)[:, 0].tolist()
-        others = _likeliest(logprobs, self.model) if any(stream.alternatives for stream in writing) else None
+        ids, values = chosen[:, 0].tolist(), logprobs.gather(1, chosen)[:, 0].tolist()
         words = self.model.vocabulary.words
+        if not any(stream.alternatives for stream in writing):
+            return [Token(words[ids[stream.slot]], values[stream.slot]) for stream in writing]
+        others = _likeliest(logprobs, self.model)
         return [
-            Token(
-                words[numbers[stream.slot]],
-                values[stream.slot],
-                others[stream.slot][: stream.alternatives] if others else (),
-            )
+            Token(words[ids[stream.slot]], values[stream.slot], others[stream.slot][: stream.alternatives])
             for stream in writing
         ]
-
-    def _draw(self, scores: Tensor, writing: list[TextStream]) -> Tensor:
-        """A token of each row (N, 1), with the probabilities that the scores (N, V) give."""
-        column = self.step_number % DRAWS
-        for stream in writing:
-            if stream.first_draw == column:
-                # Below 1 in single precision, so below the whole mass in double: no token without mass is drawn.
-                drawn = np.roll(stream.draws.random(DRAWS, dtype=np.float32), column)
-                self.uniform[stream.slot] = torch.from_numpy(drawn)
-        self.step_number += 1
-        mass = scores.softmax(1).cumsum(1, dtype=torch.double)  # (N, V)
-        target = self.uniform[: len(scores), column, None] * mass[:, -1:]  # (N, 1)
-        return torch.searchsorted(mass, target, right=True).clamp_(max=scores.shape[1] - 1)  # a row may have NaN
 
 
 def generate(
@@ -388,8 +340,7 @@ def generate(
 ) -> Iterator[Delta]:
     """One text, alone, a step at a time: see `TextBatch`."""
     batch = TextBatch(model, capacity=1, dtype=dtype)
-    stream = batch.join(prompt, generation, choice=choice, alternatives=alternatives)
+    batch.join(prompt, generation, choice=choice, alternatives=alternatives)
     while batch.free == 0:
         for _, delta in batch.step():
             yield delta
-    assert stream.written <= generation.max_tokens

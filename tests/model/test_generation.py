@@ -108,7 +108,7 @@ REQUESTS = st.builds(
     generation=st.builds(
         GenerationConfig,
         max_tokens=st.integers(0, 12),
-        temperature=st.sampled_from([0.0, 0.7, 1.0, 1.7]),
+        temperature=st.sampled_from([0.0, 1e-9, 0.7, 1.0, 1.7]),
         top_k=st.sampled_from([0, 0, 1, 3, 1000]),
         top_p=st.sampled_from([1.0, 1.0, 0.9, 0.3]),
         repetition_penalty=st.sampled_from([1.0, 1.0, 1.3]),
@@ -280,6 +280,11 @@ def test_sampling_follows_the_distribution(options: dict[str, float]) -> None:
     assert chi_square < 20.5  # exceeded once in a thousand at five degrees of freedom
     pairs = sum(one == other == "a" for one, other in itertools.pairwise(text))
     assert pairs / draws == pytest.approx(expected["a"] ** 2, abs=0.02)  # draws do not depend on each other
+
+
+def test_a_temperature_near_zero_is_zero() -> None:
+    model = random_model(seed=3)
+    assert write(model, temperature=1e-30) == write(model, temperature=1e-9) == write(model, temperature=0)
 
 
 def test_texts_are_repeatable_and_seeds_and_choices_differ() -> None:

@@ -1,0 +1,108 @@
+"""The next token of many texts, each by its own rules and from its own random numbers, in a few operations for all."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from model.config import GenerationConfig
+from model.decoding import keep_nucleus, keep_top_k
+from model.vocabulary import SPECIALS
+
+DRAWS = 256
+"""Random numbers that a text takes from its generator at a time."""
+COLDEST = 1e-4
+"""Below this temperature, the likeliest token: logits divided by less may be infinite."""
+
+
+class Sampler:
+    """Rows of logits to tokens. A row's token depends on nothing in the other rows.
+
+    Special tokens are never chosen. What no row asks for is not computed, and would change nothing.
+
+    Args:
+        rows: most texts N.
+        vocabulary_size: V.
+        device: where the logits are.
+    """
+
+    def __init__(self, rows: int, vocabulary_size: int, device: torch.device) -> None:
+        self.device = device
+        self.active: dict[int, tuple[GenerationConfig, np.random.Generator, int]] = {}
+        """The rules of each row in use, its generator, and the column of `uniform` with its first number."""
+        self.column = 0
+        self.temperature = torch.ones(rows, 1, device=device)  # (N, 1), as all that follow
+        self.greedy = torch.zeros(rows, 1, dtype=torch.bool, device=device)
+        self.top_k = torch.zeros(rows, 1, dtype=torch.long, device=device)
+        self.top_p = torch.ones(rows, 1, device=device)
+        self.penalty = torch.ones(rows, 1, device=device)
+        self.uniform = torch.zeros(rows, DRAWS, dtype=torch.double, device=device)  # (N, DRAWS)
+        self.seen = torch.zeros(rows, vocabulary_size, dtype=torch.bool, device=device)  # (N, V)
+        self._note_rules()
+
+    def put(self, row: int, generation: GenerationConfig, prompt: Tensor, choice: int) -> None:
+        """Gives a row to a text.
+
+        Args:
+            row: which.
+            generation: its rules.
+            prompt: (T,), its tokens, which the repetition penalty counts.
+            choice: which of several texts from one seed.
+        """
+        seed = None if generation.seed is None else [generation.seed, choice]
+        self.active[row] = generation, np.random.default_rng(seed), self.column
+        self.greedy[row] = generation.temperature < COLDEST
+        self.temperature[row] = max(generation.temperature, COLDEST)
+        self.top_k[row] = generation.top_k
+        self.top_p[row] = generation.top_p
+        self.penalty[row] = generation.repetition_penalty
+        self.seen[row] = False
+        self.seen[row, prompt.to(self.device)] = True
+        self._note_rules()
+
+    def remove(self, row: int) -> None:
+        """Takes a row back, if a text has it."""
+        if self.active.pop(row, None) is not None:
+            self._note_rules()
+
+    def _note_rules(self) -> None:
+        """What any row asks for."""
+        rules: Sequence[GenerationConfig] = [generation for generation, _, _ in self.active.values()]
+        self.any_greedy = any(one.temperature < COLDEST for one in rules)
+        self.any_repeats = any(one.repetition_penalty != 1 for one in rules)
+        self.any_nucleus = any(one.top_p < 1 for one in rules)
+        self.most = max((one.top_k for one in rules), default=0)
+
+    def choose(self, logits: Tensor) -> Tensor:
+        """The tokens after logits (N, V) of the first N rows, (N, 1)."""
+        rows = len(logits)
+        scores = logits[:, len(SPECIALS) :]  # (N, V - 4), of text only
+        if self.any_repeats:
+            penalty, seen = self.penalty[:rows], self.seen[:rows, len(SPECIALS) :]
+            scores = torch.where(seen, torch.where(scores > 0, scores / penalty, scores * penalty), scores)
+        likeliest = scores.argmax(1, keepdim=True) if self.any_greedy else None  # (N, 1)
+        scores = scores / self.temperature[:rows]
+        if self.most:
+            scores = keep_top_k(scores, self.top_k[:rows], self.most)
+        if self.any_nucleus:
+            scores = keep_nucleus(scores, self.top_p[:rows])
+        chosen = self._draw(scores)  # (N, 1)
+        if likeliest is not None:
+            chosen = torch.where(self.greedy[:rows], likeliest, chosen)
+        chosen += len(SPECIALS)
+        if self.any_repeats:
+            self.seen.scatter_(1, chosen, True)
+        return chosen
+
+    def _draw(self, scores: Tensor) -> Tensor:
+        """Where a random number falls among the probabilities that the scores (N, W) give, (N, 1)."""
+        for row, (_, generator, first) in self.active.items():
+            if first == self.column:
+                # Below 1 in single precision, so below the whole mass in double: no token without mass is drawn.
+                drawn = np.roll(generator.random(DRAWS, dtype=np.float32), first)
+                self.uniform[row] = torch.from_numpy(drawn)
+        mass = scores.softmax(1).cumsum(1, dtype=torch.double)  # (N, W)
+        target = self.uniform[: len(scores), self.column, None] * mass[:, -1:]  # (N, 1)
+        self.column = (self.column + 1) % DRAWS
+        return torch.searchsorted(mass, target, right=True).clamp_(max=scores.shape[1] - 1)  # idle rows may have NaN
