@@ -3,16 +3,17 @@
 import typer
 
 from app.commands.caption import caption
+from app.commands.generate import generate
 from app.commands.models import models
 from app.commands.serve import serve
 
 cli = typer.Typer(
     name="recap",
-    help="Recap, the recurrent captioner: describes pictures in words.",
+    help="Recap, the recurrent captioner: describes pictures in words, and writes text.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (serve, caption, models):
+for command in (serve, caption, generate, models):
     cli.command()(command)
 
 

@@ -1,6 +1,7 @@
-"""A picture's bytes and a decoding configuration to captions, without ever holding up the event loop."""
+"""Pictures to captions and prompts to texts, without ever holding up the event loop."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -12,11 +13,13 @@ from PIL import Image
 from torch import Tensor
 
 from app.errors import ApiError
+from app.generation import Generation, TextRequest, TextWorker
 from app.images import read_picture
 from app.registry import Registry, choose_device
 from app.settings import Settings
+from app.turns import Turns
 from model.captioner import Caption, Captioner
-from model.checkpoint import CaptionerCheckpoint
+from model.checkpoint import CaptionerCheckpoint, LanguageCheckpoint
 from model.config import DecodingConfig
 
 _JPEG_MARGIN = 3
@@ -52,8 +55,8 @@ class _Decoded:
 class Engine:
     """The models, and the threads they run on.
 
-    Pictures are decoded by a few threads, since Pillow lets go of the interpreter lock; the networks run one call at
-    a time, since each call takes all cores.
+    Pictures are decoded by a few threads, since Pillow lets go of the interpreter lock; the networks take turns, since
+    each call takes all cores.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -69,7 +72,9 @@ class Engine:
         self.state: Literal["loading", "ready", "draining", "failed"] = "loading"
         self.captioners: dict[str, Captioner] = {}
         self._decoders = CapacityLimiter(settings.decode_threads)
+        self.workers: dict[str, TextWorker] = {}
         self._network = CapacityLimiter(1)
+        self._turns = Turns()
 
     def load(self) -> None:
         """Loads and warms up every model; blocks.
@@ -79,12 +84,21 @@ class Engine:
         """
         if self.settings.threads:
             torch.set_num_threads(self.settings.threads)
-        captioners = {}
+        captioners, workers = {}, {}
         for name, checkpoint in self.registry.checkpoints.items():
             if isinstance(checkpoint, CaptionerCheckpoint):
                 captioners[name] = checkpoint.load(self.device)
                 captioners[name].caption([Image.new("RGB", (64, 64))])
-        self.captioners = captioners
+            else:
+                language_model = checkpoint.load(self.device)
+                slots, queue = self.settings.text_slots, self.settings.text_queue
+                workers[name] = TextWorker(name, language_model, self._turns, slots=slots, queue=queue)
+        self.captioners, self.workers = captioners, workers
+
+    def close(self) -> None:
+        """Ends the texts that are being written, and their threads; blocks for a step."""
+        for worker in self.workers.values():
+            worker.close()
 
     def require_ready(self) -> None:
         """
@@ -125,6 +139,14 @@ class Engine:
             generate=generated - encoded,
         )
 
+    def generate(self, checkpoint: LanguageCheckpoint, requests: Sequence[TextRequest]) -> Generation:
+        """Texts of a language model, which end when the caller leaves the context of what this returns.
+
+        Raises:
+            ApiError: 429, too many texts wait already; 503, the server is shutting down.
+        """
+        return self.workers[checkpoint.name].generate(requests)
+
     def _decode(self, captioner: Captioner, data: bytes) -> _Decoded:
         started = time.perf_counter()
         picture = read_picture(
@@ -136,14 +158,14 @@ class Engine:
         pixels = captioner.preprocess(picture.image)[None]  # (1, 3, S, S)
         return _Decoded(pixels, picture.width, picture.height, picture.format, started, time.perf_counter())
 
-    @staticmethod
     def _run(
-        captioner: Captioner, pixels: Tensor, decoding: DecodingConfig, attention: bool
+        self, captioner: Captioner, pixels: Tensor, decoding: DecodingConfig, attention: bool
     ) -> tuple[list[Caption], float, float, float]:
-        started = time.perf_counter()
-        grid = captioner.encode(pixels)  # (1, P, E)
-        if grid.is_cuda:
-            torch.cuda.synchronize()
-        encoded = time.perf_counter()
-        (captions,) = captioner.generate(grid, decoding, attention=attention)
-        return captions, started, encoded, time.perf_counter()
+        with self._turns.turn():
+            started = time.perf_counter()
+            grid = captioner.encode(pixels)  # (1, P, E)
+            if grid.is_cuda:
+                torch.cuda.synchronize()
+            encoded = time.perf_counter()
+            (captions,) = captioner.generate(grid, decoding, attention=attention)
+            return captions, started, encoded, time.perf_counter()

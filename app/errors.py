@@ -1,9 +1,13 @@
-"""What goes wrong, as an answer: `{"error": {"code", "message", "field"?, "request_id"}}`, never a stack trace."""
+"""What goes wrong, as an answer: `{"error": {"code", "message", "field"?, "request_id"}}`, never a stack trace.
+
+APIs that others have defined answer in their own shape: `_SHAPES`.
+"""
 
 import logging
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 from uuid import uuid4
 
 from fastapi import FastAPI
@@ -46,12 +50,30 @@ class ApiError(Exception):
         self.headers = headers
 
 
-def error_response(error: ApiError, request_id: str) -> JSONResponse:
-    """The answer that tells of `error`."""
+def _own_shape(error: ApiError, request_id: str) -> tuple[int, dict[str, Any]]:
     body = {"code": error.code, "message": error.message, "field": error.field, "request_id": request_id}
     if error.field is None:
         del body["field"]
-    return JSONResponse({"error": body}, error.status, headers=error.headers)
+    return error.status, body
+
+
+def openai_shape(error: ApiError, request_id: str = "") -> tuple[int, dict[str, Any]]:
+    """Status and body as the `openai` client expects them; it knows no 422, and takes the id from the header."""
+    kinds = {401: "authentication_error", 429: "rate_limit_error"}
+    kind = kinds.get(error.status, "invalid_request_error" if error.status < 500 else "server_error")
+    code = {"unknown_model": "model_not_found", "queue_full": "rate_limit_exceeded"}.get(error.code, error.code)
+    body = {"message": error.message, "type": kind, "param": error.field, "code": code}
+    return 400 if error.status == 422 else error.status, body
+
+
+_SHAPES = {"/v1/completions": openai_shape}
+
+
+def error_response(error: ApiError, scope: Scope) -> JSONResponse:
+    """The answer that tells the request of `scope` about `error`."""
+    shape = _SHAPES.get(scope["path"], _own_shape)
+    status, body = shape(error, scope["state"]["request_id"])
+    return JSONResponse({"error": body}, status, headers=error.headers)
 
 
 class RequestIdMiddleware:
@@ -88,11 +110,11 @@ class RequestIdMiddleware:
             if started:
                 raise  # too late to answer: the server cuts the connection, so that the caller sees it is not whole
             error = ApiError(500, "internal_error", f"something went wrong here; the log tells more under {request_id}")
-            await error_response(error, request_id)(scope, receive, send_with_id)
+            await error_response(error, scope)(scope, receive, send_with_id)
 
 
 def _answer(request: Request, error: ApiError) -> Response:
-    return error_response(error, request.state.request_id)
+    return error_response(error, request.scope)
 
 
 async def _api_error(request: Request, error: Exception) -> Response:
@@ -121,7 +143,7 @@ async def _validation_error(request: Request, error: Exception) -> Response:
 
 
 async def _disconnect(request: Request, error: Exception) -> Response:
-    logger.info("request %s: the client left before its body was whole", request.state.request_id)
+    logger.info("request %s: the client left before its answer", request.state.request_id)
     return Response(status_code=400)  # goes nowhere
 
 

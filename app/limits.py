@@ -32,7 +32,7 @@ class BodyLimitMiddleware:
         has_body = declared != "0" or "transfer-encoding" in headers
         body = _Body(receive, send, self.max_bytes, whole=not has_body)
         error = ApiError(413, "body_too_large", f"the body is larger than {self.max_bytes:,} bytes")
-        refusal = error_response(error, scope["state"]["request_id"])
+        refusal = error_response(error, scope)
         if declared.isdecimal() and int(declared) > self.max_bytes:
             await refusal(scope, body.receive, body.send)
         else:

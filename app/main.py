@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from app.engine import Engine
 from app.errors import RequestIdMiddleware, install_error_handlers
 from app.limits import BodyLimitMiddleware
-from app.routes import captions, health, models
+from app.routes import captions, completions, health, models
 from app.settings import Settings
 from model.checkpoint import CheckpointError
 
@@ -29,7 +29,7 @@ async def _load(engine: Engine, on_failure: Callable[[str], None] | None) -> Non
             on_failure(f"{error}")
     else:
         engine.state = "ready"
-        logger.info("serving %s on %s", ", ".join(engine.captioners), engine.device)
+        logger.info("serving %s on %s", ", ".join((*engine.captioners, *engine.workers)), engine.device)
 
 
 def create_app(settings: Settings | None = None, on_failure: Callable[[str], None] | None = None) -> FastAPI:
@@ -53,13 +53,15 @@ def create_app(settings: Settings | None = None, on_failure: Callable[[str], Non
             yield
             engine.state = "draining"
             tasks.cancel_scope.cancel()
+        await anyio.to_thread.run_sync(engine.close)
 
-    app = FastAPI(title="Recap", description="Describes pictures in words.", version=_version(), lifespan=lifespan)
+    description = "Describes pictures in words, and writes text."
+    app = FastAPI(title="Recap", description=description, version=_version(), lifespan=lifespan)
     app.state.engine = engine
     install_error_handlers(app)
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes)
     app.add_middleware(RequestIdMiddleware)  # the last one added is the outermost
-    for module in (captions, models, health):
+    for module in (captions, completions, models, health):
         app.include_router(module.router)
     return app
 

@@ -67,10 +67,11 @@ def merge(*sources: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 def _unknown(name: str) -> ApiError:
     close = difflib.get_close_matches(name, DESCRIPTIONS, 1)
     hint = f"did you mean {close[0]}?" if close else f"there are image, {', '.join(DESCRIPTIONS)}"
-    return ApiError(422, "unknown_parameter", f"unknown parameter {_shown(name)}; {hint}", name[:100])
+    return ApiError(422, "unknown_parameter", f"unknown parameter {shown(name)}; {hint}", name[:100])
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """A value for a message, cut where it is long."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
@@ -98,11 +99,12 @@ def _validated(adapter: TypeAdapter[Any], name: str, value: Any) -> Any:
     try:
         return None if value is ... else adapter.validate_python(value)
     except ValidationError as error:
-        raise _invalid(name, value, error.errors()[0]["msg"]) from error
+        raise invalid(name, value, error.errors()[0]["msg"]) from error
 
 
-def _invalid(name: str, value: object, reason: str) -> ApiError:
-    return ApiError(422, "invalid_parameter", f"{name}={_shown(value)}: {reason[0].lower()}{reason[1:]}", name)
+def invalid(name: str, value: object, reason: str) -> ApiError:
+    """The error of a parameter that has the wrong type or is out of range."""
+    return ApiError(422, "invalid_parameter", f"{name}={shown(value)}: {reason[0].lower()}{reason[1:]}", name)
 
 
 def decoding_config(defaults: DecodingConfig, parameters: Mapping[str, Any]) -> DecodingConfig:
@@ -139,7 +141,7 @@ def _built(values: Mapping[str, Any]) -> DecodingConfig:
     except ValidationError as error:
         first = error.errors()[0]
         if first["loc"]:
-            raise _invalid(str(first["loc"][0]), first["input"], first["msg"]) from error
+            raise invalid(str(first["loc"][0]), first["input"], first["msg"]) from error
         reason = str(first["ctx"]["error"])  # of the check across fields, whose reasons begin with the field's name
         field = re.match(r"\w+", reason)
         raise ApiError(422, "invalid_parameter", reason, field[0] if field else None) from error

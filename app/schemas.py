@@ -102,6 +102,50 @@ class CaptionResponse(Schema):
     timing_ms: Timing
 
 
+class CompletionLogprobs(Schema):
+    """The tokens of a text, and their probabilities; four lists of one length."""
+
+    tokens: list[str]
+    token_logprobs: list[float | None]
+    """Natural logarithms of the model's own probabilities, before temperature and the like; null for the first token of
+    a prompt."""
+    top_logprobs: list[dict[str, float] | None]
+    """Of the likeliest tokens in its place, and its own."""
+    text_offset: list[int]
+    """Where it begins in `text`, in characters."""
+
+
+class CompletionChoice(Schema):
+    """One of the texts."""
+
+    text: str
+    index: int
+    """Of its prompt times n, plus its place among the n."""
+    logprobs: CompletionLogprobs | None
+    finish_reason: Literal["stop", "length"]
+    """`stop`: before a stop string; `length`: after max_tokens."""
+
+
+class CompletionUsage(Schema):
+    """Tokens, which are characters or words: /v1/models says it of each model."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class CompletionResponse(Schema):
+    """Texts, in the shape of OpenAI's completions."""
+
+    id: str
+    object: Literal["text_completion"] = "text_completion"
+    created: int
+    """Seconds since 1970."""
+    model: str
+    choices: list[CompletionChoice]
+    usage: CompletionUsage
+
+
 class ErrorBody(Schema):
     """What went wrong."""
 
@@ -119,6 +163,24 @@ class ErrorResponse(Schema):
     """Every answer that is not a success."""
 
     error: ErrorBody
+
+
+class OpenAIErrorBody(Schema):
+    """What went wrong, as OpenAI tells it."""
+
+    message: str
+    """What was wrong and what would be right, for people."""
+    type: Literal["invalid_request_error", "authentication_error", "rate_limit_error", "server_error"]
+    param: str | None
+    """The parameter to blame, where it is one."""
+    code: str
+    """A short, stable name, for programs."""
+
+
+class OpenAIErrorResponse(Schema):
+    """Every answer of OpenAI's API that is not a success."""
+
+    error: OpenAIErrorBody
 
 
 class _ModelCard(Schema):

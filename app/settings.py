@@ -30,6 +30,16 @@ class Settings(BaseSettings):
     """CPU threads of the networks; unset leaves it to torch, which takes one a core."""
     decode_threads: Annotated[int, Field(ge=1, le=64)] = 2
     """Pictures decoded at the same time. Each takes up to 18 bytes a pixel meanwhile."""
+    text_slots: Annotated[int, Field(ge=1, le=1024)] = 32
+    """Texts that each language model writes at the same time."""
+    text_queue: Annotated[int, Field(ge=0)] = 256
+    """Texts that may wait for one of these places, for each language model; more are answered 429."""
+    max_tokens: Annotated[int, Field(ge=1)] = 100_000
+    """Most tokens that a request may ask for in one text."""
+    max_prompt_chars: Annotated[int, Field(ge=1)] = 1_000_000
+    """Most characters in the prompts of one request; a model of 3 x 512 reads some ten thousand a second."""
+    drain_seconds: Annotated[int, Field(ge=0)] = 20
+    """Seconds that requests have to come to an end when the server is stopped; then they are cut off."""
     max_body_bytes: Annotated[int, Field(ge=1)] = 20_000_000
     """Most bytes in a request's body; more is answered 413 while it is still being sent."""
     max_pixels: Annotated[int, Field(ge=1, le=150_000_000)] = 50_000_000

@@ -39,7 +39,15 @@ def serve(
         application = create_app(settings, on_failure=stop)
     except (CheckpointError, ValueError) as error:
         fail(str(error))
-    server = uvicorn.Server(uvicorn.Config(application, settings.host, settings.port, server_header=False))
+    server = uvicorn.Server(
+        uvicorn.Config(
+            application,
+            settings.host,
+            settings.port,
+            server_header=False,
+            timeout_graceful_shutdown=settings.drain_seconds,
+        )
+    )
     # uvicorn finishes what is in flight, then raises the signal again: having been asked to stop is no failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:

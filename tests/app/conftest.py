@@ -17,7 +17,8 @@ from PIL import Image
 from app.main import create_app
 from app.settings import Settings
 from model.captioner import Captioner
-from model.checkpoint import CaptionerCheckpoint, Checkpoint, save
+from model.checkpoint import CaptionerCheckpoint, Checkpoint, LanguageCheckpoint, save
+from model.language import LanguageModel
 
 Serve = Callable[[FastAPI], AbstractContextManager[httpx2.Client]]
 Encode = Callable[..., bytes]
@@ -53,6 +54,25 @@ def checkpoints(tiny_captioner: Captioner, tmp_path_factory: pytest.TempPathFact
     folder = tmp_path_factory.mktemp("checkpoints")
     save(folder / "tiny", tiny_captioner, name="tiny", metrics={"CIDEr": 0.5}, card="# tiny\n")
     return folder
+
+
+@pytest.fixture(scope="session")
+def both_checkpoints(
+    tiny_captioner: Captioner, tiny_language_model: LanguageModel, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A folder with a captioner, `tiny`, and a language model, `tiny-text`. Shared: do not change it."""
+    folder = tmp_path_factory.mktemp("both")
+    save(folder / "tiny", tiny_captioner, name="tiny", metrics={}, card="# tiny\n")
+    save(folder / "tiny-text", tiny_language_model, name="tiny-text", metrics={}, card="# tiny-text\n")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def served_text(both_checkpoints: Path) -> LanguageModel:
+    """The language model that is served: `tiny_language_model`, rounded to the checkpoint's half precision."""
+    checkpoint = Checkpoint.open(both_checkpoints / "tiny-text")
+    assert isinstance(checkpoint, LanguageCheckpoint)
+    return checkpoint.load()
 
 
 @pytest.fixture(scope="session")
