@@ -29,6 +29,8 @@ class Cell(nn.Module, ABC):
 
     num_gates: ClassVar[int]
     """Blocks G."""
+    blocks: ClassVar[str]
+    """A letter for each block, in their order."""
     num_states: ClassVar[int] = 1
     """Tensors of the state."""
 
@@ -91,6 +93,7 @@ class RNN(Cell):
     """
 
     num_gates = 1
+    blocks = "h"
 
     def __init__(
         self, input_size: int, hidden_size: int, nonlinearity: Callable[[Tensor], Tensor] = torch.tanh
@@ -116,6 +119,7 @@ class LSTM(Cell):
 
     num_gates = 4
     num_states = 2
+    blocks = "ifgo"
 
     def advance(self, from_input: Tensor, from_state: Tensor, state: State) -> State:
         i, f, g, o = (from_input + from_state).chunk(4, 1)  # (N, H) each
@@ -134,6 +138,7 @@ class GRU(Cell):
     """
 
     num_gates = 3
+    blocks = "rzn"
 
     def advance(self, from_input: Tensor, from_state: Tensor, state: State) -> State:
         input_r, input_z, input_n = from_input.chunk(3, 1)  # (N, H) each
@@ -159,8 +164,7 @@ class PeepholeLSTM(Cell):
 
     num_gates = 4
     num_states = 2
-    blocks: ClassVar[str] = "ifgo"
-    """Blocks that the variant has, in their order."""
+    blocks = "ifgo"
     peepholes: ClassVar[bool] = True
 
     def __init__(self, input_size: int, hidden_size: int) -> None:

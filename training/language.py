@@ -107,7 +107,9 @@ class LanguageTrainer:
                 f"streams of {training.k1}; lower training.batch_size or training.k1"
             )
         torch.manual_seed(training.seed)
-        self.model = LanguageModel(recipe.model, vocabulary).to(self.device)
+        self.model = LanguageModel(recipe.model, vocabulary)
+        self.model.initialize()
+        self.model.to(self.device)
         self.average = averaged(self.model, training.ema_decay)
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay, fused=True

@@ -61,6 +61,24 @@ def test_what_the_vocabulary_lacks_is_unk() -> None:
     assert build(unit="word").encode("to sleep") == [*build(unit="word").encode("to"), UNK]
 
 
+@pytest.mark.parametrize("cell", CELLS)
+def test_training_begins_with_a_signal_in_every_layer(cell: str) -> None:
+    model = build(cell=cell, hidden_size=64, num_layers=3)
+    tokens = torch.tensor([model.encode(TEXT)])  # (N, T)
+    with torch.inference_mode():
+        before, _ = model.recurrent(model.inputs(tokens))
+    model.initialize()
+    for layer in model.recurrent.cells():
+        for block in layer.weight_hh.split(64):
+            torch.testing.assert_close(block @ block.t(), torch.eye(64))
+        biases = layer.bias_ih.view(layer.num_gates, 64) + layer.bias_hh.view(layer.num_gates, 64)
+        for name, bias in zip(layer.blocks, biases, strict=True):
+            assert torch.equal(bias, torch.full_like(bias, name == "f")), name
+    with torch.inference_mode():
+        hidden, _ = model.recurrent(model.inputs(tokens))
+    assert hidden.std(1).mean() > 2 * before.std(1).mean()  # over time
+
+
 def test_an_unknown_cell_is_named() -> None:
     with pytest.raises(ValueError, match="transformer"):
         build(cell="transformer")
