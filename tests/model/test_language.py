@@ -65,8 +65,6 @@ def test_what_the_vocabulary_lacks_is_unk() -> None:
 def test_training_begins_with_a_signal_in_every_layer(cell: str) -> None:
     model = build(cell=cell, hidden_size=64, num_layers=3)
     tokens = torch.tensor([model.encode(TEXT)])  # (N, T)
-    with torch.inference_mode():
-        before, _ = model.recurrent(model.inputs(tokens))
     model.initialize()
     for layer in model.recurrent.cells():
         for block in layer.weight_hh.split(64):
@@ -76,7 +74,7 @@ def test_training_begins_with_a_signal_in_every_layer(cell: str) -> None:
             assert torch.equal(bias, torch.full_like(bias, name == "f")), name
     with torch.inference_mode():
         hidden, _ = model.recurrent(model.inputs(tokens))
-    assert hidden.std(1).mean() > 2 * before.std(1).mean()  # over time
+    assert hidden.std(1).mean() > 0.02  # over time; 0.005 of an LSTM's third layer with torch's weights
 
 
 def test_an_unknown_cell_is_named() -> None:
