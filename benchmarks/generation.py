@@ -76,7 +76,7 @@ def main() -> None:
     loop, one, many = (characters * n / min(taken) for n, taken in ((1, plain), (1, alone), (texts, together)))
     print(f"plain loop over nn.LSTM  {loop:9.0f} characters/s")
     print(f"one text                 {one:9.0f} characters/s   {one / loop:.1f} times the loop")
-    print(f"{texts} texts                 {many:9.0f} characters/s   {many / one:.1f} times one text")
+    print(f"{texts} texts                 {many:9.0f} characters/s   {many / one:.1f} times one text", flush=True)
     batch = TextBatch(model, capacity=1)
     same = sum(write_texts(batch, characters, [seed]) == [text] for seed, text in enumerate(side_by_side))
     print(f"{same} of {texts} texts are what they are alone")
