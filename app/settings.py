@@ -39,7 +39,7 @@ class Settings(BaseSettings):
     max_prompt_chars: Annotated[int, Field(ge=1)] = 1_000_000
     """Most characters in the prompts of one request; a model of 3 x 512 reads some ten thousand a second."""
     drain_seconds: Annotated[int, Field(ge=0)] = 20
-    """Seconds that requests have to come to an end when the server is stopped; then they are cut off."""
+    """Seconds that texts have to come to their end when the server is stopped; then they end with an error."""
     max_body_bytes: Annotated[int, Field(ge=1)] = 20_000_000
     """Most bytes in a request's body; more is answered 413 while it is still being sent."""
     max_pixels: Annotated[int, Field(ge=1, le=150_000_000)] = 50_000_000

@@ -25,6 +25,7 @@ def serve(
     import uvicorn
 
     from app.main import create_app
+    from app.server import Server
     from model.checkpoint import CheckpointError
 
     logging.basicConfig(level=logging.INFO, format="%(levelname)s:     %(message)s")
@@ -39,15 +40,8 @@ def serve(
         application = create_app(settings, on_failure=stop)
     except (CheckpointError, ValueError) as error:
         fail(str(error))
-    server = uvicorn.Server(
-        uvicorn.Config(
-            application,
-            settings.host,
-            settings.port,
-            server_header=False,
-            timeout_graceful_shutdown=settings.drain_seconds,
-        )
-    )
+    config = uvicorn.Config(application, settings.host, settings.port, server_header=False)
+    server = Server(config, application.state.engine, settings.drain_seconds)
     # uvicorn finishes what is in flight, then raises the signal again: having been asked to stop is no failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:

@@ -1,0 +1,277 @@
+"""Texts over the wire: clients that leave, that are too many, that want captions meanwhile; and a model that fails."""
+
+import asyncio
+import json
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import openai
+import pytest
+from fastapi import FastAPI
+from PIL import Image
+
+from app.errors import ApiError
+from app.generation import TextRequest, TextWorker, Update
+from app.main import create_app
+from app.settings import Settings
+from app.turns import Turns
+from model.config import GenerationConfig
+from model.generation import TextBatch, TextStream, generate
+from model.language import LanguageModel
+
+Serve = Callable[[FastAPI], AbstractContextManager[httpx2.Client]]
+Ready = Callable[[httpx2.Client], None]
+URL = "/v1/completions"
+LONG = {"prompt": "A", "max_tokens": 100_000}
+
+
+@pytest.fixture
+def app(both_checkpoints: Path) -> FastAPI:
+    """Two texts at a time, and one that waits."""
+    return create_app(Settings(checkpoints=both_checkpoints, threads=1, text_slots=2, text_queue=1))
+
+
+@pytest.fixture
+def client(app: FastAPI, serve: Serve, ready: Ready) -> Iterator[httpx2.Client]:
+    with serve(app) as client:
+        ready(client)
+        yield client
+
+
+@pytest.fixture
+def worker(app: FastAPI, client: httpx2.Client) -> TextWorker:
+    """The one that `client` asks."""
+    workers: dict[str, TextWorker] = app.state.engine.workers
+    return workers["tiny-text"]
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < until, "it did not come true in 30 seconds"
+        time.sleep(0.005)
+
+
+def connect(client: httpx2.Client, body: dict[str, Any]) -> socket.socket:
+    """A bare connection over which a request has been sent."""
+    sock = socket.create_connection((client.base_url.host, client.base_url.port or 80), timeout=30)
+    data = json.dumps(body).encode()
+    sock.sendall(b"POST %b HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%b" % (URL.encode(), len(data), data))
+    return sock
+
+
+@contextmanager
+def streaming(client: httpx2.Client, **parameters: Any) -> Iterator[Iterator[str]]:
+    """The lines of a stream that has begun."""
+    with client.stream("POST", URL, json={**LONG, "stream": True, **parameters}) as response:
+        assert response.status_code == 200
+        lines = response.iter_lines()
+        assert json.loads(next(lines).removeprefix("data: "))["choices"]
+        yield lines
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_the_slots_of_a_client_that_leaves_are_free_within_a_step(
+    client: httpx2.Client, worker: TextWorker, monkeypatch: pytest.MonkeyPatch, stream: bool
+) -> None:
+    events: list[str] = []
+
+    def noted(kind: type, name: str) -> None:
+        original = getattr(kind, name)
+
+        def call(self: Any, *arguments: Any) -> Any:
+            events.append(name)
+            return original(self, *arguments)
+
+        monkeypatch.setattr(kind, name, call)
+
+    for kind, name in ((TextBatch, "step"), (TextBatch, "leave"), (TextWorker, "end")):
+        noted(kind, name)
+    with connect(client, {**LONG, "n": 3, "stream": stream}) as sock:
+        wait_for(lambda: events.count("step") > 20)
+        if stream:
+            assert b"200 OK" in sock.recv(1000)
+        assert worker.pending == 3
+        assert "end" not in events
+    wait_for(lambda: worker.pending == 0)
+    after = events[events.index("end") + 1 :]
+    assert after.count("leave") == 2  # the third was waiting
+    assert after[: after.index("leave")].count("step") <= 1
+    steps = events.count("step")
+    time.sleep(0.2)
+    assert events.count("step") <= steps + 1  # nothing is written for nobody
+    assert client.post(URL, json={"prompt": "A", "max_tokens": 5}).status_code == 200
+
+
+def test_a_client_that_reads_nothing_and_leaves_frees_its_slots(client: httpx2.Client, worker: TextWorker) -> None:
+    with connect(client, {**LONG, "max_tokens": 20_000, "logprobs": 5, "stream": True}) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        wait_for(lambda: worker.pending == 1)
+        time.sleep(1)
+        assert worker.pending == 1
+    wait_for(lambda: worker.pending == 0)
+
+
+def test_texts_wait_for_a_slot_and_too_many_are_refused(
+    client: httpx2.Client, worker: TextWorker, served_text: LanguageModel
+) -> None:
+    body = {"prompt": "The woman", "max_tokens": 20, "seed": 1}
+    with ThreadPoolExecutor(1) as pool, streaming(client), streaming(client):
+        waiting = pool.submit(client.post, URL, json=body)
+        wait_for(lambda: worker.pending == 3)
+        refused = client.post(URL, json=body)
+        assert refused.status_code == 429
+        assert int(refused.headers["retry-after"]) >= 1
+        assert refused.json()["error"]["type"] == "rate_limit_error"
+        assert refused.json()["error"]["code"] == "rate_limit_exceeded"
+        with (
+            openai.OpenAI(base_url=f"{client.base_url}/v1", api_key="none", max_retries=0) as official,
+            pytest.raises(openai.RateLimitError, match="3 texts to write"),
+        ):
+            official.completions.create(model="tiny-text", prompt="x", stream=True)
+        assert not waiting.done()
+    config = GenerationConfig(**{**served_text.config.generation.model_dump(), "max_tokens": 20, "seed": 1})
+    expected = "".join(delta.text for delta in generate(served_text, "The woman", config))
+    assert waiting.result().json()["choices"][0]["text"] == expected
+    wait_for(lambda: worker.pending == 0)
+
+
+def test_a_request_of_more_texts_than_there_is_room_is_taken_when_nobody_waits(client: httpx2.Client) -> None:
+    answer = client.post(URL, json={"prompt": "A", "max_tokens": 5, "n": 20, "seed": 2}).json()
+    assert [len(choice["text"]) for choice in answer["choices"]] == [5] * 20
+
+
+def test_a_step_that_fails_fails_its_texts_and_no_others(
+    client: httpx2.Client, worker: TextWorker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    step = TextBatch.step
+    broken = threading.Event()
+
+    def fails(self: TextBatch) -> Any:
+        if broken.is_set():
+            broken.clear()
+            raise RuntimeError("the secret is 1234")
+        return step(self)
+
+    with caplog.at_level(logging.ERROR, "app"), ThreadPoolExecutor(1) as pool, streaming(client, n=2) as lines:
+        plain = pool.submit(client.post, URL, json={**LONG, "max_tokens": 30})  # it waits, and comes to no harm
+        wait_for(lambda: worker.pending == 3)
+        monkeypatch.setattr(TextBatch, "step", fails)
+        broken.set()
+        rest = [json.loads(line.removeprefix("data: ")) for line in lines if line]
+    error = rest[-1]["error"]
+    assert (error["type"], error["code"], error["param"]) == ("server_error", "internal_error", None)
+    assert "1234" not in str(rest)
+    assert plain.result().status_code == 200
+    (record,) = [record for record in caplog.records if record.name == "app.generation"]
+    assert record.exc_info is not None
+    broken.set()
+    failed = client.post(URL, json=LONG)
+    assert failed.status_code == 500
+    assert failed.json()["error"]["type"] == "server_error"
+    assert client.post(URL, json={"prompt": "A", "max_tokens": 5}).status_code == 200
+    assert worker.pending == 0
+
+
+def test_a_text_that_cannot_begin_fails_alone(
+    client: httpx2.Client, worker: TextWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    join = TextBatch.join
+
+    def fails(self: TextBatch, prompt: str, *arguments: Any, **options: Any) -> TextStream:
+        if prompt == "bad":
+            raise RuntimeError
+        return join(self, prompt, *arguments, **options)
+
+    monkeypatch.setattr(TextBatch, "join", fails)
+    with streaming(client) as lines:
+        assert client.post(URL, json={"prompt": ["A", "bad"]}).status_code == 500
+        assert "error" not in next(line for line in lines if line)
+        wait_for(lambda: worker.pending == 1)
+
+
+def test_a_model_that_cannot_be_built_again_fails_and_recovers(
+    client: httpx2.Client, worker: TextWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any) -> None:
+        raise RuntimeError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TextBatch, "step", fails)
+        for _ in range(2):
+            assert client.post(URL, json={**LONG, "n": 3}).status_code == 500
+    assert client.post(URL, json={"prompt": "A", "max_tokens": 5}).status_code == 200
+    assert worker.pending == 0
+
+
+def test_captions_and_texts_go_on_side_by_side(
+    client: httpx2.Client, worker: TextWorker, encode: Callable[..., bytes], pictures: list[Image.Image]
+) -> None:
+    data = encode(pictures[0])
+    quiet = client.post("/v1/captions", content=data).json()["captions"]
+    steps = 0
+    with streaming(client), streaming(client) as lines, ThreadPoolExecutor(4) as pool:
+        answers = [pool.submit(client.post, "/v1/captions", content=data) for _ in range(40)]
+        while not all(answer.done() for answer in answers):
+            next(lines)
+            steps += 1
+    assert [answer.result().json()["captions"] for answer in answers] == [quiet] * 40
+    assert steps > 20
+
+
+def test_a_worker_that_closes_tells_all_who_wait(tiny_language_model: LanguageModel) -> None:
+    worker = TextWorker("tiny-text", tiny_language_model, Turns(), slots=1, queue=8)
+    long = TextRequest("A", GenerationConfig(max_tokens=100_000))
+
+    async def run() -> None:
+        with worker.generate([long]) as writing, worker.generate([long, long]) as waiting:
+            assert (await anext(writing))[0].text
+            await asyncio.to_thread(worker.close)
+            for generation in (writing, waiting):
+                with pytest.raises(ApiError, match="shutting down") as error:
+                    async for _ in generation:
+                        pass
+                assert error.value.status == 503
+        with pytest.raises(ApiError, match="shutting down"):
+            worker.generate([long])
+
+    asyncio.run(run())
+    assert worker.pending == 0
+
+
+def test_a_caller_who_is_slow_finds_all_in_one_update(tiny_language_model: LanguageModel) -> None:
+    worker = TextWorker("tiny-text", tiny_language_model, Turns(), slots=2, queue=8)
+    config = GenerationConfig(max_tokens=3000, seed=1)
+
+    async def run() -> list[Update]:
+        with worker.generate([TextRequest("A", config)]) as generation:
+            updates = [(await anext(generation))[0]]
+            await asyncio.to_thread(wait_for, lambda: worker.pending == 0)
+            updates += [news[0] async for news in generation]
+            return updates
+
+    updates = asyncio.run(run())
+    worker.close()
+    assert len(updates) == 2
+    assert updates[-1].finish_reason == "length"
+    expected = "".join(delta.text for delta in generate(tiny_language_model, "A", config))
+    assert "".join(update.text for update in updates) == expected
+    assert not any(update.tokens for update in updates)  # nobody asked for them, and they would take much room
+
+
+def test_a_server_that_stops_ends_its_threads(app: FastAPI, serve: Serve, ready: Ready) -> None:
+    before = set(threading.enumerate())
+    with serve(app) as client:
+        ready(client)
+        assert client.post(URL, json={"prompt": "A", "max_tokens": 5}).status_code == 200
+        threads = [thread for thread in threading.enumerate() if thread not in before and "tiny-text" in thread.name]
+        assert len(threads) == 1
+    assert not threads[0].is_alive()

@@ -1,0 +1,62 @@
+"""Whose turn it is."""
+
+import threading
+import time
+from itertools import pairwise
+
+from app.turns import Turns
+
+
+def test_turns_go_to_those_who_wait_in_their_order() -> None:
+    turns, order = Turns(), []
+
+    def take(number: int) -> None:
+        with turns.turn():
+            order.append(number)
+
+    threads = [threading.Thread(target=take, args=(number,)) for number in range(5)]
+    with turns.turn():
+        assert not turns.wanted
+        for waiting, thread in enumerate(threads, start=1):
+            thread.start()
+            until = time.monotonic() + 10
+            while len(turns._waiting) < waiting:
+                assert time.monotonic() < until
+                time.sleep(0.001)
+        assert turns.wanted
+        assert order == []
+    for thread in threads:
+        thread.join(10)
+    assert order == [0, 1, 2, 3, 4]
+    assert not turns.wanted
+
+
+def test_one_who_asks_again_at_once_waits_behind_the_others() -> None:
+    turns, order, start = Turns(), [], threading.Barrier(2)
+
+    def greedy(name: str) -> None:
+        start.wait(10)
+        for _ in range(50):
+            with turns.turn():
+                order.append(name)
+                time.sleep(0.001)
+
+    threads = [threading.Thread(target=greedy, args=(name,)) for name in "ab"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    both = order[order.index("b") : len(order) - order[::-1].index("a")]
+    assert len(both) > 80
+    assert all(one != after for one, after in pairwise(both))
+
+
+def test_a_turn_that_fails_is_over() -> None:
+    turns = Turns()
+    for _ in range(2):
+        try:
+            with turns.turn():
+                raise ValueError
+        except ValueError:
+            pass
+    assert not turns.wanted
