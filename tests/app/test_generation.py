@@ -60,9 +60,13 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
-def connect(client: httpx2.Client, body: dict[str, Any]) -> socket.socket:
+def connect(client: httpx2.Client, body: dict[str, Any], receive_buffer: int | None = None) -> socket.socket:
     """A bare connection over which a request has been sent."""
-    sock = socket.create_connection((client.base_url.host, client.base_url.port or 80), timeout=30)
+    sock = socket.socket()
+    sock.settimeout(30)
+    if receive_buffer:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    sock.connect((client.base_url.host, client.base_url.port or 80))
     data = json.dumps(body).encode()
     sock.sendall(b"POST %b HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%b" % (URL.encode(), len(data), data))
     return sock
@@ -112,12 +116,13 @@ def test_the_slots_of_a_client_that_leaves_are_free_within_a_step(
 
 
 def test_a_client_that_reads_nothing_and_leaves_frees_its_slots(client: httpx2.Client, worker: TextWorker) -> None:
-    with connect(client, {**LONG, "max_tokens": 20_000, "logprobs": 5, "stream": True}) as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        wait_for(lambda: worker.pending == 1)
-        time.sleep(1)
-        assert worker.pending == 1
+    with connect(client, {**LONG, "max_tokens": 20_000, "logprobs": 5, "stream": True}, receive_buffer=4096):
+        wait_for(lambda: bool(worker._texts))
+        ((stream, text),) = worker._texts.items()
+        # Until the network's buffers are full and the updates pile up here.
+        wait_for(lambda: sum(len(update.tokens) for update in text.generation._updates.values()) > 500)
     wait_for(lambda: worker.pending == 0)
+    assert 500 < stream.written < 20_000
 
 
 def test_texts_wait_for_a_slot_and_too_many_are_refused(
