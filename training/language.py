@@ -108,7 +108,8 @@ class LanguageTrainer:
             )
         torch.manual_seed(training.seed)
         self.model = LanguageModel(recipe.model, vocabulary)
-        self.model.initialize()
+        if training.initialization == "orthogonal":
+            self.model.initialize()
         self.model.to(self.device)
         self.average = averaged(self.model, training.ema_decay)
         self.optimizer = torch.optim.AdamW(
