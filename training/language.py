@@ -187,8 +187,8 @@ class LanguageTrainer:
 
     def _update(self) -> None:
         training, at = self.recipe.training, self.progress
-        total = training.epochs * self.steps_per_epoch
-        rate = learning_rate(at.step, peak=training.learning_rate, warmup=training.warmup_steps, total=total)
+        cycle = training.epochs * self.steps_per_epoch // training.cycles
+        rate = learning_rate(at.step % cycle, peak=training.learning_rate, warmup=training.warmup_steps, total=cycle)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), training.gradient_clip)

@@ -139,6 +139,9 @@ class LanguageTrainingRecipe(Config):
     """Tokens that the gradient goes back."""
     learning_rate: Annotated[float, Field(gt=0)] = 2e-3
     """Peak of the schedule: a linear rise, then a cosine to zero at the last step."""
+    cycles: Annotated[int, Field(ge=1)] = 1
+    """Times that the schedule is gone through, each in its share of the epochs (Loshchilov and Hutter, "SGDR:
+    stochastic gradient descent with warm restarts", 2017)."""
     warmup_steps: Annotated[int, Field(ge=0)] = 200
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     gradient_clip: Annotated[float, Field(gt=0)] = 1.0

@@ -163,3 +163,24 @@ def test_a_text_has_only_the_parts_it_was_cut_into(recipe: Path, tmp_path: Path)
     save(tmp_path / "untrained", trainer.model, name="untrained", metrics={"recipe": values}, card="")
     with pytest.raises(DataError, match=r"split=test: the text has train, validation$"):
         evaluate_text(tmp_path / "untrained", tmp_path / "input.txt", "test")
+
+
+def test_the_schedule_starts_again_in_each_cycle(recipe: Path, tmp_path: Path) -> None:
+    once = LanguageTrainer(LanguageRecipe.read(recipe, ["training.epochs=1"]))
+    assert once.run()
+    twice = LanguageTrainer(LanguageRecipe.read(recipe, ["training.cycles=2", f"run={tmp_path / 'twice'}"]))
+    rates = []
+    updated = twice._update
+
+    def noted() -> None:
+        updated()
+        rates.append(twice.optimizer.param_groups[0]["lr"])
+        if twice.progress.step == twice.steps_per_epoch:  # a cycle is the whole run of one epoch
+            for name, parameter in once.model.state_dict().items():
+                assert torch.equal(twice.model.state_dict()[name], parameter), name
+
+    twice._update = noted  # type: ignore[method-assign]
+    assert twice.run()
+    assert rates[: twice.steps_per_epoch] == rates[twice.steps_per_epoch :]
+    assert max(rates) == pytest.approx(0.02)
+    assert rates[-1] < 0.001

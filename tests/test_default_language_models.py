@@ -1,0 +1,67 @@
+"""The language models that are shipped: small, whole, as good as the documents say, and able to write."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from model.checkpoint import Checkpoint, LanguageCheckpoint
+from model.generation import generate
+from training.recipe import LanguageRecipe
+
+ROOT = Path(__file__).resolve().parent.parent
+NAMES = ("shakespeare", "latex", "linux-c")
+BITS = {"shakespeare": 2.11, "latex": 1.20, "linux-c": 1.45}  # 2.11 bits are 1.46 nats
+
+
+def open_checkpoint(name: str) -> LanguageCheckpoint:
+    checkpoint = Checkpoint.open(ROOT / "checkpoints" / name)
+    assert isinstance(checkpoint, LanguageCheckpoint)
+    return checkpoint
+
+
+def test_they_are_small() -> None:
+    files = [file for name in NAMES for file in (ROOT / "checkpoints" / name).iterdir()]
+    assert sum(file.stat().st_size for file in files) <= 40_000_000
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_documents_have_their_figures(name: str) -> None:
+    figures = open_checkpoint(name).metrics["validation"]
+    assert figures["bits_per_character"] <= BITS[name]
+    for document in (ROOT / "README.md", ROOT / "docs" / "text.md", ROOT / "checkpoints" / name / "README.md"):
+        text = document.read_text(encoding="utf-8")
+        for unit in ("nats", "bits"):
+            assert f"{figures[f'{unit}_per_character']:.3f}" in text, f"{document}: {unit}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_they_were_trained_with_the_published_recipe(name: str) -> None:
+    recipe = LanguageRecipe.read(ROOT / "configs" / f"{name}.toml")
+    assert open_checkpoint(name).metrics["recipe"] == json.loads(recipe.model_dump_json())
+
+
+@pytest.mark.parametrize(
+    ("name", "prompt", "likely"),
+    [
+        ("shakespeare", "ROMEO:", "\n"),
+        ("shakespeare", "\nKING RICHARD I", "I"),
+        ("latex", "\\begin{lemma}\nLet $X$ be a scheme.\n\\end{", "lemma}"),
+        ("linux-c", "#include <linux/sched", ".h>\n"),
+        ("linux-c", "\tif (err)\n\t\tretu", "rn"),
+    ],
+)
+def test_they_write_what_their_texts_are_made_of(name: str, prompt: str, likely: str) -> None:
+    model = open_checkpoint(name).load()
+    asked = model.config.generation.model_copy(update={"temperature": 0.0, "max_tokens": len(likely)})
+    assert "".join(delta.text for delta in generate(model, prompt, asked)) == likely
+
+
+def test_shakespeare_has_speakers_and_verse() -> None:
+    model = open_checkpoint("shakespeare").load()
+    asked = model.config.generation.model_copy(update={"max_tokens": 2000, "seed": 1})
+    lines = "".join(delta.text for delta in generate(model, "\n", asked)).split("\n")
+    speakers = [line for line in lines if line.endswith(":") and line[:-1].replace(" ", "").isalpha()]
+    verses = [line for line in lines if 30 <= len(line) <= 60]
+    assert len(speakers) >= 5
+    assert len(verses) >= 20
