@@ -216,9 +216,11 @@ class TextWorker:
     def _step(self) -> bool:
         """A token of every text, after letting texts leave and join; False when there is none, or when closed."""
         try:
+            self._let_leave()
+            if self._closed or not (self._texts or self._waiting):
+                return False
             if self._batch is None:
                 self._batch = self._build()
-            self._let_leave(self._batch)
             self._let_join(self._batch)
             if self._closed or not self._texts:
                 return False
@@ -244,15 +246,11 @@ class TextWorker:
             self._tell()
         return True
 
-    def _let_leave(self, batch: TextBatch) -> None:
+    def _let_leave(self) -> None:
         with self._changed:
             ended, self._ended = self._ended, set()
         if ended:
-            left = [stream for stream, text in self._texts.items() if text.generation in ended]
-            for stream in left:
-                batch.leave(stream)
-                del self._texts[stream]
-            self._count_off(len(left))
+            self._drop(ended)
 
     def _let_join(self, batch: TextBatch) -> None:
         while batch.free:
@@ -296,16 +294,20 @@ class TextWorker:
 
     def _fail(self, generations: Collection[Generation], error: Callable[[], ApiError]) -> None:
         """Ends all texts of these callers, in the batch and in the queue, with an error."""
+        self._drop(generations)
+        with self._changed:
+            self._forget_waiting(generations)
+        self._tell()
+        self._on_loop(_fail, generations, error)
+
+    def _drop(self, generations: Collection[Generation]) -> None:
+        """Takes all texts of these callers out of the batch."""
         left = [stream for stream, text in self._texts.items() if text.generation in generations]
         for stream in left:
             if self._batch:
                 self._batch.leave(stream)
             del self._texts[stream]
         self._count_off(len(left))
-        with self._changed:
-            self._forget_waiting(generations)
-        self._tell()
-        self._on_loop(_fail, generations, error)
 
     def _forget_waiting(self, generations: Collection[Generation]) -> None:
         before = len(self._waiting)
