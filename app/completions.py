@@ -133,10 +133,11 @@ def merged(defaults: GenerationConfig, drawing: Mapping[str, Any]) -> Generation
         ApiError: 422, naming the parameter: of the wrong type or out of range.
     """
     given = dict(drawing)
-    if isinstance(given.get("stop"), str):
-        given["stop"] = [given["stop"]]
-    if isinstance(given.get("stop"), list):
-        given["stop"] = tuple(given["stop"])
+    if "stop" in given:
+        stop = given["stop"]
+        if not isinstance(stop, str | list | tuple):
+            raise invalid("stop", stop, "a string is needed, or a list of them")
+        given["stop"] = (stop,) if isinstance(stop, str) else tuple(stop)
     try:
         return GenerationConfig.model_validate({**defaults.model_dump(), **given}, strict=True)
     except ValidationError as error:

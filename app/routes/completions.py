@@ -72,7 +72,10 @@ async def create_completion(request: Request) -> Any:
         checkpoint = engine.registry.find(LanguageCheckpoint, asked.model)
     except UnknownModelError as error:
         raise ApiError(404, "unknown_model", str(error), "model") from error
-    config = merged(checkpoint.config.generation, drawing)
+    defaults = checkpoint.config.generation
+    # The model's default gives way to the operator's limit; what the caller gave is refused instead.
+    most = min(defaults.max_tokens, engine.settings.max_tokens)
+    config = merged(defaults.model_copy(update={"max_tokens": most}), drawing)
     texts = text_requests(asked, config, engine.settings)
     head = {
         "id": f"cmpl-{uuid4().hex}",

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -86,6 +87,13 @@ def test_without_parameters_the_models_defaults_hold(text_client: httpx2.Client)
     answer = text_client.post(URL, json={"model": None, "seed": None, "stop": None}).json()
     assert answer["model"] == "tiny-text"
     assert answer["usage"]["completion_tokens"] == 40
+
+
+def test_a_default_gives_way_to_the_operators_limit(serve: Serve, ready: Ready, both_checkpoints: Path) -> None:
+    with serve(create_app(Settings(checkpoints=both_checkpoints, threads=1, max_tokens=7))) as client:
+        ready(client)
+        assert client.post(URL, json={}).json()["usage"]["completion_tokens"] == 7
+        error(client.post(URL, json={"max_tokens": 8}), 400, "invalid_parameter", "max_tokens")
 
 
 def test_parameters_reach_the_model(text_client: httpx2.Client, served_text: LanguageModel) -> None:
@@ -296,7 +304,7 @@ def test_each_of_many_gets_what_it_would_get_alone(text_client: httpx2.Client, s
         ({"seed": -1}, "invalid_parameter", "seed", "greater than or equal to 0"),
         ({"stop": ""}, "invalid_parameter", "stop", "at least 1 character"),
         ({"stop": ["x"] * 17}, "invalid_parameter", "stop", "at most 16"),
-        ({"stop": 5}, "invalid_parameter", "stop", "stop=5"),
+        ({"stop": 5}, "invalid_parameter", "stop", "stop=5: a string is needed, or a list of them"),
         ({"logprobs": 6}, "invalid_parameter", "logprobs", "less than or equal to 5"),
         ({"logprobs": True}, "invalid_parameter", "logprobs", "integer"),
         ({"logprobs": 1, "max_tokens": 20_001}, "invalid_parameter", "logprobs", "at most 20,000"),
