@@ -47,6 +47,10 @@ def generate(
             prompt = sys.stdin.read()
         except UnicodeDecodeError as error:
             fail(f"standard input is not {error.encoding}: {error.reason}")
+    try:
+        prompt.encode()
+    except UnicodeEncodeError as error:  # bytes that can't be decoded came as lone surrogates
+        fail(f"the prompt is not {sys.getfilesystemencoding()}, from character {error.start} on")
 
     import torch
 

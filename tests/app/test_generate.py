@@ -117,6 +117,12 @@ def test_standard_input_that_is_no_text_is_told() -> None:
     assert result.stderr.startswith(b"error: standard input is not utf-8")
 
 
+def test_a_prompt_that_is_no_text_is_told() -> None:
+    result = recap("--prompt", "caf\udce9")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == "error: the prompt is not utf-8, from character 3 on\n"
+
+
 def test_a_server_that_is_stopped_ends_long_texts_in_time(both_checkpoints: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
