@@ -8,14 +8,15 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from pydantic import ValidationError
 from torch import Tensor
 
-from model.checkpoint import Checkpoint, CheckpointError, LanguageCheckpoint
+from model.checkpoint import METRICS, Checkpoint, CheckpointError, LanguageCheckpoint
 from model.language import LanguageModel
 from model.vocabulary import UNK
 from training.data.captions import DataError
 from training.data.text import read_text, split_text
-from training.recipe import LanguageRecipe
+from training.recipe import LanguageRecipe, TextRecipe
 
 CONTEXT = 512
 """Tokens that each stream reads before the first one it is scored on."""
@@ -78,14 +79,14 @@ def evaluate_text(
         `split`, the figures of `TextScore`, and `seconds` (of all of it).
 
     Raises:
-        CheckpointError: the checkpoint is missing or damaged, or no language model.
+        CheckpointError: the checkpoint is missing or damaged, no language model, or does not say how its text was cut.
         DataError: the text can't be read, or has no such part.
     """
     start = time.perf_counter()
     opened = Checkpoint.open(checkpoint)
     if not isinstance(opened, LanguageCheckpoint):
         raise CheckpointError(f"{checkpoint}: made for {opened.task}, not a language model")
-    cut = (recipe or LanguageRecipe.model_validate(opened.metrics["recipe"])).data
+    cut = recipe.data if recipe else _cut(opened)
     text = split_text(read_text(data, cut.pattern), validation=cut.validation, test=cut.test)
     parts = {"train": text.train, "validation": text.validation, "test": text.test}
     if not parts.get(split):
@@ -94,6 +95,15 @@ def evaluate_text(
     before = "".join(parts[name] for name in names[: names.index(split)])
     score = score_text(opened.load(device), parts[split], before=before)
     return {"split": split, **score.figures(), "seconds": round(time.perf_counter() - start, 1)}
+
+
+def _cut(checkpoint: LanguageCheckpoint) -> TextRecipe:
+    """What a checkpoint's figures say of its text; the rest of its recipe may have had other keys then."""
+    try:
+        return TextRecipe.model_validate(checkpoint.metrics["recipe"]["data"])
+    except (KeyError, TypeError, ValidationError) as error:
+        message = f"{checkpoint.path / METRICS}: recipe.data does not say how the text was cut"
+        raise CheckpointError(message) from error
 
 
 @torch.inference_mode()
@@ -133,14 +143,13 @@ def score_text(
     everything = torch.tensor(context + tokens)
     total = 0.0
     # Streams differ in length at both ends (the first has little before it, the last little left), so they are padded.
-    width = len(context) + length
+    width = CONTEXT + length
     inputs, targets = torch.zeros(len(cuts), width, dtype=torch.long), torch.full((len(cuts), width), -1)
     for row, cut in enumerate(cuts):
         begin = len(context) + cut  # of what is scored, in `everything`
-        end = min(begin + length, len(everything))
-        read = everything[begin - len(context) : end]
-        inputs[row, : len(read) - 1] = read[:-1]
-        targets[row, len(context) - 1 : len(read) - 1] = everything[begin:end]
+        first, end = max(0, begin - CONTEXT), min(begin + length, len(everything))
+        inputs[row, : end - first - 1] = everything[first : end - 1]
+        targets[row, begin - first - 1 : end - first - 1] = everything[begin:end]
     state = None
     for start in range(0, width, chunk):
         part = slice(start, start + chunk)

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from model.checkpoint import Checkpoint, LanguageCheckpoint, file_sha256, save
+from model.checkpoint import Checkpoint, CheckpointError, LanguageCheckpoint, file_sha256, save
 from training.data import DataError
 from training.language import LanguageTrainer, streams
 from training.loop import StateError
@@ -162,6 +162,13 @@ def test_a_text_has_only_the_parts_it_was_cut_into(recipe: Path, tmp_path: Path)
     values = LanguageRecipe.read(recipe, ["data.test=0"]).model_dump(mode="json")
     save(tmp_path / "untrained", trainer.model, name="untrained", metrics={"recipe": values}, card="")
     with pytest.raises(DataError, match=r"split=test: the text has train, validation$"):
+        evaluate_text(tmp_path / "untrained", tmp_path / "input.txt", "test")
+
+
+def test_a_checkpoint_that_does_not_say_how_its_text_was_cut_is_told(recipe: Path, tmp_path: Path) -> None:
+    trainer = LanguageTrainer(LanguageRecipe.read(recipe))
+    save(tmp_path / "untrained", trainer.model, name="untrained", metrics={}, card="")
+    with pytest.raises(CheckpointError, match=r"metrics\.json: recipe\.data does not say how the text was cut"):
         evaluate_text(tmp_path / "untrained", tmp_path / "input.txt", "test")
 
 

@@ -47,6 +47,12 @@ def test_streams_side_by_side_score_as_one(streams: int, unit: str) -> None:
     assert score.nats == pytest.approx(alone(model, text, context), rel=1e-5)
 
 
+def test_streams_read_what_precedes_them_where_nothing_precedes_the_text() -> None:
+    model, text = build(), write(3000)
+    whole = alone(model, text, "\n")
+    assert score_text(model, text).nats == pytest.approx(whole, rel=1e-5)
+
+
 def test_a_text_shorter_than_its_context_is_scored_from_its_first_character() -> None:
     model = build()
     score = score_text(model, "to be", before="")
