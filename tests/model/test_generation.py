@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from model.blocks import BLOCK, product_dtype
+from model.blocks import BLOCK
 from model.cells import CELLS
 from model.config import GenerationConfig, LanguageModelConfig
 from model.generation import CHUNK, MAX_ALTERNATIVES, BatchFullError, Delta, TextBatch, TextStream, Token, generate
 from model.language import LanguageModel
-from model.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, Vocabulary, pieces
+from model.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, Vocabulary
 
 LETTERS = "abcdefg. \n"
 SEEDS = st.integers(0, 10_000)
@@ -467,5 +467,3 @@ def test_what_can_not_be_is_refused() -> None:
         TextBatch(random_model([]))
     with pytest.raises(ValueError, match=r"call its eval\(\) first"):
         TextBatch(model.train())
-    assert product_dtype(torch.device("cpu")) in (torch.bfloat16, torch.float32)
-    assert pieces("the cat", "word") == ["the", " cat"]
