@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from model.checkpoint import Checkpoint
+from model.checkpoint import CaptionerCheckpoint, Checkpoint
 from training.recipe import CaptionerRecipe
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -19,7 +19,9 @@ def test_it_is_small() -> None:
 
 def test_it_captions_the_readmes_picture_as_the_readme_says() -> None:
     with Image.open(ROOT / "docs" / "photo.jpg") as picture:
-        ((caption,),) = Checkpoint.open(FOLDER).load().caption([picture.convert("RGB")])
+        checkpoint = Checkpoint.open(FOLDER)
+        assert isinstance(checkpoint, CaptionerCheckpoint)
+        ((caption,),) = checkpoint.load().caption([picture.convert("RGB")])
     assert caption.finish_reason == "stop"
     assert "camera" in caption.text
     assert json.dumps(caption.text) in (ROOT / "README.md").read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from model.checkpoint import Checkpoint, file_sha256
+from model.checkpoint import CaptionerCheckpoint, Checkpoint, file_sha256
 from model.vocabulary import EOS, PAD
 from tests.conftest import draw
 from training.captioning import CaptionerTrainer, caption_loss, doubly_stochastic_penalty
@@ -56,7 +56,9 @@ def test_kill_and_resume_gives_the_same_weights_to_the_bit(tiny_recipe: Path, tm
     assert (metrics["split"], metrics["images"], metrics["beam_size"]) == ("dev", 8, 3)
     assert metrics["recipe"]["training"]["epochs"] == 2
     assert 0 <= metrics["CIDEr"] <= 10
-    assert Checkpoint.open(tmp_path / "checkpoint").load().caption([draw(0)])[0][0].text
+    checkpoint = Checkpoint.open(tmp_path / "checkpoint")
+    assert isinstance(checkpoint, CaptionerCheckpoint)
+    assert checkpoint.load().caption([draw(0)])[0][0].text
     assert json.loads((tmp_path / "checkpoint" / "metrics.json").read_text()) == metrics
     assert "| BLEU-1 |" in (tmp_path / "checkpoint" / "README.md").read_text()
 
