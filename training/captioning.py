@@ -112,7 +112,7 @@ class CaptionerTrainer:
         self.state_path = recipe.run / "state.safetensors"
         self.best_path = recipe.run / "best.safetensors"
         self.progress = Progress(recipe.model_dump_json())
-        check_run(self.state_path, self.progress.recipe, resume=resume)
+        check_run(self.state_path, recipe, resume=resume)
         self.accelerator = Accelerator(
             mixed_precision=training.precision, log_with="tensorboard", project_dir=str(recipe.run)
         )

@@ -93,7 +93,7 @@ class LanguageTrainer:
         self.state_path = recipe.run / "state.safetensors"
         self.best_path = recipe.run / "best.safetensors"
         self.progress = Progress(recipe.model_dump_json())
-        check_run(self.state_path, self.progress.recipe, resume=resume)
+        check_run(self.state_path, recipe, resume=resume)
         self.device = available_device()
         self.text = split_text(
             read_text(recipe.data.path, recipe.data.pattern), validation=recipe.data.validation, test=recipe.data.test
@@ -149,6 +149,8 @@ class LanguageTrainer:
                     at.best_score, at.best_epoch = score.per_token, at.epoch
                 at.epoch, at.end, at.start, self.before = at.epoch + 1, 0, 0, None
                 self._save()
+                if interruption.requested:
+                    return False
         return True
 
     def best(self) -> LanguageModel:

@@ -16,12 +16,14 @@ from types import FrameType
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from model.checkpoint import fsync_directory
+from training.recipe import Recipe
 
 
 class StateError(Exception):
@@ -82,12 +84,12 @@ def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise StateError(f"{path}: {error}") from error
 
 
-def check_run(state_path: Path, recipe: str, *, resume: bool) -> None:
+def check_run(state_path: Path, recipe: Recipe, *, resume: bool) -> None:
     """Makes a run's folder, and sees to it that a state there is gone on with on purpose, and by its own recipe.
 
     Args:
         state_path: of the run.
-        recipe: as JSON, as the state's progress has it under `recipe`.
+        recipe: of the run; the state's progress has its own as JSON, under `recipe`.
         resume: whether a state may be there.
 
     Raises:
@@ -99,7 +101,11 @@ def check_run(state_path: Path, recipe: str, *, resume: bool) -> None:
     if not resume:
         raise StateError(f"{state_path}: a run is there already; go on with --resume, or remove it")
     _, values = load_state(state_path)
-    if values["recipe"] != recipe:
+    try:
+        same = recipe == type(recipe).model_validate_json(values["recipe"])
+    except ValidationError:
+        same = False
+    if not same:
         raise StateError(f"{state_path}: this state is of another recipe; choose another run folder")
 
 

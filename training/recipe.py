@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from model.config import Config, DecoderConfig, DecodingConfig, EncoderConfig, LanguageModelConfig
 
@@ -154,6 +154,12 @@ class LanguageTrainingRecipe(Config):
     sample_tokens: Annotated[int, Field(ge=0)] = 600
     """Tokens written to TensorBoard after each epoch."""
     seed: Annotated[int, Field(ge=0)] = 1
+
+    @model_validator(mode="after")
+    def _whole_cycles(self) -> Self:
+        if self.epochs % self.cycles:
+            raise ValueError(f"cycles={self.cycles}: epochs={self.epochs} can't be shared among them evenly")
+        return self
 
 
 class LanguageRecipe(Recipe):

@@ -12,13 +12,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
 
 from model.checkpoint import Checkpoint, CheckpointError, LanguageCheckpoint, file_sha256, save
 from training.data import DataError
 from training.language import LanguageTrainer, streams
 from training.loop import StateError
-from training.perplexity import evaluate_text
-from training.recipe import LanguageRecipe
+from training.perplexity import TextScore, evaluate_text
+from training.recipe import LanguageRecipe, RecipeError
 
 WORDS = ("to", "be", "or", "not", "that", "is", "the", "question")
 
@@ -150,6 +151,26 @@ def test_a_run_is_not_overwritten_by_mistake(recipe: Path) -> None:
         LanguageTrainer(LanguageRecipe.read(recipe))
     with pytest.raises(StateError, match="another recipe"):
         LanguageTrainer(LanguageRecipe.read(recipe, ["training.epochs=3"]), resume=True)
+
+
+def test_cycles_share_the_epochs(recipe: Path) -> None:
+    with pytest.raises(RecipeError, match="cycles=3: epochs=2 can't be shared among them evenly"):
+        LanguageRecipe.read(recipe, ["training.cycles=3"])
+
+
+def test_an_interrupted_validation_is_finished_and_nothing_published(recipe: Path) -> None:
+    trainer = LanguageTrainer(LanguageRecipe.read(recipe, ["training.epochs=1"]))
+    validated = trainer._validate
+
+    def interrupted(writer: SummaryWriter) -> TextScore:
+        os.kill(os.getpid(), signal.SIGINT)
+        return validated(writer)
+
+    trainer._validate = interrupted  # type: ignore[method-assign]
+    assert trainer.run() is False
+    resumed = LanguageTrainer(LanguageRecipe.read(recipe, ["training.epochs=1"]), resume=True)
+    assert (resumed.progress.epoch, resumed.progress.best_epoch) == (1, 0)
+    assert resumed.run()
 
 
 def test_too_short_a_text_is_an_error(recipe: Path) -> None:
