@@ -1,6 +1,5 @@
 """The language models that are shipped: small, whole, as good as the documents say, and able to write."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -29,16 +28,17 @@ def test_they_are_small() -> None:
 def test_documents_have_their_figures(name: str) -> None:
     figures = open_checkpoint(name).metrics["validation"]
     assert figures["bits_per_character"] <= BITS[name]
-    for document in (ROOT / "README.md", ROOT / "docs" / "text.md", ROOT / "checkpoints" / name / "README.md"):
+    documents = {ROOT / "README.md": 3, ROOT / "docs" / "text.md": 3, ROOT / "checkpoints" / name / "README.md": 4}
+    for document, places in documents.items():
         text = document.read_text(encoding="utf-8")
         for unit in ("nats", "bits"):
-            assert f"{figures[f'{unit}_per_character']:.3f}" in text, f"{document}: {unit}"
+            assert f"{figures[f'{unit}_per_character']:.{places}f}" in text, f"{document}: {unit}"
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_they_were_trained_with_the_published_recipe(name: str) -> None:
     recipe = LanguageRecipe.read(ROOT / "configs" / f"{name}.toml")
-    assert open_checkpoint(name).metrics["recipe"] == json.loads(recipe.model_dump_json())
+    assert LanguageRecipe.model_validate(open_checkpoint(name).metrics["recipe"]) == recipe
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_they_were_trained_with_the_published_recipe(name: str) -> None:
         ("shakespeare", "ROMEO:", "\n"),
         ("shakespeare", "\nKING RICHARD I", "I"),
         ("latex", "\\begin{lemma}\nLet $X$ be a scheme.\n\\end{", "lemma}"),
-        ("linux-c", "#include <linux/sched", ".h>\n"),
+        ("linux-c", "#include <linux/kernel", ".h>\n"),
         ("linux-c", "\tif (err)\n\t\tretu", "rn"),
     ],
 )
