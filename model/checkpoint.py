@@ -8,10 +8,11 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import torch
 from pydantic import Field, TypeAdapter, ValidationError
@@ -22,6 +23,8 @@ from model.captioner import Captioner
 from model.config import CaptionerConfig, Config, LanguageModelConfig
 from model.language import LanguageModel
 from model.vocabulary import Vocabulary
+
+M = TypeVar("M", bound=torch.nn.Module)
 
 WEIGHTS, VOCABULARY, CONFIG, METRICS, CARD = (
     "model.safetensors",
@@ -122,16 +125,18 @@ class Checkpoint:
             return LanguageCheckpoint(path, manifest, metrics)
         return CaptionerCheckpoint(path, manifest, metrics)
 
-    def _vocabulary(self) -> Vocabulary:
-        """Checks all files against their digests first."""
+    def _load(self, build: Callable[[Vocabulary], M]) -> M:
+        """The model that `build` makes around a vocabulary, with the weights, after all files' digests were checked."""
         for name, expected in self.manifest.sha256.items():
             found = file_sha256(self.path / name)
             if found != expected:
                 raise CheckpointError(f"{self.path / name}: sha256 is {found}, config.json says {expected}")
         try:
-            return Vocabulary(_read_json(self.path / VOCABULARY))
+            model = build(Vocabulary(_read_json(self.path / VOCABULARY)))
         except ValueError as error:
             raise CheckpointError(f"{self.path}: {error}") from error
+        load_weights(model, self.path / WEIGHTS)
+        return model.float().eval()
 
 
 class CaptionerCheckpoint(Checkpoint):
@@ -149,14 +154,9 @@ class CaptionerCheckpoint(Checkpoint):
         Raises:
             CheckpointError: a file was changed or cut, or its tensors are not those of the architecture.
         """
-        vocabulary = self._vocabulary()
-        try:
-            captioner = Captioner(self.config, vocabulary)
-        except ValueError as error:
-            raise CheckpointError(f"{self.path}: {error}") from error
-        load_weights(captioner, self.path / WEIGHTS)
+        captioner = self._load(partial(Captioner, self.config))
         captioner.encoder.to(memory_format=torch.channels_last)  # a quarter faster on a CPU, and the same numbers
-        return captioner.float().eval().to(device)
+        return captioner.to(device)
 
 
 class LanguageCheckpoint(Checkpoint):
@@ -174,13 +174,7 @@ class LanguageCheckpoint(Checkpoint):
         Raises:
             CheckpointError: a file was changed or cut, or its tensors are not those of the architecture.
         """
-        vocabulary = self._vocabulary()
-        try:
-            language_model = LanguageModel(self.config, vocabulary)
-        except ValueError as error:
-            raise CheckpointError(f"{self.path}: {error}") from error
-        load_weights(language_model, self.path / WEIGHTS)
-        return language_model.float().eval().to(device)
+        return self._load(partial(LanguageModel, self.config)).to(device)
 
 
 def _read(path: Path) -> str:

@@ -128,8 +128,8 @@ class LanguageTrainingRecipe(Config):
     """How a language model learns."""
 
     initialization: Literal["orthogonal", "torch"] = "orthogonal"
-    """`orthogonal` learns several times as fast at first (see `LanguageModel.initialize`), and suits a long text; from
-    `torch`, whose weights are smaller, a model of a short text that it reads many times overfits less."""
+    """`orthogonal` learns several times as fast at first, see `LanguageModel.initialize`; `torch` begins with smaller
+    weights, with which the best model of a short text, read many times, was found."""
     epochs: Annotated[int, Field(ge=1)] = 20
     batch_size: Annotated[int, Field(ge=1)] = 32
     """Streams N that the training text is cut into, read side by side."""
