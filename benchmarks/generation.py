@@ -35,8 +35,8 @@ def plain_loop(model: LanguageModel, characters: int) -> str:
     written = []
     for _ in range(characters):
         probabilities = (output(outputs[:, -1]) / TEMPERATURE).softmax(-1)
-        token = torch.multinomial(probabilities, 1).item()
-        written.append(int(token))
+        token = int(torch.multinomial(probabilities, 1).item())
+        written.append(token)
         outputs, state = lstm(one_hot(torch.tensor([[token]]), size).float(), state)
     return model.decode(written)
 
@@ -78,6 +78,12 @@ def main() -> None:
     print(f"one text                 {one:9.0f} characters/s   {one / loop:.1f} times the loop")
     print(f"{texts} texts                 {many:9.0f} characters/s   {many / one:.1f} times one text", flush=True)
     batch = TextBatch(model, capacity=1)
+    prompt = PROMPT * 3000
+    start = time.perf_counter()
+    batch.join(prompt, GenerationConfig(max_tokens=1))
+    while batch.free == 0:
+        batch.step()
+    print(f"a long prompt is read at {len(prompt) / (time.perf_counter() - start):.0f} characters/s", flush=True)
     same = sum(write_texts(batch, characters, [seed]) == [text] for seed, text in enumerate(side_by_side))
     print(f"{same} of {texts} texts are what they are alone")
 
