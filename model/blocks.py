@@ -24,14 +24,6 @@ SERIAL = 32768 // BLOCK - VECTOR
 """Rows (of BLOCK elements) that torch does not share among threads, whose shares would end anywhere."""
 
 
-def product_dtype(device: torch.device) -> torch.dtype:
-    """The type of products with the weights: bfloat16 where the device multiplies it faster than float32."""
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
-    capabilities = torch.cpu.get_capabilities()
-    return torch.bfloat16 if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") else torch.float32
-
-
 class Network(ABC):
     """A model's weights for blocks, cast once. Changes of the model's weights do not reach it.
 

@@ -22,10 +22,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from model.blocks import BLOCK, build_network, product_dtype
+from model.blocks import BLOCK, build_network
 from model.cells import State
 from model.config import GenerationConfig
 from model.language import LanguageModel
+from model.precision import autocast, fast_dtype
 from model.sampling import Sampler
 from model.vocabulary import SPECIALS, pieces
 
@@ -150,7 +151,7 @@ class _Reading:
         """
         chunk = self.ids[self.place : min(self.place + CHUNK, len(self.ids) - 1)].to(model.device)  # (T,)
         fast = model.config.cell == "lstm" and dtype != torch.float32  # the others gain little, or lose digits
-        with torch.autocast(model.device.type, dtype, enabled=fast):
+        with autocast(model.device, wanted=fast):
             hidden, self.state = model.recurrent(model.inputs(chunk[None]), self.state)  # (1, T, H)
         if self.texts is not None:
             after = slice(self.place + 1, self.place + 1 + len(chunk))
@@ -205,7 +206,7 @@ class TextBatch:
             raise ValueError("the vocabulary has no tokens but the special ones: there is nothing to write")
         self.model = model
         self.capacity = capacity
-        self.dtype = dtype or product_dtype(model.device)
+        self.dtype = dtype or fast_dtype(model.device)
         network = build_network(model, self.dtype)
         self.blocks = [network.block() for _ in range(-(-capacity // BLOCK))]
         rows = len(self.blocks) * BLOCK

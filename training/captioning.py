@@ -31,6 +31,7 @@ from training.loop import (
     learning_rate,
     load_optimizer_tensors,
     load_state,
+    mixed_precision,
     optimizer_tensors,
     put_aside,
     save_state,
@@ -114,7 +115,7 @@ class CaptionerTrainer:
         self.progress = Progress(recipe.model_dump_json())
         check_run(self.state_path, recipe, resume=resume)
         self.accelerator = Accelerator(
-            mixed_precision=training.precision, log_with="tensorboard", project_dir=str(recipe.run)
+            mixed_precision=mixed_precision(training.precision), log_with="tensorboard", project_dir=str(recipe.run)
         )
         data = open_dataset(recipe.data.path)
         self.train, self.dev = data.split("train"), data.split("dev")

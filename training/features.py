@@ -16,6 +16,7 @@ from PIL import Image, ImageOps
 from torch import Tensor, nn
 
 from model.config import EncoderConfig
+from model.precision import autocast
 from model.preprocessing import normalize, resize
 from training.data.pictures import open_picture
 from training.prefetch import load_batches
@@ -113,7 +114,7 @@ def _build(
     with progress("features", len(work)) as bar:
         for batch in load_batches(load, work, batch_size):
             pixels = normalize(batch.to(device), config.preprocessing)  # (B, 3, S, S), already channels last
-            with torch.inference_mode(), torch.autocast(device.type, dtype=torch.bfloat16):
+            with torch.inference_mode(), autocast(device):
                 grid = encoder(pixels).half().cpu().numpy()  # (B, P, E)
             if out is None:
                 shape = (len(pictures), views, *grid.shape[1:])

@@ -20,6 +20,7 @@ from model.cells import State
 from model.checkpoint import load_weights
 from model.generation import generate
 from model.language import LanguageModel
+from model.precision import autocast
 from model.vocabulary import Vocabulary, pieces
 from training.bptt import truncated_bptt
 from training.data.captions import DataError
@@ -184,7 +185,7 @@ class LanguageTrainer:
             yield chunk.loss
 
     def _forward(self, tokens: Tensor, state: State | None) -> tuple[Tensor, State]:
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.training.precision == "bf16"):
+        with autocast(self.device, wanted=self.recipe.training.precision == "bf16"):
             return self.model(tokens, state)  # type: ignore[no-any-return]
 
     def _update(self) -> None:
@@ -203,8 +204,8 @@ class LanguageTrainer:
         """The score of the averaged weights, which are put aside where they are the best so far."""
         model = self.average.module
         assert isinstance(model, LanguageModel)
-        precision = self.recipe.training.precision
-        score = score_text(model, self.text.validation, before=self.text.train[-20_000:], precision=precision)
+        mixed = self.recipe.training.precision == "bf16"
+        score = score_text(model, self.text.validation, before=self.text.train[-20_000:], mixed=mixed)
         for name, value in score.figures().items():
             writer.add_scalar(f"validation/{name}", value, self.progress.step)
         if self.recipe.training.sample_tokens:

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from model.checkpoint import fsync_directory
+from model.precision import fast_dtype
 from training.recipe import Recipe
 
 
@@ -119,6 +120,11 @@ def put_aside(module: nn.Module, path: Path) -> None:
 def available_device() -> torch.device:
     """CUDA where there is one."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def mixed_precision(wanted: str) -> str:
+    """What accelerate is told: a recipe's precision, or `no` where bf16 would be the slower."""
+    return "no" if wanted == "bf16" and fast_dtype(available_device()) != torch.bfloat16 else wanted
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

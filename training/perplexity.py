@@ -13,6 +13,7 @@ from torch import Tensor
 
 from model.checkpoint import METRICS, Checkpoint, CheckpointError, LanguageCheckpoint
 from model.language import LanguageModel
+from model.precision import autocast
 from model.vocabulary import UNK
 from training.data.captions import DataError
 from training.data.text import read_text, split_text
@@ -114,7 +115,7 @@ def score_text(
     before: str = "",
     streams: int = 32,
     chunk: int = 256,
-    precision: str = "no",
+    mixed: bool = False,
 ) -> TextScore:
     """Scores every token of `text` with the state carried from one to the next.
 
@@ -132,7 +133,7 @@ def score_text(
         before: what comes before it.
         streams: read side by side.
         chunk: tokens a call of the network.
-        precision: `bf16` runs the network under autocast.
+        mixed: products in bfloat16, where that is faster.
     """
     training = model.training
     model.eval()
@@ -153,7 +154,7 @@ def score_text(
     state = None
     for start in range(0, width, chunk):
         part = slice(start, start + chunk)
-        with torch.autocast(model.device.type, torch.bfloat16, enabled=precision == "bf16"):
+        with autocast(model.device, wanted=mixed):
             logits, state = model(inputs[:, part].to(model.device), state)  # (N, t, V)
         total += _nats(logits, targets[:, part].to(model.device))
     unknown = tokens.count(UNK)

@@ -91,6 +91,7 @@ class TrainingRecipe(Config):
     patience: Annotated[int, Field(ge=1)] = 5
     """Epochs without a better dev CIDEr before training stops."""
     precision: Literal["no", "bf16", "fp16"] = "bf16"
+    """Of products: `bf16` is bfloat16 where the device multiplies it faster, else single precision."""
     save_every: Annotated[int, Field(ge=1)] = 200
     """Steps between two resumable states."""
     seed: Annotated[int, Field(ge=0)] = 1
@@ -149,6 +150,7 @@ class LanguageTrainingRecipe(Config):
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
     """Decay of the averaged weights, which are what is scored and kept; 0 keeps the last step's."""
     precision: Literal["no", "bf16"] = "bf16"
+    """Of products: `bf16` is bfloat16 where the device multiplies it faster, else single precision."""
     save_every: Annotated[int, Field(ge=1)] = 200
     """Steps between two resumable states."""
     sample_tokens: Annotated[int, Field(ge=0)] = 600

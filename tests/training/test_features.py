@@ -10,6 +10,7 @@ from torch import nn
 
 from model.config import EncoderConfig, PreprocessingConfig
 from model.encoder import build_encoder
+from model.precision import autocast
 from model.preprocessing import preprocess
 from tests.conftest import draw
 from training.backbone import pretrained_encoder
@@ -41,7 +42,7 @@ def test_grids_are_the_encoders(encoder: nn.Module, files: list[Path], tmp_path:
     cache = build(encoder, files, tmp_path, views=2)
     assert cache.grids.shape == (5, 2, 4, 1280)
     plain = torch.stack([preprocess(open_picture(file), CONFIG.preprocessing) for file in files])
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+    with torch.inference_mode(), autocast(torch.device("cpu")):
         expected, mirrored = encoder(plain).float(), encoder(plain.flip(3)).float()
     everything = range(len(files))
     torch.testing.assert_close(cache.read(everything, [0] * 5).float(), expected, rtol=0.02, atol=0.02)
