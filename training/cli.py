@@ -25,13 +25,14 @@ def features(config: Config, set_: Set = None) -> None:
     from accelerate import Accelerator
 
     from training.backbone import pretrained_encoder
-    from training.captioning import prepare_features
     from training.data import open_dataset
     from training.recipe import CaptionerRecipe
+    from training.stage import prepare_features
 
     recipe = CaptionerRecipe.read(config, set_ or ())
     encoder = pretrained_encoder(recipe.encoder, recipe.features.weights)
-    caches = prepare_features(recipe, open_dataset(recipe.data.path), encoder, Accelerator().device)
+    data = open_dataset(recipe.data.path)
+    caches = prepare_features(recipe.features, recipe.encoder, data, encoder, Accelerator().device)
     for split, cache in caches.items():
         pictures, views, positions, size = cache.grids.shape
         typer.echo(f"{split}: {pictures} pictures x {views} views, {positions} positions x {size} features")

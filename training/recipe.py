@@ -71,8 +71,8 @@ class FeaturesRecipe(Config):
     batch_size: Annotated[int, Field(ge=1)] = 32
 
 
-class TrainingRecipe(Config):
-    """How the decoder learns."""
+class StageTraining(Config):
+    """How any stage of a captioner learns."""
 
     epochs: Annotated[int, Field(ge=1)] = 20
     batch_size: Annotated[int, Field(ge=1)] = 128
@@ -83,9 +83,6 @@ class TrainingRecipe(Config):
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     gradient_clip: Annotated[float, Field(gt=0)] = 5.0
     """Largest norm of the gradient."""
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    attention_penalty: Annotated[float, Field(ge=0)] = 0.0
-    """Weight of the doubly stochastic regulariser (Show, Attend and Tell, eq. 14)."""
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
     """Decay of the averaged weights, which are what is scored and kept; 0 keeps the last step's."""
     patience: Annotated[int, Field(ge=1)] = 5
@@ -97,14 +94,28 @@ class TrainingRecipe(Config):
     seed: Annotated[int, Field(ge=0)] = 1
 
 
-class CaptionerRecipe(Recipe):
-    """Everything that `recap-train captioner` is told."""
+class StageRecipe(Recipe):
+    """What every stage of a captioner is told."""
 
     data: DataRecipe
-    encoder: EncoderConfig = EncoderConfig()
     features: FeaturesRecipe = FeaturesRecipe()
-    decoder: DecoderConfig = DecoderConfig()
     decoding: DecodingConfig = DecodingConfig()
+    training: StageTraining = StageTraining()
+
+
+class TrainingRecipe(StageTraining):
+    """How the decoder learns by cross-entropy."""
+
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    attention_penalty: Annotated[float, Field(ge=0)] = 0.0
+    """Weight of the doubly stochastic regulariser (Show, Attend and Tell, eq. 14)."""
+
+
+class CaptionerRecipe(StageRecipe):
+    """Everything that `recap-train captioner` is told."""
+
+    encoder: EncoderConfig = EncoderConfig()
+    decoder: DecoderConfig = DecoderConfig()
     training: TrainingRecipe = TrainingRecipe()
 
 

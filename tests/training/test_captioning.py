@@ -67,7 +67,7 @@ def test_an_interrupted_run_stops_between_steps_and_can_go_on(tiny_recipe: Path,
     trainer = CaptionerTrainer(CaptionerRecipe.read(tiny_recipe))
     stepped = trainer._step
 
-    def interrupted(batch: list[int]) -> float:
+    def interrupted(batch: list[int]) -> dict[str, float]:
         if trainer.progress.step == 4:
             os.kill(os.getpid(), signal.SIGINT)
         return stepped(batch)
@@ -91,7 +91,7 @@ options = ["training.precision=no", "decoder.dropout=0", "features.views=1", "ru
 trainer = CaptionerTrainer(CaptionerRecipe.read(Path({str(recipe)!r}), options))
 losses = []
 for batch in trainer.buckets.batches(0):
-    losses.append(trainer._step(batch))
+    losses.append(trainer._step(batch)["loss"])
     trainer.progress.step += 1
 if trainer.accelerator.is_main_process:
     Path("{folder}/losses.json").write_text(json.dumps(losses))
@@ -138,7 +138,7 @@ def test_every_decoder_learns(tiny_recipe: Path, decoder: str) -> None:
     losses = []
     for step in range(100):
         batches = trainer.buckets.batches(step // len(trainer.buckets))
-        losses.append(trainer._step(batches[step % len(batches)]))
+        losses.append(trainer._step(batches[step % len(batches)])["loss"])
         trainer.progress.step += 1
     assert sum(losses[-8:]) < 0.8 * sum(losses[:8])
 
