@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Literal, TypeVar
 
 import anyio.to_thread
 import torch
@@ -15,12 +15,14 @@ from torch import Tensor
 from app.errors import ApiError
 from app.generation import Generation, TextRequest, TextWorker
 from app.images import read_picture
-from app.registry import Registry, choose_device
+from app.registry import Registry, UnknownModelError, choose_device
 from app.settings import Settings
 from app.turns import Turns
 from model.captioner import Caption, Captioner
-from model.checkpoint import CaptionerCheckpoint, LanguageCheckpoint
+from model.checkpoint import CaptionerCheckpoint, Checkpoint, LanguageCheckpoint
 from model.config import DecodingConfig
+
+C = TypeVar("C", bound=Checkpoint)
 
 _JPEG_MARGIN = 3
 """A JPEG is decoded at no less than this many times the network's size a side, so that scaling it down stays smooth."""
@@ -112,6 +114,17 @@ class Engine:
             raise ApiError(503, "draining", "the server is shutting down", headers={"retry-after": "10"})
         if self.state == "failed":
             raise ApiError(503, "failed", "the models could not be loaded; the server's log says why")
+
+    def find(self, kind: type[C], name: str | None) -> C:
+        """The checkpoint of that kind and name, or the default one.
+
+        Raises:
+            ApiError: 404, there is none, or it is of another kind.
+        """
+        try:
+            return self.registry.find(kind, name)
+        except UnknownModelError as error:
+            raise ApiError(404, "unknown_model", str(error), "model") from error
 
     async def caption(
         self, checkpoint: CaptionerCheckpoint, data: bytes, decoding: DecodingConfig, *, attention: bool = False

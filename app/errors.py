@@ -50,30 +50,51 @@ class ApiError(Exception):
         self.headers = headers
 
 
-def _own_shape(error: ApiError, request_id: str) -> tuple[int, dict[str, Any]]:
+Shape = tuple[int, dict[str, Any]]
+"""Status and body of an answer."""
+
+
+def _own_shape(error: ApiError, request_id: str) -> Shape:
     body = {"code": error.code, "message": error.message, "field": error.field, "request_id": request_id}
     if error.field is None:
         del body["field"]
-    return error.status, body
+    return error.status, {"error": body}
 
 
-def openai_shape(error: ApiError, request_id: str = "") -> tuple[int, dict[str, Any]]:
-    """Status and body as the `openai` client expects them; it knows no 422, and takes the id from the header."""
+def openai_shape(error: ApiError, request_id: str = "") -> Shape:
+    """As the `openai` client expects it; it knows no 422, and takes the id from the header."""
     kinds = {401: "authentication_error", 429: "rate_limit_error"}
     kind = kinds.get(error.status, "invalid_request_error" if error.status < 500 else "server_error")
     code = {"unknown_model": "model_not_found", "queue_full": "rate_limit_exceeded"}.get(error.code, error.code)
     body = {"message": error.message, "type": kind, "param": error.field, "code": code}
-    return 400 if error.status == 422 else error.status, body
+    return 400 if error.status == 422 else error.status, {"error": body}
 
 
-_SHAPES = {"/v1/completions": openai_shape}
+def huggingface_shape(error: ApiError, request_id: str = "") -> Shape:
+    """As Hugging Face's text-generation-inference has it, whose kinds of error `huggingface_hub` turns into its own."""
+    kinds = {400: "validation", 422: "validation", 429: "overloaded"}
+    kind = kinds.get(error.status, "generation" if error.status >= 500 else error.code)
+    return error.status, {"error": error.message, "error_type": kind}
+
+
+def _max_shape(error: ApiError, request_id: str) -> Shape:
+    """As IBM's Model Asset Exchange has it, where what is wrong with a request is always a 400."""
+    return 400 if error.status in (415, 422) else error.status, {"status": "error", "message": error.message}
+
+
+_SHAPES = (
+    (re.compile(r"/v1/(completions|chat/.*|models(/.*)?)"), openai_shape),
+    (re.compile(r"/models/.*/v1/chat/completions"), openai_shape),
+    (re.compile(r"/models/.*"), huggingface_shape),
+    (re.compile(r"/model/.*"), _max_shape),
+)
 
 
 def error_response(error: ApiError, scope: Scope) -> JSONResponse:
     """The answer that tells the request of `scope` about `error`."""
-    shape = _SHAPES.get(scope["path"], _own_shape)
+    shape = next((shape for paths, shape in _SHAPES if paths.fullmatch(scope["path"])), _own_shape)
     status, body = shape(error, scope["state"]["request_id"])
-    return JSONResponse({"error": body}, status, headers=error.headers)
+    return JSONResponse(body, status, headers=error.headers)
 
 
 class RequestIdMiddleware:

@@ -56,6 +56,38 @@ async def read_upload(request: Request) -> Upload:
     return Upload(image, merge(query, fields))
 
 
+async def read_json(request: Request) -> dict[str, Any]:
+    """The body of an API that takes JSON alone, whatever type it declares: curl's default is a form's.
+
+    Raises:
+        ApiError: 400, not a JSON object; 415, not even declared to be JSON.
+    """
+    body = await request.body()
+    declared = request.headers.get("content-type", "").partition(";")[0].strip()
+    try:
+        return await anyio.to_thread.run_sync(json_object, body)
+    except ApiError as error:
+        if declared and "json" not in declared.lower() and body.lstrip()[:1] not in (b"{", b"["):
+            message = f"the body is {declared[:100]!r}; a JSON object is needed, as application/json"
+            raise ApiError(415, "unsupported_media_type", message) from error
+        raise
+
+
+def json_object(body: bytes) -> dict[str, Any]:
+    """A body's JSON object.
+
+    Raises:
+        ApiError: 400, it is something else.
+    """
+    try:
+        document = from_json(body)
+    except ValueError as error:
+        raise ApiError(400, "bad_json", f"the body is not valid JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise ApiError(400, "bad_json", f"the body is a JSON {type(document).__name__}; an object is needed")
+    return document
+
+
 Parsed = tuple[bytes, list[tuple[str, Any]]]
 
 
@@ -73,7 +105,7 @@ async def _read_multipart(request: Request) -> Parsed:
         fields: list[tuple[str, Any]] = []
         for name, value in form.multi_items():
             if name == IMAGE:
-                images.append(await value.read() if isinstance(value, UploadFile) else _decode_text(value))
+                images.append(await value.read() if isinstance(value, UploadFile) else decode_picture(value))
             elif isinstance(value, UploadFile):
                 message = f"there is a file in {name[:100]!r}; a picture belongs in 'image'"
                 raise ApiError(422, "unknown_parameter", message, name[:100])
@@ -91,22 +123,17 @@ def _parse(body: bytes, is_json: bool) -> Parsed:
     name, equals, _ = body[:64].partition(b"=")
     if equals and name.decode("latin-1") in (IMAGE, *DESCRIPTIONS) and body.isascii():
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True)
-        images = [_decode_text(value) for name, value in pairs if name == IMAGE]
+        images = [decode_picture(value) for name, value in pairs if name == IMAGE]
         return _only(images), [pair for pair in pairs if pair[0] != IMAGE]
     return body, []
 
 
 def _parse_json(body: bytes) -> Parsed:
-    try:
-        document = from_json(body)
-    except ValueError as error:
-        raise ApiError(400, "bad_json", f"the body is not valid JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise ApiError(400, "bad_json", f"the body is a JSON {type(document).__name__}; an object is needed")
+    document = json_object(body)
     image = document.pop(IMAGE, None)
     if image is not None and not isinstance(image, str):
         raise ApiError(422, "invalid_parameter", "image is not text; base64 or a data: URI is needed", IMAGE)
-    return _only([] if image is None else [_decode_text(image)]), list(document.items())
+    return _only([] if image is None else [decode_picture(image)]), list(document.items())
 
 
 def _only(images: Iterable[bytes]) -> bytes:
@@ -118,8 +145,12 @@ def _only(images: Iterable[bytes]) -> bytes:
     return found[0]
 
 
-def _decode_text(text: str) -> bytes:
+def decode_picture(text: str, field: str = IMAGE) -> bytes:
     """A picture in a string: base64, of either alphabet and wrapped or not, or a data: URI.
+
+    Args:
+        text: the string.
+        field: the request's field that it stands in.
 
     Raises:
         ApiError: 400, neither of these; 422, a URL.
@@ -129,17 +160,17 @@ def _decode_text(text: str) -> bytes:
         header, comma, text = text.partition(",")
         if not comma:
             message = "this data: URI has no comma; data:image/jpeg;base64,... is needed"
-            raise ApiError(400, "bad_base64", message, IMAGE)
+            raise ApiError(400, "bad_base64", message, field)
         if not header.lower().rstrip().endswith(";base64"):
             return unquote_to_bytes(text)
         text = unquote(text)
     elif scheme:
         message = "URLs are not fetched; send the picture's bytes, or base64 of them"
-        raise ApiError(422, "url_not_fetched", message, IMAGE)
+        raise ApiError(422, "url_not_fetched", message, field)
     # A plus sign in a form that was not URL-encoded arrives as a space.
     text = re.sub(r"[\r\n\t]", "", text).strip().replace(" ", "+").replace("-", "+").replace("_", "/").rstrip("=")
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
-        message = "image is not base64; to upload a file, use the form field image, or send its bytes as the body"
-        raise ApiError(400, "bad_base64", message, IMAGE) from error
+        message = f"{field} is not base64; to upload a file, use a form's file field, or send its bytes as the body"
+        raise ApiError(400, "bad_base64", message, field) from error

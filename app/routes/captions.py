@@ -9,7 +9,6 @@ from fastapi import APIRouter, Request
 from app.engine import Engine
 from app.errors import ApiError
 from app.parameters import decoding_config, model_name, parameter_schemas, wants_attention
-from app.registry import UnknownModelError
 from app.schemas import Caption, CaptionResponse, ErrorResponse, ImageInfo, ModelInfo, Timing
 from app.uploads import read_upload
 from model.captioner import UnknownPrefixError
@@ -107,10 +106,7 @@ async def create_caption(request: Request) -> CaptionResponse:
     engine.require_ready()
     upload = await read_upload(request)
     received = time.perf_counter()
-    try:
-        checkpoint = engine.registry.find(CaptionerCheckpoint, model_name(upload.parameters))
-    except UnknownModelError as error:
-        raise ApiError(404, "unknown_model", str(error), "model") from error
+    checkpoint = engine.find(CaptionerCheckpoint, model_name(upload.parameters))
     decoding = decoding_config(checkpoint.config.decoding, upload.parameters)
     attention = wants_attention(upload.parameters)
     if attention and checkpoint.config.decoder.kind == "show-and-tell":

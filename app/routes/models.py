@@ -1,22 +1,22 @@
-"""GET /v1/models: what there is to ask."""
+"""GET /v1/models and /v1/models/{name}: what there is to ask."""
 
 from typing import Any
 
 from fastapi import APIRouter, Request
 
 from app.engine import Engine
-from app.registry import AnyCheckpoint, Registry
-from app.schemas import CaptionerCard, LanguageModelCard, ModelList
-from model.checkpoint import CaptionerCheckpoint
+from app.registry import Registry
+from app.schemas import CaptionerCard, LanguageModelCard, ModelList, OpenAIErrorResponse
+from model.checkpoint import CaptionerCheckpoint, Checkpoint, LanguageCheckpoint
 
 router = APIRouter(tags=["models"])
 
 
-def _card(checkpoint: AnyCheckpoint, *, default: bool) -> CaptionerCard | LanguageModelCard:
+def _card(checkpoint: Checkpoint, registry: Registry) -> CaptionerCard | LanguageModelCard:
     shared: dict[str, Any] = {
         "id": checkpoint.name,
         "created": int((checkpoint.path / "config.json").stat().st_mtime),
-        "default": default,
+        "default": registry.is_default(checkpoint),
         "sha256": checkpoint.sha256,
         "metrics": checkpoint.metrics,
     }
@@ -27,6 +27,7 @@ def _card(checkpoint: AnyCheckpoint, *, default: bool) -> CaptionerCard | Langua
             decoder=checkpoint.config.decoder.kind,
             decoding=checkpoint.config.decoding.model_dump(),
         )
+    assert isinstance(checkpoint, LanguageCheckpoint)
     return LanguageModelCard(
         **shared,
         unit=checkpoint.config.unit,
@@ -39,12 +40,7 @@ def _card(checkpoint: AnyCheckpoint, *, default: bool) -> CaptionerCard | Langua
 
 def model_list(registry: Registry) -> ModelList:
     """Every checkpoint's card."""
-    return ModelList(
-        data=[
-            _card(checkpoint, default=registry.is_default(checkpoint))
-            for _, checkpoint in sorted(registry.checkpoints.items())
-        ]
-    )
+    return ModelList(data=[_card(checkpoint, registry) for _, checkpoint in sorted(registry.checkpoints.items())])
 
 
 @router.get("/v1/models")
@@ -52,3 +48,10 @@ def list_models(request: Request) -> ModelList:
     """The models that are served, each with its defaults and its figures."""
     engine: Engine = request.app.state.engine
     return model_list(engine.registry)
+
+
+@router.get("/v1/models/{name:path}", responses={404: {"model": OpenAIErrorResponse, "description": "No such model"}})
+def get_model(request: Request, name: str) -> CaptionerCard | LanguageModelCard:
+    """One of these models."""
+    engine: Engine = request.app.state.engine
+    return _card(engine.find(Checkpoint, name), engine.registry)

@@ -241,6 +241,10 @@ def test_openais_client_lists_the_models(openai_client: openai.OpenAI) -> None:
     extra = cards["tiny-text"].model_extra or {}
     assert (extra["unit"], extra["cell"], extra["num_layers"], extra["hidden_size"]) == ("character", "lstm", 2, 48)
     assert extra["generation"]["max_tokens"] == 40
+    assert openai_client.models.retrieve("tiny-text") == cards["tiny-text"]
+    with pytest.raises(openai.NotFoundError, match="there is no model 'gpt-3'; there is tiny, tiny-text") as missing:
+        openai_client.models.retrieve("gpt-3")
+    assert missing.value.code == "model_not_found"
 
 
 def test_openais_client_understands_what_goes_wrong(openai_client: openai.OpenAI) -> None:
