@@ -31,7 +31,7 @@ serve: $(SERVING)
 	@$(BIN)/recap serve $(ARGS)
 
 test: $(ALL)
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest --numprocesses logical --maxprocesses 8 --dist worksteal $(ARGS)
 
 check: $(ALL)
 	$(BIN)/ruff format --check .

@@ -26,13 +26,12 @@ def start(recipe: Path, *options: str) -> subprocess.Popen[bytes]:
 
 
 def elsewhere(recipe: Path, folder: Path) -> tuple[str, ...]:
-    return "--set", f"run={folder / 'run'}", "--set", f"output={folder / 'checkpoint'}"
+    places = {"run": "run", "output": "checkpoint", "features.cache": "features"}
+    return tuple(f"--set={name}={folder / place}" for name, place in places.items())
 
 
 def test_kill_and_resume_gives_the_same_weights_to_the_bit(tiny_recipe: Path, tmp_path: Path) -> None:
     whole = start(tiny_recipe)
-    assert whole.wait(120) == 0
-
     options = elsewhere(tiny_recipe, tmp_path / "killed")
     state = tmp_path / "killed" / "run" / "state.safetensors"
     killed = start(tiny_recipe, *options)
@@ -43,7 +42,7 @@ def test_kill_and_resume_gives_the_same_weights_to_the_bit(tiny_recipe: Path, tm
     assert killed.wait(10) == -signal.SIGKILL
     assert not (tmp_path / "killed" / "checkpoint").exists()
     resumed = start(tiny_recipe, "--resume", *options)
-    assert resumed.wait(120) == 0
+    assert (whole.wait(120), resumed.wait(120)) == (0, 0)
 
     weights = "model.safetensors"
     assert file_sha256(tmp_path / "killed" / "checkpoint" / weights) == file_sha256(tmp_path / "checkpoint" / weights)
