@@ -1,4 +1,4 @@
-"""How good captions are: BLEU, METEOR, ROUGE-L, CIDEr and SPICE as pycocoevalcap computes them, and how varied.
+"""How good captions are: BLEU, METEOR, ROUGE-L, CIDEr and SPICE as pycocoevalcap computes them, and their wording.
 
 The scores are those of COCO's evaluation server: references as people wrote them, tokens by Stanford's PTB tokenizer.
 pycocoevalcap's own wrappers around its Java programs are not used as they are: they write into the package's folder,
@@ -22,8 +22,12 @@ from pycocoevalcap.spice import get_stanford_models, spice
 from pycocoevalcap.tokenizer import ptbtokenizer
 
 from model.vocabulary import tokenize
+from training.wording import WORDING, wording
 
-METRICS = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "METEOR", "ROUGE-L", "CIDEr", "SPICE", "unique", "novel")
+METRICS = (
+    *("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "METEOR", "ROUGE-L", "CIDEr", "SPICE", "unique", "novel"),
+    *WORDING,
+)
 
 Sentences = Mapping[str, Sequence[str]]
 """Tokenised sentences of each picture, their tokens separated by spaces."""
@@ -73,7 +77,7 @@ class CaptionScorer:
 
         BLEU, METEOR, ROUGE-L and SPICE are fractions; CIDEr goes from 0 to 10, and papers print it times 100.
         `unique` is the number of different captions by the number of captions, `novel` the share of captions that are
-        not, token by token, among `training_captions`.
+        not, token by token, among `training_captions`. For the rest see `training.wording`.
 
         Args:
             captions: a sentence for each picture that has references.
@@ -114,6 +118,7 @@ class CaptionScorer:
             except JavaError as error:
                 self.notes.append(f"{name} left out: {error}")
         scores["unique"] = len(set(tokens)) / len(tokens)
+        scores |= wording([sentence.split() for sentence in tokens])
         if "novel" in wanted:
             if training_captions is None:
                 self.notes.append("novel left out: no captions of training to compare with")

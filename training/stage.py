@@ -40,6 +40,7 @@ from training.loop import (
 from training.metrics import CaptionScorer
 from training.progress import progress
 from training.recipe import FeaturesRecipe, StageRecipe
+from training.wording import WORDING
 
 R = TypeVar("R", bound=StageRecipe)
 
@@ -228,12 +229,13 @@ class Stage(ABC, Generic[R]):
             best = self.captioner.generate(grid, self.recipe.decoding)
             captions |= {names[number]: found[0].text for number, found in zip(part, best, strict=True)}
         self.captioner.decoder = live
-        scores = self.scorer.score(captions, metrics=("CIDEr", "BLEU-4"))
+        scores = self.scorer.score(captions, metrics=("CIDEr", "BLEU-4", "unique", *WORDING))
         self.accelerator.log({f"dev/{name}": score for name, score in scores.items()}, self.progress.step)
         name, total = next(iter(self.progress.totals.items()))
         self.accelerator.print(
             f"epoch {self.progress.epoch + 1}: {name} {total / len(self.buckets):.3f}, "
-            f"dev CIDEr {scores['CIDEr']:.4f}, BLEU-4 {scores['BLEU-4']:.4f}, {self.progress.seconds:.0f} s",
+            f"dev CIDEr {scores['CIDEr']:.4f}, BLEU-4 {scores['BLEU-4']:.4f}, {scores['unique']:.1%} unique, "
+            f"{scores['bad_endings']:.1%} badly ended, {self.progress.seconds:.0f} s",
             flush=True,
         )
         if scores["CIDEr"] > self.progress.best_score:
