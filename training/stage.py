@@ -208,12 +208,7 @@ class Stage(ABC, Generic[R]):
         self.accelerator.backward(loss)
         self.accelerator.clip_grad_norm_(self.decoder.parameters(), self.recipe.training.gradient_clip)
         self.optimizer.step()
-        self.average.update_parameters(self._unwrapped)
-
-    @property
-    def _unwrapped(self) -> Decoder:
-        decoder: Decoder = self.accelerator.unwrap_model(self.decoder, keep_fp32_wrapper=False)
-        return decoder
+        self.average.update_parameters(self.captioner.decoder)
 
     @torch.inference_mode()
     def _validate(self) -> float:
@@ -245,7 +240,7 @@ class Stage(ABC, Generic[R]):
     def _save(self) -> None:
         if not self._first:
             return
-        tensors = with_prefix("decoder", self._unwrapped.state_dict())
+        tensors = with_prefix("decoder", self.captioner.decoder.state_dict())
         tensors |= with_prefix("average", self.average.state_dict())
         tensors |= with_prefix("optimizer", optimizer_tensors(self.optimizer))
         save_state(self.state_path, tensors, asdict(self.progress))
@@ -253,6 +248,6 @@ class Stage(ABC, Generic[R]):
     def _restore(self) -> None:
         tensors, values = load_state(self.state_path)
         self.progress = Progress(**values)
-        self._unwrapped.load_state_dict(without_prefix("decoder", tensors))
+        self.captioner.decoder.load_state_dict(without_prefix("decoder", tensors))
         self.average.load_state_dict(without_prefix("average", tensors))
         load_optimizer_tensors(self.optimizer, without_prefix("optimizer", tensors))

@@ -142,6 +142,16 @@ def test_every_decoder_learns(tiny_recipe: Path, decoder: str) -> None:
     assert sum(losses[-8:]) < 0.8 * sum(losses[:8])
 
 
+def test_every_step_is_in_the_recipes_precision(tiny_recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    trainer = CaptionerTrainer(CaptionerRecipe.read(tiny_recipe))
+    dtypes: list[torch.dtype] = []
+    trainer.captioner.decoder.output.register_forward_hook(lambda layer, inputs, output: dtypes.append(output.dtype))
+    for batch in trainer.buckets.batches(0)[:2]:
+        trainer._step(batch)
+    assert dtypes == [torch.bfloat16, torch.bfloat16]
+
+
 def test_a_run_is_not_overwritten_nor_mixed_with_another(tiny_recipe: Path) -> None:
     trainer = CaptionerTrainer(CaptionerRecipe.read(tiny_recipe))
     trainer._save()
