@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from model.config import CaptionerConfig, DecodingConfig
 from model.decoder import State, Step, build_decoder
-from model.decoding import Hypotheses, decode, rows_per_picture
+from model.decoding import Hypotheses, Observer, decode, rows_per_picture
 from model.encoder import build_encoder
 from model.preprocessing import preprocess
 from model.vocabulary import EOS, PAD, Vocabulary, detokenize, tokenize
@@ -72,10 +72,17 @@ class Captioner(nn.Module):
         return self.encoder(pixels)  # type: ignore[no-any-return]
 
     @torch.inference_mode()
-    def generate(self, grid: Tensor, decoding: DecodingConfig, *, attention: bool = False) -> list[list[Caption]]:
+    def generate(
+        self,
+        grid: Tensor,
+        decoding: DecodingConfig,
+        *,
+        attention: bool = False,
+        observer: Observer | None = None,
+    ) -> list[list[Caption]]:
         """Captions for each of the grids (B, P, E): `decoding.num_captions` of them, best first.
 
-        Fewer where fewer are possible, as when the prefix fills max_length.
+        Fewer where fewer are possible, as when the prefix fills max_length. The observer watches the search.
 
         Raises:
             UnknownPrefixError: the prefix has words that the vocabulary lacks.
@@ -87,7 +94,13 @@ class Captioner(nn.Module):
 
         start = self.decoder.start(memory, rows_per_picture(decoding))
         found = decode(
-            step, start, len(grid), decoding, prefix=self._encode_prefix(decoding.prefix), attention=attention
+            step,
+            start,
+            len(grid),
+            decoding,
+            prefix=self.encode_prefix(decoding.prefix),
+            attention=attention,
+            observer=observer,
         )
         return self._captions(found)
 
@@ -108,42 +121,48 @@ class Captioner(nn.Module):
         pixels = torch.stack([self.preprocess(image) for image in images])  # (B, 3, S, S)
         return self.generate(self.encode(pixels), decoding or self.config.decoding, attention=attention)
 
-    def _encode_prefix(self, prefix: str) -> list[int]:
+    def encode_prefix(self, prefix: str) -> list[int]:
+        """Numbers of a prefix's words.
+
+        Raises:
+            UnknownPrefixError: the vocabulary lacks some.
+        """
         words = tokenize(prefix)
         unknown = [word for word in words if word not in self.vocabulary]
         if unknown:
             raise UnknownPrefixError(f"the model's vocabulary lacks {', '.join(map(repr, unknown))}")
         return self.vocabulary.encode(words)
 
-    def _captions(self, found: Hypotheses) -> list[list[Caption]]:
-        """Tensors to sentences; each is brought to the CPU once."""
-        captions: list[list[Caption]] = []
-        attention = None
+    def tokens(self, found: Hypotheses, picture: int, place: int) -> list[Token]:
+        """The words of a hypothesis so far, its end left out."""
+        numbers = [number for number in found.tokens[picture, place].tolist() if number not in (EOS, PAD)]
+        logprobs = found.logprobs[picture, place].tolist()
+        attention: list[list[list[float]] | None] = [None] * len(numbers)
         if found.attention is not None:
-            side = math.isqrt(found.attention.shape[-1])
-            attention = found.attention.unflatten(-1, (side, -1)).tolist()
-        for picture, (tokens, logprobs) in enumerate(zip(found.tokens.tolist(), found.logprobs.tolist(), strict=True)):
+            seen = found.attention[picture, place]  # (T, P)
+            attention = seen.unflatten(1, (math.isqrt(seen.shape[1]), -1)).tolist()
+        return [
+            Token(self.vocabulary.words[number], logprobs[time], attention[time]) for time, number in enumerate(numbers)
+        ]
+
+    def _captions(self, found: Hypotheses) -> list[list[Caption]]:
+        """Tensors to sentences; they are brought to the CPU at once."""
+        found = found.cpu()
+        captions: list[list[Caption]] = []
+        for picture, places in enumerate(found.tokens.tolist()):
             captions.append([])
-            for place, (ids, values) in enumerate(zip(tokens, logprobs, strict=True)):
-                length = sum(number != PAD for number in ids)
-                total = sum(values[:length])
-                if not math.isfinite(total):
-                    continue
-                words = [number for number in ids[:length] if number != EOS]
-                captions[-1].append(
-                    Caption(
-                        text=detokenize(self.vocabulary.decode(words)),
-                        logprob=total,
-                        confidence=math.exp(total / length),
-                        finish_reason="stop" if len(words) < length else "length",
-                        tokens=tuple(
-                            Token(
-                                self.vocabulary.words[number],
-                                values[time],
-                                attention and attention[picture][place][time],
-                            )
-                            for time, number in enumerate(words)
-                        ),
+            for place, numbers in enumerate(places):
+                length = sum(number != PAD for number in numbers)
+                total = sum(found.logprobs[picture, place, :length].tolist())
+                if math.isfinite(total):
+                    tokens = tuple(self.tokens(found, picture, place))
+                    captions[-1].append(
+                        Caption(
+                            text=detokenize(token.text for token in tokens),
+                            logprob=total,
+                            confidence=math.exp(total / length),
+                            finish_reason="stop" if len(tokens) < length else "length",
+                            tokens=tokens,
+                        )
                     )
-                )
         return captions

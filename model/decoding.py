@@ -7,7 +7,9 @@ a token's log-probability is always the model's own.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -46,6 +48,12 @@ class Hypotheses:
         seen = None if self.attention is None else self.attention[rows, order]
         return Hypotheses(self.tokens[rows, order], self.logprobs[rows, order], seen)
 
+    def cpu(self) -> "Hypotheses":
+        """The same, in main memory."""
+        return Hypotheses(
+            self.tokens.cpu(), self.logprobs.cpu(), None if self.attention is None else self.attention.cpu()
+        )
+
     def extend(self, tokens: Tensor, logprobs: Tensor, attention: Tensor | None) -> "Hypotheses":
         """One token (B, K) further."""
         seen = attention
@@ -57,6 +65,22 @@ class Hypotheses:
         )
 
 
+class Observer(Protocol):
+    """Watches a search."""
+
+    def step(self, found: Hypotheses, parents: Tensor, hopeful: Tensor) -> None:
+        """A token further.
+
+        Args:
+            found: the K hypotheses of each picture so far.
+            parents: (B, K), the place that each one's beginning had among the hypotheses of the step before.
+            hopeful: (B, K), whether it can still turn out to be its picture's best; of draws, all can.
+        """
+
+    def end(self, found: Hypotheses, places: Tensor) -> None:
+        """The captions, best first, and the places (B, K') that they had among the hypotheses of the last step."""
+
+
 def decode(
     step: StepFunction,
     state: State,
@@ -65,6 +89,7 @@ def decode(
     *,
     prefix: Sequence[int] = (),
     attention: bool = False,
+    observer: Observer | None = None,
 ) -> Hypotheses:
     """Best hypotheses first, `decoding.num_captions` of them for each picture.
 
@@ -75,17 +100,23 @@ def decode(
         decoding: the method and its parameters.
         prefix: tokens that every hypothesis begins with.
         attention: whether to keep the attention weights.
+        observer: told of each step; costs nothing where there is none.
     """
     search = _sample if decoding.method == "sample" else _beam_search
-    found = search(step, state, pictures, decoding, _Constraints(decoding, prefix), attention)
+    found = search(step, state, pictures, decoding, _Constraints(decoding, prefix), attention, observer)
     ranking = found.score(decoding.length_penalty)  # (B, K)
     if _groups(decoding) > 1:  # the best of each group, so that they differ
         ranking = ranking.unflatten(1, (_groups(decoding), -1))
         best, place = ranking.max(2)  # (B, G)
         order = best.argsort(dim=1, descending=True, stable=True)
         place = place + torch.arange(best.shape[1], device=best.device) * ranking.shape[2]
-        return found.take(place.gather(1, order))
-    return found.take(ranking.argsort(dim=1, descending=True, stable=True)[:, : decoding.num_captions])
+        places = place.gather(1, order)
+    else:
+        places = ranking.argsort(dim=1, descending=True, stable=True)[:, : decoding.num_captions]
+    captions = found.take(places)
+    if observer:
+        observer.end(captions, places)
+    return captions
 
 
 def rows_per_picture(decoding: DecodingConfig) -> int:
@@ -137,6 +168,7 @@ def _beam_search(
     decoding: DecodingConfig,
     constraints: _Constraints,
     attention: bool,
+    observer: Observer | None,
 ) -> Hypotheses:
     """Beam search in which a finished hypothesis keeps its place, and competes from it, until all have finished.
 
@@ -195,9 +227,28 @@ def _beam_search(
         seen = seen.index_select(0, row) if attention and seen is not None else None
         tokens = word.flatten(1)
         found = found.take(place).extend(tokens, logprob.flatten(1), seen)
+        if observer:
+            observer.step(found, place, _hopeful(totals, lengths, finished, greedy, decoding).flatten(1))
         if finished.all():
             break
     return found
+
+
+def _hopeful(totals: Tensor, lengths: Tensor, finished: Tensor, greedy: Tensor, decoding: DecodingConfig) -> Tensor:
+    """Which hypotheses (B, G, K') can still become the best.
+
+    One can't where a finished one has a score that it would not reach even if all words to come were certain. It never
+    ranks above that one, so it is gone before that one is. The greedy one alone may stay without ranking, and ranks
+    with a penalty have no such order; there, all hope that are possible.
+    """
+    possible = totals > NEVER
+    if totals.shape[1] > 1:
+        return possible
+    penalty = decoding.length_penalty
+    ceiling = totals / torch.where(finished, lengths, decoding.max_length) ** penalty
+    reached = ceiling.masked_fill(~finished, NEVER).amax(2, keepdim=True)  # (B, 1, 1)
+    beaten = ceiling < reached - 1e-4  # the final ranks are sums in another order
+    return possible & ~beaten.scatter(2, greedy, False)
 
 
 def _sample(
@@ -207,30 +258,43 @@ def _sample(
     decoding: DecodingConfig,
     constraints: _Constraints,
     attention: bool,
+    observer: Observer | None,
 ) -> Hypotheses:
     """Independent draws, from the distribution that temperature, top_k and top_p leave."""
     shape = (pictures, rows_per_picture(decoding))
     device = state[0].device
-    generator = torch.Generator(device)
-    if decoding.seed is None:
-        generator.seed()
-    else:
-        generator.manual_seed(decoding.seed)
+    uniform = _uniform(decoding, shape).to(device)  # (T, B, K)
     empty = torch.zeros(*shape, 0, device=device)
     found = Hypotheses(empty.long(), empty, None)
     tokens = torch.full(shape, BOS, device=device)
     finished = torch.zeros(shape, dtype=torch.bool, device=device)
-    for _ in range(decoding.max_length):
+    for time in range(decoding.max_length):
         logits, state, seen = step(tokens.flatten(), state)
         logprobs = constraints.logprobs(logits, found.tokens.flatten(0, 1))  # (N, V)
-        drawn = torch.multinomial(_sharpen(logprobs, decoding).softmax(1), 1, generator=generator)  # (N, 1)
+        drawn = inverse_transform(_sharpen(logprobs, decoding), uniform[time].flatten()[:, None])  # (N, 1)
         logprob = logprobs.gather(1, drawn).view(shape).masked_fill(finished, 0.0)
         tokens = drawn.view(shape).masked_fill(finished, PAD)
         found = found.extend(tokens, logprob, seen if attention else None)
         finished = finished | (tokens == EOS)
+        if observer:
+            observer.step(found, torch.arange(shape[1], device=device).expand(shape), torch.ones_like(finished))
         if finished.all():
             break
     return found
+
+
+def _uniform(decoding: DecodingConfig, shape: tuple[int, int]) -> Tensor:
+    """Random numbers (T, B, K) in 0..1, for each step of each draw.
+
+    From a seed, a draw's numbers depend on its place among its picture's alone: a picture has the same captions in
+    every batch, and the first of them is the same however many are drawn.
+    """
+    pictures, draws = shape
+    if decoding.seed is None:
+        return torch.from_numpy(np.random.default_rng().random((decoding.max_length, *shape), dtype=np.float32))
+    generators = [np.random.default_rng([decoding.seed, place]) for place in range(draws)]
+    numbers = np.stack([each.random(decoding.max_length, dtype=np.float32) for each in generators], 1)  # (T, K)
+    return torch.from_numpy(numbers)[:, None].expand(-1, pictures, -1)
 
 
 def keep_top_k(logits: Tensor, top_k: Tensor, most: int) -> Tensor:
@@ -259,6 +323,19 @@ def keep_nucleus(logits: Tensor, top_p: Tensor) -> Tensor:
     mass = ordered.softmax(1)  # (N, V)
     beyond = (mass.cumsum(1) - mass >= top_p) & (top_p < 1)  # the token that reaches p stays
     return logits.masked_fill(beyond.scatter(1, places, beyond), NEVER)
+
+
+def inverse_transform(logits: Tensor, uniform: Tensor) -> Tensor:
+    """The tokens (N, 1) in whose part of the cumulated probabilities the random numbers fall.
+
+    Args:
+        logits: (N, V), -inf for what is not to be drawn.
+        uniform: (N, 1), from 0 to below 1, in single precision: then it is below the whole mass in double, so that no
+            token without mass is drawn.
+    """
+    mass = logits.softmax(1).cumsum(1, dtype=torch.double)  # (N, V)
+    drawn = torch.searchsorted(mass, uniform * mass[:, -1:], right=True)
+    return drawn.clamp_(max=logits.shape[1] - 1)  # only rows with NaN go beyond
 
 
 def _sharpen(logprobs: Tensor, decoding: DecodingConfig) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from model.config import GenerationConfig
-from model.decoding import keep_nucleus, keep_top_k
+from model.decoding import inverse_transform, keep_nucleus, keep_top_k
 from model.vocabulary import SPECIALS
 
 DRAWS = 256
@@ -96,13 +96,11 @@ class Sampler:
         return chosen
 
     def _draw(self, scores: Tensor) -> Tensor:
-        """Where a random number falls among the probabilities that the scores (N, W) give, (N, 1)."""
+        """Tokens (N, 1) drawn by the scores (N, W), each with its own row's next random number."""
         for row, (_, generator, first) in self.active.items():
             if first == self.column:
-                # Below 1 in single precision, so below the whole mass in double: no token without mass is drawn.
                 drawn = np.roll(generator.random(DRAWS, dtype=np.float32), first)
                 self.uniform[row] = torch.from_numpy(drawn)
-        mass = scores.softmax(1).cumsum(1, dtype=torch.double)  # (N, W)
-        target = self.uniform[: len(scores), self.column, None] * mass[:, -1:]  # (N, 1)
+        uniform = self.uniform[: len(scores), self.column, None]  # (N, 1)
         self.column = (self.column + 1) % DRAWS
-        return torch.searchsorted(mass, target, right=True).clamp_(max=scores.shape[1] - 1)  # idle rows may have NaN
+        return inverse_transform(scores, uniform)

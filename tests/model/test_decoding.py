@@ -1,16 +1,17 @@
 """Searches against slow, obvious ones, on small random networks."""
 
 import itertools
+from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 from model.config import DecodingConfig
 from model.decoder import State, Step
-from model.decoding import Hypotheses, decode, rows_per_picture
+from model.decoding import Hypotheses, Observer, decode, rows_per_picture
 from model.vocabulary import BOS, EOS, PAD, UNK
 
 WORDS = 7
@@ -36,12 +37,19 @@ class Network:
         return Step(torch.stack([row @ self.speak for row in hidden]), (hidden,), hidden.softmax(1))
 
     def decode(
-        self, pictures: Tensor | None = None, attention: bool = False, prefix: tuple[int, ...] = (), **options: object
+        self,
+        pictures: Tensor | None = None,
+        attention: bool = False,
+        prefix: tuple[int, ...] = (),
+        observer: Observer | None = None,
+        **options: object,
     ) -> Hypotheses:
         pictures = self.pictures if pictures is None else pictures
         decoding = DecodingConfig.model_validate({"max_length": LENGTH, **options})
         start = pictures.repeat_interleave(rows_per_picture(decoding), 0)
-        return decode(self.step, (start,), len(pictures), decoding, prefix=prefix, attention=attention)
+        return decode(
+            self.step, (start,), len(pictures), decoding, prefix=prefix, attention=attention, observer=observer
+        )
 
     def logprob(self, picture: int, tokens: list[int]) -> float:
         """Of a whole sentence, walked through a word at a time."""
@@ -208,6 +216,49 @@ def test_diverse_search_without_company_is_beam_search(seed: int) -> None:
     )
 
 
+class Ancestry:
+    """Remembers whom a search gave hope."""
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[Tensor, Tensor]] = []
+        self.hopes_of_the_best: list[list[bool]] = []
+
+    def step(self, found: Hypotheses, parents: Tensor, hopeful: Tensor) -> None:
+        self.steps.append((parents, hopeful))
+
+    def end(self, found: Hypotheses, places: Tensor) -> None:
+        for picture, place in enumerate(places[:, 0].tolist()):
+            hopes = []
+            for parents, hopeful in reversed(self.steps):
+                hopes.append(bool(hopeful[picture, place]))
+                place = int(parents[picture, place])
+            self.hopes_of_the_best.append(hopes)
+
+
+@given(SEEDS, st.integers(2, 4), st.sampled_from([0.0, 0.5, 1.0, 2.0]), st.sampled_from([0.0, 1.0]))
+@example(108, 3, 0.0, 0.0)  # here the greedy hypothesis stays although it is beaten, and wins
+@example(258, 3, 1.0, 0.0)
+@settings(max_examples=40, deadline=None)
+def test_the_best_hypothesis_was_hopeful_all_along(seed: int, beams: int, penalty: float, diversity: float) -> None:
+    ancestry = Ancestry()
+    Network(seed, 16).decode(
+        observer=ancestry,
+        beam_size=beams,
+        num_captions=2,
+        max_length=10,
+        length_penalty=penalty,
+        diversity=diversity,
+    )
+    assert all(all(hopes) for hopes in ancestry.hopes_of_the_best)
+
+
+def test_hypotheses_that_are_beaten_have_no_hope() -> None:
+    ancestry = Ancestry()
+    Network(1, 8).decode(observer=ancestry, beam_size=4)
+    hopeful = torch.stack([hopeful for _, hopeful in ancestry.steps])  # (T, B, K)
+    assert 0.2 < hopeful.float().mean() < 0.9
+
+
 def test_sampling_follows_the_distribution() -> None:
     network = Network(1, 1, sharpness=0.5)
     draws = [network.decode(method="sample", num_captions=10, seed=seed, max_length=1) for seed in range(300)]
@@ -225,6 +276,25 @@ def test_sampling_is_repeatable_and_seeds_differ() -> None:
     one, again, other = (network.decode(method="sample", num_captions=3, seed=seed).tokens for seed in (7, 7, 8))
     assert torch.equal(one, again)
     assert not torch.equal(one[:, :, :1], other[:, :, :1])
+
+
+@given(SEEDS, st.integers(1, 3))
+@settings(max_examples=15, deadline=None)
+def test_draws_from_a_seed_are_the_same_in_every_batch(seed: int, draws: int) -> None:
+    network = Network(seed, 4, sharpness=0.5)
+    options: Any = {"method": "sample", "seed": seed, "num_captions": draws}
+    together = network.decode(**options)
+    for picture in range(4):
+        alone = network.decode(network.pictures[picture : picture + 1], **options)
+        assert [sentence(alone, 0, place) for place in range(draws)] == [
+            sentence(together, picture, place) for place in range(draws)
+        ]
+
+
+def test_draws_without_a_seed_differ() -> None:
+    network = Network(1, 2, vocabulary=30, sharpness=0.3)
+    found = [network.decode(method="sample", num_captions=3, max_length=12, min_length=12) for _ in range(2)]
+    assert len({tuple(tokens) for one in found for tokens in one.tokens.flatten(0, 1).tolist()}) == 12
 
 
 def test_narrow_sampling_is_greedy() -> None:
