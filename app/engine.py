@@ -1,65 +1,27 @@
 """Pictures to captions and prompts to texts, without ever holding up the event loop."""
 
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
 from typing import Literal, TypeVar
 
 import anyio.to_thread
 import torch
-from anyio import CapacityLimiter
 from PIL import Image
-from torch import Tensor
 
-from app.errors import ApiError
+from app.captioning import Answer, PictureRequest, PictureWorker
+from app.errors import ApiError, draining
 from app.generation import Generation, TextRequest, TextWorker
-from app.images import read_picture
 from app.registry import Registry, UnknownModelError, choose_device
 from app.settings import Settings
 from app.turns import Turns
-from model.captioner import Caption, Captioner
+from model.captioner import Captioner
 from model.checkpoint import CaptionerCheckpoint, Checkpoint, LanguageCheckpoint
 from model.config import DecodingConfig
 
 C = TypeVar("C", bound=Checkpoint)
 
-_JPEG_MARGIN = 3
-"""A JPEG is decoded at no less than this many times the network's size a side, so that scaling it down stays smooth."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Captions of a picture, and where the time went (seconds)."""
-
-    captions: list[Caption]
-    width: int
-    height: int
-    format: str
-    queue: float
-    decode: float
-    encode: float
-    generate: float
-
-
-@dataclass(frozen=True)
-class _Decoded:
-    """A picture made ready for the network; the picture itself, which may be large, is let go."""
-
-    pixels: Tensor
-    width: int
-    height: int
-    format: str
-    started: float
-    ended: float
-
 
 class Engine:
-    """The models, and the threads they run on.
-
-    Pictures are decoded by a few threads, since Pillow lets go of the interpreter lock; the networks take turns, since
-    each call takes all cores.
-    """
+    """The models, and the threads they run on. These take turns, since each call of a network takes all cores."""
 
     def __init__(self, settings: Settings) -> None:
         """Reads the checkpoints' descriptions; `load` brings their weights.
@@ -73,10 +35,9 @@ class Engine:
         self.device = choose_device(settings.device)
         self.state: Literal["loading", "ready", "draining", "failed"] = "loading"
         self.captioners: dict[str, Captioner] = {}
-        self._decoders = CapacityLimiter(settings.decode_threads)
         self.workers: dict[str, TextWorker] = {}
-        self._network = CapacityLimiter(1)
         self._turns = Turns()
+        self.pictures = PictureWorker(settings, self._turns)
 
     def load(self) -> None:
         """Loads and warms up every model; blocks.
@@ -97,10 +58,11 @@ class Engine:
                 workers[name] = TextWorker(name, language_model, self._turns, slots=slots, queue=queue)
         self.captioners, self.workers = captioners, workers
 
-    def close(self) -> None:
-        """Ends the texts that are being written, and their threads; blocks for a step."""
+    async def close(self) -> None:
+        """Gives up the pictures that wait and the texts that are being written, and ends the threads."""
+        self.pictures.close()
         for worker in self.workers.values():
-            worker.close()
+            await anyio.to_thread.run_sync(worker.close)
 
     def require_ready(self) -> None:
         """
@@ -111,7 +73,7 @@ class Engine:
             message = "the models are still loading; try again shortly"
             raise ApiError(503, "loading", message, headers={"retry-after": "2"})
         if self.state == "draining":
-            raise ApiError(503, "draining", "the server is shutting down", headers={"retry-after": "10"})
+            raise draining()
         if self.state == "failed":
             raise ApiError(503, "failed", "the models could not be loaded; the server's log says why")
 
@@ -129,28 +91,16 @@ class Engine:
     async def caption(
         self, checkpoint: CaptionerCheckpoint, data: bytes, decoding: DecodingConfig, *, attention: bool = False
     ) -> Answer:
-        """Captions a picture.
+        """Captions a picture, which is withdrawn when this is cancelled.
 
         Raises:
-            ApiError: the bytes are not a picture that is read.
+            ApiError: the bytes are not a picture that is read; 429, too many pictures wait already; 503, the server is
+                shutting down; 504, it took too long.
             UnknownPrefixError: the prefix has words that the vocabulary lacks.
         """
-        captioner = self.captioners[checkpoint.name]
-        asked = time.perf_counter()
-        decoded = await anyio.to_thread.run_sync(partial(self._decode, captioner, data), limiter=self._decoders)
-        captions, started, encoded, generated = await anyio.to_thread.run_sync(
-            partial(self._run, captioner, decoded.pixels, decoding, attention), limiter=self._network
-        )
-        return Answer(
-            captions=captions,
-            width=decoded.width,
-            height=decoded.height,
-            format=decoded.format,
-            queue=(decoded.started - asked) + (started - decoded.ended),
-            decode=decoded.ended - decoded.started,
-            encode=encoded - started,
-            generate=generated - encoded,
-        )
+        request = PictureRequest(self.captioners[checkpoint.name], data, decoding, attention)
+        (task,) = self.pictures.caption([request])
+        return await task
 
     def generate(self, checkpoint: LanguageCheckpoint, requests: Sequence[TextRequest]) -> Generation:
         """Texts of a language model, which end when the caller leaves the context of what this returns.
@@ -159,26 +109,3 @@ class Engine:
             ApiError: 429, too many texts wait already; 503, the server is shutting down.
         """
         return self.workers[checkpoint.name].generate(requests)
-
-    def _decode(self, captioner: Captioner, data: bytes) -> _Decoded:
-        started = time.perf_counter()
-        picture = read_picture(
-            data,
-            max_pixels=self.settings.max_pixels,
-            max_dimension=self.settings.max_dimension,
-            enough=_JPEG_MARGIN * captioner.config.encoder.preprocessing.size,
-        )
-        pixels = captioner.preprocess(picture.image)[None]  # (1, 3, S, S)
-        return _Decoded(pixels, picture.width, picture.height, picture.format, started, time.perf_counter())
-
-    def _run(
-        self, captioner: Captioner, pixels: Tensor, decoding: DecodingConfig, attention: bool
-    ) -> tuple[list[Caption], float, float, float]:
-        with self._turns.turn():
-            started = time.perf_counter()
-            grid = captioner.encode(pixels)  # (1, P, E)
-            if grid.is_cuda:
-                torch.cuda.synchronize()
-            encoded = time.perf_counter()
-            (captions,) = captioner.generate(grid, decoding, attention=attention)
-            return captions, started, encoded, time.perf_counter()

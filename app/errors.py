@@ -54,6 +54,11 @@ Shape = tuple[int, dict[str, Any]]
 """Status and body of an answer."""
 
 
+def draining() -> ApiError:
+    """What is new is refused while the server stops, and what takes too long by then is given up."""
+    return ApiError(503, "draining", "the server is shutting down", headers={"retry-after": "10"})
+
+
 def _own_shape(error: ApiError, request_id: str) -> Shape:
     body = {"code": error.code, "message": error.message, "field": error.field, "request_id": request_id}
     if error.field is None:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from app.errors import ApiError
+from app.errors import ApiError, draining
 from app.turns import Turns
 from model.config import GenerationConfig
 from model.generation import Delta, FinishReason, TextBatch, TextStream, Token
@@ -158,7 +158,7 @@ class TextWorker:
         generation = Generation(self, len(requests))
         with self._changed:
             if self._closed:
-                raise _draining()
+                raise draining()
             # A caller who finds nobody there never asks for too much: there will be no better time.
             if self._pending and self._pending + len(requests) > self._slots + self._queue:
                 message = f"{self.name} has {self._pending:,} texts to write and takes no more; try again shortly"
@@ -205,7 +205,7 @@ class TextWorker:
                 self._tell()
         with self._changed:
             everyone = {text.generation for text in (*self._waiting, *self._texts.values())}
-        self._fail(everyone, _draining)
+        self._fail(everyone, draining)
 
     def _wait(self) -> bool:
         """Sleeps until there is something to do; False when closed."""
@@ -332,10 +332,6 @@ def _deliver(news: Sequence[tuple[Generation, int, Update]]) -> None:
 def _fail(generations: Collection[Generation], error: Callable[[], ApiError]) -> None:
     for generation in generations:
         generation.fail(error())
-
-
-def _draining() -> ApiError:
-    return ApiError(503, "draining", "the server is shutting down", headers={"retry-after": "10"})
 
 
 def _failed() -> ApiError:

@@ -50,10 +50,11 @@ def create_app(settings: Settings | None = None, on_failure: Callable[[str], Non
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_load, engine, on_failure)
+            tasks.start_soon(engine.pictures.run)
             yield
             engine.state = "draining"
             tasks.cancel_scope.cancel()
-        await anyio.to_thread.run_sync(engine.close)
+        await engine.close()
 
     description = "Describes pictures in words, and writes text."
     app = FastAPI(title="Recap", description=description, version=_version(), lifespan=lifespan)

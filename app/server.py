@@ -3,7 +3,6 @@
 import asyncio
 import socket
 
-import anyio.to_thread
 import uvicorn
 
 from app.engine import Engine
@@ -32,4 +31,4 @@ class Server(uvicorn.Server):
 
     async def _end_texts(self) -> None:
         await asyncio.sleep(self._drain_seconds)
-        await anyio.to_thread.run_sync(self._engine.close)
+        await self._engine.close()

@@ -30,6 +30,14 @@ class Settings(BaseSettings):
     """CPU threads of the networks; unset leaves it to torch, which takes one a core."""
     decode_threads: Annotated[int, Field(ge=1, le=64)] = 2
     """Pictures decoded at the same time. Each takes up to 18 bytes a pixel meanwhile."""
+    batch_size: Annotated[int, Field(ge=1, le=256)] = 8
+    """Most pictures that go through the network together."""
+    batch_pause_ms: Annotated[float, Field(ge=0, le=100)] = 3
+    """Milliseconds that a batch which is not full waits for pictures that are being decoded."""
+    picture_queue: Annotated[int, Field(ge=0)] = 64
+    """Pictures that may wait besides a full batch; more are answered 429."""
+    deadline_seconds: Annotated[float, Field(gt=0)] = 30
+    """Seconds after which a picture that has no captions yet is given up and answered 504."""
     text_slots: Annotated[int, Field(ge=1, le=1024)] = 32
     """Texts that each language model writes at the same time."""
     text_queue: Annotated[int, Field(ge=0)] = 256
@@ -39,7 +47,7 @@ class Settings(BaseSettings):
     max_prompt_chars: Annotated[int, Field(ge=1)] = 1_000_000
     """Most characters in the prompts of one request; a model of 3 x 512 reads some ten thousand a second."""
     drain_seconds: Annotated[int, Field(ge=0)] = 20
-    """Seconds that texts have to come to their end when the server is stopped; then they end with an error."""
+    """Seconds that what is in flight has when the server is stopped; then it ends with an error."""
     max_body_bytes: Annotated[int, Field(ge=1)] = 20_000_000
     """Most bytes in a request's body; more is answered 413 while it is still being sent."""
     max_pixels: Annotated[int, Field(ge=1, le=150_000_000)] = 50_000_000

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 from fastapi import APIRouter, Request
 
+from app.disconnect import while_connected
 from app.engine import Engine
 from app.errors import ApiError
 from app.parameters import decoding_config, model_name, parameter_schemas, wants_attention
@@ -80,7 +81,14 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
         "beam_size='99': input should be less than or equal to 10",
         "beam_size",
     ),
+    429: _error(
+        "Too many pictures wait already; Retry-After says when to try again",
+        "queue_full",
+        "72 pictures wait already, and no more are taken; try again in 4 s",
+        None,
+    ),
     503: _error("Loading, or shutting down", "loading", "the models are still loading; try again shortly", None),
+    504: _error("It took too long", "deadline_exceeded", "it was not done within 30 s, and is given up", None),
 }
 
 
@@ -104,6 +112,7 @@ async def create_caption(request: Request) -> CaptionResponse:
     """
     engine: Engine = request.app.state.engine
     engine.require_ready()
+    engine.pictures.require_room()  # told before the picture is sent
     upload = await read_upload(request)
     received = time.perf_counter()
     checkpoint = engine.find(CaptionerCheckpoint, model_name(upload.parameters))
@@ -113,7 +122,9 @@ async def create_caption(request: Request) -> CaptionResponse:
         message = f"attention=true: {checkpoint.name} sees the picture as a whole, so there is no attention to show"
         raise ApiError(422, "invalid_parameter", message, "attention")
     try:
-        answer = await engine.caption(checkpoint, upload.image, decoding, attention=attention)
+        answer = await while_connected(
+            request, lambda: engine.caption(checkpoint, upload.image, decoding, attention=attention)
+        )
     except UnknownPrefixError as error:
         raise ApiError(422, "invalid_parameter", f"prefix: {error}", "prefix") from error
     captions = [Caption.model_validate(caption) for caption in answer.captions]

@@ -1,0 +1,172 @@
+"""Requests to batches and back: who comes at the same time goes together. Knows no HTTP."""
+
+import asyncio
+import logging
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Generic, TypeVar
+
+from app.errors import ApiError, draining
+
+Item = TypeVar("Item")
+Ready = TypeVar("Ready")
+Result = TypeVar("Result")
+
+logger = logging.getLogger(__name__)
+
+
+class Batcher(Generic[Item, Ready, Result]):
+    """Items are made ready one by one, by a few threads; one thread then works on all that are ready, in batches.
+
+    All methods belong on the event loop, where `run` must be running.
+
+    Args:
+        prepare: makes an item ready. What it raises is the item's owner's alone.
+        work: turns what is ready into as many results. Should it fail, each goes again alone, so that one that can't be
+            worked on fails no other.
+        threads: how many make items ready.
+        size: most items in a batch.
+        pause: seconds that a batch waits for items that are being made ready.
+        queue: most items that wait, beside a batch that is worked on.
+        deadline: seconds after which an item is given up.
+    """
+
+    def __init__(
+        self,
+        prepare: Callable[[Item], Ready],
+        work: Callable[[Sequence[Ready]], Sequence[Result]],
+        *,
+        threads: int,
+        size: int,
+        pause: float,
+        queue: int,
+        deadline: float,
+    ) -> None:
+        self._prepare = prepare
+        self._work = work
+        self._size = size
+        self._pause = pause
+        self._room = queue + size
+        self._deadline = deadline
+        self._preparers = ThreadPoolExecutor(threads, "prepare")
+        self._worker = ThreadPoolExecutor(1, "work")
+        self._tasks: set[asyncio.Task[Result]] = set()
+        self._ready: deque[tuple[Ready, asyncio.Future[Result]]] = deque()
+        self._preparing = 0
+        self._changed = asyncio.Event()
+        self._closed = False
+        self._seconds = 0.0
+        """That an item has taken of late."""
+
+    @property
+    def pending(self) -> int:
+        """Items that have no result yet."""
+        return len(self._tasks)
+
+    def require_room(self, items: int = 1) -> None:
+        """
+        Raises:
+            ApiError: 429, too many wait already; 503, closed.
+        """
+        if self._closed:
+            raise draining()
+        # Who finds nobody there never asks for too much: there will be no better time.
+        if self.pending and self.pending + items > self._room:
+            seconds = max(1, math.ceil(self.pending * self._seconds))
+            message = f"{self.pending:,} pictures wait already, and no more are taken; try again in {seconds} s"
+            raise ApiError(429, "queue_full", message, headers={"retry-after": str(seconds)})
+
+    def submit(self, items: Sequence[Item]) -> list[asyncio.Task[Result]]:
+        """Takes on all items, or none. Who cancels a task withdraws its item.
+
+        Raises:
+            ApiError: as `require_room`; 504 from a task, when its time is up.
+        """
+        self.require_room(len(items))
+        tasks = [asyncio.create_task(self._attend(item)) for item in items]
+        for task in tasks:
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return tasks
+
+    async def run(self) -> None:
+        """Works until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._gather()
+            taken = [self._ready.popleft() for _ in range(min(self._size, len(self._ready)))]
+            batch = [(item, future) for item, future in taken if not future.done()]  # the others were withdrawn
+            if not batch:
+                continue
+            started = time.monotonic()
+            results = await loop.run_in_executor(self._worker, self._results, [item for item, _ in batch])
+            self._seconds = (self._seconds + (time.monotonic() - started) / len(batch)) / 2
+            for (_, future), result in zip(batch, results, strict=True):
+                if future.done():
+                    continue
+                if isinstance(result, Exception):
+                    future.set_exception(result)
+                else:
+                    future.set_result(result)
+
+    def close(self) -> None:
+        """Gives up all that is not worked on yet, and takes on nothing more."""
+        self._closed = True
+        for _, future in self._ready:
+            if not future.done():
+                future.set_exception(draining())
+        self._ready.clear()
+        self._preparers.shutdown(wait=False)
+        self._worker.shutdown(wait=False)
+
+    async def _attend(self, item: Item) -> Result:
+        """Follows an item from its arrival to its result."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self._deadline):
+                self._preparing += 1
+                try:
+                    self._require_open()
+                    ready = await loop.run_in_executor(self._preparers, self._prepare_item, item)
+                    self._require_open()
+                finally:
+                    self._preparing -= 1
+                    self._changed.set()
+                future: asyncio.Future[Result] = loop.create_future()
+                self._ready.append((ready, future))
+                return await future
+        except TimeoutError:
+            message = f"it was not done within {self._deadline:g} s, and is given up"
+            raise ApiError(504, "deadline_exceeded", message) from None
+
+    async def _gather(self) -> None:
+        """Returns when something is ready, and no more will be shortly, or as much as a batch takes."""
+        while not self._ready:
+            self._changed.clear()
+            await self._changed.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._pause):
+                while self._preparing and len(self._ready) < self._size:
+                    self._changed.clear()
+                    await self._changed.wait()
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise draining()
+
+    def _prepare_item(self, item: Item) -> Ready:
+        self._require_open()  # on its thread: others may have had to wait for it
+        return self._prepare(item)
+
+    def _results(self, batch: Sequence[Ready]) -> Sequence[Result | Exception]:
+        try:
+            return self._work(batch)
+        except Exception as error:
+            if len(batch) == 1:
+                return [error]
+            logger.warning("a batch of %d failed, so each goes alone", len(batch), exc_info=True)
+            return [self._results([item])[0] for item in batch]

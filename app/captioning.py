@@ -1,0 +1,177 @@
+"""Pictures to captions: each is decoded on its own, then those there are go through the network together."""
+
+import asyncio
+import time
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from app.batching import Batcher
+from app.images import read_picture
+from app.settings import Settings
+from app.turns import Turns
+from model.captioner import Caption, Captioner
+from model.config import DecodingConfig
+
+_JPEG_MARGIN = 3
+"""A JPEG is decoded at no less than this many times the network's size a side, so that scaling it down stays smooth."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class PictureRequest:
+    """A picture that is to be captioned."""
+
+    captioner: Captioner
+    data: bytes
+    """Of its file."""
+    decoding: DecodingConfig
+    attention: bool = False
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Captions of a picture, and where the time went (seconds)."""
+
+    captions: list[Caption]
+    width: int
+    height: int
+    format: str
+    queue: float
+    decode: float
+    encode: float
+    """Of the whole batch, as generate."""
+    generate: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Decoded:
+    """A picture made ready for the network; the file and the pixels, which may be large, are let go."""
+
+    captioner: Captioner
+    decoding: DecodingConfig
+    attention: bool
+    pixels: Tensor
+    """(3, S, S)"""
+    width: int
+    height: int
+    format: str
+    asked: float
+    """When, as by `time.perf_counter`."""
+    seconds: float
+    """That decoding took."""
+
+
+class PictureWorker:
+    """Decodes pictures on a few threads, since Pillow lets go of the interpreter lock, and captions them on one.
+
+    Its methods belong on the event loop, where `run` must be running.
+
+    Args:
+        settings: of limits and batches.
+        turns: shared by all who want the processor.
+    """
+
+    def __init__(self, settings: Settings, turns: Turns) -> None:
+        self._settings = settings
+        self._turns = turns
+        self._batcher = Batcher(
+            self._decode,
+            self._caption,
+            threads=settings.decode_threads,
+            size=settings.batch_size,
+            pause=settings.batch_pause_ms / 1000,
+            queue=settings.picture_queue,
+            deadline=settings.deadline_seconds,
+        )
+        self.run = self._batcher.run
+        self.close = self._batcher.close
+        self.require_room = self._batcher.require_room
+
+    @property
+    def pending(self) -> int:
+        """Pictures that have no captions yet."""
+        return self._batcher.pending
+
+    def caption(self, requests: Sequence[PictureRequest]) -> list[asyncio.Task[Answer]]:
+        """Takes on all pictures, or none. Each is answered on its own; who cancels a task withdraws its picture.
+
+        Raises:
+            ApiError: 429, too many wait already; 503, closed. From a task: not a picture that is read; 504, too late.
+            UnknownPrefixError: a prefix has words that the vocabulary lacks.
+        """
+        for request in requests:
+            request.captioner.encode_prefix(request.decoding.prefix)
+        asked = time.perf_counter()
+        return self._batcher.submit([(request, asked) for request in requests])
+
+    def _decode(self, item: tuple[PictureRequest, float]) -> _Decoded:
+        request, asked = item
+        started = time.perf_counter()
+        picture = read_picture(
+            request.data,
+            max_pixels=self._settings.max_pixels,
+            max_dimension=self._settings.max_dimension,
+            enough=_JPEG_MARGIN * request.captioner.config.encoder.preprocessing.size,
+        )
+        pixels = request.captioner.preprocess(picture.image)  # (3, S, S)
+        return _Decoded(
+            captioner=request.captioner,
+            decoding=request.decoding,
+            attention=request.attention,
+            pixels=pixels,
+            width=picture.width,
+            height=picture.height,
+            format=picture.format,
+            asked=asked,
+            seconds=time.perf_counter() - started,
+        )
+
+    def _caption(self, batch: Sequence[_Decoded]) -> list[Answer]:
+        """Encodes all pictures of a model together, and decodes those together that are decoded alike."""
+        answers: dict[_Decoded, Answer] = {}
+        for pictures in _groups(batch, lambda picture: picture.captioner):
+            with self._turns.turn():
+                started = time.perf_counter()
+                grids = pictures[0].captioner.encode(torch.stack([picture.pixels for picture in pictures]))  # (B, P, E)
+                if grids.is_cuda:
+                    torch.cuda.synchronize()
+                encode = time.perf_counter() - started
+            encoded = zip(pictures, grids, strict=True)
+            for group in _groups(encoded, lambda pair: (pair[0].decoding, pair[0].attention)):
+                answers |= self._generate(group, encode)
+        return [answers[picture] for picture in batch]
+
+    def _generate(self, group: Sequence[tuple[_Decoded, Tensor]], encode: float) -> dict[_Decoded, Answer]:
+        """Captions of pictures and their grids (P, E), which are decoded alike."""
+        first = group[0][0]
+        with self._turns.turn():
+            started = time.perf_counter()
+            grids = torch.stack([grid for _, grid in group])  # (B, P, E)
+            found = first.captioner.generate(grids, first.decoding, attention=first.attention)
+            ended = time.perf_counter()
+        return {
+            picture: Answer(
+                captions=captions,
+                width=picture.width,
+                height=picture.height,
+                format=picture.format,
+                queue=ended - picture.asked - picture.seconds - encode - (ended - started),
+                decode=picture.seconds,
+                encode=encode,
+                generate=ended - started,
+            )
+            for (picture, _), captions in zip(group, found, strict=True)
+        }
+
+
+def _groups(items: Iterable[T], kind: Callable[[T], Hashable]) -> Iterable[list[T]]:
+    """Items that are of one kind, in their order."""
+    groups: dict[Hashable, list[T]] = {}
+    for item in items:
+        groups.setdefault(kind(item), []).append(item)
+    return groups.values()
