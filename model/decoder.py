@@ -22,7 +22,11 @@ class Memory(NamedTuple):
 
     values: Tensor  # (B, P, H)
     mean: Tensor  # (B, H)
-    keys: Tensor  # (B, P, A), empty without attention
+    keys: Tensor  # (B, P, A); (B, 0) without attention
+
+    def take(self, pictures: Tensor) -> "Memory":
+        """Of some of the pictures, by their numbers."""
+        return Memory(*(part.index_select(0, pictures) for part in self))
 
 
 class Step(NamedTuple):
@@ -65,7 +69,7 @@ class Decoder(nn.Module, ABC):
         return Memory(values, values.mean(1), self._keys(values))
 
     def _keys(self, values: Tensor) -> Tensor:
-        return values.new_empty(0)
+        return values.new_empty(len(values), 0)
 
     @abstractmethod
     def start(self, memory: Memory, hypotheses: int = 1) -> State:
@@ -77,8 +81,8 @@ class Decoder(nn.Module, ABC):
 
     def step(self, tokens: Tensor, state: State, memory: Memory) -> Step:
         """From the last tokens (N,) to logits (N, V) for the next ones."""
-        output, state, attention = self.advance(self.embedding(tokens), state, memory)
-        return Step(self.output(output), state, attention)
+        output, state, attention = self.advance(self.dropout(self.embedding(tokens)), state, memory)
+        return Step(self.output(self.dropout(output)), state, attention)
 
     def forward(self, grid: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor | None]:
         """Teacher forcing.

@@ -73,7 +73,7 @@ class CaptionerTrainer(Stage[CaptionerRecipe]):
         share = [self.examples[number] for number in batch[self.accelerator.process_index :: processes]]
         grid = self._grids(share)
         tokens, targets = (part.to(self.accelerator.device) for part in collate(share))
-        logits, attention = self.decoder(grid, tokens)
+        logits, attention = self.network(grid, tokens)
         # The mean over the global batch: gradients are averaged over the processes, so each counts `processes` times.
         spoken = sum(len(self.examples[number].tokens) + 1 for number in batch) / processes
         nats = caption_loss(logits, targets, training.label_smoothing) / spoken

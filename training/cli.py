@@ -60,6 +60,28 @@ def captioner(
 
 
 @app.command()
+def selfcritical(
+    config: Config,
+    set_: Set = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where the run of this recipe stopped.")] = False,
+) -> None:
+    """Train a captioner's checkpoint further on the reward of its own captions, and write the new one."""
+    from training.publish import publish_captioner
+    from training.recipe import SelfCriticalRecipe
+    from training.selfcritical import SelfCriticalTrainer
+
+    recipe = SelfCriticalRecipe.read(config, set_ or ())
+    trainer = SelfCriticalTrainer(recipe, resume=resume)
+    if not trainer.run():
+        typer.echo("stopped; go on with --resume", err=True)
+        raise typer.Exit(130)
+    if trainer.accelerator.is_main_process:
+        at = trainer.progress
+        checkpoint = publish_captioner(recipe, trainer.best(), seconds=at.seconds, start_score=at.start_score)
+        typer.echo(f"{checkpoint.path}: CIDEr {checkpoint.metrics['CIDEr']:.4f} on dev, {at.start_score:.4f} before")
+
+
+@app.command()
 def language(
     config: Config,
     set_: Set = None,

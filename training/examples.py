@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import pad_sequence
 from model.vocabulary import BOS, EOS, PAD, Vocabulary, tokenize
 from training.data import CaptionedImage
 
-MIRRORED_WORDS = {"left", "right"}  # a caption with one of these is wrong for the picture's mirror image
+MIRRORED_WORDS = {"left": "right", "right": "left"}  # what is wrong of the picture's mirror image, and what is right
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def caption_vocabulary(images: Sequence[CaptionedImage], min_count: int) -> Voca
 def caption_examples(images: Sequence[CaptionedImage], vocabulary: Vocabulary, max_length: int) -> list[Example]:
     """Every caption of every picture, cut to `max_length` words."""
     return [
-        Example(number, tuple(vocabulary.encode(words[:max_length])), not MIRRORED_WORDS & set(words))
+        Example(number, tuple(vocabulary.encode(words[:max_length])), not MIRRORED_WORDS.keys() & set(words))
         for number, image in enumerate(images)
         for words in map(tokenize, image.captions)
     ]

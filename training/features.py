@@ -52,11 +52,14 @@ def view(image: Image.Image, number: int, picture: int) -> Image.Image:
 
 
 def fingerprint(encoder: nn.Module, config: EncoderConfig, pictures: Sequence[Path], views: int) -> str:
-    """Hexadecimal digest of all that the cached grids depend on."""
+    """Hexadecimal digest of all that the cached grids depend on.
+
+    Weights count as a checkpoint has them, in half precision: what a checkpoint was trained on serves to train it on.
+    """
     digest = hashlib.sha256(f"{VERSION} {views} {config.model_dump_json()}".encode())
     for name, tensor in encoder.state_dict().items():
         digest.update(name.encode())
-        digest.update(tensor.cpu().contiguous().numpy().tobytes())
+        digest.update((tensor.half() if tensor.is_floating_point() else tensor).cpu().contiguous().numpy().tobytes())
     for picture in pictures:
         digest.update(picture.name.encode())
         digest.update(hashlib.sha256(picture.read_bytes()).digest())

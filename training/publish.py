@@ -25,14 +25,23 @@ from training.evaluate import evaluate
 from training.language import sample
 from training.loop import available_device
 from training.perplexity import evaluate_text
-from training.recipe import CaptionerRecipe, LanguageRecipe, Recipe
+from training.recipe import CaptionerRecipe, LanguageRecipe, Recipe, SelfCriticalRecipe
 
-FIGURES = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "METEOR", "ROUGE-L", "CIDEr", "SPICE", "unique", "novel")
+FIGURES = (
+    *("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "METEOR", "ROUGE-L", "CIDEr", "SPICE"),
+    *("unique", "novel", "bad_endings"),
+)
 SAMPLE_TOKENS = 600
 """Of the text in a language model's card."""
 
 
-def publish_captioner(recipe: CaptionerRecipe, captioner: Captioner, *, seconds: float) -> Checkpoint:
+def publish_captioner(
+    recipe: CaptionerRecipe | SelfCriticalRecipe,
+    captioner: Captioner,
+    *,
+    seconds: float,
+    start_score: float | None = None,
+) -> Checkpoint:
     """Scores the checkpoint as it will be served, and writes it to `recipe.output` with its figures and its card.
 
     What stands there is replaced at the end only, so that a failed evaluation loses nothing.
@@ -41,6 +50,7 @@ def publish_captioner(recipe: CaptionerRecipe, captioner: Captioner, *, seconds:
         recipe: how it was trained.
         captioner: the model.
         seconds: of training.
+        start_score: dev CIDEr of the checkpoint that training started from.
     """
     with _candidate(recipe, captioner) as path:
         figures = evaluate(path, recipe.data.path, "dev", device=available_device())
@@ -50,7 +60,10 @@ def publish_captioner(recipe: CaptionerRecipe, captioner: Captioner, *, seconds:
         "data_sha256": data_sha256(open_dataset(recipe.data.path)),
         **_provenance(recipe, seconds),
     }
-    return save(recipe.output, captioner, name=recipe.name, metrics=metrics, card=_captioner_card(recipe, metrics))
+    if start_score is not None:
+        metrics["start_CIDEr"] = start_score
+    card = _captioner_card(recipe, captioner, metrics)
+    return save(recipe.output, captioner, name=recipe.name, metrics=metrics, card=card)
 
 
 def publish_language_model(recipe: LanguageRecipe, model: LanguageModel, *, seconds: float) -> Checkpoint:
@@ -113,12 +126,16 @@ def _git_revision() -> str | None:
     return found.stdout.strip() or None
 
 
-def _captioner_card(recipe: CaptionerRecipe, metrics: dict[str, Any]) -> str:
+def _captioner_card(recipe: CaptionerRecipe | SelfCriticalRecipe, captioner: Captioner, metrics: dict[str, Any]) -> str:
     figures = [name for name in FIGURES if name in metrics]
+    encoder, decoder = captioner.config.encoder, captioner.config.decoder
+    how = "trained with cross-entropy"
+    if isinstance(recipe, SelfCriticalRecipe):
+        how = f"trained from {recipe.start}\n(CIDEr {metrics['start_CIDEr']:.3f}) on the CIDEr-D of its own captions"
     return f"""# {recipe.name}
 
-An image captioner: {recipe.encoder.name} encoder at {recipe.encoder.preprocessing.size} pixels,
-{recipe.decoder.kind} {recipe.decoder.cell.upper()} decoder, trained with cross-entropy.
+An image captioner: {encoder.name} encoder at {encoder.preprocessing.size} pixels,
+{decoder.kind} {decoder.cell.upper()} decoder, {how}.
 
 ## Data
 
@@ -127,7 +144,8 @@ An image captioner: {recipe.encoder.name} encoder at {recipe.encoder.preprocessi
 ## Figures
 
 {metrics["images"]} pictures of the {metrics["split"]} split, beam {metrics["beam_size"]}, raw references, PTB tokens;
-`unique` is the number of different captions by the number of pictures, `novel` the share that no training picture has.
+`unique` is the number of different captions by the number of pictures, `novel` the share that no training picture has,
+`bad_endings` the share that ends in a determiner, preposition or conjunction.
 
 | {" | ".join(figures)} |
 |{"---|" * len(figures)}

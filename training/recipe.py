@@ -62,13 +62,18 @@ class DataRecipe(Config):
 class FeaturesRecipe(Config):
     """The frozen encoder's grids."""
 
-    weights: str = "package"
-    """`package`, `hub`, `random`, or the path of a state dict: see training.backbone."""
     cache: Path = Path("runs/features")
     """Folder of the memory-mapped grids."""
     views: Annotated[int, Field(ge=1, le=32)] = 1
     """Views of each training picture: 1 is the picture, 2 adds its mirror image, more add random crops."""
     batch_size: Annotated[int, Field(ge=1)] = 32
+
+
+class EncoderFeaturesRecipe(FeaturesRecipe):
+    """The grids of an encoder that no checkpoint has yet."""
+
+    weights: str = "package"
+    """`package`, `hub`, `random`, or the path of a state dict: see training.backbone."""
 
 
 class StageTraining(Config):
@@ -99,7 +104,6 @@ class StageRecipe(Recipe):
 
     data: DataRecipe
     features: FeaturesRecipe = FeaturesRecipe()
-    decoding: DecodingConfig = DecodingConfig()
     training: StageTraining = StageTraining()
 
 
@@ -115,8 +119,55 @@ class CaptionerRecipe(StageRecipe):
     """Everything that `recap-train captioner` is told."""
 
     encoder: EncoderConfig = EncoderConfig()
+    features: EncoderFeaturesRecipe = EncoderFeaturesRecipe()
     decoder: DecoderConfig = DecoderConfig()
+    decoding: DecodingConfig = DecodingConfig()
     training: TrainingRecipe = TrainingRecipe()
+
+
+class SelfCriticalTraining(StageTraining):
+    """How the decoder learns from the reward of its own captions; see training.selfcritical."""
+
+    epochs: Annotated[int, Field(ge=1)] = 10
+    batch_size: Annotated[int, Field(ge=1)] = 64
+    """Pictures a step, over all processes."""
+    learning_rate: Annotated[float, Field(gt=0)] = 5e-5
+    """Peak of the schedule: a linear rise, then a cosine to zero at the last step."""
+    warmup_steps: Annotated[int, Field(ge=0)] = 20
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    """Decay of the averaged weights, which are what is scored and kept; 0 keeps the last step's."""
+    save_every: Annotated[int, Field(ge=1)] = 20
+    """Steps between two resumable states."""
+    samples: Annotated[int, Field(ge=1)] = 5
+    """Captions drawn for each picture."""
+    baseline: Literal["greedy", "leave-one-out"] = "leave-one-out"
+    """What a caption's reward is held against: that of the picture's likeliest words (Rennie et al., "Self-critical
+    sequence training", 2017), or the mean of its other samples' (Luo, "A better variant of self-critical sequence
+    training", 2020)."""
+    temperature: Annotated[float, Field(gt=0, le=5)] = 1.0
+    """Divides the logits of the distribution that is drawn from and learns; below 1 it is sharper."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """In place of the checkpoint's. Captions are drawn, and learn, with the same units dropped."""
+    bleu_weight: Annotated[float, Field(ge=0)] = 0.0
+    """Of sentence BLEU-4 (0 to 1) in the reward, beside CIDEr-D (0 to 10)."""
+    end_token: bool = True
+    """Whether the end token is a word of the reward. Without it captions come to end in "with a"."""
+
+    @model_validator(mode="after")
+    def _others_to_compare_with(self) -> Self:
+        if self.baseline == "leave-one-out" and self.samples < 2:
+            raise ValueError(f'samples={self.samples}: leave-one-out needs 2 or more; or take baseline = "greedy"')
+        return self
+
+
+class SelfCriticalRecipe(StageRecipe):
+    """Everything that `recap-train selfcritical` is told."""
+
+    start: Path
+    """The checkpoint to go on from; encoder, vocabulary and decoder are its own."""
+    decoding: DecodingConfig | None = None
+    """How dev is captioned, and the default of the new checkpoint; the start's own when left out."""
+    training: SelfCriticalTraining = SelfCriticalTraining()
 
 
 class TextRecipe(Config):

@@ -56,6 +56,8 @@ class Progress:
     step: int = 0
     best_score: float = -1.0
     best_epoch: int = -1
+    start_score: float | None = None
+    """Dev CIDEr of the checkpoint that the stage began with."""
     seconds: float = 0.0
     totals: dict[str, float] = field(default_factory=dict)
     """Sums of the steps' figures in this epoch."""
@@ -110,8 +112,17 @@ class Stage(ABC, Generic[R]):
         self.train, self.dev = self.data.split("train"), self.data.split("dev")
         self.scorer = CaptionScorer({image.path.name: image.captions for image in self.dev})
 
-    def _prepare(self, captioner: Captioner, buckets: LengthBuckets) -> None:
-        """Takes the model to train and the batches of an epoch; the state on disk, where there is one."""
+    def _prepare(
+        self, captioner: Captioner, buckets: LengthBuckets, network: nn.Module | None = None, *, trained: bool = False
+    ) -> None:
+        """Takes the model to train and the batches of an epoch, and the state on disk, where there is one.
+
+        Args:
+            captioner: the model.
+            buckets: the batches.
+            network: what a step runs: the decoder, or a module around it.
+            trained: whether the model is worth scoring before the first step.
+        """
         recipe, training = self.recipe, self.recipe.training
         self.captioner = captioner
         self.buckets = buckets
@@ -126,7 +137,8 @@ class Stage(ABC, Generic[R]):
         optimizer = torch.optim.AdamW(
             decoder.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay
         )
-        self.decoder, self.optimizer = self.accelerator.prepare(decoder, optimizer)
+        self.network, self.optimizer = self.accelerator.prepare(network or decoder, optimizer)
+        self.trained = trained
         if self.resume and self.state_path.is_file():
             self._restore()
 
@@ -141,6 +153,9 @@ class Stage(ABC, Generic[R]):
         epochs = self.recipe.training.epochs
         at = self.progress
         with interruptible() as interruption:
+            if self.trained and at.step == 0:
+                (at.start_score,) = broadcast_object_list([self._score()["CIDEr"] if self._first else 0.0])
+                self.accelerator.print(f"start: dev CIDEr {at.start_score:.4f}", flush=True)
             while at.epoch < epochs and at.epoch - at.best_epoch <= self.recipe.training.patience:
                 batches = self.buckets.batches(at.epoch)
                 with progress(f"epoch {at.epoch + 1}/{epochs}", len(batches), at.batch, show=self._first) as bar:
@@ -194,7 +209,7 @@ class Stage(ABC, Generic[R]):
     def _begin_step(self) -> None:
         """Training mode, and this step's random numbers and learning rate."""
         training = self.recipe.training
-        self.decoder.train()
+        self.network.train()
         seed_step(training.seed, self.progress.step, self.accelerator.process_index)
         rate = learning_rate(
             self.progress.step, peak=training.learning_rate, warmup=training.warmup_steps, total=self.total_steps
@@ -206,26 +221,13 @@ class Stage(ABC, Generic[R]):
         """One step of the optimizer down the gradient of a scalar, and of the averages after it."""
         self.optimizer.zero_grad()
         self.accelerator.backward(loss)
-        self.accelerator.clip_grad_norm_(self.decoder.parameters(), self.recipe.training.gradient_clip)
+        self.accelerator.clip_grad_norm_(self.network.parameters(), self.recipe.training.gradient_clip)
         self.optimizer.step()
         self.average.update_parameters(self.captioner.decoder)
 
-    @torch.inference_mode()
     def _validate(self) -> float:
         """Dev CIDEr of the averaged weights, which are put aside where they are the best so far."""
-        average = self.average.module.eval()
-        assert isinstance(average, Decoder)
-        live, self.captioner.decoder = self.captioner.decoder, average
-        captions: dict[str, str] = {}
-        names = [image.path.name for image in self.dev]
-        for start in range(0, len(names), 100):
-            part = range(start, min(start + 100, len(names)))
-            grid = self.dev_features.read(part, [0] * len(part)).to(self.accelerator.device).float()
-            best = self.captioner.generate(grid, self.recipe.decoding)
-            captions |= {names[number]: found[0].text for number, found in zip(part, best, strict=True)}
-        self.captioner.decoder = live
-        scores = self.scorer.score(captions, metrics=("CIDEr", "BLEU-4", "unique", *WORDING))
-        self.accelerator.log({f"dev/{name}": score for name, score in scores.items()}, self.progress.step)
+        scores = self._score()
         name, total = next(iter(self.progress.totals.items()))
         self.accelerator.print(
             f"epoch {self.progress.epoch + 1}: {name} {total / len(self.buckets):.3f}, "
@@ -234,8 +236,26 @@ class Stage(ABC, Generic[R]):
             flush=True,
         )
         if scores["CIDEr"] > self.progress.best_score:
-            put_aside(average, self.best_path)
+            put_aside(self.average.module, self.best_path)
         return scores["CIDEr"]
+
+    @torch.inference_mode()
+    def _score(self) -> dict[str, float]:
+        """How good the averaged weights are on dev."""
+        average = self.average.module.eval()
+        assert isinstance(average, Decoder)
+        live, self.captioner.decoder = self.captioner.decoder, average
+        captions: dict[str, str] = {}
+        names = [image.path.name for image in self.dev]
+        for start in range(0, len(names), 100):
+            part = range(start, min(start + 100, len(names)))
+            grid = self.dev_features.read(part, [0] * len(part)).to(self.accelerator.device).float()
+            best = self.captioner.generate(grid, self.captioner.config.decoding)
+            captions |= {names[number]: found[0].text for number, found in zip(part, best, strict=True)}
+        self.captioner.decoder = live
+        scores = self.scorer.score(captions, metrics=("CIDEr", "BLEU-4", "unique", *WORDING))
+        self.accelerator.log({f"dev/{name}": score for name, score in scores.items()}, self.progress.step)
+        return scores
 
     def _save(self) -> None:
         if not self._first:

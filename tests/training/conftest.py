@@ -62,3 +62,30 @@ save_every = 3
 precision = "bf16"
 """)
     return path
+
+
+@pytest.fixture
+def selfcritical_recipe(tiny_data: Path, tiny_checkpoint: Path, tmp_path: Path) -> Path:
+    """A recipe that goes on from `tiny_checkpoint`, whose words are not all of `tiny_data`'s: 2 epochs of 4 steps."""
+    path = tmp_path / "tiny-rl.toml"
+    path.write_text(f"""
+name = "tiny-rl"
+start = "{tiny_checkpoint}"
+output = "{tmp_path / "rl" / "checkpoint"}"
+run = "{tmp_path / "rl" / "run"}"
+[data]
+path = "{tiny_data}"
+[features]
+cache = "{tmp_path / "features"}"
+views = 2
+[decoding]
+max_length = 12
+[training]
+epochs = 2
+batch_size = 7
+warmup_steps = 0
+learning_rate = 2e-3
+dropout = 0.1
+save_every = 3
+""")
+    return path

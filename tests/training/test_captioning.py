@@ -6,10 +6,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 
 from model.checkpoint import CaptionerCheckpoint, Checkpoint, file_sha256
@@ -142,6 +144,15 @@ def test_every_decoder_learns(tiny_recipe: Path, decoder: str) -> None:
     assert sum(losses[-8:]) < 0.8 * sum(losses[:8])
 
 
+@pytest.fixture
+def fresh_accelerator() -> Iterator[None]:
+    """Accelerate holds a process to the precision that was first asked for."""
+    AcceleratorState._reset_state()
+    yield
+    AcceleratorState._reset_state()
+
+
+@pytest.mark.usefixtures("fresh_accelerator")
 def test_every_step_is_in_the_recipes_precision(tiny_recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
     trainer = CaptionerTrainer(CaptionerRecipe.read(tiny_recipe))

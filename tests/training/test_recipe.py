@@ -5,14 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from training.recipe import CaptionerRecipe, LanguageRecipe, RecipeError
+from training.recipe import CaptionerRecipe, LanguageRecipe, RecipeError, SelfCriticalRecipe
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.toml")), ids=lambda path: path.stem)
 def test_published_recipes_are_valid(path: Path) -> None:
-    kind = CaptionerRecipe if "encoder" in tomllib.loads(path.read_text()) else LanguageRecipe
+    kind: type[CaptionerRecipe | LanguageRecipe | SelfCriticalRecipe] = LanguageRecipe
+    if path.stem.endswith("-rl"):
+        kind = SelfCriticalRecipe
+    elif "encoder" in tomllib.loads(path.read_text()):
+        kind = CaptionerRecipe
     assert kind.read(path).name == path.stem
 
 

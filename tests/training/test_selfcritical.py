@@ -1,0 +1,161 @@
+"""Self-critical training: the reward rises, runs resume to the bit and are shared among processes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from typer.testing import CliRunner
+
+from model.checkpoint import CaptionerCheckpoint, Checkpoint, CheckpointError
+from model.vocabulary import EOS
+from training.cli import app
+from training.recipe import RecipeError, SelfCriticalRecipe
+from training.selfcritical import SelfCriticalTrainer, leave_one_out
+
+
+def train(recipe: Path, steps: int, *options: str) -> list[float]:
+    """The rewards of so many steps."""
+    trainer = SelfCriticalTrainer(SelfCriticalRecipe.read(recipe, options))
+    rewards = []
+    for step in range(steps):
+        batches = trainer.buckets.batches(step // len(trainer.buckets))
+        rewards.append(trainer._step(batches[step % len(batches)])["reward"])
+        trainer.progress.step += 1
+    return rewards
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("training.baseline=leave-one-out", "training.bleu_weight=1"),
+        ("training.baseline=greedy", "training.samples=2"),
+    ],
+)
+def test_the_reward_rises(selfcritical_recipe: Path, options: tuple[str, ...]) -> None:
+    rewards = train(selfcritical_recipe, 60, "training.epochs=1000", "training.dropout=0", *options)
+    assert sum(rewards[-8:]) > 1.5 * sum(rewards[:8]) > 0
+
+
+def test_killed_and_resumed_it_ends_with_the_same_weights_to_the_bit(selfcritical_recipe: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "whole"
+    options = [f"run={folder}", f"output={folder}/checkpoint"]
+    assert SelfCriticalTrainer(SelfCriticalRecipe.read(selfcritical_recipe, options)).run()
+
+    state = tmp_path / "rl" / "run" / "state.safetensors"
+    command = [sys.executable, "-m", "training.cli", "selfcritical", "--config", str(selfcritical_recipe)]
+    killed = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    until = time.monotonic() + 100
+    while not state.exists() and killed.poll() is None and time.monotonic() < until:
+        time.sleep(0.005)
+    killed.send_signal(signal.SIGKILL)
+    assert killed.wait(10) == -signal.SIGKILL
+    told = CliRunner().invoke(app, ["selfcritical", "--config", str(selfcritical_recipe), "--resume"])
+    assert told.exit_code == 0, told.output
+
+    ours, theirs = load_file(state), load_file(folder / "state.safetensors")
+    assert ours.keys() == theirs.keys()
+    for name, tensor in theirs.items():  # the last step's weights, their averages and the optimizer's moments
+        assert torch.equal(ours[name], tensor), name
+    checkpoint = Checkpoint.open(tmp_path / "rl" / "checkpoint")
+    assert isinstance(checkpoint, CaptionerCheckpoint)
+    assert checkpoint.config.decoding.max_length == 12
+    assert (
+        checkpoint.load().vocabulary
+        == SelfCriticalTrainer(SelfCriticalRecipe.read(selfcritical_recipe), resume=True).captioner.vocabulary
+    )
+    assert 0 <= checkpoint.metrics["start_CIDEr"] <= 10
+    assert "on the CIDEr-D of its own captions" in (checkpoint.path / "README.md").read_text()
+
+
+def test_asked_to_stop_it_saves_and_goes_on(selfcritical_recipe: Path) -> None:
+    trainer = SelfCriticalTrainer(SelfCriticalRecipe.read(selfcritical_recipe))
+    stepped = trainer._step
+
+    def interrupted(batch: list[int]) -> dict[str, float]:
+        if trainer.progress.step == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return stepped(batch)
+
+    trainer._step = interrupted  # type: ignore[assignment, method-assign]
+    assert trainer.run() is False
+    again = SelfCriticalTrainer(SelfCriticalRecipe.read(selfcritical_recipe), resume=True)
+    assert (again.progress.epoch, again.progress.batch, again.progress.step) == (1, 1, 5)
+    assert again.progress.start_score == trainer.progress.start_score
+
+
+def test_leave_one_out_is_the_mean_of_the_others() -> None:
+    assert leave_one_out(torch.tensor([[1.0, 2.0, 6.0]])).tolist() == [[4.0, 3.5, 1.5]]
+
+
+def test_of_a_mirrored_view_left_is_right(selfcritical_recipe: Path) -> None:
+    trainer = SelfCriticalTrainer(SelfCriticalRecipe.read(selfcritical_recipe))
+    trainer.mirrored = {4: 5, 5: "right"}
+    trainer.reward.cider.references = [[(4, EOS), ("right", EOS)]]
+    said = [[[5, EOS], [4, EOS]]]
+    plain, mirrored = (trainer._rewards([0], [view], said)[0].tolist() for view in (0, 1))
+    swapped = trainer._rewards([0], [0], [[["right", EOS], [5, EOS]]])[0].tolist()  # type: ignore[list-item]
+    assert mirrored == swapped
+    assert plain != mirrored
+
+
+@pytest.mark.parametrize(
+    ("option", "error", "message"),
+    [
+        ("start={tmp}/nowhere", CheckpointError, r"nowhere.config\.json: no such file"),
+        ("start={language}", CheckpointError, "made for text-generation, not for captions"),
+        ("training.samples=1", RecipeError, "leave-one-out needs 2 or more"),
+        ("decoder.kind=top-down", RecipeError, "decoder: Extra inputs"),
+    ],
+)
+def test_what_cannot_be_is_told(
+    selfcritical_recipe: Path,
+    tiny_language_checkpoint: Path,
+    tmp_path: Path,
+    option: str,
+    error: type[Exception],
+    message: str,
+) -> None:
+    told = option.format(tmp=tmp_path, language=tiny_language_checkpoint)
+    with pytest.raises(error, match=message):
+        SelfCriticalTrainer(SelfCriticalRecipe.read(selfcritical_recipe, [told]))
+
+
+def share_rewards(recipe: Path, folder: Path, processes: int) -> list[float]:
+    """Rewards that a run on so many processes logged."""
+    folder.mkdir()
+    script = folder / "train.py"
+    script.write_text(f"""
+import json
+from pathlib import Path
+import torch
+from tests.training.test_selfcritical import train
+torch.set_num_threads(1)
+options = ["training.precision=no", "training.dropout=0", "run={folder}"]
+rewards = train(Path({str(recipe)!r}), 8, *options)
+Path("{folder}/rewards.json").write_text(json.dumps(rewards))
+""")
+    launch = ["accelerate.commands.launch", "--cpu", "--num_processes", str(processes), "--num_machines", "1"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path.cwd())}
+    subprocess.run(
+        [sys.executable, "-m", *launch, "--mixed_precision", "no", "--dynamo_backend", "no", str(script)],
+        env=environment,
+        check=True,
+        timeout=120,
+    )
+    rewards: list[float] = json.loads((folder / "rewards.json").read_text())
+    return rewards
+
+
+def test_two_processes_learn_as_one_does(selfcritical_recipe: Path, tmp_path: Path) -> None:
+    """A batch is 7 pictures, shared as 4 and 3; each picture's captions are drawn as if it were alone."""
+    one = train(selfcritical_recipe, 8, "training.precision=no", "training.dropout=0", f"run={tmp_path}/one")
+    two = share_rewards(selfcritical_recipe, tmp_path / "two", 2)
+    assert two == pytest.approx(one, abs=1e-4)
+    assert one[-1] != one[0]
