@@ -9,8 +9,9 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from model.cells import State
 from model.config import CaptionerConfig, DecodingConfig
-from model.decoder import State, Step, build_decoder
+from model.decoder import Step, build_decoder
 from model.decoding import Hypotheses, Observer, decode, rows_per_picture
 from model.encoder import build_encoder
 from model.preprocessing import preprocess

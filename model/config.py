@@ -40,7 +40,8 @@ class DecoderConfig(Config):
     """The recurrent network that turns the grid into words."""
 
     kind: Literal["show-and-tell", "soft-attention", "top-down"] = "top-down"
-    cell: Literal["lstm", "gru"] = "lstm"
+    cell: str = "lstm"
+    """A name in `model.cells.CELLS`."""
     embedding_size: Annotated[int, Field(ge=1)] = 512
     hidden_size: Annotated[int, Field(ge=1)] = 512
     attention_size: Annotated[int, Field(ge=1)] = 256

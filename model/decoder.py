@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from model.attention import AdditiveAttention
+from model.cells import State, build_cell
 from model.config import DecoderConfig
-
-State = tuple[Tensor, ...]
+from model.recurrent import Recurrent
 
 
 class Memory(NamedTuple):
@@ -37,24 +37,12 @@ class Step(NamedTuple):
     attention: Tensor | None  # (N, P)
 
 
-def _cell(kind: str, inputs: int, hidden: int) -> nn.LSTMCell | nn.GRUCell:
-    return nn.LSTMCell(inputs, hidden) if kind == "lstm" else nn.GRUCell(inputs, hidden)
-
-
-def _advance(cell: nn.LSTMCell | nn.GRUCell, inputs: Tensor, state: State) -> State:
-    """One step of either cell; state is (h, c) for an LSTM and (h,) for a GRU."""
-    if isinstance(cell, nn.LSTMCell):
-        return cell(inputs, (state[0], state[1]))  # type: ignore[no-any-return]
-    return (cell(inputs, state[0]),)
-
-
 class Decoder(nn.Module, ABC):
     """What all decoders share: the word embedding, the projected grid and the output layer."""
 
     def __init__(self, config: DecoderConfig, *, num_features: int, vocabulary_size: int) -> None:
         super().__init__()
         self.config = config
-        self.tensors_per_cell = 2 if config.cell == "lstm" else 1
         self.embedding = nn.Embedding(vocabulary_size, config.embedding_size)
         self.project = nn.Linear(num_features, config.hidden_size)
         self.output = nn.Linear(config.hidden_size, vocabulary_size)
@@ -85,16 +73,19 @@ class Decoder(nn.Module, ABC):
         return Step(self.output(self.dropout(output)), state, attention)
 
     def forward(self, grid: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Teacher forcing: `write` with one caption of each of the grids (B, P, E)."""
+        return self.write(self.read(grid), tokens)
+
+    def write(self, memory: Memory, tokens: Tensor) -> tuple[Tensor, Tensor | None]:
         """Teacher forcing.
 
         Args:
-            grid: (B, P, E).
+            memory: of the picture of each caption, see `Memory.take`.
             tokens: (B, T), `<bos>` first.
 
         Returns:
             logits (B, T, V) for the token after each, and attention weights (B, T, P) where there is attention.
         """
-        memory = self.read(grid)
         words = self.dropout(self.embedding(tokens))  # (B, T, D)
         state = self.start(memory)
         outputs, attentions = [], []
@@ -113,36 +104,27 @@ class ShowAndTell(Decoder):
     def __init__(self, config: DecoderConfig, *, num_features: int, vocabulary_size: int) -> None:
         super().__init__(config, num_features=num_features, vocabulary_size=vocabulary_size)
         self.picture = nn.Linear(config.hidden_size, config.embedding_size)
-        network = nn.LSTM if config.cell == "lstm" else nn.GRU
-        self.network = network(
-            config.embedding_size,
-            config.hidden_size,
-            config.num_layers,
-            batch_first=True,
-            dropout=config.dropout if config.num_layers > 1 else 0.0,
+        self.network = Recurrent(
+            config.cell, config.embedding_size, config.hidden_size, config.num_layers, config.dropout
         )
 
-    def _run(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
-        """(N, T, D) through all layers; the state's tensors are (N, L, H), torch's (L, N, H)."""
-        turned = tuple(part.transpose(0, 1).contiguous() for part in state)
-        outputs, last = self.network(inputs, turned if len(turned) == 2 else turned[0])
-        last = last if isinstance(last, tuple) else (last,)
+    def _run(self, inputs: Tensor, state: State | None) -> tuple[Tensor, State]:
+        """(N, T, D) through all layers; the state's tensors are (N, L, H), those of the network (L, N, H)."""
+        turned = state and tuple(part.transpose(0, 1).contiguous() for part in state)
+        outputs, last = self.network(inputs, turned)
         return outputs, tuple(part.transpose(0, 1) for part in last)
 
     def start(self, memory: Memory, hypotheses: int = 1) -> State:
-        picture = self.picture(memory.mean)[:, None]  # (B, 1, D)
-        zeros = picture.new_zeros(len(picture), self.config.num_layers, self.config.hidden_size)
-        _, state = self._run(picture, (zeros,) * self.tensors_per_cell)
+        _, state = self._run(self.picture(memory.mean)[:, None], None)
         return tuple(part.repeat_interleave(hypotheses, 0) for part in state)
 
     def advance(self, words: Tensor, state: State, memory: Memory) -> Step:
         outputs, state = self._run(words[:, None], state)
         return Step(outputs[:, 0], state, None)
 
-    def forward(self, grid: Tensor, tokens: Tensor) -> tuple[Tensor, None]:
-        """As `Decoder.forward`, with all steps in one fused call."""
-        state = self.start(self.read(grid))
-        outputs, _ = self._run(self.dropout(self.embedding(tokens)), state)  # (B, T, H)
+    def write(self, memory: Memory, tokens: Tensor) -> tuple[Tensor, None]:
+        """As `Decoder.write`, with all steps in one call."""
+        outputs, _ = self._run(self.dropout(self.embedding(tokens)), self.start(memory))  # (B, T, H)
         return self.output(self.dropout(outputs)), None
 
 
@@ -153,22 +135,22 @@ class SoftAttention(Decoder):
         super().__init__(config, num_features=num_features, vocabulary_size=vocabulary_size)
         hidden = config.hidden_size
         self.attention = AdditiveAttention(hidden, hidden, config.attention_size)
-        self.initial = nn.Linear(hidden, hidden * self.tensors_per_cell)
         self.gate = nn.Linear(hidden, 1)
-        self.cell = _cell(config.cell, config.embedding_size + hidden, hidden)
+        self.cell = build_cell(config.cell, config.embedding_size + hidden, hidden)
+        self.initial = nn.Linear(hidden, hidden * self.cell.num_states)
         self.deep_output = nn.Linear(config.embedding_size + 2 * hidden, hidden)
 
     def _keys(self, values: Tensor) -> Tensor:
         return self.attention.keys(values)
 
     def start(self, memory: Memory, hypotheses: int = 1) -> State:
-        initial = torch.tanh(self.initial(memory.mean)).repeat_interleave(hypotheses, 0)  # (N, H) or (N, 2H)
-        return initial.chunk(self.tensors_per_cell, 1)
+        initial = torch.tanh(self.initial(memory.mean)).repeat_interleave(hypotheses, 0)
+        return initial.chunk(self.cell.num_states, 1)  # (N, H) each
 
     def advance(self, words: Tensor, state: State, memory: Memory) -> Step:
         context, alpha = self.attention(state[0], memory.keys, memory.values)  # (N, H), (N, P)
         context = torch.sigmoid(self.gate(state[0])) * context
-        state = _advance(self.cell, torch.cat([words, context], 1), state)
+        state = self.cell(torch.cat([words, context], 1), state)
         output = torch.tanh(self.deep_output(torch.cat([words, state[0], context], 1)))  # (N, H)
         return Step(output, state, alpha)
 
@@ -184,22 +166,22 @@ class TopDown(Decoder):
         super().__init__(config, num_features=num_features, vocabulary_size=vocabulary_size)
         hidden = config.hidden_size
         self.attention = AdditiveAttention(hidden, hidden, config.attention_size)
-        self.attention_cell = _cell(config.cell, hidden + hidden + config.embedding_size, hidden)
-        self.language_cell = _cell(config.cell, hidden + hidden, hidden)
+        self.attention_cell = build_cell(config.cell, hidden + hidden + config.embedding_size, hidden)
+        self.language_cell = build_cell(config.cell, hidden + hidden, hidden)
 
     def _keys(self, values: Tensor) -> Tensor:
         return self.attention.keys(values)
 
     def start(self, memory: Memory, hypotheses: int = 1) -> State:
         zeros = memory.mean.new_zeros(len(memory.mean) * hypotheses, self.config.hidden_size)
-        return (zeros,) * (2 * self.tensors_per_cell)
+        return (zeros,) * (2 * self.language_cell.num_states)
 
     def advance(self, words: Tensor, state: State, memory: Memory) -> Step:
-        looking, saying = state[: self.tensors_per_cell], state[self.tensors_per_cell :]
+        looking, saying = state[: len(state) // 2], state[len(state) // 2 :]
         mean = memory.mean.repeat_interleave(len(words) // len(memory.mean), 0)  # (N, H)
-        looking = _advance(self.attention_cell, torch.cat([saying[0], mean, words], 1), looking)
+        looking = self.attention_cell(torch.cat([saying[0], mean, words], 1), looking)
         context, alpha = self.attention(looking[0], memory.keys, memory.values)  # (N, H), (N, P)
-        saying = _advance(self.language_cell, torch.cat([context, looking[0]], 1), saying)
+        saying = self.language_cell(torch.cat([context, looking[0]], 1), saying)
         return Step(saying[0], (*looking, *saying), alpha)
 
 

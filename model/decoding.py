@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from model.cells import State
 from model.config import DecodingConfig
-from model.decoder import State, Step
+from model.decoder import Step
 from model.vocabulary import BOS, EOS, PAD, UNK
 
 StepFunction = Callable[[Tensor, State], Step]

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from model.captioner import Captioner
+from model.cells import State
 from model.checkpoint import CaptionerCheckpoint, Checkpoint, CheckpointError
 from model.config import CaptionerConfig, DecodingConfig
-from model.decoder import State, Step
+from model.decoder import Step
 from model.decoding import decode
 from model.vocabulary import EOS, PAD
 from training.batching import LengthBuckets

@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from model.attention import AdditiveAttention
+from model.cells import State
 from model.config import DecoderConfig
-from model.decoder import Decoder, State, build_decoder
+from model.decoder import Decoder, build_decoder
 
-KINDS = list(itertools.product(("show-and-tell", "soft-attention", "top-down"), ("lstm", "gru")))
+KINDS = list(itertools.product(("show-and-tell", "soft-attention", "top-down"), ("rnn", "lstm", "gru", "lstm-cifg")))
 every_decoder = pytest.mark.parametrize(("kind", "cell"), KINDS)
 
 
@@ -72,6 +73,14 @@ def test_hypotheses_of_a_picture_share_its_memory(kind: str, cell: str) -> None:
 
 
 @every_decoder
+def test_captions_of_a_picture_share_its_memory(kind: str, cell: str) -> None:
+    decoder = make(kind, cell)
+    grid, tokens, pictures = torch.randn(2, 4, 7), torch.randint(11, (3, 5)), torch.tensor([1, 0, 1])
+    shared, _ = decoder.write(decoder.read(grid).take(pictures), tokens)
+    torch.testing.assert_close(shared, decoder(grid[pictures], tokens)[0])
+
+
+@every_decoder
 def test_attention_sums_to_one_and_every_parameter_learns(kind: str, cell: str) -> None:
     decoder = make(kind, cell)
     logits, attention = decoder(torch.randn(2, 4, 7), torch.randint(11, (2, 5)))
@@ -97,6 +106,11 @@ def test_soft_attention_is_the_equation() -> None:
     expected = torch.tensor(energies).softmax(0)
     torch.testing.assert_close(alpha[0], expected)
     torch.testing.assert_close(context[0], expected @ values[0])
+
+
+def test_a_cell_there_is_none_of() -> None:
+    with pytest.raises(ValueError, match="no cell 'lstmm'; there are rnn, rnn-relu, lstm, "):
+        make("top-down", "lstmm")
 
 
 def test_only_show_and_tell_stacks() -> None:

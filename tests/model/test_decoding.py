@@ -9,8 +9,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from model.cells import State
 from model.config import DecodingConfig
-from model.decoder import State, Step
+from model.decoder import Step
 from model.decoding import Hypotheses, Observer, decode, rows_per_picture
 from model.vocabulary import BOS, EOS, PAD, UNK
 
