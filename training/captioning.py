@@ -16,8 +16,8 @@ from model.vocabulary import PAD
 from training.backbone import pretrained_encoder
 from training.batching import LengthBuckets
 from training.examples import Example, caption_examples, caption_vocabulary, collate
+from training.frozen import FrozenStage
 from training.recipe import CaptionerRecipe
-from training.stage import Stage
 
 
 def caption_loss(logits: Tensor, targets: Tensor, label_smoothing: float) -> Tensor:
@@ -42,7 +42,7 @@ def doubly_stochastic_penalty(attention: Tensor, targets: Tensor) -> Tensor:
     return (1 - (attention * spoken).sum(1)).square().sum()
 
 
-class CaptionerTrainer(Stage[CaptionerRecipe]):
+class CaptionerTrainer(FrozenStage[CaptionerRecipe]):
     """A run of `recap-train captioner`, fresh or resumed.
 
     Raises:

@@ -26,8 +26,8 @@ def features(config: Config, set_: Set = None) -> None:
 
     from training.backbone import pretrained_encoder
     from training.data import open_dataset
+    from training.frozen import prepare_features
     from training.recipe import CaptionerRecipe
-    from training.stage import prepare_features
 
     recipe = CaptionerRecipe.read(config, set_ or ())
     encoder = pretrained_encoder(recipe.encoder, recipe.features.weights)

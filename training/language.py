@@ -212,7 +212,7 @@ class LanguageTrainer:
             written = sample(model.eval(), self.recipe.training.sample_tokens)
             writer.add_text("sample", textwrap.indent(written, "    "), self.progress.step)
         if score.per_token < self.progress.best_score:
-            put_aside(model, self.best_path)
+            put_aside(model.state_dict(), self.best_path)
         return score
 
     def _save(self) -> None:

@@ -110,11 +110,21 @@ def check_run(state_path: Path, recipe: Recipe, *, resume: bool) -> None:
         raise StateError(f"{state_path}: this state is of another recipe; choose another run folder")
 
 
-def put_aside(module: nn.Module, path: Path) -> None:
-    """Writes a module's weights, in place of those put aside before."""
+def put_aside(tensors: dict[str, Tensor], path: Path) -> None:
+    """Writes weights, in place of those put aside before."""
     partial = path.with_suffix(".partial")
-    save_file({name: tensor.contiguous() for name, tensor in module.state_dict().items()}, partial)
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial)
     partial.replace(path)
+
+
+def trained_tensors(module: nn.Module) -> dict[str, Tensor]:
+    """A module's parameters that require a gradient."""
+    return {name: tensor.detach() for name, tensor in module.named_parameters() if tensor.requires_grad}
+
+
+def load_trained(module: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Undoes `trained_tensors`; the same parameters have to require a gradient."""
+    module.load_state_dict({**module.state_dict(), **tensors})
 
 
 def available_device() -> torch.device:

@@ -103,8 +103,13 @@ class StageRecipe(Recipe):
     """What every stage of a captioner is told."""
 
     data: DataRecipe
-    features: FeaturesRecipe = FeaturesRecipe()
     training: StageTraining = StageTraining()
+
+
+class FrozenRecipe(StageRecipe):
+    """What a stage over a frozen encoder is told."""
+
+    features: FeaturesRecipe = FeaturesRecipe()
 
 
 class TrainingRecipe(StageTraining):
@@ -115,7 +120,7 @@ class TrainingRecipe(StageTraining):
     """Weight of the doubly stochastic regulariser (Show, Attend and Tell, eq. 14)."""
 
 
-class CaptionerRecipe(StageRecipe):
+class CaptionerRecipe(FrozenRecipe):
     """Everything that `recap-train captioner` is told."""
 
     encoder: EncoderConfig = EncoderConfig()
@@ -160,7 +165,7 @@ class SelfCriticalTraining(StageTraining):
         return self
 
 
-class SelfCriticalRecipe(StageRecipe):
+class SelfCriticalRecipe(FrozenRecipe):
     """Everything that `recap-train selfcritical` is told."""
 
     start: Path

@@ -22,14 +22,14 @@ from model.decoding import decode
 from model.vocabulary import EOS, PAD
 from training.batching import LengthBuckets
 from training.examples import MIRRORED_WORDS
+from training.frozen import FrozenStage
 from training.policy import Policy
 from training.recipe import SelfCriticalRecipe
 from training.reward import Reward
-from training.stage import Stage
 from training.wording import wording
 
 
-class SelfCriticalTrainer(Stage[SelfCriticalRecipe]):
+class SelfCriticalTrainer(FrozenStage[SelfCriticalRecipe]):
     """A run of `recap-train selfcritical`, fresh or resumed.
 
     Raises:

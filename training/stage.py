@@ -1,27 +1,25 @@
-"""What the stages of a captioner's training share: epochs of steps on a decoder, scored on dev, as a run on disk.
+"""What the stages of a captioner's training share: epochs of steps, scored on dev, as a run on disk.
 
 The loop, read from top to bottom, is `Stage.run`: each epoch goes through batches, each of which is one `_step`, the
-stage's own; then `_validate` scores the averaged weights on dev, and the best ones are kept.
+stage's own; then `_validate` scores the averaged weights on dev, and the best ones are kept. What a stage trains are
+those parameters of its captioner that require a gradient; they alone are in its state.
 """
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from model.captioner import Captioner
-from model.checkpoint import load_weights
-from model.config import EncoderConfig
-from model.decoder import Decoder
 from training.batching import LengthBuckets
-from training.data import CaptionDataset, open_dataset
-from training.features import FeatureCache, cached_features
+from training.data import open_dataset
 from training.loop import (
     averaged,
     check_run,
@@ -29,20 +27,24 @@ from training.loop import (
     learning_rate,
     load_optimizer_tensors,
     load_state,
+    load_trained,
     mixed_precision,
     optimizer_tensors,
     put_aside,
     save_state,
     seed_step,
+    trained_tensors,
     with_prefix,
     without_prefix,
 )
 from training.metrics import CaptionScorer
 from training.progress import progress
-from training.recipe import FeaturesRecipe, StageRecipe
+from training.recipe import StageRecipe
 from training.wording import WORDING
 
 R = TypeVar("R", bound=StageRecipe)
+Ready = TypeVar("Ready")
+"""A batch, with what was made ready for its step."""
 
 
 @dataclass
@@ -63,33 +65,11 @@ class Progress:
     """Sums of the steps' figures in this epoch."""
 
 
-def prepare_features(
-    recipe: FeaturesRecipe,
-    config: EncoderConfig,
-    data: CaptionDataset,
-    encoder: nn.Module,
-    device: torch.device | str,
-) -> dict[str, FeatureCache]:
-    """The cached grids of the train and dev pictures, computed where they are not there yet."""
-    views = {"train": recipe.views, "dev": 1}
-    return {
-        split: cached_features(
-            encoder,
-            config,
-            [image.path for image in data.split(split)],
-            recipe.cache / split,
-            views=number,
-            device=device,
-            batch_size=recipe.batch_size,
-        )
-        for split, number in views.items()
-    }
-
-
-class Stage(ABC, Generic[R]):
+class Stage(ABC, Generic[R, Ready]):
     """A run of a training command for captioners, fresh or resumed.
 
-    A subclass builds its captioner and batches and hands them to `_prepare`, and knows what a step is.
+    A subclass builds its captioner and batches and hands them to `_prepare`, and knows what a step is and where the
+    grids of dev come from.
 
     Raises:
         DataError: what the recipe names is not there or does not fit.
@@ -113,34 +93,31 @@ class Stage(ABC, Generic[R]):
         self.scorer = CaptionScorer({image.path.name: image.captions for image in self.dev})
 
     def _prepare(
-        self, captioner: Captioner, buckets: LengthBuckets, network: nn.Module | None = None, *, trained: bool = False
+        self, captioner: Captioner, buckets: LengthBuckets, network: nn.Module, *, trained: bool = False
     ) -> None:
         """Takes the model to train and the batches of an epoch, and the state on disk, where there is one.
 
         Args:
             captioner: the model.
             buckets: the batches.
-            network: what a step runs: the decoder, or a module around it.
+            network: what a step runs: the part of the model that is trained, or a module around it.
             trained: whether the model is worth scoring before the first step.
         """
-        recipe, training = self.recipe, self.recipe.training
-        self.captioner = captioner
+        training = self.recipe.training
+        self.captioner = captioner.to(self.accelerator.device)
         self.buckets = buckets
-        with self.accelerator.main_process_first():  # one process builds, the others read
-            features = prepare_features(
-                recipe.features, captioner.config.encoder, self.data, captioner.encoder, self.accelerator.device
-            )
-        self.train_features, self.dev_features = features["train"], features["dev"]
         self.total_steps = training.epochs * len(buckets)
-        decoder = captioner.decoder.to(self.accelerator.device)
-        self.average = averaged(decoder, training.ema_decay)
-        optimizer = torch.optim.AdamW(
-            decoder.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay
-        )
-        self.network, self.optimizer = self.accelerator.prepare(network or decoder, optimizer)
+        self.average = averaged(captioner, training.ema_decay)
+        optimizer = torch.optim.AdamW(self._groups(), weight_decay=training.weight_decay)
+        self.network, self.optimizer = self.accelerator.prepare(network, optimizer)
         self.trained = trained
         if self.resume and self.state_path.is_file():
             self._restore()
+
+    def _groups(self) -> list[dict[str, Any]]:
+        """What is trained, for the optimizer: parameters `params` whose learning rate rises to a common `peak`."""
+        parameters = [parameter for parameter in self.captioner.parameters() if parameter.requires_grad]
+        return [{"params": parameters, "peak": self.recipe.training.learning_rate}]
 
     def run(self) -> bool:
         """Trains until the schedule ends or dev CIDEr has not risen for `patience` epochs.
@@ -159,8 +136,8 @@ class Stage(ABC, Generic[R]):
             while at.epoch < epochs and at.epoch - at.best_epoch <= self.recipe.training.patience:
                 batches = self.buckets.batches(at.epoch)
                 with progress(f"epoch {at.epoch + 1}/{epochs}", len(batches), at.batch, show=self._first) as bar:
-                    while at.batch < len(batches):
-                        figures = self._step(batches[at.batch])
+                    for batch in self._ready(batches[at.batch :]):
+                        figures = self._step(batch)
                         at.batch += 1
                         at.step += 1
                         at.seconds = time.monotonic() - began
@@ -184,7 +161,15 @@ class Stage(ABC, Generic[R]):
         return True
 
     @abstractmethod
-    def _step(self, batch: Sequence[int]) -> dict[str, float]:
+    def _ready(self, batches: Sequence[list[int]]) -> Iterator[Ready]:
+        """The batches, each as its step takes it."""
+
+    @abstractmethod
+    def _dev_grids(self, captioner: Captioner) -> Iterator[Tensor]:
+        """The grids of the dev pictures in their order, some at a time: (B, P, E) each."""
+
+    @abstractmethod
+    def _step(self, batch: Ready) -> dict[str, float]:
         """One update from a global batch, of which each process takes a share.
 
         Returns:
@@ -194,7 +179,7 @@ class Stage(ABC, Generic[R]):
     def best(self) -> Captioner:
         """The captioner with the averaged weights that scored best on dev, on the CPU."""
         captioner = self.captioner.to("cpu").eval()
-        load_weights(captioner.decoder, self.best_path)
+        load_trained(captioner, load_file(self.best_path))
         return captioner
 
     @property
@@ -211,11 +196,10 @@ class Stage(ABC, Generic[R]):
         training = self.recipe.training
         self.network.train()
         seed_step(training.seed, self.progress.step, self.accelerator.process_index)
-        rate = learning_rate(
-            self.progress.step, peak=training.learning_rate, warmup=training.warmup_steps, total=self.total_steps
-        )
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = learning_rate(
+                self.progress.step, peak=group["peak"], warmup=training.warmup_steps, total=self.total_steps
+            )
 
     def _update(self, loss: Tensor) -> None:
         """One step of the optimizer down the gradient of a scalar, and of the averages after it."""
@@ -223,7 +207,7 @@ class Stage(ABC, Generic[R]):
         self.accelerator.backward(loss)
         self.accelerator.clip_grad_norm_(self.network.parameters(), self.recipe.training.gradient_clip)
         self.optimizer.step()
-        self.average.update_parameters(self.captioner.decoder)
+        self.average.update_parameters(self.captioner)
 
     def _validate(self) -> float:
         """Dev CIDEr of the averaged weights, which are put aside where they are the best so far."""
@@ -236,23 +220,20 @@ class Stage(ABC, Generic[R]):
             flush=True,
         )
         if scores["CIDEr"] > self.progress.best_score:
-            put_aside(self.average.module, self.best_path)
+            put_aside(trained_tensors(self.average.module), self.best_path)
         return scores["CIDEr"]
 
     @torch.inference_mode()
     def _score(self) -> dict[str, float]:
         """How good the averaged weights are on dev."""
-        average = self.average.module.eval()
-        assert isinstance(average, Decoder)
-        live, self.captioner.decoder = self.captioner.decoder, average
-        captions: dict[str, str] = {}
-        names = [image.path.name for image in self.dev]
-        for start in range(0, len(names), 100):
-            part = range(start, min(start + 100, len(names)))
-            grid = self.dev_features.read(part, [0] * len(part)).to(self.accelerator.device).float()
-            best = self.captioner.generate(grid, self.captioner.config.decoding)
-            captions |= {names[number]: found[0].text for number, found in zip(part, best, strict=True)}
-        self.captioner.decoder = live
+        captioner = self.average.module.eval()
+        assert isinstance(captioner, Captioner)
+        found = [
+            best[0].text
+            for grid in self._dev_grids(captioner)
+            for best in captioner.generate(grid, captioner.config.decoding)
+        ]
+        captions = {image.path.name: caption for image, caption in zip(self.dev, found, strict=True)}
         scores = self.scorer.score(captions, metrics=("CIDEr", "BLEU-4", "unique", *WORDING))
         self.accelerator.log({f"dev/{name}": score for name, score in scores.items()}, self.progress.step)
         return scores
@@ -260,14 +241,16 @@ class Stage(ABC, Generic[R]):
     def _save(self) -> None:
         if not self._first:
             return
-        tensors = with_prefix("decoder", self.captioner.decoder.state_dict())
-        tensors |= with_prefix("average", self.average.state_dict())
+        tensors = with_prefix("weights", trained_tensors(self.captioner))
+        tensors |= with_prefix("average", trained_tensors(self.average.module))
+        tensors["updates"] = self.average.n_averaged
         tensors |= with_prefix("optimizer", optimizer_tensors(self.optimizer))
         save_state(self.state_path, tensors, asdict(self.progress))
 
     def _restore(self) -> None:
         tensors, values = load_state(self.state_path)
         self.progress = Progress(**values)
-        self.captioner.decoder.load_state_dict(without_prefix("decoder", tensors))
-        self.average.load_state_dict(without_prefix("average", tensors))
+        load_trained(self.captioner, without_prefix("weights", tensors))
+        load_trained(self.average.module, without_prefix("average", tensors))
+        self.average.n_averaged.copy_(tensors["updates"])
         load_optimizer_tensors(self.optimizer, without_prefix("optimizer", tensors))
