@@ -190,9 +190,10 @@ def main() -> NoReturn:
     from training.metrics import JavaError
     from training.recipe import RecipeError
 
+    mistakes = (BackboneError, CheckpointError, DataError, FloatingPointError, JavaError, RecipeError, StateError)
     try:
         app()
-    except (BackboneError, CheckpointError, DataError, JavaError, RecipeError, StateError, ValueError) as error:
+    except (*mistakes, ValueError) as error:
         typer.echo(f"recap-train: {error}", err=True)
         sys.exit(1)
     sys.exit(0)

@@ -86,6 +86,9 @@ def cached_features(
         views: of each picture, see `view`.
         device: where the encoder runs.
         batch_size: pictures at a time.
+
+    Raises:
+        FloatingPointError: features are too large for half precision, or no numbers.
     """
     mark = fingerprint(encoder, config, pictures, views)
     grids, description = directory / "grids.npy", directory / "cache.json"
@@ -119,6 +122,10 @@ def _build(
             pixels = normalize(batch.to(device), config.preprocessing)  # (B, 3, S, S), already channels last
             with torch.inference_mode(), autocast(device):
                 grid = encoder(pixels).half().cpu().numpy()  # (B, P, E)
+            if not np.isfinite(grid).all():
+                raise FloatingPointError(
+                    f"{config.name}: features beyond half precision; are its weights trained ones?"
+                )
             if out is None:
                 shape = (len(pictures), views, *grid.shape[1:])
                 out = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)

@@ -124,6 +124,9 @@ class Stage(ABC, Generic[R, Ready]):
 
         Returns:
             Whether it got there; False where it was interrupted, and can be resumed.
+
+        Raises:
+            FloatingPointError: the loss is no number.
         """
         self.accelerator.init_trackers("tensorboard")
         began = time.monotonic() - self.progress.seconds
@@ -203,6 +206,9 @@ class Stage(ABC, Generic[R, Ready]):
 
     def _update(self, loss: Tensor) -> None:
         """One step of the optimizer down the gradient of a scalar, and of the averages after it."""
+        if not loss.isfinite():
+            at = self.progress.step + 1
+            raise FloatingPointError(f"step {at}: the loss is {loss.item()}; lower training.learning_rate")
         self.optimizer.zero_grad()
         self.accelerator.backward(loss)
         self.accelerator.clip_grad_norm_(self.network.parameters(), self.recipe.training.gradient_clip)

@@ -172,6 +172,13 @@ def test_a_run_is_not_overwritten_nor_mixed_with_another(tiny_recipe: Path) -> N
         CaptionerTrainer(CaptionerRecipe.read(tiny_recipe, ["training.epochs=4"]), resume=True)
 
 
+def test_a_loss_that_is_no_number_ends_the_run(tiny_recipe: Path) -> None:
+    trainer = CaptionerTrainer(CaptionerRecipe.read(tiny_recipe, ["training.learning_rate=1e30"]))
+    with pytest.raises(FloatingPointError, match=r"^step \d+: the loss is (nan|inf); lower training\.learning_rate$"):
+        trainer.run()
+    assert not trainer.best_path.exists()
+
+
 def test_mirrored_views_are_not_paired_with_left_and_right(tiny_recipe: Path) -> None:
     trainer = CaptionerTrainer(CaptionerRecipe.read(tiny_recipe))
     fixed = [example for example in trainer.examples if not example.mirrors]

@@ -102,3 +102,17 @@ def test_views_are_crops_and_mirror_images_and_repeatable() -> None:
     assert crop.tobytes() == again.tobytes()
     assert crop.size != other.size
     assert 0.6 * 60 <= crop.width <= 60
+
+
+def test_features_beyond_half_precision_are_refused(files: list[Path], tmp_path: Path) -> None:
+    class Loud(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gain = nn.Parameter(torch.tensor(1e6))
+
+        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+            return self.gain * pixels.flatten(2).transpose(1, 2)
+
+    with pytest.raises(FloatingPointError, match="tf_efficientnet_lite0: features beyond half precision"):
+        build(Loud(), files, tmp_path)
+    assert not (tmp_path / "cache" / "cache.json").exists()
