@@ -1,6 +1,5 @@
 """OpenAI's completions: what a request may say, and the answer put together from what the model writes."""
 
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
@@ -9,7 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from app.errors import ApiError
 from app.generation import TextRequest, Update
-from app.parameters import invalid, shown
+from app.parameters import invalid, refused, unknown
 from app.settings import Settings
 from model.config import GenerationConfig
 from model.generation import TextStream, Token
@@ -110,20 +109,23 @@ def parse(document: Mapping[str, Any]) -> tuple[CompletionRequest, dict[str, Any
     names = (*CompletionRequest.model_fields, *GenerationConfig.model_fields)
     for name in document:
         if name not in names:
-            close = difflib.get_close_matches(name, names, 1)
-            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}"
-            raise ApiError(422, "unknown_parameter", f"unknown parameter {shown(name)}; {hint}", name[:100])
+            raise unknown(name, names)
     drawing = {name: given.pop(name) for name in GenerationConfig.model_fields if name in given}
     try:
         request = CompletionRequest.model_validate(given)
     except ValidationError as error:
-        raise _refused(error, given) from error
+        raise refused(error, given) from error
     if request.best_of not in (None, request.n):
         message = f"best_of={request.best_of}: all texts are returned, so it can only be n, which is {request.n}"
         raise ApiError(422, "invalid_parameter", message, "best_of")
     if request.stream_options and not request.stream:
         raise ApiError(422, "invalid_parameter", "stream_options: only with stream=true", "stream_options")
     return request, drawing
+
+
+def limited(defaults: GenerationConfig, settings: Settings) -> GenerationConfig:
+    """The model's defaults, which give way to the operator's limit; what a caller gives is refused instead."""
+    return defaults.model_copy(update={"max_tokens": min(defaults.max_tokens, settings.max_tokens)})
 
 
 def merged(defaults: GenerationConfig, drawing: Mapping[str, Any]) -> GenerationConfig:
@@ -141,7 +143,7 @@ def merged(defaults: GenerationConfig, drawing: Mapping[str, Any]) -> Generation
     try:
         return GenerationConfig.model_validate({**defaults.model_dump(), **given}, strict=True)
     except ValidationError as error:
-        raise _refused(error, drawing) from error
+        raise refused(error, drawing) from error
 
 
 def text_requests(request: CompletionRequest, generation: GenerationConfig, settings: Settings) -> list[TextRequest]:
@@ -164,7 +166,9 @@ def text_requests(request: CompletionRequest, generation: GenerationConfig, sett
     if request.logprobs is not None:
         scored = texts * generation.max_tokens + request.n * length * request.echo
         if scored > MAX_SCORED:
-            message = f"logprobs of up to {scored:,} tokens; at most {MAX_SCORED:,} fit into a request"
+            message = (
+                f"log-probabilities of up to {scored:,} tokens are asked for; at most {MAX_SCORED:,} fit into a request"
+            )
             raise ApiError(422, "invalid_parameter", message, "logprobs")
     return [
         TextRequest(
@@ -177,12 +181,6 @@ def text_requests(request: CompletionRequest, generation: GenerationConfig, sett
         for prompt in prompts
         for choice in range(request.n)
     ]
-
-
-def _refused(error: ValidationError, given: Mapping[str, Any]) -> ApiError:
-    first = error.errors(include_url=False)[0]
-    name = str(first["loc"][0])
-    return invalid(name, given.get(name), first["msg"])
 
 
 class Choice:

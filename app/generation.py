@@ -89,6 +89,19 @@ class Generation:
         updates, self._updates = self._updates, {}
         return updates
 
+    async def whole(self) -> dict[int, Update]:
+        """All that comes of each text.
+
+        Raises:
+            ApiError: as when iterated.
+        """
+        updates: dict[int, Update] = {}
+        async for news in self:
+            for index, update in news.items():
+                whole = updates.setdefault(index, Update(update.stream))
+                whole.extend(update.text, update.tokens, update.finish_reason)
+        return updates
+
     def receive(self, index: int, update: Update) -> None:
         """News of a text. A caller that is slow finds all there is in one update."""
         self._updates.setdefault(index, Update(update.stream)).extend(update.text, update.tokens, update.finish_reason)
@@ -126,6 +139,7 @@ class TextWorker:
 
     def __init__(self, name: str, model: LanguageModel, turns: Turns, *, slots: int, queue: int) -> None:
         self.name = name
+        self.vocabulary = model.vocabulary
         self._model = model
         self._turns = turns
         self._slots = slots

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from app.engine import Engine
 from app.errors import RequestIdMiddleware, install_error_handlers
 from app.limits import BodyLimitMiddleware
-from app.routes import captions, completions, health, models
+from app.routes import captions, chat, completions, health, huggingface, ibm_max, models
 from app.settings import Settings
 from model.checkpoint import CheckpointError
 
@@ -62,7 +62,7 @@ def create_app(settings: Settings | None = None, on_failure: Callable[[str], Non
     install_error_handlers(app)
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes)
     app.add_middleware(RequestIdMiddleware)  # the last one added is the outermost
-    for module in (captions, completions, models, health):
+    for module in (captions, completions, chat, huggingface, ibm_max, models, health):
         app.include_router(module.router)
     return app
 

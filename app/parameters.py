@@ -2,7 +2,8 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -54,7 +55,7 @@ def merge(*sources: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for name, value in (pair for source in sources for pair in source):
         if name not in DESCRIPTIONS:
-            raise _unknown(name)
+            raise unknown(name, ("image", *DESCRIPTIONS))
         if value is None or (value == "" and name != "prefix"):
             continue
         # Text compares with JSON's values by the way both are written: 3 and "3", true and "True".
@@ -64,9 +65,10 @@ def merge(*sources: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     return merged
 
 
-def _unknown(name: str) -> ApiError:
-    close = difflib.get_close_matches(name, DESCRIPTIONS, 1)
-    hint = f"did you mean {close[0]}?" if close else f"there are image, {', '.join(DESCRIPTIONS)}"
+def unknown(name: str, names: Collection[str]) -> ApiError:
+    """The error of a parameter that is none of `names`."""
+    close = difflib.get_close_matches(name, names, 1)
+    hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}"
     return ApiError(422, "unknown_parameter", f"unknown parameter {shown(name)}; {hint}", name[:100])
 
 
@@ -105,6 +107,24 @@ def _validated(adapter: TypeAdapter[Any], name: str, value: Any) -> Any:
 def invalid(name: str, value: object, reason: str) -> ApiError:
     """The error of a parameter that has the wrong type or is out of range."""
     return ApiError(422, "invalid_parameter", f"{name}={shown(value)}: {reason[0].lower()}{reason[1:]}", name)
+
+
+def refused(error: ValidationError, given: Mapping[str, Any]) -> ApiError:
+    """The error of the first parameter that pydantic does not like."""
+    first = error.errors(include_url=False)[0]
+    name = str(first["loc"][0])
+    return invalid(name, given.get(name), first["msg"])
+
+
+@contextmanager
+def errors_in_terms_of(names: Mapping[str, str]) -> Iterator[None]:
+    """Errors about our parameters call them what the caller calls them: `names`, ours to theirs."""
+    try:
+        yield
+    except ApiError as error:
+        error.message = re.sub("|".join(rf"\b{name}\b" for name in names), lambda ours: names[ours[0]], error.message)
+        error.field = names.get(error.field or "", error.field)
+        raise
 
 
 def decoding_config(defaults: DecodingConfig, parameters: Mapping[str, Any]) -> DecodingConfig:

@@ -127,7 +127,7 @@ class CompletionChoice(Schema):
 
 
 class CompletionUsage(Schema):
-    """Tokens, which are characters or words: /v1/models says it of each model."""
+    """Tokens, which are characters or words: /v1/models says it of each language model."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -144,6 +144,60 @@ class CompletionResponse(Schema):
     model: str
     choices: list[CompletionChoice]
     usage: CompletionUsage
+
+
+class ChatMessage(Schema):
+    """What the assistant says."""
+
+    role: Literal["assistant"]
+    content: str
+    """The caption."""
+    refusal: None
+
+
+class ChatTokenLogprob(Schema):
+    """A word of a caption, as OpenAI tells it."""
+
+    token: str
+    logprob: float
+    """Natural logarithm of its probability, given the picture and the words before it."""
+    bytes: list[int]
+    top_logprobs: list[Any]
+    """None."""
+
+
+class ChatLogprobs(Schema):
+    """The words of a caption."""
+
+    content: list[ChatTokenLogprob]
+    refusal: None
+
+
+class ChatChoice(Schema):
+    """One of the captions."""
+
+    index: int
+    """Best first."""
+    message: ChatMessage
+    logprobs: ChatLogprobs | None
+    """With logprobs=true alone."""
+    finish_reason: Literal["stop", "length"]
+    """`stop`: the sentence is complete; `length`: it was cut at the most words."""
+
+
+class ChatResponse(Schema):
+    """A caption, in the shape of OpenAI's chat completions."""
+
+    id: str
+    object: Literal["chat.completion"]
+    created: int
+    """Seconds since 1970."""
+    model: str
+    system_fingerprint: str
+    """The beginning of the digest of its weights."""
+    choices: list[ChatChoice]
+    usage: CompletionUsage
+    """Words of the captions; of the picture there are none."""
 
 
 class ErrorBody(Schema):
@@ -181,6 +235,82 @@ class OpenAIErrorResponse(Schema):
     """Every answer of OpenAI's API that is not a success."""
 
     error: OpenAIErrorBody
+
+
+class HuggingFaceToken(Schema):
+    """A token, as Hugging Face's text-generation-inference tells it."""
+
+    id: int
+    text: str
+    logprob: float | None
+    """Natural logarithm of its probability; null for the first token of a prompt."""
+    special: bool
+
+
+class HuggingFaceDetails(Schema):
+    """How a text was written."""
+
+    finish_reason: Literal["length", "stop_sequence"]
+    generated_tokens: int
+    seed: int | None
+    prefill: list[HuggingFaceToken]
+    """The prompt's, with decoder_input_details."""
+    tokens: list[HuggingFaceToken]
+    top_tokens: list[list[HuggingFaceToken]] | None = None
+    """The likeliest in the place of each, with top_n_tokens."""
+
+
+class GeneratedText(Schema):
+    """A caption, or a text, as Hugging Face tells it."""
+
+    generated_text: str
+    details: HuggingFaceDetails | None = None
+    """Of a text, with details=true."""
+
+
+class HuggingFaceError(Schema):
+    """What went wrong, as Hugging Face's text-generation-inference tells it."""
+
+    error: str
+    """What was wrong and what would be right, for people."""
+    error_type: str
+
+
+class MaxPrediction(Schema):
+    """One of the captions."""
+
+    index: str
+    """Its place: the first is the best."""
+    caption: str
+    probability: float
+    """Of the whole sentence."""
+
+
+class MaxResponse(Schema):
+    """Captions of a picture, as IBM's Model Asset Exchange tells them."""
+
+    status: Literal["ok"]
+    predictions: list[MaxPrediction]
+
+
+class MaxMetadata(Schema):
+    """A model, as IBM's Model Asset Exchange describes it."""
+
+    id: str
+    name: str
+    description: str
+    type: str
+    license: str
+    source: str
+    """Where more about it is told."""
+
+
+class MaxError(Schema):
+    """What went wrong, as IBM's Model Asset Exchange tells it."""
+
+    status: Literal["error"]
+    message: str
+    """What was wrong and what would be right."""
 
 
 class _ModelCard(Schema):

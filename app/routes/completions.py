@@ -2,18 +2,17 @@
 
 import time
 from collections.abc import AsyncIterator
-from functools import partial
 from typing import Any
 from uuid import uuid4
 
 from fastapi import APIRouter, Request
 
-from app.completions import Choice, CompletionRequest, merged, parse, request_schema, text_requests, usage
+from app.completions import Choice, CompletionRequest, limited, merged, parse, request_schema, text_requests, usage
 from app.disconnect import while_connected
 from app.engine import Engine
 from app.errors import ApiError, openai_shape
 from app.events import DONE, EventStream, event
-from app.generation import Generation, Update
+from app.generation import Generation
 from app.schemas import CompletionResponse, OpenAIErrorResponse
 from app.uploads import read_json
 from model.checkpoint import LanguageCheckpoint
@@ -66,10 +65,7 @@ async def create_completion(request: Request) -> Any:
     engine.require_ready()
     asked, drawing = parse(await read_json(request))
     checkpoint = engine.find(LanguageCheckpoint, asked.model)
-    defaults = checkpoint.config.generation
-    # The model's default gives way to the operator's limit; what the caller gave is refused instead.
-    most = min(defaults.max_tokens, engine.settings.max_tokens)
-    config = merged(defaults.model_copy(update={"max_tokens": most}), drawing)
+    config = merged(limited(checkpoint.config.generation, engine.settings), drawing)
     texts = text_requests(asked, config, engine.settings)
     head = {
         "id": f"cmpl-{uuid4().hex}",
@@ -81,24 +77,10 @@ async def create_completion(request: Request) -> Any:
     if asked.stream:
         return EventStream(_events(generation, asked, head), generation)
     with generation:
-        updates = await while_connected(request, partial(_whole, generation))
+        updates = await while_connected(request, generation.whole)
     choices = [Choice(index, asked).piece(update) for index, update in sorted(updates.items())]
     streams = {index: update.stream for index, update in updates.items()}
     return {**head, "choices": choices, "usage": usage(streams, asked.n)}
-
-
-async def _whole(generation: Generation) -> dict[int, Update]:
-    """All that comes of each text.
-
-    Raises:
-        ApiError: as `Generation` does.
-    """
-    updates: dict[int, Update] = {}
-    async for news in generation:
-        for index, update in news.items():
-            whole = updates.setdefault(index, Update(update.stream))
-            whole.extend(update.text, update.tokens, update.finish_reason)
-    return updates
 
 
 async def _events(generation: Generation, asked: CompletionRequest, head: dict[str, Any]) -> AsyncIterator[bytes]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import openai
 import pytest
 import uvicorn
 from fastapi import FastAPI
@@ -88,6 +89,21 @@ def client(checkpoints: Path) -> Iterator[httpx2.Client]:
     """A client of a server that is ready, with the limits an operator gets by default."""
     with serving(create_app(Settings(checkpoints=checkpoints, threads=1))) as client:
         wait_until_ready(client)
+        yield client
+
+
+@pytest.fixture(scope="session")
+def text_client(both_checkpoints: Path) -> Iterator[httpx2.Client]:
+    """A client of a server that is ready, with a captioner and a language model."""
+    with serving(create_app(Settings(checkpoints=both_checkpoints, threads=1))) as client:
+        wait_until_ready(client)
+        yield client
+
+
+@pytest.fixture(scope="session")
+def openai_client(text_client: httpx2.Client) -> Iterator[openai.OpenAI]:
+    """OpenAI's client of the same server, as it comes, but for its address."""
+    with openai.OpenAI(base_url=f"{text_client.base_url}/v1", api_key="none", max_retries=0) as client:
         yield client
 
 

@@ -1,7 +1,7 @@
 """POST /v1/completions: OpenAI's contract, asked for with its client and by hand."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -24,21 +24,6 @@ from model.language import LanguageModel
 Serve = Callable[[FastAPI], AbstractContextManager[httpx2.Client]]
 Ready = Callable[[httpx2.Client], None]
 URL = "/v1/completions"
-
-
-@pytest.fixture(scope="session")
-def text_client(serve: Serve, ready: Ready, both_checkpoints: Any) -> Iterator[httpx2.Client]:
-    """A client of a server that is ready, with a captioner and a language model."""
-    with serve(create_app(Settings(checkpoints=both_checkpoints, threads=1))) as client:
-        ready(client)
-        yield client
-
-
-@pytest.fixture(scope="session")
-def openai_client(text_client: httpx2.Client) -> Iterator[openai.OpenAI]:
-    """OpenAI's client, as it comes, but for its address."""
-    with openai.OpenAI(base_url=f"{text_client.base_url}/v1", api_key="none", max_retries=0) as client:
-        yield client
 
 
 def alone(model: LanguageModel, prompt: str, *, choice: int = 0, **parameters: Any) -> str:

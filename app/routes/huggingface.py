@@ -1,0 +1,171 @@
+"""POST /models/{name}: Hugging Face's inference contract, by the task of the model."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import anyio.to_thread
+from fastapi import APIRouter, Request
+
+from app.disconnect import while_connected
+from app.engine import Engine
+from app.errors import ApiError, huggingface_shape
+from app.events import EventStream, event
+from app.generation import Generation, Update
+from app.huggingface import TextInference, caption_decoding, parameters
+from app.parameters import invalid
+from app.schemas import GeneratedText, HuggingFaceError
+from app.uploads import decode_picture, json_object, read_json
+from model.checkpoint import CaptionerCheckpoint, Checkpoint, LanguageCheckpoint
+from model.generation import Token
+from model.vocabulary import EOS, SPECIALS, Vocabulary
+
+router = APIRouter(tags=["Hugging Face"])
+
+_PICTURE = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
+_BODY = {
+    "required": True,
+    "description": "A captioner takes the bytes of a picture, or base64 of them in JSON; a language model takes text.",
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["inputs"],
+                "properties": {
+                    "inputs": {"type": "string", "description": "A prompt, or base64 of a picture."},
+                    "parameters": {"type": "object", "description": "Those of Hugging Face's task."},
+                    "stream": {"type": "boolean", "description": "Text token by token, as server-sent events."},
+                    "options": {"type": "object", "description": "Ignored."},
+                },
+                "additionalProperties": False,
+            },
+            "example": {"inputs": "ROMEO:", "parameters": {"max_new_tokens": 100}},
+        },
+        "application/octet-stream": {"schema": _PICTURE},
+        "image/*": {"schema": _PICTURE},
+    },
+}
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
+    **{
+        status: {"model": HuggingFaceError, "description": description}
+        for status, description in {
+            400: "A body or a picture that can't be read",
+            404: "No such model",
+            413: "The body is too large",
+            415: "A format that is not read",
+            422: "A parameter that is unknown, out of range or not supported",
+            429: "Too many requests wait already",
+            500: "The model failed",
+            503: "Loading, or shutting down",
+            504: "It took too long",
+        }.items()
+    },
+}
+
+
+@router.post(
+    "/models/{name:path}",
+    response_model=list[GeneratedText],
+    response_model_exclude_unset=True,
+    responses=_ANSWERS,
+    openapi_extra={"requestBody": _BODY},
+)
+async def infer(request: Request, name: str) -> Any:
+    """A picture's caption, or a prompt's continuation, as Hugging Face's inference API answers.
+
+    `huggingface_hub.InferenceClient(model="http://host/models/flickr8k")` works as it comes. What a request leaves out
+    is the model's own default.
+    """
+    engine: Engine = request.app.state.engine
+    engine.require_ready()
+    checkpoint = engine.find(Checkpoint, name)
+    if isinstance(checkpoint, CaptionerCheckpoint):
+        return await _caption(request, engine, checkpoint)
+    assert isinstance(checkpoint, LanguageCheckpoint)
+    return await _write(request, engine, checkpoint)
+
+
+async def _caption(request: Request, engine: Engine, checkpoint: CaptionerCheckpoint) -> list[dict[str, Any]]:
+    engine.pictures.require_room()
+    body = await request.body()
+    picture, given = body, {}
+    if body.lstrip()[:1] == b"{":  # no picture begins with it
+        document = await anyio.to_thread.run_sync(json_object, body)
+        given = parameters(document)
+        inputs = document.get("inputs")
+        if not isinstance(inputs, str):
+            raise invalid("inputs", inputs, "base64 of a picture is needed")
+        picture = await anyio.to_thread.run_sync(decode_picture, inputs, "inputs")
+    decoding = caption_decoding(checkpoint.config.decoding, given)
+    answer = await while_connected(request, lambda: engine.caption(checkpoint, picture, decoding))
+    return [{"generated_text": caption.text} for caption in answer.captions]
+
+
+async def _write(request: Request, engine: Engine, checkpoint: LanguageCheckpoint) -> Any:
+    asked = TextInference.parse(await read_json(request), checkpoint.config.generation, engine.settings)
+    answer = _Answer(asked, engine.workers[checkpoint.name].vocabulary)
+    generation = engine.generate(checkpoint, asked.texts)
+    if asked.completion.stream:
+        return EventStream(answer.events(generation), generation)
+    with generation:
+        updates = await while_connected(request, generation.whole)
+    return [answer.whole(update) for _, update in sorted(updates.items())]
+
+
+class _Answer:
+    """What comes of a text, in the words of Hugging Face's text-generation-inference."""
+
+    def __init__(self, asked: TextInference, vocabulary: Vocabulary) -> None:
+        self._asked = asked
+        self._vocabulary = vocabulary
+
+    def whole(self, update: Update) -> dict[str, Any]:
+        """One of the texts, from all that came of it."""
+        answer: dict[str, Any] = {"generated_text": self._full(update.text)}
+        if self._asked.details:
+            details = self._summary(update) | {"prefill": [self._token(token) for token in update.stream.prompt]}
+            details["tokens"] = [self._token(token) for token in update.tokens]
+            if self._asked.completion.logprobs:
+                details["top_tokens"] = [self._top(token) for token in update.tokens]
+            answer["details"] = details
+        return answer
+
+    async def events(self, generation: Generation) -> AsyncIterator[bytes]:
+        """An event for each token, the last of which has the whole text too. Or, in its place, an error."""
+        count, text = 0, ""
+        try:
+            async for updates in generation:
+                (update,) = updates.values()
+                text += update.text
+                tokens = update.tokens
+                if update.finish_reason and not tokens:  # all is told, but for its end
+                    tokens = [Token(SPECIALS[EOS], 0.0)]
+                for place, token in enumerate(tokens, start=1):
+                    count += 1
+                    told = {"index": count, "token": self._token(token), "generated_text": None, "details": None}
+                    if self._asked.completion.logprobs:
+                        told["top_tokens"] = self._top(token)
+                    if update.finish_reason and place == len(tokens):
+                        told["generated_text"] = self._full(text)
+                        if self._asked.details:
+                            told["details"] = self._summary(update) | {"input_length": update.stream.prompt_tokens}
+                    yield event(told)
+        except ApiError as error:
+            yield event(huggingface_shape(error)[1])
+
+    def _full(self, text: str) -> str:
+        return self._asked.texts[0].prompt + text if self._asked.full_text else text
+
+    def _summary(self, update: Update) -> dict[str, Any]:
+        return {
+            "finish_reason": "length" if update.finish_reason == "length" else "stop_sequence",
+            "generated_tokens": update.stream.written,
+            "seed": self._asked.texts[0].generation.seed,
+        }
+
+    def _token(self, token: Token) -> dict[str, Any]:
+        (number,) = self._vocabulary.encode([token.text])
+        return {"id": number, "text": token.text, "logprob": token.logprob, "special": number < len(SPECIALS)}
+
+    def _top(self, token: Token) -> list[dict[str, Any]]:
+        return [self._token(Token(text, logprob)) for text, logprob in token.alternatives]

@@ -1,0 +1,72 @@
+"""POST /model/predict and GET /model/metadata: what IBM's MAX-Image-Caption-Generator offered, for its web app."""
+
+import math
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from app.disconnect import while_connected
+from app.engine import Engine
+from app.parameters import decoding_config
+from app.schemas import MaxError, MaxMetadata, MaxPrediction, MaxResponse
+from app.uploads import read_upload
+from model.checkpoint import CaptionerCheckpoint
+
+router = APIRouter(prefix="/model", tags=["IBM MAX"])
+
+_PREDICTIONS = 3
+_IMAGE = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
+_BODY = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {"type": "object", "required": ["image"], "properties": {"image": _IMAGE}},
+        }
+    },
+}
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": MaxError, "description": description}
+    for status, description in {
+        400: "No picture, or one that can't be read",
+        404: "There is no captioner",
+        413: "The body is too large",
+        429: "Too many pictures wait already",
+        503: "Loading, or shutting down",
+        504: "It took too long",
+    }.items()
+}
+
+
+@router.post("/predict", responses=_ERRORS, openapi_extra={"requestBody": _BODY})
+async def predict(request: Request) -> MaxResponse:
+    """The three likeliest captions that beam search finds, each with the probability of the whole sentence."""
+    engine: Engine = request.app.state.engine
+    engine.require_ready()
+    engine.pictures.require_room()
+    upload = await read_upload(request)
+    checkpoint = engine.find(CaptionerCheckpoint, None)
+    decoding = decoding_config(checkpoint.config.decoding, {"method": "beam", "num_captions": _PREDICTIONS})
+    answer = await while_connected(request, lambda: engine.caption(checkpoint, upload.image, decoding))
+    return MaxResponse(
+        status="ok",
+        predictions=[
+            MaxPrediction(index=str(index), caption=caption.text, probability=math.exp(caption.logprob))
+            for index, caption in enumerate(answer.captions)
+        ],
+    )
+
+
+@router.get("/metadata", responses={404: _ERRORS[404]})
+def metadata(request: Request) -> MaxMetadata:
+    """The model that answers."""
+    engine: Engine = request.app.state.engine
+    checkpoint = engine.find(CaptionerCheckpoint, None)
+    encoder, decoder = checkpoint.config.encoder, checkpoint.config.decoder
+    return MaxMetadata(
+        id=checkpoint.name,
+        name=checkpoint.name,
+        description=f"{encoder.name} encoder, {decoder.kind} {decoder.cell.upper()} decoder",
+        type="Image-to-Text Translation",
+        license="that of its training data: see its model card",
+        source=str(request.url_for("get_model", name=checkpoint.name)),
+    )
