@@ -112,13 +112,14 @@ class SelfCriticalTrainer(FrozenStage[SelfCriticalRecipe]):
     def _greedy(self, grid: Tensor) -> Tensor:
         """Tokens (B, 1, T) of greedy decoding, without dropout, as when captions are wanted."""
         decoder = self.captioner.decoder.eval()
-        memory = decoder.read(grid)
+        decoding = DecodingConfig(method="greedy", max_length=self.length)
 
         def step(tokens: Tensor, state: State) -> Step:
             return decoder.step(tokens, state, memory)
 
-        decoding = DecodingConfig(method="greedy", max_length=self.length)
-        return decode(step, decoder.start(memory), len(grid), decoding).tokens
+        with self.accelerator.autocast():
+            memory = decoder.read(grid)
+            return decode(step, decoder.start(memory), len(grid), decoding).tokens
 
 
 def leave_one_out(rewards: Tensor) -> Tensor:
