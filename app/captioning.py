@@ -4,22 +4,34 @@ import asyncio
 import time
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
 from app.batching import Batcher
-from app.images import read_picture
+from app.images import Picture, read_picture
 from app.settings import Settings
 from app.turns import Turns
-from model.captioner import Caption, Captioner
+from model.captioner import Caption, Captioner, Token
 from model.config import DecodingConfig
+from model.decoding import Observer
+from model.observers import BeamTree, Observers, TreeObserver, WordObserver
 
 _JPEG_MARGIN = 3
 """A JPEG is decoded at no less than this many times the network's size a side, so that scaling it down stays smooth."""
 
 T = TypeVar("T")
+
+
+class Listener(Protocol):
+    """Is told how a picture comes to its captions, by the threads that see to it."""
+
+    def decoded(self, picture: Picture) -> None:
+        """It is a picture."""
+
+    def word(self, caption: int, place: int, token: Token) -> None:
+        """The caption of this number has this word at this place. Told again where the search had to start again."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +43,8 @@ class PictureRequest:
     """Of its file."""
     decoding: DecodingConfig
     attention: bool = False
+    tree: bool = False
+    listener: Listener | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +60,8 @@ class Answer:
     encode: float
     """Of the whole batch, as generate."""
     generate: float
+    tree: BeamTree | None = None
+    """Where it was asked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +71,8 @@ class _Decoded:
     captioner: Captioner
     decoding: DecodingConfig
     attention: bool
+    tree: bool
+    listener: Listener | None
     pixels: Tensor
     """(3, S, S)"""
     width: int
@@ -119,10 +137,14 @@ class PictureWorker:
             enough=_JPEG_MARGIN * request.captioner.config.encoder.preprocessing.size,
         )
         pixels = request.captioner.preprocess(picture.image)  # (3, S, S)
+        if request.listener:
+            request.listener.decoded(picture)
         return _Decoded(
             captioner=request.captioner,
             decoding=request.decoding,
             attention=request.attention,
+            tree=request.tree,
+            listener=request.listener,
             pixels=pixels,
             width=picture.width,
             height=picture.height,
@@ -152,7 +174,13 @@ class PictureWorker:
         with self._turns.turn():
             started = time.perf_counter()
             grids = torch.stack([grid for _, grid in group])  # (B, P, E)
-            found = first.captioner.generate(grids, first.decoding, attention=first.attention)
+            observers, trees = _observers([picture for picture, _ in group])
+            found = first.captioner.generate(
+                grids,
+                first.decoding,
+                attention=first.attention,
+                observer=Observers(observers) if observers else None,
+            )
             ended = time.perf_counter()
         return {
             picture: Answer(
@@ -164,9 +192,25 @@ class PictureWorker:
                 decode=picture.seconds,
                 encode=encode,
                 generate=ended - started,
+                tree=trees[place].tree if place in trees else None,
             )
-            for (picture, _), captions in zip(group, found, strict=True)
+            for place, ((picture, _), captions) in enumerate(zip(group, found, strict=True))
         }
+
+
+def _observers(pictures: Sequence[_Decoded]) -> tuple[list[Observer], dict[int, TreeObserver]]:
+    """Who watches the search for the captions of these; and, of those who want a tree, who records it."""
+    words = [
+        WordObserver(picture.captioner, place, draws=picture.decoding.method == "sample", tell=picture.listener.word)
+        for place, picture in enumerate(pictures)
+        if picture.listener
+    ]
+    trees = {
+        place: TreeObserver(picture.captioner.vocabulary, place)
+        for place, picture in enumerate(pictures)
+        if picture.tree
+    }
+    return [*words, *trees.values()], trees
 
 
 def _groups(items: Iterable[T], kind: Callable[[T], Hashable]) -> Iterable[list[T]]:

@@ -77,6 +77,15 @@ class Engine:
         if self.state == "failed":
             raise ApiError(503, "failed", "the models could not be loaded; the server's log says why")
 
+    def require_room(self) -> None:
+        """For a picture.
+
+        Raises:
+            ApiError: 503, not ready; 429, too many pictures wait already.
+        """
+        self.require_ready()
+        self.pictures.require_room()
+
     def find(self, kind: type[C], name: str | None) -> C:
         """The checkpoint of that kind and name, or the default one.
 

@@ -59,7 +59,8 @@ def draining() -> ApiError:
     return ApiError(503, "draining", "the server is shutting down", headers={"retry-after": "10"})
 
 
-def _own_shape(error: ApiError, request_id: str) -> Shape:
+def own_shape(error: ApiError, request_id: str) -> Shape:
+    """As `schemas.ErrorResponse` has it."""
     body = {"code": error.code, "message": error.message, "field": error.field, "request_id": request_id}
     if error.field is None:
         del body["field"]
@@ -97,9 +98,16 @@ _SHAPES = (
 
 def error_response(error: ApiError, scope: Scope) -> JSONResponse:
     """The answer that tells the request of `scope` about `error`."""
-    shape = next((shape for paths, shape in _SHAPES if paths.fullmatch(scope["path"])), _own_shape)
+    shape = next((shape for paths, shape in _SHAPES if paths.fullmatch(scope["path"])), own_shape)
     status, body = shape(error, scope["state"]["request_id"])
     return JSONResponse(body, status, headers=error.headers)
+
+
+def unexpected(error: Exception, scope: Scope) -> ApiError:
+    """What to tell the client of an error that is none of its business; the log has all of it."""
+    request_id = scope["state"]["request_id"]
+    logger.error("request %s failed: %s %s", request_id, scope["method"], scope["path"], exc_info=error)
+    return ApiError(500, "internal_error", f"something went wrong here; the log tells more under {request_id}")
 
 
 class RequestIdMiddleware:
@@ -131,12 +139,11 @@ class RequestIdMiddleware:
 
         try:
             await self.app(scope, receive, send_with_id)
-        except Exception:
-            logger.exception("request %s failed: %s %s", request_id, scope["method"], scope["path"])
+        except Exception as error:
+            told = unexpected(error, scope)
             if started:
                 raise  # too late to answer: the server cuts the connection, so that the caller sees it is not whole
-            error = ApiError(500, "internal_error", f"something went wrong here; the log tells more under {request_id}")
-            await error_response(error, scope)(scope, receive, send_with_id)
+            await error_response(told, scope)(scope, receive, send_with_id)
 
 
 def _answer(request: Request, error: ApiError) -> Response:

@@ -12,9 +12,9 @@ DONE = format_sse_event(data_str="[DONE]")
 """How OpenAI's streams end, and those of all who speak its language."""
 
 
-def event(data: Any) -> bytes:
+def event(data: Any, name: str | None = None) -> bytes:
     """A JSON value as an event. In ASCII: some clients take U+2028 and its like for the end of a line."""
-    return format_sse_event(data_str=json.dumps(data))
+    return format_sse_event(data_str=json.dumps(data), event=name)
 
 
 class EventStream(EventSourceResponse):

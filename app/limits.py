@@ -1,5 +1,7 @@
 """How much a request may send."""
 
+from collections.abc import Mapping
+
 import anyio
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -10,6 +12,8 @@ from app.errors import ApiError, error_response
 class BodyLimitMiddleware:
     """Counts a body's bytes as they stream in and answers 413 past `max_bytes`, before anything has parsed them.
 
+    The paths in `others` have limits of their own.
+
     A body whose Content-Length says that it is too large is refused unread. And since closing a connection with bytes
     unread resets it, which can destroy an answer on its way, every answer that comes before the whole body has is sent
     first, and then what the client goes on sending is read and dropped, within bounds (nginx calls it a lingering
@@ -19,9 +23,10 @@ class BodyLimitMiddleware:
     linger_seconds = 10.0
     linger_bytes = 100_000_000
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, max_bytes: int, others: Mapping[str, int]) -> None:
         self.app = app
         self.max_bytes = max_bytes
+        self.others = others
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -30,10 +35,11 @@ class BodyLimitMiddleware:
         headers = Headers(scope=scope)
         declared = headers.get("content-length", "0")
         has_body = declared != "0" or "transfer-encoding" in headers
-        body = _Body(receive, send, self.max_bytes, whole=not has_body)
-        error = ApiError(413, "body_too_large", f"the body is larger than {self.max_bytes:,} bytes")
+        max_bytes = self.others.get(scope["path"], self.max_bytes)
+        body = _Body(receive, send, max_bytes, whole=not has_body)
+        error = ApiError(413, "body_too_large", f"the body is larger than {max_bytes:,} bytes")
         refusal = error_response(error, scope)
-        if declared.isdecimal() and int(declared) > self.max_bytes:
+        if declared.isdecimal() and int(declared) > max_bytes:
             await refusal(scope, body.receive, body.send)
         else:
             try:

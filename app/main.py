@@ -12,7 +12,17 @@ from fastapi import FastAPI
 from app.engine import Engine
 from app.errors import RequestIdMiddleware, install_error_handlers
 from app.limits import BodyLimitMiddleware
-from app.routes import captions, chat, completions, health, huggingface, ibm_max, models
+from app.routes import (
+    caption_batch,
+    caption_stream,
+    captions,
+    chat,
+    completions,
+    health,
+    huggingface,
+    ibm_max,
+    models,
+)
 from app.settings import Settings
 from model.checkpoint import CheckpointError
 
@@ -60,9 +70,11 @@ def create_app(settings: Settings | None = None, on_failure: Callable[[str], Non
     app = FastAPI(title="Recap", description=description, version=_version(), lifespan=lifespan)
     app.state.engine = engine
     install_error_handlers(app)
-    app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes)
+    others = {"/v1/captions/batch": settings.max_batch_bytes}
+    app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes, others=others)
     app.add_middleware(RequestIdMiddleware)  # the last one added is the outermost
-    for module in (captions, completions, chat, huggingface, ibm_max, models, health):
+    modules = (captions, caption_batch, caption_stream, completions, chat, huggingface, ibm_max, models, health)
+    for module in modules:
         app.include_router(module.router)
     return app
 

@@ -27,6 +27,7 @@ DESCRIPTIONS = {
     "seed": "Makes sampling repeatable.",
     "prefix": "Words that each caption begins with.",
     "attention": "Also return, for each word, where in the picture the network looked.",
+    "tree": "Also return the hypotheses that beam search kept at each step.",
 }
 
 _STRING: TypeAdapter[str] = TypeAdapter(str)
@@ -38,7 +39,7 @@ def parameter_schemas() -> dict[str, dict[str, Any]]:
     schemas: dict[str, dict[str, Any]] = {"model": {"type": "string"}}
     for name, schema in DecodingConfig.model_json_schema()["properties"].items():
         schemas[name] = next((part for part in schema.get("anyOf", ()) if part["type"] != "null"), schema)
-    schemas["attention"] = {"type": "boolean"}
+    schemas |= {"attention": {"type": "boolean"}, "tree": {"type": "boolean"}}
     return {
         name: {key: value for key, value in schema.items() if key not in ("title", "default", "description")}
         | {"description": DESCRIPTIONS[name]}
@@ -88,13 +89,13 @@ def model_name(parameters: Mapping[str, Any]) -> str | None:
     return name
 
 
-def wants_attention(parameters: Mapping[str, Any]) -> bool:
-    """Whether attention was asked for.
+def wants(name: str, parameters: Mapping[str, Any]) -> bool:
+    """Whether an extra, `attention` or `tree`, was asked for.
 
     Raises:
         ApiError: 422, it is neither true nor false.
     """
-    return bool(_validated(_BOOLEAN, "attention", parameters.get("attention", ...)))
+    return bool(_validated(_BOOLEAN, name, parameters.get(name, ...)))
 
 
 def _validated(adapter: TypeAdapter[Any], name: str, value: Any) -> Any:

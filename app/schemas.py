@@ -71,6 +71,30 @@ class Timing(Schema):
     """From the last byte of the request to the answer."""
 
 
+class TreeNode(Schema):
+    """A hypothesis that beam search kept for a step."""
+
+    parent: int | None = None
+    """What it goes on from, by its place in the step before; left out in the first step."""
+    text: str | None = None
+    """The word that it adds; left out where it has ended, then or before."""
+    logprob: float
+    """Of all its words; where it has ended, its end included."""
+    finished: bool
+    """Whether it has ended."""
+    kept: bool
+    """Whether another step goes on from it; in the last step, whether it is one of the captions."""
+
+
+class BeamTree(Schema):
+    """How beam search came to the captions."""
+
+    steps: list[list[TreeNode]]
+    """What each step kept; a hypothesis that has ended goes on as it is."""
+    captions: list[int]
+    """Of each caption, best first, the place in the last step."""
+
+
 class CaptionResponse(Schema):
     """Captions of a picture."""
 
@@ -100,6 +124,8 @@ class CaptionResponse(Schema):
     """Best first."""
     image: ImageInfo
     timing_ms: Timing
+    tree: BeamTree | None = None
+    """With tree=true alone."""
 
 
 class CompletionLogprobs(Schema):
@@ -217,6 +243,13 @@ class ErrorResponse(Schema):
     """Every answer that is not a success."""
 
     error: ErrorBody
+
+
+class BatchResponse(Schema):
+    """Captions of several pictures."""
+
+    results: list[CaptionResponse | ErrorResponse]
+    """Of each picture, in the order in which they were sent."""
 
 
 class OpenAIErrorBody(Schema):

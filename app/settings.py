@@ -36,6 +36,8 @@ class Settings(BaseSettings):
     """Milliseconds that a batch which is not full waits for pictures that are being decoded."""
     picture_queue: Annotated[int, Field(ge=0)] = 64
     """Pictures that may wait besides a full batch; more are answered 429."""
+    max_batch_images: Annotated[int, Field(ge=1, le=1000)] = 32
+    """Most pictures in a request to `/v1/captions/batch`."""
     deadline_seconds: Annotated[float, Field(gt=0)] = 30
     """Seconds after which a picture that has no captions yet is given up and answered 504."""
     text_slots: Annotated[int, Field(ge=1, le=1024)] = 32
@@ -50,6 +52,8 @@ class Settings(BaseSettings):
     """Seconds that what is in flight has when the server is stopped; then it ends with an error."""
     max_body_bytes: Annotated[int, Field(ge=1)] = 20_000_000
     """Most bytes in a request's body; more is answered 413 while it is still being sent."""
+    max_batch_bytes: Annotated[int, Field(ge=1)] = 100_000_000
+    """The same for a request to `/v1/captions/batch`."""
     max_pixels: Annotated[int, Field(ge=1, le=150_000_000)] = 50_000_000
     """Most pixels in a picture; more is answered 422, from the header, before any is decoded."""
     max_dimension: Annotated[int, Field(ge=1)] = 30_000

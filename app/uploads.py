@@ -1,9 +1,8 @@
-"""An HTTP request to a picture's bytes and the parameters beside it, however the caller sent them."""
+"""An HTTP request to the bytes of pictures and the parameters beside them, however the caller sent them."""
 
 import base64
 import binascii
 import re
-from collections.abc import Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +29,16 @@ class Upload:
     """Of query and body together."""
 
 
+@dataclass(frozen=True)
+class Uploads:
+    """What a caller sent, of several pictures."""
+
+    images: list[bytes | ApiError]
+    """Of each in its order: the picture, or why it is none."""
+    parameters: dict[str, Any]
+    """Of query and body together."""
+
+
 class _FormParser(MultiPartParser):
     spool_max_size = 2**31  # never to disk: the body's size is limited already, and the disk may be read-only
 
@@ -43,17 +52,55 @@ async def read_upload(request: Request) -> Upload:
     Raises:
         ApiError: 400, the body can't be parsed; 422, no image, several, a URL, an unknown or contradictory parameter.
     """
+    sources, parameters = await _read(request, most=1)
+    return Upload(await _picture(sources[0]), parameters)
+
+
+async def read_uploads(request: Request, most: int) -> Uploads:
+    """Reads several pictures, up to `most`, which share their parameters: a repeated field, or a list in JSON.
+
+    Raises:
+        ApiError: as `read_upload`, but for what is wrong with a single picture.
+    """
+    sources, parameters = await _read(request, most)
+    images: list[bytes | ApiError] = []
+    for source in sources:
+        try:
+            images.append(await _picture(source))
+        except ApiError as error:
+            images.append(error)
+    return Uploads(images, parameters)
+
+
+Source = bytes | str
+"""A picture as it was sent: as bytes, or as text that stands for them."""
+Fields = list[tuple[str, Any]]
+
+
+async def _read(request: Request, most: int) -> tuple[list[Source], dict[str, Any]]:
     query = request.query_params.multi_items()
     if any(name == IMAGE for name, _ in query):
         raise ApiError(422, "unknown_parameter", "a picture does not fit into the query; send it as the body", IMAGE)
     merge(query)  # what is wrong with the query needs no picture to be told
     content_type = request.headers.get("content-type", "").lower()
     if content_type.startswith("multipart/"):
-        image, fields = await _read_multipart(request)
+        sources, fields = await _read_multipart(request, most)
     else:
         body = await request.body()
-        image, fields = await anyio.to_thread.run_sync(_parse, body, "json" in content_type)
-    return Upload(image, merge(query, fields))
+        sources, fields = await anyio.to_thread.run_sync(_parse, body, "json" in content_type, most)
+    if not sources:
+        raise ApiError(422, "missing_image", "there is no field 'image'; it holds the picture", IMAGE)
+    if len(sources) > most:
+        raise _too_many(f"{len(sources)}", most)
+    return sources, merge(query, fields)
+
+
+def _too_many(found: str, most: int) -> ApiError:
+    return ApiError(422, "too_many_images", f"there are {found} images; a request takes {most}", IMAGE)
+
+
+async def _picture(source: Source) -> bytes:
+    return source if isinstance(source, bytes) else await anyio.to_thread.run_sync(decode_picture, source)
 
 
 async def read_json(request: Request) -> dict[str, Any]:
@@ -88,61 +135,55 @@ def json_object(body: bytes) -> dict[str, Any]:
     return document
 
 
-Parsed = tuple[bytes, list[tuple[str, Any]]]
-
-
-async def _read_multipart(request: Request) -> Parsed:
+async def _read_multipart(request: Request, most: int) -> tuple[list[Source], Fields]:
+    most_files = max(most, 8)
     try:
         async with aclosing(request.stream()) as stream:
             # Text is held to no less than a file: an image may come as base64, and the body as a whole is limited.
-            parser = _FormParser(request.headers, stream, max_files=8, max_fields=100, max_part_size=2**31)
+            parser = _FormParser(
+                request.headers, stream, max_files=most_files, max_fields=100 + most, max_part_size=2**31
+            )
             form = await parser.parse()
     except MultiPartException as error:
+        if error.message.startswith("Too many files"):
+            raise _too_many(f"more than {most_files}", most) from error
         hint = ": let the client set the content-type itself" if "boundary" in error.message else ""
         raise ApiError(400, "bad_form", f"{error.message.rstrip('.')}{hint}") from error
     try:
-        images: list[bytes] = []
-        fields: list[tuple[str, Any]] = []
+        sources: list[Source] = []
+        fields: Fields = []
         for name, value in form.multi_items():
             if name == IMAGE:
-                images.append(await value.read() if isinstance(value, UploadFile) else decode_picture(value))
+                sources.append(await value.read() if isinstance(value, UploadFile) else value)
             elif isinstance(value, UploadFile):
                 message = f"there is a file in {name[:100]!r}; a picture belongs in 'image'"
                 raise ApiError(422, "unknown_parameter", message, name[:100])
             else:
                 fields.append((name, value))
-        return _only(images), fields
+        return sources, fields
     finally:
         await form.close()
 
 
-def _parse(body: bytes, is_json: bool) -> Parsed:
+def _parse(body: bytes, is_json: bool, most: int) -> tuple[list[Source], Fields]:
     """A body that is not multipart. No picture begins with a brace, and a form begins with a parameter's name."""
     if body.lstrip()[:1] == b"{" or (is_json and body and body.isascii()):
-        return _parse_json(body)
+        return _parse_json(body, most)
     name, equals, _ = body[:64].partition(b"=")
     if equals and name.decode("latin-1") in (IMAGE, *DESCRIPTIONS) and body.isascii():
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True)
-        images = [decode_picture(value) for name, value in pairs if name == IMAGE]
-        return _only(images), [pair for pair in pairs if pair[0] != IMAGE]
-    return body, []
+        return [value for name, value in pairs if name == IMAGE], [pair for pair in pairs if pair[0] != IMAGE]
+    return [body], []
 
 
-def _parse_json(body: bytes) -> Parsed:
+def _parse_json(body: bytes, most: int) -> tuple[list[Source], Fields]:
     document = json_object(body)
     image = document.pop(IMAGE, None)
-    if image is not None and not isinstance(image, str):
-        raise ApiError(422, "invalid_parameter", "image is not text; base64 or a data: URI is needed", IMAGE)
-    return _only([] if image is None else [decode_picture(image)]), list(document.items())
-
-
-def _only(images: Iterable[bytes]) -> bytes:
-    found = list(images)
-    if not found:
-        raise ApiError(422, "missing_image", "there is no field 'image'; it holds the picture", IMAGE)
-    if len(found) > 1:
-        raise ApiError(422, "too_many_images", f"there are {len(found)} images; a request takes one", IMAGE)
-    return found[0]
+    images = image if isinstance(image, list) and most > 1 else [] if image is None else [image]
+    if any(not isinstance(image, str) for image in images):
+        needed = "base64 or a data: URI is needed" if most == 1 else "a list of base64 or data: URIs is needed"
+        raise ApiError(422, "invalid_parameter", f"image is not text; {needed}", IMAGE)
+    return images, list(document.items())
 
 
 def decode_picture(text: str, field: str = IMAGE) -> bytes:

@@ -37,10 +37,12 @@ class WordObserver:
         captioner: whose search it is.
         picture: its place in the batch.
         draws: whether the search is sampling.
-        tell: called with the number of the caption and its next word.
+        tell: called with the number of the caption, the place of its next word, and that word.
     """
 
-    def __init__(self, captioner: Captioner, picture: int, *, draws: bool, tell: Callable[[int, Token], None]) -> None:
+    def __init__(
+        self, captioner: Captioner, picture: int, *, draws: bool, tell: Callable[[int, int, Token], None]
+    ) -> None:
         self._captioner = captioner
         self._picture = picture
         self._draws = draws
@@ -68,10 +70,9 @@ class WordObserver:
         """What is new of a hypothesis, up to some time, as words of a caption."""
         if not math.isfinite(found.logprobs[self._picture, place].sum()):
             return
-        new = self._captioner.tokens(found, self._picture, place)[self._told[caption] : until]
-        self._told[caption] += len(new)
-        for token in new:
-            self._tell(caption, token)
+        for token in self._captioner.tokens(found, self._picture, place)[self._told[caption] : until]:
+            self._tell(caption, self._told[caption], token)
+            self._told[caption] += 1
 
 
 @dataclass(frozen=True)

@@ -132,6 +132,8 @@ def test_a_default_gives_way_to_what_is_asked_for(client: httpx2.Client, encode:
         ({"temperature": "nan"}, 422, "invalid_parameter", "temperature"),
         ({"method": "guess"}, 422, "invalid_parameter", "method"),
         ({"attention": "perhaps"}, 422, "invalid_parameter", "attention"),
+        ({"tree": "perhaps"}, 422, "invalid_parameter", "tree"),
+        ({"tree": "true", "method": "sample"}, 422, "invalid_parameter", "tree"),
         ({"beam_size": "2", "num_captions": "3"}, 422, "invalid_parameter", "num_captions"),
         ({"method": "greedy", "num_captions": "3"}, 422, "invalid_parameter", "num_captions"),
         ({"min_length": "9", "max_length": "3"}, 422, "invalid_parameter", "min_length"),
@@ -165,6 +167,29 @@ def test_a_bad_parameter_is_named_wherever_it_stands(
         assert "beam_size" in message
 
 
+def test_the_tree_of_a_search_leads_to_its_captions(
+    client: httpx2.Client, encode: Encode, picture: Image.Image
+) -> None:
+    parameters: dict[str, Any] = {"tree": "true", "beam_size": 4, "num_captions": 2}
+    body = client.post(URL, params=parameters, content=encode(picture)).raise_for_status().json()
+    steps, captions = body["tree"]["steps"], body["tree"]["captions"]
+    assert all(1 <= len(step) <= 4 for step in steps)
+    for place, caption in zip(captions, body["captions"], strict=True):
+        assert steps[-1][place]["logprob"] == pytest.approx(caption["logprob"], abs=1e-4)
+        words = []
+        for step in reversed(steps):
+            node = step[place]
+            assert node["kept"]
+            words += [node["text"]] if "text" in node else []
+            place = node.get("parent")
+        assert place is None
+        assert words[::-1] == [token["text"] for token in caption["tokens"]]
+    assert any(not node["kept"] for step in steps for node in step)
+    greedy = client.post(URL, params={"tree": "true", "method": "greedy"}, content=encode(picture)).json()
+    assert [len(step) for step in greedy["tree"]["steps"]] == [1] * len(greedy["tree"]["steps"])
+    assert "tree" not in client.post(URL, content=encode(picture)).json()
+
+
 def test_one_name_with_two_values_is_refused(client: httpx2.Client, encode: Encode, picture: Image.Image) -> None:
     data = encode(picture)
     text = base64.b64encode(data).decode()
@@ -182,7 +207,7 @@ def test_ranges_in_the_documentation_are_the_ranges_that_hold(
     document = client.get("/openapi.json").json()
     operation = document["paths"][URL]["post"]
     query = {parameter["name"]: parameter["schema"] for parameter in operation["parameters"]}
-    assert query.keys() == {"model", "attention", *DecodingConfig.model_fields} == DESCRIPTIONS.keys()
+    assert query.keys() == {"model", "attention", "tree", *DecodingConfig.model_fields} == DESCRIPTIONS.keys()
     bodies = operation["requestBody"]["content"]
     assert {"multipart/form-data", "application/json", "application/octet-stream"} <= bodies.keys()
     for kind in ("multipart/form-data", "application/json"):

@@ -61,7 +61,8 @@ def watch(
     told: list[dict[int, list[tuple[Token, int]]]] = [defaultdict(list) for _ in range(len(grid))]
 
     def word_observer(picture: int) -> WordObserver:
-        def tell(caption: int, token: Token) -> None:
+        def tell(caption: int, place: int, token: Token) -> None:
+            assert place == len(told[picture][caption])
             told[picture][caption].append((token, steps))
 
         return WordObserver(captioner, picture, draws=decoding.method == "sample", tell=tell)

@@ -1,0 +1,59 @@
+"""POST /v1/captions/batch: several pictures in, each answered on its own."""
+
+import asyncio
+
+from fastapi import APIRouter, Request
+
+from app.captioning import Answer
+from app.captions import ERRORS, EXAMPLE, IMAGE_FILE, IMAGE_TEXT, CaptionRequest, new_id, query, request_body
+from app.disconnect import while_connected
+from app.engine import Engine
+from app.errors import ApiError, own_shape, unexpected
+from app.schemas import BatchResponse, CaptionResponse, ErrorResponse
+from app.uploads import read_uploads
+
+router = APIRouter(tags=["captions"])
+
+_BODY = request_body(
+    {"type": "array", "items": IMAGE_FILE, "minItems": 1},
+    {"anyOf": [{"type": "array", "items": IMAGE_TEXT, "minItems": 1}, IMAGE_TEXT]},
+    [EXAMPLE, EXAMPLE],
+)
+
+
+@router.post(
+    "/v1/captions/batch",
+    response_model_exclude_none=True,
+    responses=ERRORS,
+    openapi_extra={"parameters": query(), "requestBody": _BODY},
+)
+async def create_captions(request: Request) -> BatchResponse:
+    """Describes several pictures, which share their parameters.
+
+    Repeat the form's field `image`, or send a list in JSON. Each picture has an answer of its own, in the order in
+    which they were sent: what `/v1/captions` would say of it, be it captions or an error.
+
+        curl -F image=@one.jpg -F image=@two.jpg localhost:8000/v1/captions/batch
+    """
+    engine: Engine = request.app.state.engine
+    engine.require_room()
+    uploads = await read_uploads(request, engine.settings.max_batch_images)
+    asked = CaptionRequest.parse(engine, uploads.parameters)
+    tasks = iter(
+        engine.pictures.caption([asked.of(engine, image) for image in uploads.images if isinstance(image, bytes)])
+    )
+
+    async def result(found: ApiError | asyncio.Task[Answer]) -> CaptionResponse | ErrorResponse:
+        try:
+            if isinstance(found, ApiError):
+                raise found
+            return asked.response(await found, new_id())
+        except ApiError as error:
+            told = error
+        except Exception as error:
+            told = unexpected(error, request.scope)
+        return ErrorResponse.model_validate(own_shape(told, request.state.request_id)[1])
+
+    found = [image if isinstance(image, ApiError) else next(tasks) for image in uploads.images]
+    results = await while_connected(request, lambda: asyncio.gather(*map(result, found)))
+    return BatchResponse(results=results)
