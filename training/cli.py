@@ -2,9 +2,12 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+
+if TYPE_CHECKING:
+    from training.stage import Stage
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Train and score Recap's models."
@@ -17,6 +20,7 @@ Config = Annotated[Path, typer.Option("--config", help="Recipe, in TOML; see con
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Overrides section.key of the recipe.")
 ]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on where the run of this recipe stopped.")]
 
 
 @app.command()
@@ -39,53 +43,51 @@ def features(config: Config, set_: Set = None) -> None:
 
 
 @app.command()
-def captioner(
-    config: Config,
-    set_: Set = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where the run of this recipe stopped.")] = False,
-) -> None:
+def captioner(config: Config, set_: Set = None, resume: Resume = False) -> None:
     """Train a captioner with cross-entropy and write its checkpoint, figures and card."""
     from training.captioning import CaptionerTrainer
-    from training.publish import publish_captioner
     from training.recipe import CaptionerRecipe
 
-    recipe = CaptionerRecipe.read(config, set_ or ())
-    trainer = CaptionerTrainer(recipe, resume=resume)
-    if not trainer.run():
-        typer.echo("stopped; go on with --resume", err=True)
-        raise typer.Exit(130)
-    if trainer.accelerator.is_main_process:
-        checkpoint = publish_captioner(recipe, trainer.best(), seconds=trainer.progress.seconds)
-        typer.echo(f"{checkpoint.path}: CIDEr {checkpoint.metrics['CIDEr']:.4f} on dev")
+    _run(CaptionerTrainer(CaptionerRecipe.read(config, set_ or ()), resume=resume))
 
 
 @app.command()
-def selfcritical(
-    config: Config,
-    set_: Set = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where the run of this recipe stopped.")] = False,
-) -> None:
+def tune(config: Config, set_: Set = None, resume: Resume = False) -> None:
+    """Train a captioner's checkpoint further, its encoder with it, and write the new one."""
+    from training.recipe import TuningRecipe
+    from training.tuning import TuningTrainer
+
+    _run(TuningTrainer(TuningRecipe.read(config, set_ or ()), resume=resume))
+
+
+@app.command()
+def selfcritical(config: Config, set_: Set = None, resume: Resume = False) -> None:
     """Train a captioner's checkpoint further on the reward of its own captions, and write the new one."""
-    from training.publish import publish_captioner
     from training.recipe import SelfCriticalRecipe
     from training.selfcritical import SelfCriticalTrainer
 
-    recipe = SelfCriticalRecipe.read(config, set_ or ())
-    trainer = SelfCriticalTrainer(recipe, resume=resume)
+    _run(SelfCriticalTrainer(SelfCriticalRecipe.read(config, set_ or ()), resume=resume))
+
+
+def _run(trainer: "Stage[Any, Any]") -> None:
+    """A stage of a captioner, from its start or where it stopped to its checkpoint."""
+    from training.publish import publish_captioner
+
     if not trainer.run():
         typer.echo("stopped; go on with --resume", err=True)
         raise typer.Exit(130)
     if trainer.accelerator.is_main_process:
         at = trainer.progress
-        checkpoint = publish_captioner(recipe, trainer.best(), seconds=at.seconds, start_score=at.start_score)
-        typer.echo(f"{checkpoint.path}: CIDEr {checkpoint.metrics['CIDEr']:.4f} on dev, {at.start_score:.4f} before")
+        checkpoint = publish_captioner(trainer.recipe, trainer.best(), seconds=at.seconds, start_score=at.start_score)
+        before = "" if at.start_score is None else f", {at.start_score:.4f} before"
+        typer.echo(f"{checkpoint.path}: CIDEr {checkpoint.metrics['CIDEr']:.4f} on dev{before}")
 
 
 @app.command()
 def language(
     config: Config,
     set_: Set = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where the run of this recipe stopped.")] = False,
+    resume: Resume = False,
 ) -> None:
     """Train a character or word language model and write its checkpoint, figures and card."""
     from training.language import LanguageTrainer

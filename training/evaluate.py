@@ -13,13 +13,13 @@ import torch
 from torch import Tensor
 
 from model.captioner import Captioner
-from model.checkpoint import CaptionerCheckpoint, Checkpoint, CheckpointError
 from model.config import DecodingConfig
 from training.data import CaptionedImage, DataError, open_dataset
 from training.data.pictures import open_picture
 from training.metrics import CaptionScorer
-from training.prefetch import load_batches
+from training.prefetch import in_batches, load_batches
 from training.progress import progress
+from training.start import open_captioner
 
 
 def evaluate(
@@ -54,15 +54,13 @@ def evaluate(
         ValueError: `beam_size` is out of range.
     """
     start = time.perf_counter()
-    opened = Checkpoint.open(checkpoint)
-    if not isinstance(opened, CaptionerCheckpoint):
-        raise CheckpointError(f"{checkpoint}: made for {opened.task}, not for captions")
-    decoding = _beam_search(opened.config.decoding, beam_size)
+    captioner = open_captioner(checkpoint).to(device)
+    decoding = _beam_search(captioner.config.decoding, beam_size)
     dataset = open_dataset(data)
     images = dataset.split(split)
     if captions_path:
         _make_folder(captions_path)  # now, rather than find out after all the work that it can't be
-    captions = _caption(opened.load(device), images, decoding, batch_size)
+    captions = _caption(captioner, images, decoding, batch_size)
     if captions_path:
         lines = [
             {"file": str(image.path.relative_to(dataset.root)), "caption": caption, "references": image.captions}
@@ -112,7 +110,7 @@ def _caption(
 
     captions: list[str] = []
     with progress("captions", len(images)) as bar:
-        for pixels in load_batches(load, images, batch_size):
+        for pixels in load_batches(load, in_batches(images, batch_size)):
             grid = captioner.encode(pixels)  # (B, P, E)
             captions += [found[0].text for found in captioner.generate(grid, decoding)]
             bar.advance(len(pixels))

@@ -19,7 +19,7 @@ from model.config import EncoderConfig
 from model.precision import autocast
 from model.preprocessing import normalize, resize
 from training.data.pictures import open_picture
-from training.prefetch import load_batches
+from training.prefetch import in_batches, load_batches
 from training.progress import progress
 
 VERSION = 1  # of what lies in the file
@@ -118,7 +118,7 @@ def _build(
     out: np.memmap | None = None
     start = 0
     with progress("features", len(work)) as bar:
-        for batch in load_batches(load, work, batch_size):
+        for batch in load_batches(load, in_batches(work, batch_size)):
             pixels = normalize(batch.to(device), config.preprocessing)  # (B, 3, S, S), already channels last
             with torch.inference_mode(), autocast(device):
                 grid = encoder(pixels).half().cpu().numpy()  # (B, P, E)

@@ -1,7 +1,7 @@
 """Batches that are made ready by threads while the network is at the one before."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -11,8 +11,14 @@ from torch import Tensor
 Job = TypeVar("Job")
 
 
-def load_batches(load: Callable[[Job], Tensor], jobs: Sequence[Job], batch_size: int) -> Iterator[Tensor]:
-    """What `load` gives for each job, stacked (B, ...), in order; the last batch may be smaller.
+def in_batches(jobs: Sequence[Job], batch_size: int) -> Iterator[Sequence[Job]]:
+    """The jobs, some at a time, in order; the last batch may be smaller."""
+    for start in range(0, len(jobs), batch_size):
+        yield jobs[start : start + batch_size]
+
+
+def load_batches(load: Callable[[Job], Tensor], batches: Iterable[Sequence[Job]]) -> Iterator[Tensor]:
+    """What `load` gives for each job of a batch, stacked (B, ...).
 
     Raises:
         Exception: whatever `load` raises, at the batch that it belongs to.
@@ -20,8 +26,8 @@ def load_batches(load: Callable[[Job], Tensor], jobs: Sequence[Job], batch_size:
     pool = ThreadPoolExecutor(max(2, min(8, (os.cpu_count() or 2) // 2)))
     try:
         ahead: list[Future[Tensor]] = []
-        for start in range(0, len(jobs) + batch_size, batch_size):
-            ready, ahead = ahead, [pool.submit(load, job) for job in jobs[start : start + batch_size]]
+        for jobs in (*batches, ()):
+            ready, ahead = ahead, [pool.submit(load, job) for job in jobs]
             if ready:
                 yield torch.stack([future.result() for future in ready])
     finally:

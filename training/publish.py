@@ -25,7 +25,7 @@ from training.evaluate import evaluate
 from training.language import sample
 from training.loop import available_device
 from training.perplexity import evaluate_text
-from training.recipe import CaptionerRecipe, LanguageRecipe, Recipe, SelfCriticalRecipe
+from training.recipe import LanguageRecipe, Recipe, SelfCriticalRecipe, StageRecipe, TuningRecipe
 
 FIGURES = (
     *("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "METEOR", "ROUGE-L", "CIDEr", "SPICE"),
@@ -36,7 +36,7 @@ SAMPLE_TOKENS = 600
 
 
 def publish_captioner(
-    recipe: CaptionerRecipe | SelfCriticalRecipe,
+    recipe: StageRecipe,
     captioner: Captioner,
     *,
     seconds: float,
@@ -126,12 +126,14 @@ def _git_revision() -> str | None:
     return found.stdout.strip() or None
 
 
-def _captioner_card(recipe: CaptionerRecipe | SelfCriticalRecipe, captioner: Captioner, metrics: dict[str, Any]) -> str:
+def _captioner_card(recipe: StageRecipe, captioner: Captioner, metrics: dict[str, Any]) -> str:
     figures = [name for name in FIGURES if name in metrics]
     encoder, decoder = captioner.config.encoder, captioner.config.decoder
     how = "trained with cross-entropy"
     if isinstance(recipe, SelfCriticalRecipe):
         how = f"trained from {recipe.start}\n(CIDEr {metrics['start_CIDEr']:.3f}) on the CIDEr-D of its own captions"
+    elif isinstance(recipe, TuningRecipe):
+        how = f"trained together with cross-entropy\nfrom {recipe.start} (CIDEr {metrics['start_CIDEr']:.3f})"
     return f"""# {recipe.name}
 
 An image captioner: {encoder.name} encoder at {encoder.preprocessing.size} pixels,

@@ -73,7 +73,7 @@ class EncoderFeaturesRecipe(FeaturesRecipe):
     """The grids of an encoder that no checkpoint has yet."""
 
     weights: str = "package"
-    """`package`, `hub`, `random`, or the path of a state dict: see training.backbone."""
+    """`package`, `hub`, `random`, or the path of a state dict or of a captioner's checkpoint: see training.backbone."""
 
 
 class StageTraining(Config):
@@ -128,6 +128,50 @@ class CaptionerRecipe(FrozenRecipe):
     decoder: DecoderConfig = DecoderConfig()
     decoding: DecodingConfig = DecodingConfig()
     training: TrainingRecipe = TrainingRecipe()
+
+
+class AugmentationRecipe(Config):
+    """How training pictures differ from one time to the next."""
+
+    crop: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Smallest share of a picture's area that is cut out and brought to the encoder's size; 1 leaves pictures whole."""
+    flip: bool = True
+    """Whether half of the pictures are mirrored; never those of which a caption says left or right."""
+    colour: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    """Brightness, contrast and saturation are multiplied by up to 1 ± this each. Hues stay: captions name colours."""
+
+
+class TuningTraining(TrainingRecipe):
+    """How encoder and decoder learn together by cross-entropy; see training.tuning."""
+
+    epochs: Annotated[int, Field(ge=1)] = 8
+    batch_size: Annotated[int, Field(ge=1)] = 24
+    """Pictures a step, each with all its captions, over all processes."""
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-4
+    """Of the decoder. Peak of the schedule: a linear rise, then a cosine to zero at the last step."""
+    encoder_learning_rate: Annotated[float, Field(gt=0)] = 2e-4
+    """Of the encoder, on the same schedule."""
+    warmup_steps: Annotated[int, Field(ge=0)] = 100
+    save_every: Annotated[int, Field(ge=1)] = 50
+    """Steps between two resumable states."""
+    first: str = "blocks.3"
+    """The encoder's first module that is tuned, by its name; those before it stay as they are. For `timm/resnet101`,
+    say, `trunk.layer3`."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    """In place of the checkpoint's."""
+
+
+class TuningRecipe(StageRecipe):
+    """Everything that `recap-train tune` is told."""
+
+    start: Path
+    """The checkpoint to go on from; encoder, vocabulary and decoder are its own."""
+    size: Annotated[int, Field(ge=32, le=1024)] | None = None
+    """Side of the square that pictures are brought to, also when served; the start's own when left out."""
+    decoding: DecodingConfig | None = None
+    """How dev is captioned, and the default of the new checkpoint; the start's own when left out."""
+    augmentation: AugmentationRecipe = AugmentationRecipe()
+    training: TuningTraining = TuningTraining()
 
 
 class SelfCriticalTraining(StageTraining):

@@ -13,10 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.captioner import Captioner
 from model.cells import State
-from model.checkpoint import CaptionerCheckpoint, Checkpoint, CheckpointError
-from model.config import CaptionerConfig, DecodingConfig
+from model.config import DecodingConfig
 from model.decoder import Step
 from model.decoding import decode
 from model.vocabulary import EOS, PAD
@@ -26,6 +24,7 @@ from training.frozen import FrozenStage
 from training.policy import Policy
 from training.recipe import SelfCriticalRecipe
 from training.reward import Reward
+from training.start import start_from
 from training.wording import wording
 
 
@@ -41,7 +40,7 @@ class SelfCriticalTrainer(FrozenStage[SelfCriticalRecipe]):
     def __init__(self, recipe: SelfCriticalRecipe, *, resume: bool = False) -> None:
         super().__init__(recipe, resume=resume)
         training = recipe.training
-        captioner = start(recipe)
+        captioner = start_from(recipe.start, dropout=training.dropout, decoding=recipe.decoding)
         vocabulary = captioner.vocabulary
         self.length = captioner.config.decoding.max_length
         self.reward = Reward(self.train, vocabulary, bleu_weight=training.bleu_weight, end_token=training.end_token)
@@ -125,27 +124,6 @@ class SelfCriticalTrainer(FrozenStage[SelfCriticalRecipe]):
 def leave_one_out(rewards: Tensor) -> Tensor:
     """(B, K), the mean of each picture's other rewards."""
     return (rewards.sum(1, keepdim=True) - rewards) / (rewards.shape[1] - 1)
-
-
-def start(recipe: SelfCriticalRecipe) -> Captioner:
-    """The captioner that a recipe starts from, with the dropout and the decoding of this stage.
-
-    Raises:
-        CheckpointError: it is missing or damaged, or no captioner.
-    """
-    checkpoint = Checkpoint.open(recipe.start)
-    if not isinstance(checkpoint, CaptionerCheckpoint):
-        raise CheckpointError(f"{recipe.start}: made for {checkpoint.task}, not for captions")
-    loaded = checkpoint.load()
-    config = CaptionerConfig(
-        encoder=loaded.config.encoder,
-        decoder=loaded.config.decoder.model_copy(update={"dropout": recipe.training.dropout}),
-        decoding=recipe.decoding or loaded.config.decoding,
-    )
-    captioner = Captioner(config, loaded.vocabulary)
-    captioner.load_state_dict(loaded.state_dict())
-    captioner.encoder.eval()
-    return captioner
 
 
 def words_said(tokens: Tensor) -> list[list[list[int]]]:

@@ -8,7 +8,8 @@ import torch
 from model.attention import AdditiveAttention
 from model.cells import State
 from model.config import DecoderConfig
-from model.decoder import Decoder, build_decoder
+from model.decoder import Decoder, build_decoder, rows_going_on
+from model.vocabulary import PAD
 
 KINDS = list(itertools.product(("show-and-tell", "soft-attention", "top-down"), ("rnn", "lstm", "gru", "lstm-cifg")))
 every_decoder = pytest.mark.parametrize(("kind", "cell"), KINDS)
@@ -38,14 +39,14 @@ def run_steps(decoder: Decoder, grid: torch.Tensor, tokens: torch.Tensor) -> tor
 @every_decoder
 def test_steps_equal_teacher_forcing(kind: str, cell: str) -> None:
     decoder = make(kind, cell)
-    grid, tokens = torch.randn(3, 4, 7), torch.randint(11, (3, 5))
+    grid, tokens = torch.randn(3, 4, 7), torch.randint(4, 11, (3, 5))
     logits, _ = decoder(grid, tokens)
     torch.testing.assert_close(run_steps(decoder, grid, tokens), logits)
 
 
 def test_show_and_tell_stacks_layers() -> None:
     decoder = make("show-and-tell", "lstm", num_layers=3)
-    grid, tokens = torch.randn(3, 4, 7), torch.randint(11, (3, 5))
+    grid, tokens = torch.randn(3, 4, 7), torch.randint(4, 11, (3, 5))
     torch.testing.assert_close(run_steps(decoder, grid, tokens), decoder(grid, tokens)[0])
     assert decoder.start(decoder.read(grid))[0].shape == (3, 3, 8)
 
@@ -53,7 +54,7 @@ def test_show_and_tell_stacks_layers() -> None:
 @every_decoder
 def test_pictures_do_not_see_each_other(kind: str, cell: str) -> None:
     decoder = make(kind, cell)
-    grid, tokens = torch.randn(3, 4, 7), torch.randint(11, (3, 5))
+    grid, tokens = torch.randn(3, 4, 7), torch.randint(4, 11, (3, 5))
     together, _ = decoder(grid, tokens)
     alone = torch.cat([decoder(grid[i : i + 1], tokens[i : i + 1])[0] for i in range(3)])
     torch.testing.assert_close(together, alone)
@@ -62,7 +63,7 @@ def test_pictures_do_not_see_each_other(kind: str, cell: str) -> None:
 @every_decoder
 def test_hypotheses_of_a_picture_share_its_memory(kind: str, cell: str) -> None:
     decoder = make(kind, cell)
-    grid, tokens = torch.randn(2, 4, 7), torch.randint(11, (6,))
+    grid, tokens = torch.randn(2, 4, 7), torch.randint(4, 11, (6,))
     memory = decoder.read(grid)
     shared = decoder.step(tokens, decoder.start(memory, 3), memory)
     apart = decoder.read(grid.repeat_interleave(3, 0))
@@ -75,15 +76,39 @@ def test_hypotheses_of_a_picture_share_its_memory(kind: str, cell: str) -> None:
 @every_decoder
 def test_captions_of_a_picture_share_its_memory(kind: str, cell: str) -> None:
     decoder = make(kind, cell)
-    grid, tokens, pictures = torch.randn(2, 4, 7), torch.randint(11, (3, 5)), torch.tensor([1, 0, 1])
+    grid, tokens, pictures = torch.randn(2, 4, 7), torch.randint(4, 11, (3, 5)), torch.tensor([1, 0, 1])
     shared, _ = decoder.write(decoder.read(grid).take(pictures), tokens)
     torch.testing.assert_close(shared, decoder(grid[pictures], tokens)[0])
 
 
 @every_decoder
+def test_captions_that_have_ended_do_not_matter(kind: str, cell: str) -> None:
+    """Wherever they stand: longest first, where they are left out, or not."""
+    decoder = make(kind, cell)
+    grid, tokens = torch.randn(4, 4, 7), torch.randint(4, 11, (4, 5))
+    lengths = [5, 3, 3, 1]
+    for row, length in enumerate(lengths):
+        tokens[row, length:] = PAD
+    for order in ([0, 1, 2, 3], [3, 1, 0, 2], [2, 3, 1]):
+        logits, attention = decoder(grid[order], tokens[order])
+        for place, row in enumerate(order):
+            length = lengths[row]
+            alone, looked = decoder(grid[row, None], tokens[row, None, :length])
+            torch.testing.assert_close(logits[place, :length], alone[0])
+            if looked is not None:
+                torch.testing.assert_close(attention[place, :length], looked[0])
+
+
+def test_rows_that_go_on() -> None:
+    tokens = torch.tensor([[1, 5, 6, 7], [1, 5, PAD, PAD], [1, 5, 6, PAD], [1, PAD, PAD, PAD]])
+    assert rows_going_on(tokens) == [4, 3, 3, 1]
+    assert rows_going_on(tokens.flip(0)) == [4, 4, 4, 4]
+
+
+@every_decoder
 def test_attention_sums_to_one_and_every_parameter_learns(kind: str, cell: str) -> None:
     decoder = make(kind, cell)
-    logits, attention = decoder(torch.randn(2, 4, 7), torch.randint(11, (2, 5)))
+    logits, attention = decoder(torch.randn(2, 4, 7), torch.randint(4, 11, (2, 5)))
     if kind == "show-and-tell":
         assert attention is None
     else:

@@ -1,11 +1,18 @@
 """A data set of drawn pictures in Flickr8k's own layout, and a recipe that learns it in seconds."""
 
+import json
+import os
 import random
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.conftest import draw
+from training.recipe import StageRecipe
+from training.stage import Stage
 
 COLOURS = ("red", "green", "blue", "black")
 THINGS = ("dog", "boy", "girl", "man", "car")
@@ -89,3 +96,72 @@ dropout = 0.1
 save_every = 3
 """)
     return path
+
+
+@pytest.fixture
+def tuning_recipe(tiny_data: Path, tiny_checkpoint: Path, tmp_path: Path) -> Path:
+    """A recipe that goes on from `tiny_checkpoint` with its encoder: 2 epochs of 4 steps."""
+    path = tmp_path / "tiny-tuned.toml"
+    path.write_text(f"""
+name = "tiny-tuned"
+start = "{tiny_checkpoint}"
+output = "{tmp_path / "tuned" / "checkpoint"}"
+run = "{tmp_path / "tuned" / "run"}"
+[data]
+path = "{tiny_data}"
+[training]
+first = "blocks.5"
+epochs = 2
+batch_size = 7
+warmup_steps = 0
+learning_rate = 2e-3
+encoder_learning_rate = 1e-3
+dropout = 0.1
+attention_penalty = 0.1
+save_every = 3
+""")
+    return path
+
+
+def train(trainer: Stage[Any, Any], steps: int) -> list[float]:
+    """The first figure of each of so many steps: the loss, or the reward."""
+    figures: list[float] = []
+    while len(figures) < steps:
+        for batch in trainer._ready(trainer.buckets.batches(trainer.progress.epoch)[: steps - len(figures)]):
+            figures.append(next(iter(trainer._step(batch).values())))
+            trainer.progress.step += 1
+        trainer.progress.epoch += 1
+    return figures
+
+
+def train_on_processes(
+    trainer: type[Stage[Any, Any]], recipe: StageRecipe, steps: int, folder: Path, processes: int = 2
+) -> list[float]:
+    """As `train`, by so many processes together."""
+    folder.mkdir()
+    (folder / "recipe.json").write_text(recipe.model_dump_json())
+    script = folder / "train.py"
+    script.write_text(f"""
+import json
+from pathlib import Path
+import torch
+from tests.training.conftest import train
+from {trainer.__module__} import {trainer.__name__}
+from training.recipe import {type(recipe).__name__}
+torch.set_num_threads(1)
+folder = Path("{folder}")
+trainer = {trainer.__name__}({type(recipe).__name__}.model_validate_json((folder / "recipe.json").read_text()))
+figures = train(trainer, {steps})
+if trainer.accelerator.is_main_process:
+    (folder / "figures.json").write_text(json.dumps(figures))
+trainer.accelerator.end_training()
+""")
+    launch = ["accelerate.commands.launch", "--cpu", "--num_processes", str(processes), "--num_machines", "1"]
+    subprocess.run(
+        [sys.executable, "-m", *launch, "--mixed_precision", "no", "--dynamo_backend", "no", str(script)],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path.cwd())},
+        check=True,
+        timeout=120,
+    )
+    figures: list[float] = json.loads((folder / "figures.json").read_text())
+    return figures

@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from model.captioner import Captioner
 from model.config import EncoderConfig
 from model.encoder import SCALES
 from training.backbone import BackboneError, pretrained_encoder
@@ -37,6 +38,12 @@ def test_file_weights_fit_by_name(tmp_path: Path, suffix: str) -> None:
     (save_file if suffix == "safetensors" else torch.save)(theirs.state_dict(), path)
     ours = pretrained_encoder(LITE0, str(path))
     assert torch.equal(ours.state_dict()["conv_head.weight"], theirs.state_dict()["conv_head.weight"])
+
+
+def test_the_encoder_of_a_checkpoint(tiny_checkpoint: Path, tiny_captioner: Captioner) -> None:
+    ours = pretrained_encoder(LITE0, str(tiny_checkpoint)).state_dict()
+    for name, tensor in tiny_captioner.encoder.state_dict().items():
+        assert torch.equal(ours[name], tensor.half().float() if tensor.is_floating_point() else tensor), name
 
 
 def test_weights_that_are_not_there_or_do_not_fit(tmp_path: Path) -> None:

@@ -15,9 +15,9 @@ from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 
 from model.checkpoint import CaptionerCheckpoint, Checkpoint, file_sha256
-from model.vocabulary import EOS, PAD
 from tests.conftest import draw
-from training.captioning import CaptionerTrainer, caption_loss, doubly_stochastic_penalty
+from tests.training.conftest import train, train_on_processes
+from training.captioning import CaptionerTrainer
 from training.loop import StateError
 from training.recipe import CaptionerRecipe
 
@@ -79,43 +79,11 @@ def test_an_interrupted_run_stops_between_steps_and_can_go_on(tiny_recipe: Path,
     assert (again.progress.epoch, again.progress.batch, again.progress.step) == (0, 5, 5)
 
 
-def train_losses(recipe: Path, folder: Path, processes: int) -> list[float]:
-    """Losses that a run on so many processes logged."""
-    script = f"""
-import sys, json
-from pathlib import Path
-import torch
-from training.captioning import CaptionerTrainer
-from training.recipe import CaptionerRecipe
-torch.set_num_threads(1)
-options = ["training.precision=no", "decoder.dropout=0", "features.views=1", "run={folder}"]
-trainer = CaptionerTrainer(CaptionerRecipe.read(Path({str(recipe)!r}), options))
-losses = []
-for batch in trainer.buckets.batches(0):
-    losses.append(trainer._step(batch)["loss"])
-    trainer.progress.step += 1
-if trainer.accelerator.is_main_process:
-    Path("{folder}/losses.json").write_text(json.dumps(losses))
-trainer.accelerator.end_training()
-"""
-    path = folder / "train.py"
-    folder.mkdir()
-    path.write_text(script)
-    launch = ["accelerate.commands.launch", "--cpu", "--num_processes", str(processes), "--num_machines", "1"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path.cwd())}
-    subprocess.run(
-        [sys.executable, "-m", *launch, "--mixed_precision", "no", "--dynamo_backend", "no", str(path)],
-        env=environment,
-        check=True,
-        timeout=120,
-    )
-    losses: list[float] = json.loads((folder / "losses.json").read_text())
-    return losses
-
-
 def test_two_processes_learn_as_one_does(tiny_recipe: Path, tmp_path: Path) -> None:
-    one = train_losses(tiny_recipe, tmp_path / "one", 1)
-    two = train_losses(tiny_recipe, tmp_path / "two", 2)
+    fixed = ("training.precision=no", "decoder.dropout=0", "features.views=1")
+    recipes = [CaptionerRecipe.read(tiny_recipe, [*fixed, f"run={tmp_path}/{run}/run"]) for run in ("one", "two")]
+    one = train(CaptionerTrainer(recipes[0]), 8)
+    two = train_on_processes(CaptionerTrainer, recipes[1], 8, tmp_path / "two")
     assert two == pytest.approx(one, abs=1e-4)
     assert one[-1] < one[0]
 
@@ -135,12 +103,7 @@ def test_every_decoder_learns(tiny_recipe: Path, decoder: str) -> None:
             "training.attention_penalty=0",
         ],
     )
-    trainer = CaptionerTrainer(recipe)
-    losses = []
-    for step in range(100):
-        batches = trainer.buckets.batches(step // len(trainer.buckets))
-        losses.append(trainer._step(batches[step % len(batches)])["loss"])
-        trainer.progress.step += 1
+    losses = train(CaptionerTrainer(recipe), 100)
     assert sum(losses[-8:]) < 0.8 * sum(losses[:8])
 
 
@@ -188,15 +151,3 @@ def test_mirrored_views_are_not_paired_with_left_and_right(tiny_recipe: Path) ->
         torch.manual_seed(seed)
         grids = trainer._grids(fixed).half().numpy()
         assert not any((grid == mirrored[example.picture]).all() for grid, example in zip(grids, fixed, strict=True))
-
-
-def test_loss_ignores_padding_and_is_in_nats() -> None:
-    logits = torch.zeros(2, 3, 10)
-    targets = torch.tensor([[4, 5, EOS], [4, EOS, PAD]])
-    assert caption_loss(logits, targets, 0.1).item() == pytest.approx(5 * torch.tensor(10.0).log().item())
-
-
-def test_doubly_stochastic_penalty_is_the_equation() -> None:
-    attention = torch.tensor([[[0.5, 0.5], [1.0, 0.0], [0.3, 0.7]]])
-    targets = torch.tensor([[4, EOS, PAD]])
-    assert doubly_stochastic_penalty(attention, targets).item() == pytest.approx((1 - 1.5) ** 2 + (1 - 0.5) ** 2)

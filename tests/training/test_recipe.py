@@ -1,23 +1,31 @@
 """Recipes: typed, complete and clear about mistakes."""
 
-import tomllib
+import re
 from pathlib import Path
 
 import pytest
 
-from training.recipe import CaptionerRecipe, LanguageRecipe, RecipeError, SelfCriticalRecipe
+from training.recipe import CaptionerRecipe, LanguageRecipe, Recipe, RecipeError, SelfCriticalRecipe, TuningRecipe
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
+RECIPES: dict[str, type[Recipe]] = {
+    "captioner": CaptionerRecipe,
+    "features": CaptionerRecipe,
+    "language": LanguageRecipe,
+    "selfcritical": SelfCriticalRecipe,
+    "tune": TuningRecipe,
+}
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.toml")), ids=lambda path: path.stem)
 def test_published_recipes_are_valid(path: Path) -> None:
-    kind: type[CaptionerRecipe | LanguageRecipe | SelfCriticalRecipe] = LanguageRecipe
-    if path.stem.endswith("-rl"):
-        kind = SelfCriticalRecipe
-    elif "encoder" in tomllib.loads(path.read_text()):
-        kind = CaptionerRecipe
-    assert kind.read(path).name == path.stem
+    """For the commands that they say they are for."""
+    commands = re.findall(rf"(?:recap-train|training\.cli) (\w+) --config configs/{path.name}", path.read_text())
+    assert commands
+    for command in commands:
+        assert RECIPES[command].read(path).name == path.stem
 
 
 def test_set_overrides_in_toml(tiny_recipe: Path) -> None:

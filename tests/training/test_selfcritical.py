@@ -1,6 +1,5 @@
 """Self-critical training: the reward rises, runs resume to the bit and are shared among processes."""
 
-import json
 import os
 import signal
 import subprocess
@@ -15,20 +14,10 @@ from typer.testing import CliRunner
 
 from model.checkpoint import CaptionerCheckpoint, Checkpoint, CheckpointError
 from model.vocabulary import EOS
+from tests.training.conftest import train, train_on_processes
 from training.cli import app
 from training.recipe import RecipeError, SelfCriticalRecipe
 from training.selfcritical import SelfCriticalTrainer, leave_one_out
-
-
-def train(recipe: Path, steps: int, *options: str) -> list[float]:
-    """The rewards of so many steps."""
-    trainer = SelfCriticalTrainer(SelfCriticalRecipe.read(recipe, options))
-    rewards = []
-    for step in range(steps):
-        batches = trainer.buckets.batches(step // len(trainer.buckets))
-        rewards.append(trainer._step(batches[step % len(batches)])["reward"])
-        trainer.progress.step += 1
-    return rewards
 
 
 @pytest.mark.parametrize(
@@ -39,7 +28,8 @@ def train(recipe: Path, steps: int, *options: str) -> list[float]:
     ],
 )
 def test_the_reward_rises(selfcritical_recipe: Path, options: tuple[str, ...]) -> None:
-    rewards = train(selfcritical_recipe, 60, "training.epochs=1000", "training.dropout=0", *options)
+    fixed = ("training.epochs=1000", "training.dropout=0")
+    rewards = train(SelfCriticalTrainer(SelfCriticalRecipe.read(selfcritical_recipe, [*fixed, *options])), 60)
     assert sum(rewards[-8:]) > 1.5 * sum(rewards[:8]) > 0
 
 
@@ -127,35 +117,15 @@ def test_what_cannot_be_is_told(
         SelfCriticalTrainer(SelfCriticalRecipe.read(selfcritical_recipe, [told]))
 
 
-def share_rewards(recipe: Path, folder: Path, processes: int) -> list[float]:
-    """Rewards that a run on so many processes logged."""
-    folder.mkdir()
-    script = folder / "train.py"
-    script.write_text(f"""
-import json
-from pathlib import Path
-import torch
-from tests.training.test_selfcritical import train
-torch.set_num_threads(1)
-options = ["training.precision=no", "training.dropout=0", "run={folder}"]
-rewards = train(Path({str(recipe)!r}), 8, *options)
-Path("{folder}/rewards.json").write_text(json.dumps(rewards))
-""")
-    launch = ["accelerate.commands.launch", "--cpu", "--num_processes", str(processes), "--num_machines", "1"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path.cwd())}
-    subprocess.run(
-        [sys.executable, "-m", *launch, "--mixed_precision", "no", "--dynamo_backend", "no", str(script)],
-        env=environment,
-        check=True,
-        timeout=120,
-    )
-    rewards: list[float] = json.loads((folder / "rewards.json").read_text())
-    return rewards
-
-
 def test_two_processes_learn_as_one_does(selfcritical_recipe: Path, tmp_path: Path) -> None:
     """A batch is 7 pictures, shared as 4 and 3; each picture's captions are drawn as if it were alone."""
-    one = train(selfcritical_recipe, 8, "training.precision=no", "training.dropout=0", f"run={tmp_path}/one")
-    two = share_rewards(selfcritical_recipe, tmp_path / "two", 2)
+    recipes = [
+        SelfCriticalRecipe.read(
+            selfcritical_recipe, ["training.precision=no", "training.dropout=0", f"run={tmp_path}/{run}/run"]
+        )
+        for run in ("one", "two")
+    ]
+    one = train(SelfCriticalTrainer(recipes[0]), 8)
+    two = train_on_processes(SelfCriticalTrainer, recipes[1], 8, tmp_path / "two")
     assert two == pytest.approx(one, abs=1e-4)
     assert one[-1] != one[0]

@@ -1,0 +1,50 @@
+"""Pictures that are never twice the same."""
+
+import math
+
+import numpy as np
+from PIL import Image, ImageEnhance, ImageOps
+
+from model.config import PreprocessingConfig
+from model.preprocessing import resize
+from training.recipe import AugmentationRecipe
+
+ASPECT = 4 / 3  # that a cut is wider, or higher, than the whole at most
+LIGHT = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
+
+
+def augmented(
+    image: Image.Image,
+    preprocessing: PreprocessingConfig,
+    recipe: AugmentationRecipe,
+    chance: np.random.Generator,
+    *,
+    mirrors: bool,
+) -> Image.Image:
+    """S x S pixels cut out of what the encoder sees of a picture (Szegedy et al., "Going deeper with convolutions",
+    2015, section 6), mirrored or not, and in other light.
+
+    Args:
+        image: RGB, of any size.
+        preprocessing: of the encoder.
+        recipe: how far all this may go.
+        chance: where what is random comes from.
+        mirrors: whether the picture's captions hold for its mirror image.
+    """
+    # As fine as the picture is, but no finer than the smallest cut needs.
+    side = max(preprocessing.size, min(math.ceil(preprocessing.size / recipe.crop**0.5), *image.size))
+    image = resize(image, preprocessing.model_copy(update={"size": side}))
+    area = chance.uniform(recipe.crop, 1)
+    aspect = min(ASPECT, 1 / area) ** chance.uniform(-1, 1)
+    width, height = (round(side * (area * ratio) ** 0.5) for ratio in (aspect, 1 / aspect))
+    left, top = (int(chance.integers(side - part + 1)) for part in (width, height))
+    mirrored = recipe.flip and mirrors and chance.random() < 0.5
+    factors = chance.uniform(1 - recipe.colour, 1 + recipe.colour, len(LIGHT))
+
+    image = image.crop((left, top, left + width, top + height))
+    image = resize(image, preprocessing.model_copy(update={"resize": "squash"}))
+    if mirrored:
+        image = ImageOps.mirror(image)
+    for enhance, factor in zip(LIGHT, factors, strict=True):
+        image = enhance(image).enhance(factor) if recipe.colour else image
+    return image

@@ -1,0 +1,46 @@
+"""The checkpoint that a stage goes on from."""
+
+from pathlib import Path
+
+from model.captioner import Captioner
+from model.checkpoint import CaptionerCheckpoint, Checkpoint, CheckpointError
+from model.config import CaptionerConfig, DecodingConfig
+
+
+def open_captioner(path: Path) -> Captioner:
+    """The captioner of a checkpoint.
+
+    Raises:
+        CheckpointError: it is missing or damaged, or no captioner.
+    """
+    checkpoint = Checkpoint.open(path)
+    if not isinstance(checkpoint, CaptionerCheckpoint):
+        raise CheckpointError(f"{path}: made for {checkpoint.task}, not for captions")
+    return checkpoint.load()
+
+
+def start_from(path: Path, *, dropout: float, decoding: DecodingConfig | None, size: int | None = None) -> Captioner:
+    """The captioner of a checkpoint, as the next stage takes it.
+
+    Args:
+        path: of the checkpoint.
+        dropout: in place of the checkpoint's.
+        decoding: in place of the checkpoint's, unless None.
+        size: side S of the pictures, in place of the checkpoint's, unless None.
+
+    Raises:
+        CheckpointError: it is missing or damaged, or no captioner.
+    """
+    loaded = open_captioner(path)
+    encoder = loaded.config.encoder
+    if size is not None:
+        encoder = encoder.model_copy(update={"preprocessing": encoder.preprocessing.model_copy(update={"size": size})})
+    config = CaptionerConfig(
+        encoder=encoder,
+        decoder=loaded.config.decoder.model_copy(update={"dropout": dropout}),
+        decoding=decoding or loaded.config.decoding,
+    )
+    captioner = Captioner(config, loaded.vocabulary)
+    captioner.load_state_dict(loaded.state_dict())
+    captioner.encoder.eval()
+    return captioner
