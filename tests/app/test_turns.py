@@ -32,23 +32,23 @@ def test_turns_go_to_those_who_wait_in_their_order() -> None:
 
 
 def test_one_who_asks_again_at_once_waits_behind_the_others() -> None:
-    turns, order, start = Turns(), [], threading.Barrier(2)
+    turns, order, alone = Turns(), [], threading.Event()
 
     def greedy(name: str) -> None:
-        start.wait(10)
         for _ in range(50):
             with turns.turn():
                 order.append(name)
-                time.sleep(0.001)
+                while not (turns.wanted or alone.wait(0.0001)):  # until the other one has asked again
+                    pass
+        alone.set()
 
     threads = [threading.Thread(target=greedy, args=(name,)) for name in "ab"]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
-    both = order[order.index("b") : len(order) - order[::-1].index("a")]
-    assert len(both) > 80
-    assert all(one != after for one, after in pairwise(both))
+        thread.join(60)
+    assert len(order) == 100
+    assert all(one != after for one, after in pairwise(order))
 
 
 def test_a_turn_that_fails_is_over() -> None:
