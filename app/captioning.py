@@ -12,6 +12,7 @@ from torch import Tensor
 from app.batching import Batcher
 from app.images import Picture, read_picture
 from app.settings import Settings
+from app.telemetry import Metrics
 from app.turns import Turns
 from model.captioner import Caption, Captioner, Token
 from model.config import DecodingConfig
@@ -92,11 +93,13 @@ class PictureWorker:
     Args:
         settings: of limits and batches.
         turns: shared by all who want the processor.
+        metrics: told of what is done.
     """
 
-    def __init__(self, settings: Settings, turns: Turns) -> None:
+    def __init__(self, settings: Settings, turns: Turns, metrics: Metrics) -> None:
         self._settings = settings
         self._turns = turns
+        self._metrics = metrics
         self._batcher = Batcher(
             self._decode,
             self._caption,
@@ -137,6 +140,8 @@ class PictureWorker:
             enough=_JPEG_MARGIN * request.captioner.config.encoder.preprocessing.size,
         )
         pixels = request.captioner.preprocess(picture.image)  # (3, S, S)
+        seconds = time.perf_counter() - started
+        self._metrics.stage_seconds.labels("decode").observe(seconds)
         if request.listener:
             request.listener.decoded(picture)
         return _Decoded(
@@ -150,11 +155,12 @@ class PictureWorker:
             height=picture.height,
             format=picture.format,
             asked=asked,
-            seconds=time.perf_counter() - started,
+            seconds=seconds,
         )
 
     def _caption(self, batch: Sequence[_Decoded]) -> list[Answer]:
         """Encodes all pictures of a model together, and decodes those together that are decoded alike."""
+        self._metrics.batch_size.observe(len(batch))
         answers: dict[_Decoded, Answer] = {}
         for pictures in _groups(batch, lambda picture: picture.captioner):
             with self._turns.turn():
@@ -163,9 +169,13 @@ class PictureWorker:
                 if grids.is_cuda:
                     torch.cuda.synchronize()
                 encode = time.perf_counter() - started
+            self._metrics.stage_seconds.labels("encode").observe(encode)
             encoded = zip(pictures, grids, strict=True)
             for group in _groups(encoded, lambda pair: (pair[0].decoding, pair[0].attention)):
                 answers |= self._generate(group, encode)
+        for answer in answers.values():
+            self._metrics.captions.inc(len(answer.captions))
+            self._metrics.queue_seconds.labels("picture").observe(answer.queue)
         return [answers[picture] for picture in batch]
 
     def _generate(self, group: Sequence[tuple[_Decoded, Tensor]], encode: float) -> dict[_Decoded, Answer]:
@@ -182,6 +192,7 @@ class PictureWorker:
                 observer=Observers(observers) if observers else None,
             )
             ended = time.perf_counter()
+        self._metrics.stage_seconds.labels("generate").observe(ended - started)
         return {
             picture: Answer(
                 captions=captions,

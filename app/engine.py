@@ -12,6 +12,7 @@ from app.errors import ApiError, draining
 from app.generation import Generation, TextRequest, TextWorker
 from app.registry import Registry, UnknownModelError, choose_device
 from app.settings import Settings
+from app.telemetry import Metrics
 from app.turns import Turns
 from model.captioner import Captioner
 from model.checkpoint import CaptionerCheckpoint, Checkpoint, LanguageCheckpoint
@@ -36,8 +37,14 @@ class Engine:
         self.state: Literal["loading", "ready", "draining", "failed"] = "loading"
         self.captioners: dict[str, Captioner] = {}
         self.workers: dict[str, TextWorker] = {}
+        self.metrics = Metrics()
         self._turns = Turns()
-        self.pictures = PictureWorker(settings, self._turns)
+        self.pictures = PictureWorker(settings, self._turns, self.metrics)
+        depths = {
+            "picture": lambda: self.pictures.pending,
+            "text": lambda: sum(worker.pending for worker in self.workers.values()),
+        }
+        self.metrics.watch(self.registry.checkpoints.values(), depths, lambda: self.state == "ready")
 
     def load(self) -> None:
         """Loads and warms up every model; blocks.
@@ -55,7 +62,7 @@ class Engine:
             else:
                 language_model = checkpoint.load(self.device)
                 slots, queue = self.settings.text_slots, self.settings.text_queue
-                workers[name] = TextWorker(name, language_model, self._turns, slots=slots, queue=queue)
+                workers[name] = TextWorker(name, language_model, self._turns, self.metrics, slots=slots, queue=queue)
         self.captioners, self.workers = captioners, workers
 
     async def close(self) -> None:

@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bound_contextvars
 
 REQUEST_ID = "x-request-id"
 
@@ -98,6 +99,7 @@ _SHAPES = (
 
 def error_response(error: ApiError, scope: Scope) -> JSONResponse:
     """The answer that tells the request of `scope` about `error`."""
+    scope["state"]["error_code"] = error.code
     shape = next((shape for paths, shape in _SHAPES if paths.fullmatch(scope["path"])), own_shape)
     status, body = shape(error, scope["state"]["request_id"])
     return JSONResponse(body, status, headers=error.headers)
@@ -137,13 +139,14 @@ class RequestIdMiddleware:
                 MutableHeaders(scope=message)[REQUEST_ID] = request_id
             await send(message)
 
-        try:
-            await self.app(scope, receive, send_with_id)
-        except Exception as error:
-            told = unexpected(error, scope)
-            if started:
-                raise  # too late to answer: the server cuts the connection, so that the caller sees it is not whole
-            await error_response(told, scope)(scope, receive, send_with_id)
+        with bound_contextvars(request_id=request_id):
+            try:
+                await self.app(scope, receive, send_with_id)
+            except Exception as error:
+                told = unexpected(error, scope)
+                if started:
+                    raise  # too late to answer: the server cuts the connection, so that the caller sees it is not whole
+                await error_response(told, scope)(scope, receive, send_with_id)
 
 
 def _answer(request: Request, error: ApiError) -> Response:
@@ -177,7 +180,7 @@ async def _validation_error(request: Request, error: Exception) -> Response:
 
 async def _disconnect(request: Request, error: Exception) -> Response:
     logger.info("request %s: the client left before its answer", request.state.request_id)
-    return Response(status_code=400)  # goes nowhere
+    return Response(status_code=499)  # nginx's number for it; goes nowhere
 
 
 def install_error_handlers(app: FastAPI) -> None:

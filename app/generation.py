@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from app.errors import ApiError, draining
+from app.telemetry import Metrics
 from app.turns import Turns
 from model.config import GenerationConfig
 from model.generation import Delta, FinishReason, TextBatch, TextStream, Token
@@ -122,6 +123,7 @@ class _Text:
     generation: Generation
     index: int
     request: TextRequest
+    asked: float = field(default_factory=time.monotonic)
     update: Update | None = None
     """What the event loop has not been told yet."""
 
@@ -133,15 +135,22 @@ class TextWorker:
         name: of the model, for messages.
         model: in evaluation mode.
         turns: shared by all who want the processor.
+        metrics: told of what is done.
         slots: most texts that are written at a time.
         queue: most texts that wait for a slot.
     """
 
-    def __init__(self, name: str, model: LanguageModel, turns: Turns, *, slots: int, queue: int) -> None:
+    def __init__(
+        self, name: str, model: LanguageModel, turns: Turns, metrics: Metrics, *, slots: int, queue: int
+    ) -> None:
         self.name = name
         self.vocabulary = model.vocabulary
         self._model = model
         self._turns = turns
+        self._queue_seconds = metrics.queue_seconds.labels("text")
+        self._prompt_tokens = metrics.prompt_tokens.labels(name)
+        self._tokens = metrics.text_tokens.labels(name)
+        self._characters = metrics.text_characters.labels(name)
         self._slots = slots
         self._queue = queue
         # The thread's own.
@@ -238,8 +247,10 @@ class TextWorker:
             self._let_join(self._batch)
             if self._closed or not self._texts:
                 return False
-            finished = 0
+            finished = tokens = characters = 0
             for stream, delta in self._batch.step():
+                tokens += stream.written > 0
+                characters += len(delta.text)
                 text = self._texts[stream]
                 self._note(text, stream, delta)
                 if delta.finish_reason:
@@ -254,6 +265,8 @@ class TextWorker:
             self._batch = None
             self._fail(stricken, _failed)
             return True
+        self._tokens.inc(tokens)
+        self._characters.inc(characters)
         if finished:
             self._count_off(finished)
         if finished or time.monotonic() - self._told >= NEWS:
@@ -287,6 +300,8 @@ class TextWorker:
                 self._fail({text.generation}, _failed)
             else:
                 self._texts[stream] = text
+                self._queue_seconds.observe(time.monotonic() - text.asked)
+                self._prompt_tokens.inc(stream.prompt_tokens)
 
     def _note(self, text: _Text, stream: TextStream, delta: Delta) -> None:
         if text.update is None:

@@ -38,14 +38,13 @@ class BodyLimitMiddleware:
         max_bytes = self.others.get(scope["path"], self.max_bytes)
         body = _Body(receive, send, max_bytes, whole=not has_body)
         error = ApiError(413, "body_too_large", f"the body is larger than {max_bytes:,} bytes")
-        refusal = error_response(error, scope)
         if declared.isdecimal() and int(declared) > max_bytes:
-            await refusal(scope, body.receive, body.send)
+            await error_response(error, scope)(scope, body.receive, body.send)
         else:
             try:
                 await self.app(scope, body.receive, body.send)
             except _BodyTooLargeError:
-                await refusal(scope, body.receive, body.send)
+                await error_response(error, scope)(scope, body.receive, body.send)
         if body.answered and not body.whole:
             await body.drop_rest(self.linger_seconds, self.linger_bytes)
 

@@ -21,9 +21,11 @@ from app.routes import (
     health,
     huggingface,
     ibm_max,
+    metrics,
     models,
 )
 from app.settings import Settings
+from app.telemetry import TelemetryMiddleware
 from model.checkpoint import CheckpointError
 
 logger = logging.getLogger(__name__)
@@ -70,12 +72,25 @@ def create_app(settings: Settings | None = None, on_failure: Callable[[str], Non
     app = FastAPI(title="Recap", description=description, version=_version(), lifespan=lifespan)
     app.state.engine = engine
     install_error_handlers(app)
-    others = {"/v1/captions/batch": settings.max_batch_bytes}
-    app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes, others=others)
-    app.add_middleware(RequestIdMiddleware)  # the last one added is the outermost
-    modules = (captions, caption_batch, caption_stream, completions, chat, huggingface, ibm_max, models, health)
+    modules = (
+        captions,
+        caption_batch,
+        caption_stream,
+        completions,
+        chat,
+        huggingface,
+        ibm_max,
+        models,
+        health,
+        metrics,
+    )
+    routes = [*app.routes, *(route for module in modules for route in module.router.routes)]
     for module in modules:
         app.include_router(module.router)
+    others = {"/v1/captions/batch": settings.max_batch_bytes}
+    app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes, others=others)
+    app.add_middleware(RequestIdMiddleware)
+    app.add_middleware(TelemetryMiddleware, metrics=engine.metrics, routes=routes)  # the outermost: it was added last
     return app
 
 

@@ -7,6 +7,8 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Device = Literal["auto", "cpu", "cuda"]
+LogFormat = Literal["auto", "json", "console"]
+LogLevel = Literal["debug", "info", "warning", "error"]
 
 
 class Settings(BaseSettings):
@@ -24,6 +26,10 @@ class Settings(BaseSettings):
     """Name of the captioner that answers when a request names no model; unset: `flickr8k`, else the first by name."""
     default_text_model: str | None = None
     """Name of the language model that writes when a request names none; unset: `shakespeare`, else the first."""
+    log_format: LogFormat = "auto"
+    """How the log looks: `json`, a line an event; `console`, for people; `auto`, which is `console` on a terminal."""
+    log_level: LogLevel = "info"
+    """What is less is left out of the log: `debug`, `info`, `warning` or `error`. A request is an `info`."""
     device: Device = "auto"
     """Where the networks run: `cpu`, `cuda`, or `auto`, which is `cuda` where there is one."""
     threads: Annotated[int, Field(ge=1, le=256)] | None = None

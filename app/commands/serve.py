@@ -1,6 +1,5 @@
 """`recap serve`."""
 
-import logging
 import signal
 import sys
 from typing import Annotated
@@ -24,11 +23,11 @@ def serve(
 
     import uvicorn
 
+    from app.logs import configure_logs
     from app.main import create_app
     from app.server import Server
     from model.checkpoint import CheckpointError
 
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s:     %(message)s")
     quiet_pillow()
     failures: list[str] = []
 
@@ -40,7 +39,11 @@ def serve(
         application = create_app(settings, on_failure=stop)
     except (CheckpointError, ValueError) as error:
         fail(str(error))
-    config = uvicorn.Config(application, settings.host, settings.port, server_header=False)
+    configure_logs(settings.log_format, settings.log_level)
+    # Its own log of requests would have their queries.
+    config = uvicorn.Config(
+        application, settings.host, settings.port, server_header=False, log_config=None, access_log=False
+    )
     server = Server(config, application.state.engine, settings.drain_seconds)
     # uvicorn finishes what is in flight, then raises the signal again: having been asked to stop is no failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

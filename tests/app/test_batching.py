@@ -23,6 +23,7 @@ from app.engine import Engine
 from app.errors import ApiError
 from app.main import create_app
 from app.settings import Settings
+from app.telemetry import Metrics
 from app.turns import Turns
 from model.captioner import Captioner
 from model.config import DecodingConfig
@@ -227,7 +228,7 @@ def test_a_picture_has_the_same_captions_alone_and_in_any_batch(
 ) -> None:
     files = [encode(picture) for picture in pictures]
     requests = [PictureRequest(tiny_captioner, files[place], KINDS[kind], seen) for place, kind, seen in asked]
-    worker = PictureWorker(Settings(batch_size=8), Turns())
+    worker = PictureWorker(Settings(batch_size=8), Turns(), Metrics())
 
     async def run() -> list[Answer]:
         running = asyncio.create_task(worker.run())

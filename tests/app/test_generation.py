@@ -22,6 +22,7 @@ from app.errors import ApiError
 from app.generation import TextRequest, TextWorker, Update
 from app.main import create_app
 from app.settings import Settings
+from app.telemetry import Metrics
 from app.turns import Turns
 from model.config import GenerationConfig
 from model.generation import TextBatch, TextStream, generate
@@ -242,7 +243,7 @@ def test_captions_and_texts_go_on_side_by_side(
 
 
 def test_a_worker_that_closes_tells_all_who_wait(tiny_language_model: LanguageModel) -> None:
-    worker = TextWorker("tiny-text", tiny_language_model, Turns(), slots=1, queue=8)
+    worker = TextWorker("tiny-text", tiny_language_model, Turns(), Metrics(), slots=1, queue=8)
     long = TextRequest("A", GenerationConfig(max_tokens=100_000))
 
     async def run() -> None:
@@ -262,7 +263,7 @@ def test_a_worker_that_closes_tells_all_who_wait(tiny_language_model: LanguageMo
 
 
 def test_a_caller_who_is_slow_finds_all_in_one_update(tiny_language_model: LanguageModel) -> None:
-    worker = TextWorker("tiny-text", tiny_language_model, Turns(), slots=2, queue=8)
+    worker = TextWorker("tiny-text", tiny_language_model, Turns(), Metrics(), slots=2, queue=8)
     config = GenerationConfig(max_tokens=3000, seed=1)
 
     async def run() -> list[Update]:
