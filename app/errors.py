@@ -57,7 +57,8 @@ Shape = tuple[int, dict[str, Any]]
 
 def draining() -> ApiError:
     """What is new is refused while the server stops, and what takes too long by then is given up."""
-    return ApiError(503, "draining", "the server is shutting down", headers={"retry-after": "10"})
+    headers = {"retry-after": "10", "connection": "close"}
+    return ApiError(503, "draining", "the server is shutting down", headers=headers)
 
 
 def own_shape(error: ApiError, request_id: str) -> Shape:

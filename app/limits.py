@@ -1,32 +1,35 @@
-"""How much a request may send."""
-
-from collections.abc import Mapping
+"""How much a request may send, and how slowly."""
 
 import anyio
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import ApiError, error_response
+from app.settings import Settings
+
+BATCH = "/v1/captions/batch"
+"""The path whose bodies may be larger."""
 
 
 class BodyLimitMiddleware:
-    """Counts a body's bytes as they stream in and answers 413 past `max_bytes`, before anything has parsed them.
+    """Counts bodies' bytes as they stream in, before anything has parsed them.
 
-    The paths in `others` have limits of their own.
+    A body that is too large is answered 413, unread where its Content-Length says so; one that is too slow 408; and 429
+    one that does not fit into memory beside those that are there.
 
-    A body whose Content-Length says that it is too large is refused unread. And since closing a connection with bytes
-    unread resets it, which can destroy an answer on its way, every answer that comes before the whole body has is sent
-    first, and then what the client goes on sending is read and dropped, within bounds (nginx calls it a lingering
-    close).
+    Since closing a connection with bytes unread resets it, which can destroy an answer on its way, every answer that
+    comes before the whole body has is sent first, and then what the client goes on sending is read and dropped, within
+    bounds (nginx calls it a lingering close).
     """
 
     linger_seconds = 10.0
     linger_bytes = 100_000_000
 
-    def __init__(self, app: ASGIApp, max_bytes: int, others: Mapping[str, int]) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
-        self.max_bytes = max_bytes
-        self.others = others
+        self.settings = settings
+        self.held = 0
+        """Bytes of all bodies that are in memory."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -35,49 +38,73 @@ class BodyLimitMiddleware:
         headers = Headers(scope=scope)
         declared = headers.get("content-length", "0")
         has_body = declared != "0" or "transfer-encoding" in headers
-        max_bytes = self.others.get(scope["path"], self.max_bytes)
-        body = _Body(receive, send, max_bytes, whole=not has_body)
-        error = ApiError(413, "body_too_large", f"the body is larger than {max_bytes:,} bytes")
-        if declared.isdecimal() and int(declared) > max_bytes:
-            await error_response(error, scope)(scope, body.receive, body.send)
-        else:
-            try:
-                await self.app(scope, body.receive, body.send)
-            except _BodyTooLargeError:
-                await error_response(error, scope)(scope, body.receive, body.send)
+        max_bytes = self.settings.max_batch_bytes if scope["path"] == BATCH else self.settings.max_body_bytes
+        body = _Body(self, receive, send, max_bytes, whole=not has_body)
+        linger = self.linger_seconds
+        try:
+            if declared.isdecimal() and int(declared) > max_bytes:
+                raise _BodyError(_too_large(max_bytes))
+            await self.app(scope, body.receive, body.send)
+        except _BodyError as refused:
+            await error_response(refused.error, scope)(scope, body.receive, body.send)
+            if refused.error.status == 408:
+                linger = 0.0  # it has been waited for long enough
+        finally:
+            self.held -= body.received
         if body.answered and not body.whole:
-            await body.drop_rest(self.linger_seconds, self.linger_bytes)
+            await body.drop_rest(linger, self.linger_bytes)
 
 
-class _BodyTooLargeError(Exception):
+class _BodyError(Exception):
     """Passes through the application to the middleware."""
+
+    def __init__(self, error: ApiError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+def _too_large(max_bytes: int) -> ApiError:
+    return ApiError(413, "body_too_large", f"the body is larger than {max_bytes:,} bytes")
 
 
 class _Body:
     """A request's body on its way in, and the answer's on its way out."""
 
-    def __init__(self, receive: Receive, send: Send, max_bytes: int, *, whole: bool) -> None:
+    def __init__(
+        self, middleware: BodyLimitMiddleware, receive: Receive, send: Send, max_bytes: int, *, whole: bool
+    ) -> None:
+        self._middleware = middleware
         self._receive = receive
         self._send = send
         self._max_bytes = max_bytes
-        self._received = 0
+        self._until = anyio.current_time() + middleware.settings.receive_seconds
+        self.received = 0
         self.whole = whole
         """Everything has arrived, or the client has left."""
         self.answered = False
 
     async def _next(self) -> Message:
         message = await self._receive()
-        if message["type"] == "http.request":
-            self._received += len(message.get("body", b""))
-            self.whole = not message.get("more_body", False)
-        else:
-            self.whole = True
+        self.whole = message["type"] != "http.request" or not message.get("more_body", False)
         return message
 
     async def receive(self) -> Message:
-        message = await self._next()
-        if self._received > self._max_bytes:
-            raise _BodyTooLargeError
+        if self.whole:
+            return await self._next()
+        settings = self._middleware.settings
+        with anyio.CancelScope(deadline=self._until + self.received / settings.receive_rate) as scope:
+            message = await self._next()
+        if scope.cancelled_caught:
+            text = f"the body took too long: {self.received:,} bytes have arrived, and not the rest"
+            raise _BodyError(ApiError(408, "body_too_slow", text))
+        size = len(message.get("body", b""))
+        self.received += size
+        self._middleware.held += size
+        if self.received > self._max_bytes:
+            raise _BodyError(_too_large(self._max_bytes))
+        if self._middleware.held > max(settings.max_held_bytes, self._max_bytes):  # alone, there is always room
+            text = "there is no memory for this body beside those that are there; try again shortly"
+            raise _BodyError(ApiError(429, "bodies_full", text, headers={"retry-after": "1"}))
         return message
 
     async def send(self, message: Message) -> None:
@@ -90,8 +117,8 @@ class _Body:
         await self._send(message)
 
     async def drop_rest(self, seconds: float, limit: int) -> None:
-        until = self._received + limit
+        dropped = 0
         with anyio.move_on_after(seconds):
-            while not self.whole and self._received < until:
-                await self._next()
+            while not self.whole and dropped < limit:
+                dropped += len((await self._next()).get("body", b""))
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})

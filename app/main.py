@@ -8,9 +8,14 @@ from importlib.metadata import PackageNotFoundError, version
 import anyio
 import anyio.to_thread
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from app.access import AccessMiddleware
 from app.engine import Engine
-from app.errors import RequestIdMiddleware, install_error_handlers
+from app.errors import REQUEST_ID, RequestIdMiddleware, install_error_handlers
+from app.fetching import Fetcher
+from app.headers import SecurityHeadersMiddleware
 from app.limits import BodyLimitMiddleware
 from app.routes import (
     caption_batch,
@@ -18,6 +23,7 @@ from app.routes import (
     captions,
     chat,
     completions,
+    docs,
     health,
     huggingface,
     ibm_max,
@@ -40,7 +46,8 @@ async def _load(engine: Engine, on_failure: Callable[[str], None] | None) -> Non
         if on_failure:
             on_failure(f"{error}")
     else:
-        engine.state = "ready"
+        if engine.state == "loading":  # and not told to stop meanwhile
+            engine.state = "ready"
         logger.info("serving %s on %s", ", ".join((*engine.captioners, *engine.workers)), engine.device)
 
 
@@ -69,8 +76,11 @@ def create_app(settings: Settings | None = None, on_failure: Callable[[str], Non
         await engine.close()
 
     description = "Describes pictures in words, and writes text."
-    app = FastAPI(title="Recap", description=description, version=_version(), lifespan=lifespan)
+    app = FastAPI(
+        title="Recap", description=description, version=_version(), lifespan=lifespan, docs_url=None, redoc_url=None
+    )
     app.state.engine = engine
+    app.state.fetcher = Fetcher(settings)
     install_error_handlers(app)
     modules = (
         captions,
@@ -82,15 +92,28 @@ def create_app(settings: Settings | None = None, on_failure: Callable[[str], Non
         ibm_max,
         models,
         health,
+        docs,
         metrics,
     )
     routes = [*app.routes, *(route for module in modules for route in module.router.routes)]
     for module in modules:
         app.include_router(module.router)
-    others = {"/v1/captions/batch": settings.max_batch_bytes}
-    app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes, others=others)
+    # From the innermost to the outermost.
+    app.add_middleware(BodyLimitMiddleware, settings=settings)
+    app.add_middleware(AccessMiddleware, settings=settings)
     app.add_middleware(RequestIdMiddleware)
-    app.add_middleware(TelemetryMiddleware, metrics=engine.metrics, routes=routes)  # the outermost: it was added last
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["*"],
+            expose_headers=[REQUEST_ID, "retry-after"],
+        )
+    app.add_middleware(SecurityHeadersMiddleware)
+    app.add_middleware(TelemetryMiddleware, metrics=engine.metrics, routes=routes)
+    if settings.trusted_proxies:
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=[str(network) for network in settings.trusted_proxies])
     return app
 
 

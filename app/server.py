@@ -1,34 +1,93 @@
-"""uvicorn's server, with an end to its patience."""
+"""uvicorn's server, with limits to its patience."""
 
 import asyncio
-import socket
+import time
+from types import FrameType
+from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from app.engine import Engine
+from app.settings import Settings
+
+ENDING_SECONDS = 5
+"""That answers have to get out when all work has come to an end."""
 
 
 class Server(uvicorn.Server):
-    """Waits for what is in flight when it is stopped, but not for ever: a text may take minutes.
+    """Once told to stop, it refuses what is new, and goes on until nothing is in flight or its patience is at an end.
+
+    uvicorn itself would close its listeners first, and nobody could see `/readyz` turn to 503.
 
     Args:
-        config: of uvicorn.
-        engine: its texts end with an error when the time is up.
-        drain_seconds: how long that is.
+        application: of `create_app`.
+        settings: of the same.
     """
 
-    def __init__(self, config: uvicorn.Config, engine: Engine, drain_seconds: float) -> None:
+    def __init__(self, application: FastAPI, settings: Settings) -> None:
+        config = uvicorn.Config(
+            application,
+            settings.host,
+            settings.port,
+            http=_protocol(settings.receive_seconds),
+            server_header=False,
+            log_config=None,
+            access_log=False,  # it would have their queries
+            proxy_headers=False,  # the application sees to them
+            timeout_graceful_shutdown=ENDING_SECONDS,
+        )
         super().__init__(config)
-        self._engine = engine
-        self._drain_seconds = drain_seconds
+        self._engine: Engine = application.state.engine
+        self._patience = settings.drain_seconds
+        self._told = 0.0
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Refuses what is new, and returns when nothing is in flight."""
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal: the first one begins the end, the next one hastens it."""
+        if self._engine.state == "draining":
+            super().handle_exit(sig, frame)
+            return
+        self._captured_signals.append(sig)
         self._engine.state = "draining"
-        end = asyncio.create_task(self._end_texts())
-        await super().shutdown(sockets)
-        end.cancel()
+        self._told = time.monotonic()
 
-    async def _end_texts(self) -> None:
-        await asyncio.sleep(self._drain_seconds)
-        await self._engine.close()
+    async def on_tick(self, counter: int) -> bool:
+        """Whether it is time to stop; uvicorn asks ten times a second."""
+        if self._engine.state == "draining" and not self.should_exit:
+            if time.monotonic() >= self._told + self._patience:
+                await self._engine.close()
+                self.should_exit = True
+            elif not self.server_state.tasks:
+                self.should_exit = True
+        return await super().on_tick(counter)
+
+
+def _protocol(seconds: float) -> type[asyncio.Protocol]:
+    """HTTP as uvicorn has it, without those who take longer than this to send the head of a request."""
+
+    class Protocol(H11Protocol):
+        _timer: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            self._timer = self.loop.call_later(seconds, transport.close)
+
+        def data_received(self, data: bytes) -> None:
+            cycle = self.cycle
+            if self._timer is None and cycle and cycle.response_complete:  # the next request on the same connection
+                self._timer = self.loop.call_later(seconds, self.transport.close)
+            super().data_received(data)
+            if self.cycle is not cycle:
+                self._stop_timer()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._stop_timer()
+            super().connection_lost(exc)
+
+        def _stop_timer(self) -> None:
+            if self._timer:
+                self._timer.cancel()
+                self._timer = None
+
+    return Protocol

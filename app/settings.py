@@ -3,12 +3,24 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, IPvAnyNetwork
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Device = Literal["auto", "cpu", "cuda"]
 LogFormat = Literal["auto", "json", "console"]
 LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _pattern(pattern: str) -> object:
+    return Field(pattern=f"^{pattern}$")
+
+
+COMMAS = (NoDecode, BeforeValidator(_split))
+"""Several values, which stand in a variable with commas between them."""
 
 
 class Settings(BaseSettings):
@@ -34,6 +46,21 @@ class Settings(BaseSettings):
     """Where the networks run: `cpu`, `cuda`, or `auto`, which is `cuda` where there is one."""
     threads: Annotated[int, Field(ge=1, le=256)] | None = None
     """CPU threads of the networks; unset leaves it to torch, which takes one a core."""
+    api_keys: Annotated[tuple[Annotated[str, _pattern("[0-9a-f]{64}")], ...], *COMMAS] = ()
+    """SHA-256 digests, in hexadecimal, of the keys that open the API; with none of them, it is open to all."""
+    rate_per_minute: Annotated[float, Field(gt=0)] | None = None
+    """Requests that a client, known by its key or else by its address, may make a minute; more are answered 429."""
+    rate_burst: Annotated[int, Field(ge=1)] = 20
+    """Requests that a client which has been quiet may make at once."""
+    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], *COMMAS] = ()
+    """Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."""
+    cors_origins: Annotated[tuple[Annotated[str, _pattern(r"(\*|https?://[^/\s]+)")], ...], *COMMAS] = ()
+    """Origins whose pages may use the API from a browser, such as `https://example.com`; `*` is all of them."""
+    url_hosts: Annotated[tuple[Annotated[str, _pattern(r"(\*|(\*\.)?[a-z0-9.-]+(:\d+)?)")], ...], *COMMAS] = ()
+    """Hosts from which pictures are fetched when a request has their URL: `example.com`, `*.example.com` (those below
+    it), `*` (all that are public). An address that is not public is never asked."""
+    url_seconds: Annotated[float, Field(gt=0)] = 10
+    """Seconds that fetching a picture may take."""
     decode_threads: Annotated[int, Field(ge=1, le=64)] = 2
     """Pictures decoded at the same time. Each takes up to 18 bytes a pixel meanwhile."""
     batch_size: Annotated[int, Field(ge=1, le=256)] = 8
@@ -56,10 +83,16 @@ class Settings(BaseSettings):
     """Most characters in the prompts of one request; a model of 3 x 512 reads some ten thousand a second."""
     drain_seconds: Annotated[int, Field(ge=0)] = 20
     """Seconds that what is in flight has when the server is stopped; then it ends with an error."""
+    receive_seconds: Annotated[float, Field(gt=0)] = 20
+    """Seconds that a request's head may take to arrive, and its body besides what `receive_rate` gives it."""
+    receive_rate: Annotated[float, Field(gt=0)] = 5_000
+    """Bytes a second at which a body must arrive after that; slower ones are answered 408."""
     max_body_bytes: Annotated[int, Field(ge=1)] = 20_000_000
     """Most bytes in a request's body; more is answered 413 while it is still being sent."""
     max_batch_bytes: Annotated[int, Field(ge=1)] = 100_000_000
     """The same for a request to `/v1/captions/batch`."""
+    max_held_bytes: Annotated[int, Field(ge=1)] = 500_000_000
+    """Most bytes that the bodies of all requests hold in memory, until they are answered; beyond, 429."""
     max_pixels: Annotated[int, Field(ge=1, le=150_000_000)] = 50_000_000
     """Most pixels in a picture; more is answered 422, from the header, before any is decoded."""
     max_dimension: Annotated[int, Field(ge=1)] = 30_000

@@ -1,5 +1,6 @@
 """An HTTP request to the bytes of pictures and the parameters beside them, however the caller sent them."""
 
+import asyncio
 import base64
 import binascii
 import re
@@ -15,6 +16,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from app.errors import ApiError
+from app.fetching import Fetcher
 from app.parameters import DESCRIPTIONS, merge
 
 IMAGE = "image"
@@ -53,7 +55,7 @@ async def read_upload(request: Request) -> Upload:
         ApiError: 400, the body can't be parsed; 422, no image, several, a URL, an unknown or contradictory parameter.
     """
     sources, parameters = await _read(request, most=1)
-    return Upload(await _picture(sources[0]), parameters)
+    return Upload(await _picture(request, sources[0]), parameters)
 
 
 async def read_uploads(request: Request, most: int) -> Uploads:
@@ -63,13 +65,14 @@ async def read_uploads(request: Request, most: int) -> Uploads:
         ApiError: as `read_upload`, but for what is wrong with a single picture.
     """
     sources, parameters = await _read(request, most)
-    images: list[bytes | ApiError] = []
-    for source in sources:
+
+    async def found(source: Source) -> bytes | ApiError:
         try:
-            images.append(await _picture(source))
+            return await _picture(request, source)
         except ApiError as error:
-            images.append(error)
-    return Uploads(images, parameters)
+            return error
+
+    return Uploads(await asyncio.gather(*map(found, sources)), parameters)
 
 
 Source = bytes | str
@@ -99,8 +102,25 @@ def _too_many(found: str, most: int) -> ApiError:
     return ApiError(422, "too_many_images", f"there are {found} images; a request takes {most}", IMAGE)
 
 
-async def _picture(source: Source) -> bytes:
-    return source if isinstance(source, bytes) else await anyio.to_thread.run_sync(decode_picture, source)
+async def _picture(request: Request, source: Source) -> bytes:
+    return source if isinstance(source, bytes) else await picture_of(request, source)
+
+
+async def picture_of(request: Request, text: str, field: str = IMAGE) -> bytes:
+    """The picture that a string stands for: base64, a data: URI, or a URL, where the operator allows those.
+
+    Args:
+        request: which has it.
+        text: the string.
+        field: the request's field that it stands in.
+
+    Raises:
+        ApiError: 400, 413 or 422, it does not stand for a picture.
+    """
+    if re.match(r"\s*https?:", text[:64], re.IGNORECASE):
+        fetcher: Fetcher = request.app.state.fetcher
+        return await fetcher.fetch(text, field)
+    return await anyio.to_thread.run_sync(decode_picture, text, field)
 
 
 async def read_json(request: Request) -> dict[str, Any]:
@@ -206,7 +226,7 @@ def decode_picture(text: str, field: str = IMAGE) -> bytes:
             return unquote_to_bytes(text)
         text = unquote(text)
     elif scheme:
-        message = "URLs are not fetched; send the picture's bytes, or base64 of them"
+        message = f"{scheme[1][:20]}: URLs are not fetched; send the picture's bytes, or base64 of them"
         raise ApiError(422, "url_not_fetched", message, field)
     # A plus sign in a form that was not URL-encoded arrives as a space.
     text = re.sub(r"[\r\n\t]", "", text).strip().replace(" ", "+").replace("-", "+").replace("_", "/").rstrip("=")

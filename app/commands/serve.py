@@ -21,8 +21,6 @@ def serve(
     """
     settings = read_settings(host=host, port=port, checkpoints=checkpoints, device=device)
 
-    import uvicorn
-
     from app.logs import configure_logs
     from app.main import create_app
     from app.server import Server
@@ -40,11 +38,7 @@ def serve(
     except (CheckpointError, ValueError) as error:
         fail(str(error))
     configure_logs(settings.log_format, settings.log_level)
-    # Its own log of requests would have their queries.
-    config = uvicorn.Config(
-        application, settings.host, settings.port, server_header=False, log_config=None, access_log=False
-    )
-    server = Server(config, application.state.engine, settings.drain_seconds)
+    server = Server(application, settings)
     # uvicorn finishes what is in flight, then raises the signal again: having been asked to stop is no failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:

@@ -28,7 +28,7 @@ Encode = Callable[..., bytes]
 @contextmanager
 def serving(app: FastAPI) -> Iterator[httpx2.Client]:
     """A client of `app`, which listens on a free port from a thread of its own."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", lifespan="on"))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", lifespan="on", proxy_headers=False))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

@@ -166,6 +166,49 @@ def test_a_client_that_never_stops_sending_is_cut_off(client: httpx2.Client, mon
     assert 0.4 < time.monotonic() - began < 5
 
 
+def test_a_client_that_sends_too_slowly_is_not_waited_for(serve: Serve, ready: Ready, checkpoints: Path) -> None:
+    settings = Settings(checkpoints=checkpoints, threads=1, receive_seconds=0.5, receive_rate=1000)
+    with serve(create_app(settings)) as client:
+        ready(client)
+        for head in (b"content-length: 5000", b"transfer-encoding: chunked"):
+            began = time.monotonic()
+            with connect(client) as sock:
+                sock.sendall(b"POST /v1/captions HTTP/1.1\r\nhost: x\r\n%b\r\n\r\n" % head)
+                with ThreadPoolExecutor(1) as pool:
+                    dripping = pool.submit(drip, sock, began + 10)
+                    status, headers, body = read_answer(sock)
+                    sock.shutdown(socket.SHUT_RDWR)
+                    assert isinstance(dripping.exception(), OSError)
+                assert (status, headers["connection"]) == (408, "close")
+                assert json.loads(body)["error"]["code"] == "body_too_slow"
+            assert 0.4 < time.monotonic() - began < 8
+        with connect(client) as sock:  # longer, but as fast as is asked for
+            sock.sendall(b"POST /v1/captions HTTP/1.1\r\nhost: x\r\ncontent-length: 5000\r\n\r\n")
+            for _ in range(5):
+                sock.sendall(b"\xff" * 1000)
+                time.sleep(0.25)
+            assert read_answer(sock)[0] == 400
+
+
+def test_bodies_have_so_much_memory_and_no_more(serve: Serve, ready: Ready, checkpoints: Path) -> None:
+    settings = Settings(checkpoints=checkpoints, threads=1, max_body_bytes=10_000, max_held_bytes=25_000)
+    with serve(create_app(settings)) as client:
+        ready(client)
+        flying = [connect(client) for _ in range(3)]
+        for sock in flying[:2]:
+            sock.sendall(b"POST /v1/captions HTTP/1.1\r\nhost: x\r\ncontent-length: 10000\r\n\r\n" + b"\xff" * 9999)
+        time.sleep(0.2)
+        assert client.post(URL, content=b"\xff" * 4000).status_code == 400
+        refused = client.post(URL, content=b"\xff" * 6000)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (429, "bodies_full")
+        assert int(refused.headers["retry-after"]) >= 1
+        flying[0].sendall(b"\xff")
+        assert read_answer(flying[0])[0] == 400
+        assert client.post(URL, content=b"\xff" * 9000).status_code == 400
+        for sock in flying:
+            sock.close()
+
+
 def test_a_client_that_leaves_in_the_middle_harms_nobody(
     client: httpx2.Client, encode: Encode, picture: Image.Image, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -227,7 +270,7 @@ def test_requests_at_the_same_time_get_their_own_answers(
 
 
 def drip(sock: socket.socket, until: float) -> None:
-    """Sends a byte now and then."""
+    """Sends a byte now and then; raises OSError when it is cut off."""
     while time.monotonic() < until:
         sock.sendall(b"1\r\nx\r\n")
         time.sleep(0.02)

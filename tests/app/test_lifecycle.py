@@ -1,0 +1,150 @@
+"""`recap serve` as a process: told to stop while it works, asked slowly, given broken checkpoints."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+from PIL import Image
+
+COMMAND = [sys.executable, "-c", "from app.cli import main; main()", "serve", "--port", "0"]
+URL = "/v1/captions"
+
+
+@contextmanager
+def serving(checkpoints: Path, **settings: object) -> Iterator[tuple[subprocess.Popen[str], httpx2.Client]]:
+    """A process that is ready, and a client of it."""
+    environment = {f"RECAP_{name.upper()}": str(value) for name, value in settings.items()}
+    environment |= os.environ | {"RECAP_CHECKPOINTS": str(checkpoints), "RECAP_THREADS": "1"}
+    with subprocess.Popen(COMMAND, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        try:
+            assert process.stderr is not None
+            log = ""
+            while "serving tiny" not in log or "http://" not in log:
+                line = process.stderr.readline()
+                assert line, log
+                log += line
+            url = "http://" + log.partition("http://")[2].split()[0].strip('",')
+            with httpx2.Client(base_url=url, timeout=30) as client:
+                yield process, client
+        finally:
+            process.kill()
+
+
+def begin(client: httpx2.Client, body: bytes) -> socket.socket:
+    """A connection over which all of a request but its last byte has been sent."""
+    sock = socket.create_connection((client.base_url.host, client.base_url.port or 80), timeout=30)
+    sock.sendall(b"POST %b HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % (URL.encode(), len(body)) + body[:-1])
+    return sock
+
+
+def answer(sock: socket.socket) -> tuple[int, bytes]:
+    """Status and body, of an answer that closes its connection."""
+    data = b""
+    while chunk := sock.recv(65536):
+        data += chunk
+    head, _, body = data.partition(b"\r\n\r\n")
+    return int(head.split()[1]), body
+
+
+def test_what_is_in_flight_is_finished_and_what_is_new_refused(
+    checkpoints: Path, encode: Callable[..., bytes], pictures: list[Image.Image]
+) -> None:
+    with serving(checkpoints) as (process, client):
+        bodies = [encode(picture) for picture in pictures]
+        texts = [client.post(URL, content=body).json()["captions"][0]["text"] for body in bodies]
+        flying = [begin(client, bodies[number % 5]) for number in range(50)]
+        time.sleep(0.2)  # until all of them have been taken in
+        process.send_signal(signal.SIGTERM)
+        with httpx2.Client(base_url=client.base_url) as stranger:
+            until = time.monotonic() + 10
+            while (ready := stranger.get("/readyz")).status_code == 200:
+                assert time.monotonic() < until
+            assert (ready.status_code, ready.json()["error"]["code"]) == (503, "draining")
+            assert stranger.get("/healthz").status_code == 200
+            refused = stranger.post(URL, content=bodies[0])
+        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "draining")
+        assert refused.headers["connection"] == "close"
+        assert process.poll() is None
+        for number, sock in enumerate(flying):
+            sock.sendall(bodies[number % 5][-1:])
+        for number, sock in enumerate(flying):
+            status, body = answer(sock)
+            assert status == 200
+            assert json.loads(body)["captions"][0]["text"] == texts[number % 5]
+            sock.close()
+        assert process.wait(20) == 0
+        assert process.stderr is not None
+        assert "Traceback" not in process.stderr.read()
+
+
+def test_what_takes_too_long_ends_with_an_error(checkpoints: Path, encode: Callable[..., bytes]) -> None:
+    with serving(checkpoints, drain_seconds=1) as (process, client):
+        with begin(client, encode(Image.new("RGB", (8, 8)))) as sock:
+            time.sleep(0.2)
+            process.send_signal(signal.SIGTERM)
+            time.sleep(1.5)
+            sock.sendall(b"\x82")
+            assert answer(sock)[0] == 503
+        assert process.wait(20) == 0
+
+
+def test_told_twice_it_hurries(checkpoints: Path) -> None:
+    with serving(checkpoints) as (process, client), begin(client, b"xx"):
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        assert process.wait(20) == 0
+        assert time.monotonic() - began < 10  # much less than it would have waited
+
+
+def test_a_head_that_does_not_come_is_not_waited_for(checkpoints: Path) -> None:
+    with serving(checkpoints, receive_seconds=1) as (_, client):
+        place = (client.base_url.host, client.base_url.port or 80)
+        silent, slow, again = (socket.create_connection(place, timeout=20) for _ in range(3))
+        again.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+        received = b""
+        while not received.endswith(b"}"):
+            received += again.recv(1000)
+        began = time.monotonic()
+        for sock in (slow, again):
+            sock.sendall(b"GET /healthz HT")
+        time.sleep(0.7)
+        for sock in (slow, again):
+            sock.sendall(b"T")
+        for sock in (silent, slow, again):
+            with sock:
+                assert sock.recv(1000) == b""
+        assert 0.5 < time.monotonic() - began < 4
+        assert client.get("/healthz").status_code == 200
+        for _ in range(3):  # connections that are used are kept
+            time.sleep(0.5)
+            assert client.get("/healthz").status_code == 200
+
+
+@pytest.mark.parametrize(("name", "how"), [("vocabulary.json", "missing"), ("model.safetensors", "changed")])
+def test_a_broken_checkpoint_stops_the_start(tiny_checkpoint: Path, name: str, how: str) -> None:
+    file = tiny_checkpoint / name
+    if how == "missing":
+        file.unlink()
+    else:
+        data = bytearray(file.read_bytes())
+        data[len(data) // 2] ^= 1
+        file.write_bytes(data)
+    command = [*COMMAND, "--checkpoints", str(tiny_checkpoint.parent)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 2
+    reason = "no such file" if how == "missing" else "sha256 is"
+    assert result.stderr.splitlines()[-1].startswith(f"error: {file}: {reason}")
+    assert "Traceback" not in result.stderr
