@@ -1,0 +1,90 @@
+"""A server in a process of its own, and the least of a client, for the benchmarks that load it."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+ROOT = Path(__file__).resolve().parent.parent
+PHOTO = ROOT / "docs" / "photo.jpg"
+URL = "/v1/captions"
+
+
+@dataclass(frozen=True)
+class Service:
+    """Where it listens, and its process."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+
+    def memory(self) -> float:
+        """Resident, in MB."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
+        return int(status.partition("VmRSS:")[2].split()[0]) / 1000
+
+
+@dataclass(frozen=True)
+class Answer:
+    """To a request. Status 0: the connection ended without one."""
+
+    status: int
+    seconds: float
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@contextmanager
+def serving(checkpoints: Path, **settings: object) -> Iterator[Service]:
+    """A server that is ready, with settings besides the defaults."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+    given = {"checkpoints": checkpoints, "port": port, "log_level": "warning", **settings}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)} | {f"RECAP_{name.upper()}": str(given[name]) for name in given}
+    command = [sys.executable, "-c", "from app.cli import main; main()", "serve"]
+    with subprocess.Popen(command, env=environment) as process:
+        try:
+            while not is_ready(port):
+                if process.poll() is not None:
+                    raise SystemExit("the server did not start")
+                time.sleep(0.1)
+            yield Service(process, port)
+        finally:
+            process.terminate()
+
+
+def is_ready(port: int) -> bool:
+    """Whether it takes requests."""
+    with suppress(URLError, OSError), urlopen(f"http://127.0.0.1:{port}/readyz") as answer:
+        return bool(answer.status == 200)
+    return False
+
+
+async def ask(port: int, body: bytes = b"", *, path: str = URL, request_id: str = "") -> Answer:
+    """A request over a connection of its own: a POST, or a GET where there is no body."""
+    head = f"{'POST' if body else 'GET'} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n"
+    head += f"content-length: {len(body)}\r\n"
+    head += f"x-request-id: {request_id}\r\n" if request_id else ""
+    started = time.perf_counter()
+    status, headers, content = 0, {}, b""
+    with suppress(OSError, ValueError, IndexError):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        with closing(writer):
+            writer.write(head.encode() + b"\r\n" + body)
+            top, _, content = (await reader.read(-1)).partition(b"\r\n\r\n")
+        first, *lines = top.decode("latin-1").split("\r\n")
+        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+        status = int(first.split()[1])
+    return Answer(status, time.perf_counter() - started, headers, content)
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """The value that this share of the values does not exceed."""
+    return sorted(values)[min(len(values) - 1, int(share * len(values)))] if values else 0.0
