@@ -103,7 +103,7 @@ class Captioner(nn.Module):
             attention=attention,
             observer=observer,
         )
-        return self._captions(found)
+        return self.captions(found)
 
     def caption(
         self,
@@ -146,8 +146,8 @@ class Captioner(nn.Module):
             Token(self.vocabulary.words[number], logprobs[time], attention[time]) for time, number in enumerate(numbers)
         ]
 
-    def _captions(self, found: Hypotheses) -> list[list[Caption]]:
-        """Tensors to sentences; they are brought to the CPU at once."""
+    def captions(self, found: Hypotheses) -> list[list[Caption]]:
+        """What a search found as sentences, best first; tensors are brought to the CPU at once."""
         found = found.cpu()
         captions: list[list[Caption]] = []
         for picture, places in enumerate(found.tokens.tolist()):

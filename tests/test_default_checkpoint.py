@@ -38,4 +38,5 @@ def test_documents_have_its_figures(document: Path) -> None:
 
 def test_it_was_trained_with_the_published_recipe() -> None:
     recipe = CaptionerRecipe.read(ROOT / "configs" / "flickr8k.toml")
-    assert Checkpoint.open(FOLDER).metrics["recipe"] == json.loads(recipe.model_dump_json())
+    # Keys that recipes got since have the values that do what was done before there were any.
+    assert CaptionerRecipe.model_validate(Checkpoint.open(FOLDER).metrics["recipe"]) == recipe

@@ -13,13 +13,13 @@ from model.captioner import Captioner
 from model.config import CaptionerConfig
 from training.backbone import pretrained_encoder
 from training.batching import LengthBuckets
-from training.examples import Example, caption_examples, caption_vocabulary, collate
+from training.examples import Example, caption_vocabulary, collate
 from training.frozen import FrozenStage
-from training.losses import objective
 from training.recipe import CaptionerRecipe
+from training.teacherforcing import TeacherForcing
 
 
-class CaptionerTrainer(FrozenStage[CaptionerRecipe]):
+class CaptionerTrainer(TeacherForcing[CaptionerRecipe, list[int]], FrozenStage[CaptionerRecipe]):
     """A run of `recap-train captioner`, fresh or resumed.
 
     Raises:
@@ -30,7 +30,7 @@ class CaptionerTrainer(FrozenStage[CaptionerRecipe]):
     def __init__(self, recipe: CaptionerRecipe, *, resume: bool = False) -> None:
         super().__init__(recipe, resume=resume)
         vocabulary = caption_vocabulary(self.train, recipe.data.min_count)
-        self.examples = caption_examples(self.train, vocabulary, recipe.data.max_length)
+        self._take_captions(vocabulary)
         torch.manual_seed(recipe.training.seed)
         config = CaptionerConfig(encoder=recipe.encoder, decoder=recipe.decoder, decoding=recipe.decoding)
         captioner = Captioner(config, vocabulary)
@@ -43,19 +43,14 @@ class CaptionerTrainer(FrozenStage[CaptionerRecipe]):
         )
         self._prepare(captioner, buckets)
 
-    def _step(self, batch: Sequence[int]) -> dict[str, float]:
+    def _step(self, batch: list[int]) -> dict[str, float]:
         """One update from a global batch of examples; the loss in nats a token."""
-        training, processes = self.recipe.training, self.accelerator.num_processes
         self._begin_step()
-        share = [self.examples[number] for number in batch[self.accelerator.process_index :: processes]]
-        grid = self._grids(share)
-        tokens, targets = (part.to(self.accelerator.device) for part in collate(share))
-        logits, attention = self.network(grid, tokens)
-        # The mean over the global batch: gradients are averaged over the processes, so each counts `processes` times.
-        words = sum(len(self.examples[number].tokens) + 1 for number in batch) / processes
-        loss, nats = objective(training, logits, attention, targets, words=words, captions=len(batch) / processes)
-        self._update(loss)
-        return {"loss": float(self.accelerator.reduce(nats.detach(), "mean"))}
+        share = batch[self.accelerator.process_index :: self.accelerator.num_processes]
+        examples = [self.examples[number] for number in share]
+        tokens, targets = (part.to(self.accelerator.device) for part in collate(examples))
+        logits, attention = self.network(self._grids(examples), tokens)
+        return self._learn(logits, attention, targets, share, batch)
 
     def _grids(self, share: Sequence[Example]) -> Tensor:
         """(B, P, E), each picture in a view drawn at random from those for which its caption holds."""

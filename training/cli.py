@@ -106,7 +106,9 @@ def language(
 
 @app.command()
 def evaluate(
-    checkpoint: Annotated[Path, typer.Option(help="Checkpoint folder.")],
+    checkpoint: Annotated[
+        list[Path], typer.Option(help="Checkpoint folder. Several captioners: their probabilities are averaged.")
+    ],
     data: Annotated[Path, typer.Option(help="Data set folder; of a language model, its text.")],
     split: Annotated[
         str | None, typer.Option(help="train, dev or test; train, validation or test of a text. Default: the second.")
@@ -123,10 +125,12 @@ def evaluate(
     from training.loop import available_device
     from training.perplexity import evaluate_text
 
-    if Checkpoint.open(checkpoint).task == "text-generation":
+    if Checkpoint.open(checkpoint[0]).task == "text-generation":
+        if len(checkpoint) > 1:
+            raise typer.BadParameter("several --checkpoint are for captioners; this is a language model")
         if beam_size or captions:
             raise typer.BadParameter("--beam-size and --captions are for captioners; this is a language model")
-        scores = evaluate_text(checkpoint, data, split or "validation", device=available_device())
+        scores = evaluate_text(checkpoint[0], data, split or "validation", device=available_device())
     else:
         scores = evaluate(
             checkpoint, data, split or "dev", beam_size=beam_size, captions_path=captions, device=available_device()

@@ -10,20 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from model.captioner import Captioner
 from model.config import DecodingConfig
-from training.data import CaptionedImage, DataError, open_dataset
-from training.data.pictures import open_picture
+from training.data import DataError, open_dataset
+from training.ensemble import Ensemble
 from training.metrics import CaptionScorer
-from training.prefetch import in_batches, load_batches
 from training.progress import progress
-from training.start import open_captioner
 
 
 def evaluate(
-    checkpoint: Path,
+    checkpoints: Path | Sequence[Path],
     data: Path,
     split: str,
     *,
@@ -35,10 +31,10 @@ def evaluate(
     """Captions every picture of a split by beam search, one caption each, and scores them.
 
     Args:
-        checkpoint: its folder.
+        checkpoints: its folder; or those of several, which caption together: see `Ensemble`.
         data: a data set, as `open_dataset` takes it.
         split: `train`, `dev` or `test`.
-        beam_size: the checkpoint's own when left out, or 1 where that decodes greedily.
+        beam_size: the (first) checkpoint's own when left out, or 1 where that decodes greedily.
         captions_path: where to write `{"file", "caption", "references"}`, a line each.
         device: where the network runs.
         batch_size: pictures at a time.
@@ -48,19 +44,23 @@ def evaluate(
         and `notes` where something was left out.
 
     Raises:
-        CheckpointError: the checkpoint is missing or damaged, or no captioner.
+        CheckpointError: a checkpoint is missing or damaged, no captioner, or has other words than the first.
         DataError: the data set, a picture or the split is missing or broken, or the captions can't be written.
         JavaError: the captions can't be tokenised.
         ValueError: `beam_size` is out of range.
     """
     start = time.perf_counter()
-    captioner = open_captioner(checkpoint).to(device)
-    decoding = _beam_search(captioner.config.decoding, beam_size)
+    ensemble = Ensemble.open([checkpoints] if isinstance(checkpoints, Path) else checkpoints, device)
+    decoding = _beam_search(ensemble.members[0].config.decoding, beam_size)
     dataset = open_dataset(data)
     images = dataset.split(split)
     if captions_path:
         _make_folder(captions_path)  # now, rather than find out after all the work that it can't be
-    captions = _caption(captioner, images, decoding, batch_size)
+    captions: list[str] = []
+    with progress("captions", len(images)) as bar:
+        for grids in ensemble.read(images, batch_size):
+            captions += ensemble.captions(grids, decoding)
+            bar.advance(len(grids[0]))
     if captions_path:
         lines = [
             {"file": str(image.path.relative_to(dataset.root)), "caption": caption, "references": image.captions}
@@ -100,21 +100,6 @@ def _beam_search(own: DecodingConfig, beam_size: int | None) -> DecodingConfig:
     if not 1 <= size <= largest:
         raise ValueError(f"beam_size={size}: must be 1 to {largest}")
     return DecodingConfig.model_validate(own.model_dump() | {"method": "beam", "beam_size": size, "num_captions": 1})
-
-
-def _caption(
-    captioner: Captioner, images: Sequence[CaptionedImage], decoding: DecodingConfig, batch_size: int
-) -> list[str]:
-    def load(image: CaptionedImage) -> Tensor:
-        return captioner.preprocess(open_picture(image.path))
-
-    captions: list[str] = []
-    with progress("captions", len(images)) as bar:
-        for pixels in load_batches(load, in_batches(images, batch_size)):
-            grid = captioner.encode(pixels)  # (B, P, E)
-            captions += [found[0].text for found in captioner.generate(grid, decoding)]
-            bar.advance(len(pixels))
-    return captions
 
 
 def _make_folder(path: Path) -> None:

@@ -37,6 +37,14 @@ def caption_examples(images: Sequence[CaptionedImage], vocabulary: Vocabulary, m
     ]
 
 
+def captions_by_picture(examples: Sequence[Example], pictures: int) -> list[list[int]]:
+    """The examples' numbers, for each of so many pictures."""
+    numbers: list[list[int]] = [[] for _ in range(pictures)]
+    for number, example in enumerate(examples):
+        numbers[example.picture].append(number)
+    return numbers
+
+
 def collate(examples: Sequence[Example]) -> tuple[Tensor, Tensor]:
     """Inputs `<bos> w1 .. wT` and targets `w1 .. wT <eos>`, both (B, T + 1), padded."""
     rows = [torch.tensor([BOS, *example.tokens, EOS]) for example in examples]

@@ -5,7 +5,6 @@ has changed it is built anew, never used.
 """
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from model.config import EncoderConfig
 from model.precision import autocast
 from model.preprocessing import normalize, resize
+from training.cache import add_pictures, cached
 from training.data.pictures import open_picture
 from training.prefetch import in_batches, load_batches
 from training.progress import progress
@@ -60,9 +60,7 @@ def fingerprint(encoder: nn.Module, config: EncoderConfig, pictures: Sequence[Pa
     for name, tensor in encoder.state_dict().items():
         digest.update(name.encode())
         digest.update((tensor.half() if tensor.is_floating_point() else tensor).cpu().contiguous().numpy().tobytes())
-    for picture in pictures:
-        digest.update(picture.name.encode())
-        digest.update(hashlib.sha256(picture.read_bytes()).digest())
+    add_pictures(digest, pictures)
     return digest.hexdigest()
 
 
@@ -91,14 +89,8 @@ def cached_features(
         FloatingPointError: features are too large for half precision, or no numbers.
     """
     mark = fingerprint(encoder, config, pictures, views)
-    grids, description = directory / "grids.npy", directory / "cache.json"
-    if not (description.is_file() and json.loads(description.read_text())["fingerprint"] == mark):
-        description.unlink(missing_ok=True)  # first, so that grids half written are never taken for whole
-        directory.mkdir(parents=True, exist_ok=True)
-        _build(encoder.to(device), config, pictures, grids, views, batch_size)
-        partial = description.with_suffix(".partial")
-        partial.write_text(json.dumps({"fingerprint": mark, "pictures": len(pictures), "views": views}))
-        partial.replace(description)
+    grids = directory / "grids.npy"
+    cached(directory, mark, lambda: _build(encoder.to(device), config, pictures, grids, views, batch_size))
     return FeatureCache(np.load(grids, mmap_mode="r"), mark)
 
 

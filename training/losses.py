@@ -1,5 +1,7 @@
 """What the captioners' training minimises, a step at a time."""
 
+from typing import NamedTuple
+
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -29,6 +31,25 @@ def doubly_stochastic_penalty(attention: Tensor, targets: Tensor) -> Tensor:
     return (1 - (attention * spoken).sum(1)).square().sum()
 
 
+class Expected(NamedTuple):
+    """What teachers expect at each place of some captions."""
+
+    words: Tensor  # (N, T, K)
+    probabilities: Tensor  # (N, T, K), which sum to 1, or are 0 after a caption's end
+    weight: float
+    """In the objective."""
+    temperature: float
+
+
+def expected_loss(logits: Tensor, expected: Expected) -> Tensor:
+    """Cross-entropy in nats between what teachers expect and the logits (N, T, V), summed over all words.
+
+    Both are softened by the temperature, whose square keeps the gradient's size (Hinton et al., 2015, section 2).
+    """
+    logprobs = (logits.float() / expected.temperature).log_softmax(2)
+    return -(logprobs.gather(2, expected.words) * expected.probabilities).sum() * expected.temperature**2
+
+
 def objective(
     training: TrainingRecipe,
     logits: Tensor,
@@ -37,21 +58,26 @@ def objective(
     *,
     words: float,
     captions: float,
+    expected: Expected | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """What a step minimises, or some captions' part of it.
+    """What a step minimises.
 
     Args:
         training: the weights of its terms.
         logits: (N, T, V).
         attention: (N, T, P), where there is attention.
         targets: (N, T).
-        words: of the whole step, which the sums are divided by.
+        words: of the global batch, by which the sums are divided.
         captions: likewise.
+        expected: at the same places, where there are teachers.
 
     Returns:
-        The objective, and the cross-entropy that is in it, in nats a word.
+        The objective, and the cross-entropy with people's words that is in it, in nats a word.
     """
     nats = caption_loss(logits, targets, training.label_smoothing) / words
-    if not training.attention_penalty or attention is None:
-        return nats, nats
-    return nats + training.attention_penalty * doubly_stochastic_penalty(attention, targets) / captions, nats
+    loss = nats
+    if expected is not None:
+        loss = (1 - expected.weight) * nats + expected.weight * expected_loss(logits, expected) / words
+    if training.attention_penalty and attention is not None:
+        loss = loss + training.attention_penalty * doubly_stochastic_penalty(attention, targets) / captions
+    return loss, nats

@@ -112,6 +112,19 @@ class FrozenRecipe(StageRecipe):
     features: FeaturesRecipe = FeaturesRecipe()
 
 
+class DistillationRecipe(Config):
+    """Teachers, from whose probabilities a captioner learns beside people's captions; see training.distillation."""
+
+    teachers: Annotated[tuple[Path, ...], Field(min_length=1)]
+    """Checkpoints of captioners with the same words. Several are averaged: an ensemble becomes one model."""
+    weight: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Of what the teachers say in the objective; the rest is that of people's words."""
+    temperature: Annotated[float, Field(gt=0, le=10)] = 1.0
+    """Divides the logits of teachers and learner: above 1, unlikely words count for more."""
+    words: Annotated[int, Field(ge=1)] = 20
+    """Likeliest words that are kept of what the teachers expect at each place, and made to sum to 1."""
+
+
 class TrainingRecipe(StageTraining):
     """How the decoder learns by cross-entropy."""
 
@@ -128,6 +141,7 @@ class CaptionerRecipe(FrozenRecipe):
     decoder: DecoderConfig = DecoderConfig()
     decoding: DecodingConfig = DecodingConfig()
     training: TrainingRecipe = TrainingRecipe()
+    distillation: DistillationRecipe | None = None
 
 
 class AugmentationRecipe(Config):
@@ -172,6 +186,7 @@ class TuningRecipe(StageRecipe):
     """How dev is captioned, and the default of the new checkpoint; the start's own when left out."""
     augmentation: AugmentationRecipe = AugmentationRecipe()
     training: TuningTraining = TuningTraining()
+    distillation: DistillationRecipe | None = None
 
 
 class SelfCriticalTraining(StageTraining):

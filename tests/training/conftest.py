@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from model.captioner import Captioner
+from model.config import CaptionerConfig, DecoderConfig, EncoderConfig, PreprocessingConfig
 from tests.conftest import draw
 from training.recipe import StageRecipe
 from training.stage import Stage
@@ -121,6 +124,18 @@ attention_penalty = 0.1
 save_every = 3
 """)
     return path
+
+
+@pytest.fixture
+def other_captioner(tiny_captioner: Captioner) -> Captioner:
+    """With the words of `tiny_captioner`, and another decoder, size and (fresh) weights."""
+    config = CaptionerConfig(
+        encoder=EncoderConfig(name="tf_efficientnet_lite0", preprocessing=PreprocessingConfig(size=96)),
+        decoder=DecoderConfig(kind="soft-attention", cell="gru", embedding_size=8, hidden_size=12, attention_size=4),
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        return Captioner(config, tiny_captioner.vocabulary).eval()
 
 
 def train(trainer: Stage[Any, Any], steps: int) -> list[float]:

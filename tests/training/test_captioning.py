@@ -73,7 +73,7 @@ def test_an_interrupted_run_stops_between_steps_and_can_go_on(tiny_recipe: Path,
             os.kill(os.getpid(), signal.SIGINT)
         return stepped(batch)
 
-    trainer._step = interrupted  # type: ignore[assignment, method-assign]
+    trainer._step = interrupted  # type: ignore[method-assign]
     assert trainer.run() is False
     again = CaptionerTrainer(CaptionerRecipe.read(tiny_recipe), resume=True)
     assert (again.progress.epoch, again.progress.batch, again.progress.step) == (0, 5, 5)

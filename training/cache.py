@@ -1,0 +1,40 @@
+"""Folders of what takes long to compute, which are never stale."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Protocol
+
+
+class Digest(Protocol):
+    """One of hashlib's."""
+
+    def update(self, data: bytes, /) -> None:
+        """Takes more bytes."""
+
+
+def add_pictures(digest: Digest, pictures: Iterable[Path]) -> None:
+    """Adds names and bytes of files."""
+    for picture in pictures:
+        digest.update(picture.name.encode())
+        digest.update(hashlib.sha256(picture.read_bytes()).digest())
+
+
+def cached(directory: Path, fingerprint: str, build: Callable[[], None]) -> None:
+    """Sees to it that a folder holds what `build` writes there, and that it was built for this fingerprint.
+
+    Args:
+        directory: made where it is not there.
+        fingerprint: of all that its files depend on.
+        build: writes the files.
+    """
+    description = directory / "cache.json"
+    if description.is_file() and json.loads(description.read_text())["fingerprint"] == fingerprint:
+        return
+    description.unlink(missing_ok=True)  # first, so that files half written are never taken for whole
+    directory.mkdir(parents=True, exist_ok=True)
+    build()
+    partial = description.with_suffix(".partial")
+    partial.write_text(json.dumps({"fingerprint": fingerprint}))
+    partial.replace(description)

@@ -1,0 +1,126 @@
+"""What teachers would say at each place of the training captions, for a captioner to learn (Hinton, Vinyals and Dean,
+"Distilling the knowledge in a neural network", 2015; for words of sentences, Kim and Rush, "Sequence-level knowledge
+distillation", 2016, section 3.1).
+
+It is asked once, of the whole pictures as they are, and kept in a memory-mapped file: a step then costs nothing more,
+however many teachers there are.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from model.checkpoint import Checkpoint, CheckpointError
+from model.vocabulary import PAD, Vocabulary
+from training.cache import add_pictures, cached
+from training.data import CaptionedImage
+from training.ensemble import Ensemble
+from training.examples import Example, captions_by_picture, collate
+from training.losses import Expected
+from training.progress import progress
+from training.recipe import DistillationRecipe
+
+VERSION = 1  # of what lies in the files
+FILES = {"words.npy": np.int32, "probabilities.npy": np.float16}
+
+
+@dataclass(frozen=True)
+class Teaching:
+    """The likeliest K words at each place of all training captions, and their probabilities."""
+
+    recipe: DistillationRecipe
+    words: np.ndarray
+    """(captions, T, K), memory-mapped."""
+    probabilities: np.ndarray
+    """(captions, T, K), float16, memory-mapped; 0 after a caption's end."""
+
+    def expected(self, examples: Sequence[int], length: int, device: torch.device) -> Expected:
+        """At the first so many places of some captions, by their numbers."""
+        words, probabilities = (
+            torch.from_numpy(part[list(examples), :length]).to(device) for part in (self.words, self.probabilities)
+        )
+        return Expected(words.long(), probabilities.float(), self.recipe.weight, self.recipe.temperature)
+
+
+def ask_teachers(
+    recipe: DistillationRecipe,
+    images: Sequence[CaptionedImage],
+    examples: Sequence[Example],
+    vocabulary: Vocabulary,
+    directory: Path,
+    *,
+    device: torch.device | str = "cpu",
+    batch_size: int = 32,
+) -> Teaching:
+    """What lies in `directory`, asked for if it is not there or was of other teachers, pictures or captions.
+
+    Args:
+        recipe: which teachers, and how they are asked.
+        images: training pictures.
+        examples: their captions.
+        vocabulary: of the learner.
+        directory: of the files.
+        device: where teachers run.
+        batch_size: pictures at a time.
+
+    Raises:
+        CheckpointError: a teacher is missing or damaged, no captioner, or has other words than the learner.
+        DataError: a picture is missing or broken.
+    """
+    digest = hashlib.sha256(f"{VERSION} {recipe.temperature} {recipe.words}".encode())
+    for path in recipe.teachers:
+        digest.update(Checkpoint.open(path).manifest.model_dump_json().encode())
+    add_pictures(digest, [image.path for image in images])
+    digest.update(json.dumps([[example.picture, *example.tokens] for example in examples]).encode())
+
+    def build() -> None:
+        _ask(recipe, images, examples, vocabulary, directory, device, batch_size)
+
+    cached(directory, digest.hexdigest(), build)
+    words, probabilities = (np.load(directory / file, mmap_mode="r") for file in FILES)
+    return Teaching(recipe, words, probabilities)
+
+
+def _ask(
+    recipe: DistillationRecipe,
+    images: Sequence[CaptionedImage],
+    examples: Sequence[Example],
+    vocabulary: Vocabulary,
+    directory: Path,
+    device: torch.device | str,
+    batch_size: int,
+) -> None:
+    teachers = Ensemble.open(recipe.teachers, device)
+    if teachers.members[0].vocabulary != vocabulary:
+        raise CheckpointError(
+            f"{recipe.teachers[0]}: has other words than the learner; train both on the same captions and min_count"
+        )
+    longest = max(len(example.tokens) for example in examples) + 1
+    shape = (len(examples), longest, min(recipe.words, len(vocabulary)))
+    words, probabilities = (
+        np.lib.format.open_memmap(directory / file, mode="w+", dtype=dtype, shape=shape)
+        for file, dtype in FILES.items()
+    )
+    by_picture = captions_by_picture(examples, len(images))
+    first = 0
+    with progress("teachers", len(images)) as bar:
+        for grids in teachers.read(images, batch_size):
+            seen = range(first, first + len(grids[0]))
+            numbers = [number for picture in seen for number in by_picture[picture]]
+            numbers.sort(key=lambda number: len(examples[number].tokens), reverse=True)
+            tokens, targets = (part.to(device) for part in collate([examples[number] for number in numbers]))
+            pictures = torch.tensor([examples[number].picture - first for number in numbers], device=device)
+            said = teachers.probabilities(grids, tokens, pictures, recipe.temperature)  # (N, T, V)
+            best = said.topk(shape[2])  # (N, T, K)
+            shares = best.values / best.values.sum(2, keepdim=True) * (targets != PAD).unsqueeze(2)
+            words[numbers, : tokens.shape[1]] = best.indices.cpu().numpy()
+            probabilities[numbers, : tokens.shape[1]] = shares.cpu().numpy()
+            first = seen.stop
+            bar.advance(len(seen))
+    words.flush()
+    probabilities.flush()

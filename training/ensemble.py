@@ -1,0 +1,104 @@
+"""Several captioners as one: their probabilities are averaged, word by word."""
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from model.captioner import Captioner
+from model.cells import State
+from model.checkpoint import CheckpointError
+from model.config import DecodingConfig
+from model.decoder import Memory, Step
+from model.decoding import decode, rows_per_picture
+from training.data import CaptionedImage
+from training.data.pictures import open_picture
+from training.prefetch import in_batches, load_batches
+from training.start import open_captioner
+
+
+def read_pictures(captioner: Captioner, images: Sequence[CaptionedImage], batch_size: int) -> Iterator[Tensor]:
+    """The grids of pictures in their order, some at a time: (B, P, E) each.
+
+    Raises:
+        DataError: a picture is missing or broken.
+    """
+
+    def load(image: CaptionedImage) -> Tensor:
+        return captioner.preprocess(open_picture(image.path))
+
+    return map(captioner.encode, load_batches(load, in_batches(images, batch_size)))
+
+
+class Ensemble:
+    """Captioners with the same words, in evaluation mode; their encoders and decoders may differ."""
+
+    def __init__(self, members: Sequence[Captioner]) -> None:
+        self.members = members
+
+    @classmethod
+    def open(cls, checkpoints: Sequence[Path], device: torch.device | str = "cpu") -> "Ensemble":
+        """The captioners of checkpoints.
+
+        Raises:
+            CheckpointError: one is missing or damaged, no captioner, or has other words than the first.
+        """
+        members = [open_captioner(path).to(device) for path in checkpoints]
+        for path, member in zip(checkpoints, members, strict=True):
+            if member.vocabulary != members[0].vocabulary:
+                raise CheckpointError(f"{path}: has other words than {checkpoints[0]}; train it on the same captions")
+        return cls(members)
+
+    def read(self, images: Sequence[CaptionedImage], batch_size: int) -> Iterator[tuple[Tensor, ...]]:
+        """What each member sees of the pictures, in their order, some at a time: (B, P, E) each.
+
+        Raises:
+            DataError: a picture is missing or broken.
+        """
+        return zip(*(read_pictures(member, images, batch_size) for member in self.members), strict=True)
+
+    @torch.inference_mode()
+    def probabilities(self, grids: Sequence[Tensor], tokens: Tensor, pictures: Tensor, temperature: float) -> Tensor:
+        """(N, T, V): mean probabilities of the token after each, by teacher forcing.
+
+        Args:
+            grids: of each member, (B, P, E).
+            tokens: (N, T), `<bos>` first.
+            pictures: (N,), of which of the pictures each caption is.
+            temperature: divides the logits.
+        """
+        shares = []
+        for member, grid in zip(self.members, grids, strict=True):
+            logits, _ = member.decoder.write(member.decoder.read(grid).take(pictures), tokens)
+            shares.append((logits.float() / temperature).softmax(2))
+        return torch.stack(shares).mean(0)
+
+    @torch.inference_mode()
+    def captions(self, grids: Sequence[Tensor], decoding: DecodingConfig) -> list[str]:
+        """The best caption of each picture, from what each member sees of it."""
+        if len(self.members) == 1:
+            return [found[0].text for found in self.members[0].generate(grids[0], decoding)]
+        memories = [member.decoder.read(grid) for member, grid in zip(self.members, grids, strict=True)]
+        rows = rows_per_picture(decoding)
+        starts = [member.decoder.start(memory, rows) for member, memory in zip(self.members, memories, strict=True)]
+        sizes = [len(start) for start in starts]
+
+        def step(tokens: Tensor, state: State) -> Step:
+            return self._step(tokens, state, memories, sizes)
+
+        state = tuple(part for start in starts for part in start)
+        prefix = self.members[0].encode_prefix(decoding.prefix)
+        found = decode(step, state, len(grids[0]), decoding, prefix=prefix)
+        return [best[0].text for best in self.members[0].captions(found)]
+
+    def _step(self, tokens: Tensor, state: State, memories: Sequence[Memory], sizes: Sequence[int]) -> Step:
+        """One word further; the members' states stand one after the other, so many tensors each."""
+        logprobs: list[Tensor] = []
+        after: list[Tensor] = []
+        for member, memory, size in zip(self.members, memories, sizes, strict=True):
+            logits, own, _ = member.decoder.step(tokens, state[len(after) : len(after) + size], memory)
+            logprobs.append(logits.float().log_softmax(1))
+            after += own
+        return Step(torch.stack(logprobs).logsumexp(0) - math.log(len(logprobs)), tuple(after), None)
