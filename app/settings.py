@@ -53,7 +53,7 @@ class Settings(BaseSettings):
     rate_burst: Annotated[int, Field(ge=1)] = 20
     """Requests that a client which has been quiet may make at once."""
     trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], *COMMAS] = ()
-    """Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."""
+    """Addresses or networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."""
     cors_origins: Annotated[tuple[Annotated[str, _pattern(r"(\*|https?://[^/\s]+)")], ...], *COMMAS] = ()
     """Origins whose pages may use the API from a browser, such as `https://example.com`; `*` is all of them."""
     url_hosts: Annotated[tuple[Annotated[str, _pattern(r"(\*|(\*\.)?[a-z0-9.-]+(:\d+)?)")], ...], *COMMAS] = ()
@@ -76,7 +76,7 @@ class Settings(BaseSettings):
     text_slots: Annotated[int, Field(ge=1, le=1024)] = 32
     """Texts that each language model writes at the same time."""
     text_queue: Annotated[int, Field(ge=0)] = 256
-    """Texts that may wait for one of these places, for each language model; more are answered 429."""
+    """Texts that may wait for their turn, for each language model; more are answered 429."""
     max_tokens: Annotated[int, Field(ge=1)] = 100_000
     """Most tokens that a request may ask for in one text."""
     max_prompt_chars: Annotated[int, Field(ge=1)] = 1_000_000
@@ -84,13 +84,13 @@ class Settings(BaseSettings):
     drain_seconds: Annotated[int, Field(ge=0)] = 20
     """Seconds that what is in flight has when the server is stopped; then it ends with an error."""
     receive_seconds: Annotated[float, Field(gt=0)] = 20
-    """Seconds that a request's head may take to arrive, and its body besides what `receive_rate` gives it."""
+    """Seconds that a request's head may take to arrive, and so may its body, besides what its size takes."""
     receive_rate: Annotated[float, Field(gt=0)] = 5_000
-    """Bytes a second at which a body must arrive after that; slower ones are answered 408."""
+    """Bytes a second that a body's size takes; slower ones are answered 408."""
     max_body_bytes: Annotated[int, Field(ge=1)] = 20_000_000
     """Most bytes in a request's body; more is answered 413 while it is still being sent."""
     max_batch_bytes: Annotated[int, Field(ge=1)] = 100_000_000
-    """The same for a request to `/v1/captions/batch`."""
+    """Most bytes in the body of a request to `/v1/captions/batch`."""
     max_held_bytes: Annotated[int, Field(ge=1)] = 500_000_000
     """Most bytes that the bodies of all requests hold in memory, until they are answered; beyond, 429."""
     max_pixels: Annotated[int, Field(ge=1, le=150_000_000)] = 50_000_000

@@ -115,6 +115,19 @@ def test_queries_ask_for_metrics_and_labels_that_there_are(
     assert told - shown == {"recap_text_tokens_total"}  # characters are
 
 
+def test_the_operations_page_has_every_metric(text_client: httpx2.Client, encode: Encode, picture: Image.Image) -> None:
+    make_traffic(text_client, encode(picture))
+    told = {}
+    for family in parse(text_client.get("/metrics").text):
+        if family.name.startswith("recap_"):
+            name = f"{family.name}_total" if family.type == "counter" else family.name
+            labels = {label: None for sample in family.samples for label in sample.labels if label != "le"}
+            told[name] = (family.type, ", ".join(f"`{label}`" for label in labels), family.documentation)
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(recap_\w+)` \| (\w+) \| (?:(.+?) )?\| (.+) \|$", page, re.MULTILINE)
+    assert {name: rest for name, *rest in rows} == {name: list(rest) for name, rest in told.items()}
+
+
 def program(name: str) -> str:
     """Path of a program of Debian's package `prometheus`."""
     path = shutil.which(name)

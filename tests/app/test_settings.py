@@ -1,6 +1,7 @@
 """Settings, and the checkpoints they point to."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -12,11 +13,30 @@ from app.registry import Registry, UnknownModelError, choose_device
 from app.settings import Settings
 from model.checkpoint import CaptionerCheckpoint, CheckpointError, LanguageCheckpoint
 
+ROOT = Path(__file__).resolve().parents[2]
 
-def test_every_setting_says_what_it_does() -> None:
-    for name, field in Settings.model_fields.items():
-        assert field.description, name
-        assert len(field.description) > 20, name
+
+def shown(default: object) -> str:
+    """A default, as the documents show it."""
+    return "unset" if default is None else "none" if default == () else f"`{default}`"
+
+
+def test_the_operations_page_has_every_setting() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `RECAP_(\w+)` \| (.+?) \| (.+) \|$", page, re.MULTILINE)
+    assert sorted(name for name, _, _ in rows) == sorted(map(str.upper, Settings.model_fields))
+    for name, default, what in rows:
+        field = Settings.model_fields[name.lower()]
+        assert default == shown(field.default), name
+        assert what == " ".join((field.description or "").split()), name
+
+
+@pytest.mark.parametrize(
+    "document", sorted(ROOT.glob("*.md")) + sorted(ROOT.glob("docs/*.md")), ids=lambda path: path.name
+)
+def test_documents_name_settings_that_there_are(document: Path) -> None:
+    named = set(re.findall(r"\bRECAP_([A-Z_]+)\b", document.read_text(encoding="utf-8"))) - {"DATA"}  # of the tests
+    assert named <= set(map(str.upper, Settings.model_fields))
 
 
 def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
