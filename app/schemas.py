@@ -33,7 +33,8 @@ class Caption(Schema):
     logprob: float
     """Natural logarithm of the sentence's probability, its end included."""
     confidence: Annotated[float, Field(ge=0, le=1)]
-    """Geometric mean of the words' probabilities."""
+    """How likely the caption is good, as the model's card defines it. A model that was not calibrated tells the
+    geometric mean of the words' probabilities."""
     finish_reason: Literal["stop", "length"]
     """`stop`: the sentence is complete; `length`: it was cut at max_length."""
     tokens: tuple[Token, ...]

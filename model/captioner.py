@@ -35,8 +35,10 @@ class Caption:
     text: str
     logprob: float
     """Natural logarithm of the sentence's probability, its end included."""
+    probability: float
+    """Geometric mean of the tokens' probabilities, its end included."""
     confidence: float
-    """Geometric mean of the tokens' probabilities, 0 to 1."""
+    """How likely the caption is good, by the model's calibration; where it has none, the probability."""
     finish_reason: Literal["stop", "length"]
     """`stop`: the network ended the sentence; `length`: it was cut at max_length."""
     tokens: tuple[Token, ...]
@@ -149,6 +151,7 @@ class Captioner(nn.Module):
     def captions(self, found: Hypotheses) -> list[list[Caption]]:
         """What a search found as sentences, best first; tensors are brought to the CPU at once."""
         found = found.cpu()
+        calibration = self.config.calibration
         captions: list[list[Caption]] = []
         for picture, places in enumerate(found.tokens.tolist()):
             captions.append([])
@@ -157,11 +160,13 @@ class Captioner(nn.Module):
                 total = sum(found.logprobs[picture, place, :length].tolist())
                 if math.isfinite(total):
                     tokens = tuple(self.tokens(found, picture, place))
+                    probability = math.exp(total / length)
                     captions[-1].append(
                         Caption(
                             text=detokenize(token.text for token in tokens),
                             logprob=total,
-                            confidence=math.exp(total / length),
+                            probability=probability,
+                            confidence=calibration.confidence(probability) if calibration else probability,
                             finish_reason="stop" if len(tokens) < length else "length",
                             tokens=tokens,
                         )

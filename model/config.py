@@ -1,5 +1,6 @@
 """What a model is: frozen, validated descriptions of its parts, as they stand in a checkpoint's config.json."""
 
+import math
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -96,6 +97,25 @@ class DecodingConfig(Config):
         return self
 
 
+class CalibrationConfig(Config):
+    """From how likely a model finds its captions to how likely they are good (Platt, 1999).
+
+    The sigmoid of intercept + slope * logit of the geometric mean of the tokens' probabilities.
+    """
+
+    intercept: float
+    slope: Annotated[float, Field(gt=0)]
+    """Above 0, so that a likelier caption never has less confidence."""
+    threshold: float
+    """CIDEr that a good caption reaches; see `training.calibration`."""
+
+    def confidence(self, probability: float) -> float:
+        """Of a caption whose tokens have this geometric mean probability."""
+        probability = min(max(probability, 1e-9), 1 - 1e-9)
+        score = self.intercept + self.slope * math.log(probability / (1 - probability))
+        return 1 / (1 + math.exp(-score)) if score > -700 else 0.0
+
+
 class CaptionerConfig(Config):
     """Everything needed to rebuild a captioner around its weights."""
 
@@ -103,6 +123,8 @@ class CaptionerConfig(Config):
     decoder: DecoderConfig = DecoderConfig()
     decoding: DecodingConfig = DecodingConfig()
     """Defaults, which a request may override."""
+    calibration: CalibrationConfig | None = None
+    """What makes a caption's probability a confidence; without it, they are the same."""
 
 
 class GenerationConfig(Config):

@@ -40,3 +40,11 @@ def test_it_was_trained_with_the_published_recipe() -> None:
     recipe = CaptionerRecipe.read(ROOT / "configs" / "flickr8k.toml")
     # Keys that recipes got since have the values that do what was done before there were any.
     assert CaptionerRecipe.model_validate(Checkpoint.open(FOLDER).metrics["recipe"]) == recipe
+
+
+def test_its_confidence_is_calibrated_as_the_documents_say() -> None:
+    figures = Checkpoint.open(FOLDER).metrics["calibration"]
+    for document in (FOLDER / "README.md", ROOT / "docs" / "captioning.md"):
+        text = document.read_text(encoding="utf-8")
+        for name in ("threshold", "error", "uncalibrated_error"):
+            assert f"{figures[name]:.3f}" in text, (document, name)

@@ -116,7 +116,7 @@ def evaluate(
     beam_size: Annotated[int | None, typer.Option(min=1, max=10, help="Default: the checkpoint's own.")] = None,
     json_: Annotated[Path | None, typer.Option("--json", help="Write the scores there; - is standard output.")] = None,
     captions: Annotated[
-        Path | None, typer.Option(help="Write file, caption and references there, a line each.")
+        Path | None, typer.Option(help="Write file, caption, confidence and references there, a line each.")
     ] = None,
 ) -> None:
     """Score a captioner with BLEU, METEOR, ROUGE-L and CIDEr, a language model in nats and bits per character."""
@@ -134,7 +134,7 @@ def evaluate(
     else:
         scores = evaluate(
             checkpoint, data, split or "dev", beam_size=beam_size, captions_path=captions, device=available_device()
-        )
+        ).figures
     for note in scores.get("notes", ()):
         typer.echo(note, err=True)
     if json_:
@@ -144,6 +144,18 @@ def evaluate(
         for name, value in scores.items():
             if name != "notes":
                 typer.echo(f"{name:{width}} {value:.4f}" if isinstance(value, float) else f"{name:{width}} {value}")
+
+
+@app.command()
+def calibrate(
+    checkpoint: Annotated[Path, typer.Option(help="Checkpoint folder; its config.json and metrics.json change.")],
+    data: Annotated[Path, typer.Option(help="Data set folder; its dev split decides.")],
+) -> None:
+    """Make a captioner's confidence say how likely its captions are good."""
+    from training.publish import calibrate_checkpoint
+
+    for name, value in calibrate_checkpoint(checkpoint, data).items():
+        typer.echo(f"{name:20} {value:.4f}")
 
 
 @lab.command()
@@ -191,15 +203,16 @@ def main() -> NoReturn:
     """Runs the command; what the user can mend is said in one line."""
     from model.checkpoint import CheckpointError
     from training.backbone import BackboneError
+    from training.calibration import CalibrationError
     from training.data import DataError
     from training.loop import StateError
     from training.metrics import JavaError
     from training.recipe import RecipeError
 
-    mistakes = (BackboneError, CheckpointError, DataError, FloatingPointError, JavaError, RecipeError, StateError)
+    files = (BackboneError, CheckpointError, DataError, RecipeError, StateError)
     try:
         app()
-    except (*mistakes, ValueError) as error:
+    except (*files, CalibrationError, FloatingPointError, JavaError, ValueError) as error:
         typer.echo(f"recap-train: {error}", err=True)
         sys.exit(1)
     sys.exit(0)

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from model.captioner import Captioner
+from model.captioner import Caption, Captioner
 from model.cells import State
 from model.checkpoint import CheckpointError
 from model.config import DecodingConfig
@@ -76,10 +76,10 @@ class Ensemble:
         return torch.stack(shares).mean(0)
 
     @torch.inference_mode()
-    def captions(self, grids: Sequence[Tensor], decoding: DecodingConfig) -> list[str]:
-        """The best caption of each picture, from what each member sees of it."""
+    def captions(self, grids: Sequence[Tensor], decoding: DecodingConfig) -> list[Caption]:
+        """The best caption of each picture, from what each member sees of it; the first's calibration is theirs."""
         if len(self.members) == 1:
-            return [found[0].text for found in self.members[0].generate(grids[0], decoding)]
+            return [found[0] for found in self.members[0].generate(grids[0], decoding)]
         memories = [member.decoder.read(grid) for member, grid in zip(self.members, grids, strict=True)]
         rows = rows_per_picture(decoding)
         starts = [member.decoder.start(memory, rows) for member, memory in zip(self.members, memories, strict=True)]
@@ -91,7 +91,7 @@ class Ensemble:
         state = tuple(part for start in starts for part in start)
         prefix = self.members[0].encode_prefix(decoding.prefix)
         found = decode(step, state, len(grids[0]), decoding, prefix=prefix)
-        return [best[0].text for best in self.members[0].captions(found)]
+        return [best[0] for best in self.members[0].captions(found)]
 
     def _step(self, tokens: Tensor, state: State, memories: Sequence[Memory], sizes: Sequence[int]) -> Step:
         """One word further; the members' states stand one after the other, so many tensors each."""

@@ -6,16 +6,32 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from model.captioner import Caption
 from model.config import DecodingConfig
+from training.calibration import calibration_error
 from training.data import DataError, open_dataset
 from training.ensemble import Ensemble
 from training.metrics import CaptionScorer
 from training.progress import progress
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Captions of a split, and what they are worth."""
+
+    figures: dict[str, Any]
+    """`split`, `images`, `beam_size`, each of `training.metrics.METRICS` that could be had, `calibration_error` of a
+    checkpoint that is calibrated, `seconds` (of all of it), and `notes` where something was left out."""
+    captions: dict[str, Caption]
+    """Of each file."""
+    scorer: CaptionScorer
+    """Knows the references."""
 
 
 def evaluate(
@@ -27,7 +43,7 @@ def evaluate(
     captions_path: Path | None = None,
     device: torch.device | str = "cpu",
     batch_size: int = 32,
-) -> dict[str, Any]:
+) -> Evaluation:
     """Captions every picture of a split by beam search, one caption each, and scores them.
 
     Args:
@@ -35,13 +51,9 @@ def evaluate(
         data: a data set, as `open_dataset` takes it.
         split: `train`, `dev` or `test`.
         beam_size: the (first) checkpoint's own when left out, or 1 where that decodes greedily.
-        captions_path: where to write `{"file", "caption", "references"}`, a line each.
+        captions_path: where to write `{"file", "caption", "confidence", "references"}`, a line each.
         device: where the network runs.
         batch_size: pictures at a time.
-
-    Returns:
-        `split`, `images`, `beam_size`, each of `training.metrics.METRICS` that could be had, `seconds` (of all of it),
-        and `notes` where something was left out.
 
     Raises:
         CheckpointError: a checkpoint is missing or damaged, no captioner, or has other words than the first.
@@ -56,14 +68,19 @@ def evaluate(
     images = dataset.split(split)
     if captions_path:
         _make_folder(captions_path)  # now, rather than find out after all the work that it can't be
-    captions: list[str] = []
+    captions: list[Caption] = []
     with progress("captions", len(images)) as bar:
         for grids in ensemble.read(images, batch_size):
             captions += ensemble.captions(grids, decoding)
             bar.advance(len(grids[0]))
     if captions_path:
         lines = [
-            {"file": str(image.path.relative_to(dataset.root)), "caption": caption, "references": image.captions}
+            {
+                "file": str(image.path.relative_to(dataset.root)),
+                "caption": caption.text,
+                "confidence": caption.confidence,
+                "references": image.captions,
+            }
             for image, caption in zip(images, captions, strict=True)
         ]
         _write(captions_path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
@@ -71,11 +88,16 @@ def evaluate(
     files = [str(image.path) for image in images]
     scorer = CaptionScorer({file: image.captions for file, image in zip(files, images, strict=True)})
     seen = [caption for image in dataset.images if image.split == "train" for caption in image.captions]
-    scores = scorer.score(dict(zip(files, captions, strict=True)), training_captions=seen or None)
-    found = {"split": split, "images": len(images), "beam_size": decoding.beam_size, **scores}
-    found["seconds"] = round(time.perf_counter() - start, 1)
-    notes = [*dataset.notes, *scorer.notes]
-    return found | {"notes": notes} if notes else found
+    texts = {file: caption.text for file, caption in zip(files, captions, strict=True)}
+    scores = scorer.score(texts, training_captions=seen or None)
+    figures = {"split": split, "images": len(images), "beam_size": decoding.beam_size, **scores}
+    if calibration := ensemble.members[0].config.calibration:
+        good = [cider >= calibration.threshold for cider in scorer.each(texts)]
+        figures["calibration_error"] = calibration_error([caption.confidence for caption in captions], good)
+    figures["seconds"] = round(time.perf_counter() - start, 1)
+    if notes := [*dataset.notes, *scorer.notes]:
+        figures["notes"] = notes
+    return Evaluation(figures, dict(zip(files, captions, strict=True)), scorer)
 
 
 def write_json(scores: Mapping[str, Any], path: Path) -> None:

@@ -126,6 +126,30 @@ class CaptionScorer:
                 scores["novel"] = sum(sentence not in known for sentence in tokens) / len(tokens)
         return {name: scores[name] for name in METRICS if name in wanted and name in scores}
 
+    def each(self, captions: Mapping[str, str]) -> list[float]:
+        """CIDEr of each caption, in the order of the references.
+
+        Raises:
+            JavaError: tokenising failed.
+        """
+        tokens = self._tokenizer([captions[key] for key in self._references])
+        candidates = {key: [sentence] for key, sentence in zip(self._references, tokens, strict=True)}
+        return _cider(self._references, candidates)
+
+    def people(self) -> list[float]:
+        """CIDEr of every reference against the others of its picture; none where pictures have only one."""
+        found: list[float] = []
+        for place in range(max(map(len, self._references.values()))):
+            held = {key: group for key, group in self._references.items() if place < len(group) > 1}
+            if held:
+                others = {key: [*group[:place], *group[place + 1 :]] for key, group in held.items()}
+                found += _cider(others, {key: [group[place]] for key, group in held.items()})
+        return found
+
+
+def _cider(references: Sentences, candidates: Sentences) -> list[float]:
+    return [float(score) for score in Cider().compute_score(references, candidates)[1]]
+
 
 class _Tokenizer:
     """Sentences to lower-case tokens without punctuation, by PTB where there is Java; remembers what it has seen."""

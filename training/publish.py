@@ -17,11 +17,13 @@ from typing import Any
 import torch
 
 from model.captioner import Captioner
-from model.checkpoint import Checkpoint, save
+from model.checkpoint import CARD, Checkpoint, save
+from model.config import CaptionerConfig
 from model.language import LanguageModel
+from training.calibration import CalibrationError, calibrate
 from training.data import CaptionDataset, open_dataset
 from training.data.text import read_text, split_text
-from training.evaluate import evaluate
+from training.evaluate import Evaluation, evaluate
 from training.language import sample
 from training.loop import available_device
 from training.perplexity import evaluate_text
@@ -53,7 +55,12 @@ def publish_captioner(
         start_score: dev CIDEr of the checkpoint that training started from.
     """
     with _candidate(recipe, captioner) as path:
-        figures = evaluate(path, recipe.data.path, "dev", device=available_device())
+        evaluation = evaluate(path, recipe.data.path, "dev", device=available_device())
+    figures = dict(evaluation.figures)
+    try:
+        captioner.config, figures["calibration"] = _calibrated(captioner.config, evaluation)
+    except CalibrationError as error:
+        figures["notes"] = [*figures.get("notes", ()), f"not calibrated: {error}"]
     metrics = {
         **figures,
         "vocabulary": len(captioner.vocabulary),
@@ -64,6 +71,37 @@ def publish_captioner(
         metrics["start_CIDEr"] = start_score
     card = _captioner_card(recipe, captioner, metrics)
     return save(recipe.output, captioner, name=recipe.name, metrics=metrics, card=card)
+
+
+def calibrate_checkpoint(path: Path, data: Path) -> dict[str, float]:
+    """Calibrates a checkpoint on dev. Its weights and its card stay as they are; the card should tell the figures.
+
+    Returns:
+        The figures of `training.calibration.calibrate`.
+
+    Raises:
+        CalibrationError: it can't be.
+        CheckpointError: the checkpoint is missing or damaged, or no captioner.
+        DataError: the data set, or its dev split, is missing or broken.
+    """
+    evaluation = evaluate(path, data, "dev", device=available_device())
+    checkpoint = Checkpoint.open(path)
+    captioner = checkpoint.load()
+    assert isinstance(captioner, Captioner)
+    captioner.config, figures = _calibrated(captioner.config, evaluation)
+    metrics = {**checkpoint.metrics, "calibration": figures}
+    save(path, captioner, name=checkpoint.name, metrics=metrics, card=(path / CARD).read_text(encoding="utf-8"))
+    return figures
+
+
+def _calibrated(config: CaptionerConfig, evaluation: Evaluation) -> tuple[CaptionerConfig, dict[str, float]]:
+    captions = evaluation.captions
+    calibration, figures = calibrate(
+        [caption.probability for caption in captions.values()],
+        evaluation.scorer.each({file: caption.text for file, caption in captions.items()}),
+        evaluation.scorer.people(),
+    )
+    return config.model_copy(update={"calibration": calibration}), figures
 
 
 def publish_language_model(recipe: LanguageRecipe, model: LanguageModel, *, seconds: float) -> Checkpoint:
@@ -155,10 +193,24 @@ An image captioner: {encoder.name} encoder at {encoder.preprocessing.size} pixel
 
 Measured with `recap-train evaluate --checkpoint {recipe.output} --data {recipe.data.path} --split dev`.
 
-## Intended use and limits
+{_confidence(metrics)}## Intended use and limits
 
 First drafts of alternative text that a person checks. It knows {metrics["vocabulary"]} words and the scenes of
 its training pictures, and describes everything else in terms of them. It guesses at people's gender and age.
+"""
+
+
+def _confidence(metrics: dict[str, Any]) -> str:
+    figures = metrics.get("calibration")
+    if figures is None:
+        return ""
+    return f"""## Confidence
+
+`confidence` is the probability that a caption is as close to the references as half of people's own sentences are to
+the others: that its CIDEr reaches {figures["threshold"]:.3f}, which {figures["good"]:.0%} of the captions do. Expected
+calibration error {figures["error"]:.3f} (ten groups, ten-fold cross-validation); of the geometric mean probability as
+it is, {figures["uncalibrated_error"]:.3f}. Fitted to captions as the model gives them by default.
+
 """
 
 

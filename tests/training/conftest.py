@@ -42,6 +42,11 @@ def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def no_java(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+
+
+@pytest.fixture
 def tiny_recipe(tiny_data: Path, tmp_path: Path) -> Path:
     """A recipe for `tiny_data`: 2 epochs of 8 steps."""
     path = tmp_path / "tiny.toml"

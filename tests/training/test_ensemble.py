@@ -24,8 +24,9 @@ def images(tiny_data: Path) -> tuple[CaptionedImage, ...]:
 def test_the_same_member_twice_is_one(tiny_captioner: Captioner, images: tuple[CaptionedImage, ...]) -> None:
     two = Ensemble([tiny_captioner, tiny_captioner])
     (grids,) = two.read(images, 8)
-    assert two.captions(grids, BEAM) == [best[0].text for best in tiny_captioner.generate(grids[0], BEAM)]
-    assert two.captions(grids, BEAM) == Ensemble([tiny_captioner]).captions(grids, BEAM)
+    alone = [best[0] for best in tiny_captioner.generate(grids[0], BEAM)]
+    assert [caption.text for caption in two.captions(grids, BEAM)] == [caption.text for caption in alone]
+    assert Ensemble([tiny_captioner]).captions(grids, BEAM) == alone
 
 
 def test_probabilities_are_the_mean_of_the_members(
@@ -56,12 +57,12 @@ def test_a_greedy_caption_takes_the_likeliest_words_of_the_mean(
             mean = ensemble.probabilities(grids, torch.tensor([said]), torch.tensor([picture]), 1.0)[0, -1]
             said.append(int(mean.index_fill(0, torch.tensor([PAD, BOS, UNK]), 0).argmax()))
         words = tiny_captioner.vocabulary.decode([word for word in said[1:] if word != EOS])
-        assert caption.replace(" .", "") == " ".join(words).replace(" .", "")
+        assert caption.text.replace(" .", "") == " ".join(words).replace(" .", "")
 
 
 def test_evaluated_together(tiny_checkpoint: Path, other_captioner: Captioner, tiny_data: Path) -> None:
     path = save(tiny_checkpoint.parent / "other", other_captioner, name="other", metrics={}, card="").path
-    scores = evaluate([tiny_checkpoint, path], tiny_data, "dev")
+    scores = evaluate([tiny_checkpoint, path], tiny_data, "dev").figures
     assert (scores["images"], scores["beam_size"]) == (8, 3)
 
 

@@ -30,11 +30,6 @@ def data(tmp_path: Path, pictures: list[Image.Image]) -> Path:
     return root
 
 
-@pytest.fixture
-def no_java(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "/nowhere")
-
-
 def read_lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
@@ -44,7 +39,7 @@ def test_scores_of_known_pictures(
     tiny_checkpoint: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "new" / "captions.jsonl"
-    scores = evaluate(tiny_checkpoint, data, "dev", captions_path=path)
+    scores = evaluate(tiny_checkpoint, data, "dev", captions_path=path).figures
     assert capsys.readouterr().out == ""
     here = [name for name in METRICS if name not in ("METEOR", "SPICE")]
     assert list(scores) == ["split", "images", "beam_size", *here, "seconds", "notes"]
@@ -60,9 +55,11 @@ def test_scores_of_known_pictures(
     ]
     lines = read_lines(path)
     assert [line["file"] for line in lines] == [f"Images/{number}.png" for number in range(5)]
+    assert 0 < lines[0]["confidence"] < 1
     assert lines[0] == {
         "file": "Images/0.png",
         "caption": "a brown dog runs through the green grass",
+        "confidence": lines[0]["confidence"],
         "references": ["A brown dog runs through the green grass ."],
     }
     assert lines[1]["references"] == [SENTENCES[1], "Children, playing !"]
@@ -70,7 +67,7 @@ def test_scores_of_known_pictures(
 
 @pytest.mark.java
 def test_meteor_is_among_the_scores(tiny_checkpoint: Path, data: Path) -> None:
-    scores = evaluate(tiny_checkpoint, data, "dev")
+    scores = evaluate(tiny_checkpoint, data, "dev").figures
     assert scores["METEOR"] == pytest.approx(1, abs=0.01)
     assert [note.split(":")[0] for note in scores["notes"]] == ["SPICE left out"]
 
@@ -80,22 +77,23 @@ def test_batches_do_not_matter(tiny_checkpoint: Path, data: Path, tmp_path: Path
     found = []
     for size in (1, 2, 5, 32):
         path = tmp_path / f"{size}.jsonl"
-        scores = evaluate(tiny_checkpoint, data, "dev", captions_path=path, batch_size=size)
-        found.append((read_lines(path), {name: scores[name] for name in METRICS if name in scores}))
+        scores = evaluate(tiny_checkpoint, data, "dev", captions_path=path, batch_size=size).figures
+        lines = [{**line, "confidence": pytest.approx(line["confidence"], rel=1e-5)} for line in read_lines(path)]
+        found.append((lines, {name: scores[name] for name in METRICS if name in scores}))
     assert all(other == found[0] for other in found[1:])
 
 
 @pytest.mark.usefixtures("no_java")
 def test_beam_size(tiny_checkpoint: Path, tiny_captioner: Captioner, data: Path, tmp_path: Path) -> None:
-    assert evaluate(tiny_checkpoint, data, "dev", beam_size=5)["beam_size"] == 5
+    assert evaluate(tiny_checkpoint, data, "dev", beam_size=5).figures["beam_size"] == 5
     greedy = Captioner(
         tiny_captioner.config.model_copy(update={"decoding": DecodingConfig(method="greedy")}),
         tiny_captioner.vocabulary,
     )
     greedy.load_state_dict(tiny_captioner.state_dict())
     saved = save(tmp_path / "greedy", greedy, name="greedy", metrics={}, card="")
-    assert evaluate(saved.path, data, "dev")["beam_size"] == 1
-    assert evaluate(saved.path, data, "dev", beam_size=4)["beam_size"] == 4
+    assert evaluate(saved.path, data, "dev").figures["beam_size"] == 1
+    assert evaluate(saved.path, data, "dev", beam_size=4).figures["beam_size"] == 4
 
 
 @pytest.mark.parametrize("size", [0, 11])
@@ -109,7 +107,7 @@ def test_what_the_data_set_left_out_is_noted(tiny_checkpoint: Path, data: Path) 
     with (data / "captions.txt").open("a") as file:
         file.write("2.png,.\n")
     (data / "Flickr_8k.trainImages.txt").unlink()
-    notes = evaluate(tiny_checkpoint, data, "dev")["notes"]
+    notes = evaluate(tiny_checkpoint, data, "dev").figures["notes"]
     assert notes[0] == "1 caption without a word left out, of 2.png"
     assert notes[-1] == "novel left out: no captions of training to compare with"
 
