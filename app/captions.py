@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 from uuid import uuid4
 
+from starlette.requests import Request
+
 from app.captioning import Answer, Listener, PictureRequest
+from app.disconnect import while_connected
 from app.engine import Engine
 from app.errors import ApiError
 from app.parameters import decoding_config, model_name, parameter_schemas, wants
@@ -23,13 +26,31 @@ EXAMPLE = "data:image/gif;base64,R0lGODdhAQABAIAAAP///////ywAAAAAAQABAAACAkQBADs
 
 @dataclass(frozen=True)
 class CaptionRequest:
-    """What is asked for, besides the pictures."""
+    """What is asked for, besides the pictures.
 
+    Raises:
+        ApiError: 422, the model can't do it.
+    """
+
+    engine: Engine
     checkpoint: CaptionerCheckpoint
     decoding: DecodingConfig
-    attention: bool
-    tree: bool
+    attention: bool = False
+    tree: bool = False
     received: float = field(default_factory=time.perf_counter)
+
+    def __post_init__(self) -> None:
+        if self.attention and self.checkpoint.config.decoder.kind == "show-and-tell":
+            name = self.checkpoint.name
+            message = f"attention=true: {name} sees the picture as a whole, so there is no attention to show"
+            raise ApiError(422, "invalid_parameter", message, "attention")
+        if self.tree and self.decoding.method == "sample":
+            message = "tree=true: samples are drawn one by one, so there is no tree; use method=beam"
+            raise ApiError(422, "invalid_parameter", message, "tree")
+        try:
+            self.engine.captioners[self.checkpoint.name].encode_prefix(self.decoding.prefix)
+        except UnknownPrefixError as error:
+            raise ApiError(422, "invalid_parameter", f"prefix: {error}", "prefix") from error
 
     @classmethod
     def parse(cls, engine: Engine, parameters: Mapping[str, Any]) -> Self:
@@ -40,27 +61,27 @@ class CaptionRequest:
         """
         checkpoint = engine.find(CaptionerCheckpoint, model_name(parameters))
         decoding = decoding_config(checkpoint.config.decoding, parameters)
-        attention, tree = wants("attention", parameters), wants("tree", parameters)
-        if attention and checkpoint.config.decoder.kind == "show-and-tell":
-            message = f"attention=true: {checkpoint.name} sees the picture as a whole, so there is no attention to show"
-            raise ApiError(422, "invalid_parameter", message, "attention")
-        if tree and decoding.method == "sample":
-            message = "tree=true: samples are drawn one by one, so there is no tree; use method=beam"
-            raise ApiError(422, "invalid_parameter", message, "tree")
-        try:
-            engine.captioners[checkpoint.name].encode_prefix(decoding.prefix)
-        except UnknownPrefixError as error:
-            raise ApiError(422, "invalid_parameter", f"prefix: {error}", "prefix") from error
-        return cls(checkpoint, decoding, attention, tree)
+        return cls(engine, checkpoint, decoding, wants("attention", parameters), wants("tree", parameters))
 
     @property
     def model(self) -> ModelInfo:
         return ModelInfo(name=self.checkpoint.name, sha256=self.checkpoint.sha256)
 
-    def of(self, engine: Engine, image: bytes, listener: Listener | None = None) -> PictureRequest:
+    def of(self, image: bytes, listener: Listener | None = None) -> PictureRequest:
         """The same, of one picture."""
-        captioner = engine.captioners[self.checkpoint.name]
+        captioner = self.engine.captioners[self.checkpoint.name]
         return PictureRequest(captioner, image, self.decoding, self.attention, self.tree, listener)
+
+    async def answer(self, request: Request, image: bytes) -> Answer:
+        """Captions of a picture, which is withdrawn when the request's client leaves.
+
+        Raises:
+            ApiError: the bytes are not a picture that is read; 429, too many pictures wait already; 503, the server is
+                shutting down; 504, it took too long.
+            ClientDisconnect: nobody waits for it any more.
+        """
+        (task,) = self.engine.pictures.caption([self.of(image)])
+        return await while_connected(request, lambda: task)
 
     def response(self, answer: Answer, id: str) -> CaptionResponse:
         """The answer about a picture, under an id of `new_id`."""

@@ -10,7 +10,6 @@ from pydantic_core import PydanticCustomError
 from app.completions import StreamOptions
 from app.errors import ApiError
 from app.parameters import decoding_config, errors_in_terms_of, parameter_schemas, refused, unknown
-from app.uploads import decode_picture
 from model.captioner import Caption
 from model.config import DecodingConfig
 
@@ -54,7 +53,8 @@ class ChatRequest(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, use_attribute_docstrings=True)
 
     messages: Annotated[list[dict[str, Any]], Field(min_length=1)]
-    """The last one of the user has the picture, as an `image_url` part with a data: URI. Text is not understood."""
+    """The last one of the user has the picture, as an `image_url` part with a data: URI, or a URL where the operator
+    allows those. Text is not understood."""
     model: str | None = None
     """Name of a captioner, as in /v1/models."""
     n: Annotated[int, Field(ge=1, le=10)] = 1
@@ -134,11 +134,11 @@ class ChatRequest(BaseModel):
         with errors_in_terms_of(_OURS):
             return decoding_config(defaults, wanted)
 
-    def picture(self) -> bytes:
-        """The one picture of the user's last message.
+    def image_url(self) -> str:
+        """The one picture of the user's last message, as it stands there.
 
         Raises:
-            ApiError: 400, it can't be decoded; 422, there is none, there are several, or a URL to fetch.
+            ApiError: 422, there is none, or there are several.
         """
         spoken = [message for message in self.messages if message.get("role") == "user"]
         if not spoken:
@@ -151,7 +151,7 @@ class ChatRequest(BaseModel):
             raise _refusal(f"the user's last message has no picture, and a captioner can't chat; send a part {needed}")
         if len(urls) > 1:
             raise _refusal(f"the user's last message has {len(urls)} pictures; a caption is about one")
-        return decode_picture(urls[0], "messages")
+        return urls[0]
 
 
 def _url(part: Mapping[str, Any]) -> str:

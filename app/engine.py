@@ -7,7 +7,7 @@ import anyio.to_thread
 import torch
 from PIL import Image
 
-from app.captioning import Answer, PictureRequest, PictureWorker
+from app.captioning import PictureWorker
 from app.errors import ApiError, draining
 from app.generation import Generation, TextRequest, TextWorker
 from app.registry import Registry, UnknownModelError, choose_device
@@ -16,7 +16,6 @@ from app.telemetry import Metrics
 from app.turns import Turns
 from model.captioner import Captioner
 from model.checkpoint import CaptionerCheckpoint, Checkpoint, LanguageCheckpoint
-from model.config import DecodingConfig
 
 C = TypeVar("C", bound=Checkpoint)
 
@@ -103,20 +102,6 @@ class Engine:
             return self.registry.find(kind, name)
         except UnknownModelError as error:
             raise ApiError(404, "unknown_model", str(error), "model") from error
-
-    async def caption(
-        self, checkpoint: CaptionerCheckpoint, data: bytes, decoding: DecodingConfig, *, attention: bool = False
-    ) -> Answer:
-        """Captions a picture, which is withdrawn when this is cancelled.
-
-        Raises:
-            ApiError: the bytes are not a picture that is read; 429, too many pictures wait already; 503, the server is
-                shutting down; 504, it took too long.
-            UnknownPrefixError: the prefix has words that the vocabulary lacks.
-        """
-        request = PictureRequest(self.captioners[checkpoint.name], data, decoding, attention)
-        (task,) = self.pictures.caption([request])
-        return await task
 
     def generate(self, checkpoint: LanguageCheckpoint, requests: Sequence[TextRequest]) -> Generation:
         """Texts of a language model, which end when the caller leaves the context of what this returns.

@@ -39,9 +39,7 @@ async def create_captions(request: Request) -> BatchResponse:
     engine.require_room()
     uploads = await read_uploads(request, engine.settings.max_batch_images)
     asked = CaptionRequest.parse(engine, uploads.parameters)
-    tasks = iter(
-        engine.pictures.caption([asked.of(engine, image) for image in uploads.images if isinstance(image, bytes)])
-    )
+    tasks = iter(engine.pictures.caption([asked.of(image) for image in uploads.images if isinstance(image, bytes)]))
 
     async def result(found: ApiError | asyncio.Task[Answer]) -> CaptionResponse | ErrorResponse:
         try:

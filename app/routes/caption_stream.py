@@ -58,7 +58,7 @@ async def stream_captions(request: Request) -> EventStream:
     if asked.decoding.method == "sample" and asked.decoding.seed is None:  # were it to start again, with the same words
         decoding = asked.decoding.model_copy(update={"seed": secrets.randbits(63)})
         asked = replace(asked, decoding=decoding)
-    stream = _CaptionStream(request, engine, asked, upload.image)
+    stream = _CaptionStream(request, asked, upload.image)
     try:
         first = await while_connected(request, stream.first)
     except BaseException:
@@ -73,14 +73,14 @@ class _CaptionStream:
     Leaving its context withdraws the picture.
     """
 
-    def __init__(self, request: Request, engine: Engine, asked: CaptionRequest, image: bytes) -> None:
+    def __init__(self, request: Request, asked: CaptionRequest, image: bytes) -> None:
         self._request = request
         self._asked = asked
         self._id = new_id()
         self._words: Counter[int] = Counter()
         self._loop = asyncio.get_running_loop()
         self._told: asyncio.Queue[bytes | None] = asyncio.Queue()
-        (self._task,) = engine.pictures.caption([asked.of(engine, image, self)])
+        (self._task,) = asked.engine.pictures.caption([asked.of(image, self)])
         self._task.add_done_callback(lambda _: self._told.put_nowait(None))
 
     def __enter__(self) -> Self:

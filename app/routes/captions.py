@@ -3,7 +3,6 @@
 from fastapi import APIRouter, Request
 
 from app.captions import ERRORS, IMAGE_FILE, IMAGE_TEXT, CaptionRequest, new_id, query, request_body
-from app.disconnect import while_connected
 from app.engine import Engine
 from app.schemas import CaptionResponse
 from app.uploads import read_upload
@@ -33,6 +32,4 @@ async def create_caption(request: Request) -> CaptionResponse:
     engine.require_room()  # told before the picture is sent
     upload = await read_upload(request)
     asked = CaptionRequest.parse(engine, upload.parameters)
-    (task,) = engine.pictures.caption([asked.of(engine, upload.image)])
-    answer = await while_connected(request, lambda: task)
-    return asked.response(answer, new_id())
+    return asked.response(await asked.answer(request, upload.image), new_id())

@@ -7,14 +7,13 @@ from uuid import uuid4
 
 from fastapi import APIRouter, Request
 
+from app.captions import CaptionRequest
 from app.chat import ChatRequest, logprobs, words
-from app.disconnect import while_connected
 from app.engine import Engine
-from app.errors import ApiError
 from app.events import DONE, EventStream, event
 from app.schemas import ChatResponse, OpenAIErrorResponse
-from app.uploads import read_json
-from model.captioner import Caption, UnknownPrefixError
+from app.uploads import picture_of, read_json
+from model.captioner import Caption
 from model.checkpoint import CaptionerCheckpoint
 
 router = APIRouter(tags=["chat"])
@@ -63,8 +62,9 @@ async def create_chat_completion(request: Request) -> Any:
     """Describes the picture in the user's last message; a captioner does not understand what else is said.
 
     The contract is OpenAI's: their clients work with `base_url` set to `/v1` here. The picture comes as an `image_url`
-    part with a `data:` URI. Parameters of `/v1/captions`, such as `beam_size`, may stand beside OpenAI's own; those
-    that a captioner has no use for are ignored where they can't change the answer, and refused where they would.
+    part with a `data:` URI, or a URL where the operator allows those. Parameters of `/v1/captions`, such as
+    `beam_size`, may stand beside OpenAI's own; those that a captioner has no use for are ignored where they can't change
+    the answer, and refused where they would.
     """
     return await _answer(request, None)
 
@@ -77,16 +77,12 @@ async def create_chat_completion_of_model(request: Request, name: str) -> Any:
 
 async def _answer(request: Request, name: str | None) -> Any:
     engine: Engine = request.app.state.engine
-    engine.require_ready()
-    engine.pictures.require_room()
+    engine.require_room()
     asked, ours = ChatRequest.parse(await read_json(request))
     checkpoint = engine.find(CaptionerCheckpoint, name or asked.model)
-    decoding = asked.decoding(checkpoint.config.decoding, ours)
-    picture = asked.picture()
-    try:
-        captions = (await while_connected(request, lambda: engine.caption(checkpoint, picture, decoding))).captions
-    except UnknownPrefixError as error:
-        raise ApiError(422, "invalid_parameter", f"prefix: {error}", "prefix") from error
+    wanted = CaptionRequest(engine, checkpoint, asked.decoding(checkpoint.config.decoding, ours))
+    picture = await picture_of(request, asked.image_url(), "messages")
+    captions = (await wanted.answer(request, picture)).captions
     head = {
         "id": f"chatcmpl-{uuid4().hex}",
         "created": int(time.time()),

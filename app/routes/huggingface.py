@@ -6,6 +6,7 @@ from typing import Any
 import anyio.to_thread
 from fastapi import APIRouter, Request
 
+from app.captions import CaptionRequest
 from app.disconnect import while_connected
 from app.engine import Engine
 from app.errors import ApiError, huggingface_shape
@@ -14,7 +15,7 @@ from app.generation import Generation, Update
 from app.huggingface import TextInference, caption_decoding, parameters
 from app.parameters import invalid
 from app.schemas import GeneratedText, HuggingFaceError
-from app.uploads import decode_picture, json_object, read_json
+from app.uploads import json_object, picture_of, read_json
 from model.checkpoint import CaptionerCheckpoint, Checkpoint, LanguageCheckpoint
 from model.generation import Token
 from model.vocabulary import EOS, SPECIALS, Vocabulary
@@ -86,7 +87,7 @@ async def infer(request: Request, name: str) -> Any:
 
 
 async def _caption(request: Request, engine: Engine, checkpoint: CaptionerCheckpoint) -> list[dict[str, Any]]:
-    engine.pictures.require_room()
+    engine.require_room()
     body = await request.body()
     picture, given = body, {}
     if body.lstrip()[:1] == b"{":  # no picture begins with it
@@ -95,9 +96,9 @@ async def _caption(request: Request, engine: Engine, checkpoint: CaptionerCheckp
         inputs = document.get("inputs")
         if not isinstance(inputs, str):
             raise invalid("inputs", inputs, "base64 of a picture is needed")
-        picture = await anyio.to_thread.run_sync(decode_picture, inputs, "inputs")
-    decoding = caption_decoding(checkpoint.config.decoding, given)
-    answer = await while_connected(request, lambda: engine.caption(checkpoint, picture, decoding))
+        picture = await picture_of(request, inputs, "inputs")
+    asked = CaptionRequest(engine, checkpoint, caption_decoding(checkpoint.config.decoding, given))
+    answer = await asked.answer(request, picture)
     return [{"generated_text": caption.text} for caption in answer.captions]
 
 

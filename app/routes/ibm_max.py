@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from app.disconnect import while_connected
+from app.captions import CaptionRequest
 from app.engine import Engine
 from app.parameters import decoding_config
 from app.schemas import MaxError, MaxMetadata, MaxPrediction, MaxResponse
@@ -41,12 +41,11 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 async def predict(request: Request) -> MaxResponse:
     """The three likeliest captions that beam search finds, each with the probability of the whole sentence."""
     engine: Engine = request.app.state.engine
-    engine.require_ready()
-    engine.pictures.require_room()
+    engine.require_room()
     upload = await read_upload(request)
     checkpoint = engine.find(CaptionerCheckpoint, None)
     decoding = decoding_config(checkpoint.config.decoding, {"method": "beam", "num_captions": _PREDICTIONS})
-    answer = await while_connected(request, lambda: engine.caption(checkpoint, upload.image, decoding))
+    answer = await CaptionRequest(engine, checkpoint, decoding).answer(request, upload.image)
     return MaxResponse(
         status="ok",
         predictions=[

@@ -156,6 +156,28 @@ def test_a_picture_is_fetched_from_a_host_that_is_allowed(
     ]
 
 
+def test_so_it_is_in_every_dialect(
+    client: httpx2.Client, internet: Internet, encode: Encode, picture: Image.Image
+) -> None:
+    internet.pages["/a.png"] = (200, {}, encode(picture))
+    expected = client.post(URL, content=encode(picture)).json()["captions"][0]["text"]
+
+    def chat(url: str) -> httpx2.Response:
+        content = [{"type": "image_url", "image_url": {"url": url}}]
+        return client.post("/v1/chat/completions", json={"messages": [{"role": "user", "content": content}]})
+
+    url, hidden = "http://pictures.example/a.png", "http://inside.example/a.png"
+    assert chat(url).json()["choices"][0]["message"]["content"] == expected
+    assert client.post("/models/tiny", json={"inputs": url}).json() == [{"generated_text": expected}]
+    prediction = client.post("/model/predict", files={"image": (None, url)}).json()["predictions"][0]
+    assert prediction["caption"] == expected
+    internet.names["inside.example"] = [["10.0.0.1"]]
+    error = chat(hidden).json()["error"]
+    assert (error["code"], error["param"]) == ("url_not_allowed", "messages")
+    assert client.post("/models/tiny", json={"inputs": hidden}).status_code == 422
+    assert internet.asked == [("pictures.example", "/a.png")] * 3
+
+
 @pytest.mark.parametrize(
     "url",
     [
