@@ -63,8 +63,8 @@ async def create_chat_completion(request: Request) -> Any:
 
     The contract is OpenAI's: their clients work with `base_url` set to `/v1` here. The picture comes as an `image_url`
     part with a `data:` URI, or a URL where the operator allows those. Parameters of `/v1/captions`, such as
-    `beam_size`, may stand beside OpenAI's own; those that a captioner has no use for are ignored where they can't change
-    the answer, and refused where they would.
+    `beam_size`, may stand beside OpenAI's own; those that a captioner has no use for are ignored where they can't
+    change the answer, and refused where they would.
     """
     return await _answer(request, None)
 
