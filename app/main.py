@@ -29,6 +29,7 @@ from app.routes import (
     ibm_max,
     metrics,
     models,
+    page,
 )
 from app.settings import Settings
 from app.telemetry import TelemetryMiddleware
@@ -82,6 +83,7 @@ def create_app(settings: Settings | None = None, on_failure: Callable[[str], Non
     app.state.engine = engine
     app.state.fetcher = Fetcher(settings)
     install_error_handlers(app)
+    app.router.routes.extend(page.routes)
     modules = (
         captions,
         caption_batch,

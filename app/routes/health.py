@@ -1,7 +1,6 @@
 """Whether the service is alive, and whether it is ready."""
 
 from fastapi import APIRouter, Request
-from fastapi.responses import RedirectResponse
 
 from app.engine import Engine
 from app.schemas import ErrorResponse, Status
@@ -21,9 +20,3 @@ async def readyz(request: Request) -> Status:
     engine: Engine = request.app.state.engine
     engine.require_ready()
     return Status(status="ready")
-
-
-@router.get("/", include_in_schema=False)
-async def index() -> RedirectResponse:
-    """To the documentation, where a picture can be tried."""
-    return RedirectResponse("/docs")

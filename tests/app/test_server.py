@@ -95,8 +95,6 @@ def test_what_is_not_there_is_told_in_the_same_shape(client: httpx2.Client) -> N
     wrong = client.get(URL)
     assert (wrong.status_code, wrong.json()["error"]["code"]) == (405, "method_not_allowed")
     assert wrong.headers["allow"] == "POST"
-    front = client.get("/")
-    assert (front.status_code, front.headers["location"]) == (307, "/docs")
 
 
 def test_an_unexpected_failure_tells_the_log_and_not_the_client(

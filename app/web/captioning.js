@@ -1,0 +1,102 @@
+/** Pictures to captions: several at a time, in turn, again where the server is busy, and none lost when others fail. */
+
+import { streamCaptions } from "./api.js";
+import { album } from "./album.js";
+import { decoding } from "./decoding.js";
+import { askForKey } from "./key.js";
+
+/** Requests at a time: browsers hold six connections to a server, and the page needs some for other things. */
+const AT_ONCE = 4;
+/** Times that a picture is tried again where that may help; a busy server may say "later" often. */
+const TRIES = { 429: 100, 503: 60, 0: 2 };
+
+const waiting = [];
+const running = new Map(); // picture -> AbortController
+let pausedUntil = 0;
+let timer = null;
+
+/** Captions pictures after those that wait already; a picture that waits or runs begins anew. */
+export function caption(pictures, { first = false } = {}) {
+  for (const picture of pictures) {
+    withdraw(picture);
+    picture.before = picture.answer ? { text: picture.answer.captions[0]?.text, parameters: picture.parameters } : null;
+    picture.tries = 0;
+    put(picture, "waiting");
+  }
+  if (first) waiting.unshift(...pictures);
+  else waiting.push(...pictures);
+  next();
+}
+
+/** Goes on at once, as when a key was entered. */
+export function resume() {
+  pausedUntil = 0;
+  next();
+}
+
+album.addEventListener("removed", (event) => withdraw(event.detail));
+
+function withdraw(picture) {
+  const place = waiting.indexOf(picture);
+  if (place >= 0) waiting.splice(place, 1);
+  running.get(picture)?.abort();
+  running.delete(picture);
+}
+
+function put(picture, state, changes = {}) {
+  Object.assign(picture, { state, note: "", ...changes });
+  album.tell("changed", picture);
+}
+
+function next() {
+  clearTimeout(timer);
+  const pause = pausedUntil - Date.now();
+  if (pause > 0) {
+    timer = setTimeout(next, pause);
+    return;
+  }
+  while (running.size < AT_ONCE && waiting.length) run(waiting.shift());
+}
+
+async function run(picture) {
+  const control = new AbortController();
+  running.set(picture, control);
+  try {
+    if (!decoding.card) await decoding.load();
+    await write(picture, control.signal);
+  } catch (error) {
+    if (control.signal.aborted) return; // withdrawn: it is somebody else's now
+    if (error.passes && picture.tries < (TRIES[error.status] ?? 0)) retry(picture, error);
+    else put(picture, "failed", { error });
+    if (error.status === 401) askForKey(error);
+  } finally {
+    if (running.get(picture) === control) running.delete(picture);
+    next();
+  }
+}
+
+async function write(picture, signal) {
+  const parameters = decoding.parameters;
+  put(picture, "reading", { parameters, words: [], error: null });
+  const extras = new URLSearchParams(parameters);
+  if (decoding.card?.decoder !== "show-and-tell") extras.set("attention", "true");
+  if (decoding.values.method !== "sample") extras.set("tree", "true");
+  for await (const { name, data } of streamCaptions(picture.file, extras, signal)) {
+    if (signal.aborted) return;
+    if (name === "image") put(picture, "writing");
+    else if (name === "caption") put(picture, "done", { answer: data, chosen: 0, edited: null });
+    else if (name === "token" && data.index === 0) {
+      picture.words.push(data.token);
+      album.tell("word", picture);
+    }
+  }
+}
+
+/** The picture goes back to the head of those that wait; the others wait with it, since they would fare the same. */
+function retry(picture, error) {
+  picture.tries += 1;
+  const seconds = error.retryAfter ?? Math.min(picture.tries, 10);
+  pausedUntil = Date.now() + 1000 * seconds;
+  waiting.unshift(picture);
+  put(picture, "waiting", { note: `${error.sentence} Trying again in ${seconds} s.` });
+}

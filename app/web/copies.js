@@ -1,0 +1,33 @@
+/** Small copies of pictures: to be shown by the hundred, or sent where the whole is too large. */
+
+const THUMBNAIL = 320;
+const SMALLER = 2048;
+
+const waiting = new Map();
+let worker = null;
+let asked = 0;
+
+/** URL of a picture no more than 320 pixels a side; null where the browser can't read it. */
+export async function thumbnail(file) {
+  const copy = await shrink(file, THUMBNAIL);
+  return copy && URL.createObjectURL(copy);
+}
+
+/** A picture as a JPEG no more than 2048 pixels a side; null where the browser can't read it. */
+export function reduced(file) {
+  return shrink(file, SMALLER);
+}
+
+/** A worker does it, one picture after the other: the page goes on meanwhile. */
+function shrink(file, most) {
+  if (!worker) {
+    worker = new Worker(new URL("shrinking.js", import.meta.url));
+    worker.addEventListener("message", ({ data }) => {
+      waiting.get(data.id)(data.copy);
+      waiting.delete(data.id);
+    });
+  }
+  const id = ++asked;
+  worker.postMessage({ id, file, most });
+  return new Promise((resolve) => waiting.set(id, resolve));
+}

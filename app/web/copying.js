@@ -1,0 +1,39 @@
+/** Buttons that copy a caption. */
+
+import { announce } from "./announce.js";
+import { element, icon } from "./element.js";
+import { asAlt, asCurl, asJson, asText } from "./forms.js";
+
+const FORMS = [
+  ["Text", asText],
+  ["Alt attribute", asAlt],
+  ["JSON", asJson],
+  ["curl line", asCurl],
+];
+
+/** They copy the caption of whatever picture `current` returns then. */
+export function copying(current) {
+  const page = element("textarea", { class: "by-hand", readonly: true, rows: 4, hidden: true, "aria-label": "To copy by hand" });
+  const buttons = FORMS.map(([name, form]) => {
+    const label = element("span", {}, name);
+    const copy = async () => {
+      const text = form(current());
+      try {
+        await navigator.clipboard.writeText(text);
+        page.hidden = true;
+        label.textContent = "Copied";
+        announce(`${name} copied.`);
+        setTimeout(() => (label.textContent = name), 1500);
+      } catch {
+        // Pages from afar without TLS may not: then by hand.
+        page.hidden = false;
+        page.value = text;
+        page.focus();
+        page.select();
+        announce("This browser lets no page without TLS copy. The text is selected: copy it with Ctrl C.");
+      }
+    };
+    return element("button", { type: "button", class: "small", "aria-label": `Copy as ${name}`, onclick: copy }, icon("copy"), label);
+  });
+  return element("div", { class: "copying", role: "group", "aria-label": "Copy the caption" }, ...buttons, page);
+}

@@ -1,0 +1,86 @@
+/** How captions are asked for: the model, and the parameters of its search. */
+
+import { get } from "./api.js";
+
+/** Captions that the page asks for where the method gives several. */
+const CAPTIONS = 3;
+
+/** The parameters that mean something to each method. */
+const USED = {
+  greedy: [],
+  beam: ["beam_size", "num_captions", "diversity"],
+  sample: ["num_captions", "temperature", "top_k", "top_p", "seed"],
+};
+const SHARED = ["min_length", "max_length", "length_penalty", "block_ngram", "prefix"];
+
+/** Tells `changed` when what is asked for is another. */
+class Decoding extends EventTarget {
+  models = []; // all cards, of language models too
+  card = null; // of the captioner that is asked
+  values = {};
+  #loading = null;
+
+  /** The models that are served; asked for once, and again where that failed. */
+  load() {
+    this.#loading ??= get("v1/models").then(
+      ({ data }) => {
+        this.models = data;
+        const captioners = this.captioners;
+        this.use(captioners.find((card) => card.default) ?? captioners[0] ?? null);
+      },
+      (error) => {
+        this.#loading = null;
+        throw error;
+      },
+    );
+    return this.#loading;
+  }
+
+  get captioners() {
+    return this.models.filter((card) => card.task === "image-to-text");
+  }
+
+  /** Asks this model, by its own defaults. */
+  use(card) {
+    this.card = card;
+    this.reset();
+  }
+
+  /** The model's own defaults, but for several captions. */
+  reset() {
+    const defaults = this.card?.decoding ?? {};
+    this.values = { ...defaults, num_captions: CAPTIONS, seed: defaults.seed ?? draw() };
+    this.dispatchEvent(new Event("changed"));
+  }
+
+  set(values) {
+    Object.assign(this.values, values);
+    this.dispatchEvent(new Event("changed"));
+  }
+
+  /** Samples others. */
+  shuffle() {
+    this.set({ seed: draw() });
+  }
+
+  /** What a request has to say: all that is not the model's default. */
+  get parameters() {
+    const { method } = this.values;
+    const defaults = this.card?.decoding ?? {};
+    const parameters = new URLSearchParams();
+    if (this.card && !this.card.default) parameters.set("model", this.card.id);
+    if (method !== defaults.method) parameters.set("method", method);
+    for (const name of [...(USED[method] ?? []), ...SHARED]) {
+      let value = this.values[name];
+      if (name === "num_captions" && method === "beam") value = Math.min(value, this.values.beam_size);
+      if (value !== undefined && value !== null && value !== defaults[name]) parameters.set(name, value);
+    }
+    return parameters;
+  }
+}
+
+function draw() {
+  return Math.floor(Math.random() * 2 ** 31);
+}
+
+export const decoding = new Decoding();

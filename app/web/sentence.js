@@ -1,0 +1,81 @@
+/** A caption as words that can be pointed at, each a button. */
+
+import { element } from "./element.js";
+
+/** Percent, as they are read. */
+export function percent(share) {
+  return `${Math.round(100 * share)} %`;
+}
+
+/** What is tied to the word before it: 's, n't. */
+const CLITIC = /^('|n't$)/;
+
+/**
+ * Tells `point` (its `detail` the number of a word, or null) when a word is pointed at, focused or left.
+ */
+export class Sentence extends EventTarget {
+  #words = [];
+  #pinned = null;
+
+  constructor() {
+    super();
+    this.node = element("p", { class: "sentence", lang: "en" });
+    this.node.addEventListener("pointerleave", () => this.#point(this.#pinned));
+  }
+
+  /** Shows words that have come so far, without beginning anew where they go on from those shown. */
+  show(tokens, { writing = false } = {}) {
+    const same = this.#words.every((word, place) => word.dataset.text === tokens[place]?.text);
+    if (!same || !tokens.length) {
+      this.node.replaceChildren();
+      this.#words = [];
+      this.#pinned = null;
+    }
+    const begun = this.#words.length;
+    for (const token of tokens.slice(begun)) this.#append(token, this.#words.length - begun);
+    this.node.classList.toggle("writing", writing);
+    this.node.setAttribute("aria-busy", writing);
+  }
+
+  #append(token, delay) {
+    const place = this.#words.length;
+    const chance = percent(Math.exp(token.logprob));
+    const text = place ? token.text : token.text.charAt(0).toUpperCase() + token.text.slice(1);
+    const word = element(
+      "button",
+      {
+        type: "button",
+        class: "word",
+        title: `${chance} likely here`,
+        "data-text": token.text,
+        onpointerenter: (event) => event.pointerType !== "touch" && this.#point(place),
+        onfocus: (event) => event.target.matches(":focus-visible") && this.#point(place),
+        onblur: () => this.#point(this.#pinned),
+        onclick: () => {
+          this.#pinned = this.#pinned === place ? null : place;
+          this.#point(this.#pinned);
+        },
+      },
+      text,
+    );
+    word.style.setProperty("--delay", `${70 * delay}ms`);
+    this.#words.push(word);
+    if (place && !CLITIC.test(token.text)) this.node.append(" ");
+    this.node.append(word);
+  }
+
+  /** Shows which word is meant; no other is pinned then. */
+  mark(place) {
+    this.#words.forEach((word, at) => word.classList.toggle("marked", at === place));
+  }
+
+  /** Lets go of a word that was clicked. */
+  release() {
+    this.#pinned = null;
+  }
+
+  #point(place) {
+    this.mark(place);
+    this.dispatchEvent(new CustomEvent("point", { detail: place }));
+  }
+}

@@ -1,0 +1,153 @@
+"""A real server in a process of its own, and a real browser; both shared by all of these tests."""
+
+import io
+import os
+import subprocess
+import sys
+import time
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+
+from tests.conftest import ROOT, find_browser
+
+COMMAND = [sys.executable, "-c", "from app.cli import main; main()", "serve", "--port", "0"]
+
+expect.set_options(timeout=20_000)  # for machines that are slow, or busy
+
+_DROP = """([files, target]) => {
+    const transfer = new DataTransfer();
+    for (const [name, data] of files) {
+        const bytes = Uint8Array.from(atob(data), (character) => character.charCodeAt(0));
+        transfer.items.add(new File([bytes], name));
+    }
+    for (const type of ["dragenter", "dragover", "drop"]) {
+        const event = new DragEvent(type, {dataTransfer: transfer, bubbles: true, cancelable: true});
+        document.querySelector(target).dispatchEvent(event);
+    }
+}"""
+
+Serve = Callable[..., AbstractContextManager[str]]
+Open = Callable[..., Page]
+Encode = Callable[[Image.Image], bytes]
+
+
+def drop(page: Page, contents: Mapping[str, bytes], target: str = "main") -> None:
+    """Drops files, by their names, as a hand would."""
+    files = [(name, b64encode(data).decode()) for name, data in contents.items()]
+    page.evaluate(_DROP, [files, target])
+
+
+@contextmanager
+def serving(checkpoints: Path, **settings: object) -> Iterator[str]:
+    """Address of a server that is ready, with settings as an operator gives them."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RECAP_")}
+    environment |= {f"RECAP_{name.upper()}": str(value) for name, value in settings.items()}
+    environment |= {"RECAP_CHECKPOINTS": str(checkpoints), "RECAP_THREADS": "1"}
+    with (
+        NamedTemporaryFile("r", encoding="utf-8") as log,
+        subprocess.Popen(COMMAND, stderr=log.fileno(), env=environment, cwd=ROOT) as process,
+    ):
+        try:
+            until = time.monotonic() + 60
+            while "serving " not in (told := Path(log.name).read_text(encoding="utf-8")) or "http://" not in told:
+                assert process.poll() is None, told
+                assert time.monotonic() < until, told
+                time.sleep(0.1)
+            url = "http://" + told.partition("http://")[2].split()[0].strip('",')
+            yield url
+        finally:
+            process.kill()
+
+
+@pytest.fixture(scope="package")
+def serve() -> Serve:
+    """Starts another server for a `with` block."""
+    return serving
+
+
+@pytest.fixture(scope="package")
+def server() -> Iterator[str]:
+    """Address of a server with the checkpoints that are shipped."""
+    with serving(ROOT / "checkpoints") as url:
+        yield url
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """Chromium, with a camera that is none."""
+    camera = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox", *camera])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """A visitor of its own: nothing is stored, and the clipboard may be used."""
+    with browser.new_context(viewport={"width": 1280, "height": 800}) as context:
+        context.grant_permissions(["clipboard-read", "clipboard-write", "camera"])
+        context.set_default_timeout(20_000)
+        yield context
+
+
+@pytest.fixture
+def open_page(context: BrowserContext, server: str) -> Iterator[Open]:
+    """Opens the page: `open_page(fragment, url=)`. Any error of a script, or of the page's policy, fails the test."""
+    errors: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        # What the server refuses is told as an error too, and is often what a test is about.
+        if message.type in ("error", "warning") and "Failed to load resource" not in message.text:
+            errors.append(message.text)
+
+    def open_page(fragment: str = "", url: str = server) -> Page:
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", note)
+        page.goto(f"{url}/{fragment}")
+        page.locator("html[data-ready]").wait_for()
+        return page
+
+    yield open_page
+    assert errors == []
+
+
+@pytest.fixture
+def page(open_page: Open) -> Page:
+    """The page as it is first seen."""
+    return open_page()
+
+
+@pytest.fixture(scope="package")
+def photo() -> bytes:
+    """The README's picture, a JPEG of 512 x 512."""
+    return (ROOT / "docs" / "photo.jpg").read_bytes()
+
+
+@pytest.fixture
+def files(tmp_path: Path, photo: bytes, pictures: list[Image.Image]) -> list[Path]:
+    """Four pictures in files: the README's, and three that are drawn."""
+    (tmp_path / "photo.jpg").write_bytes(photo)
+    for number, picture in enumerate(pictures[:3]):
+        picture.save(tmp_path / f"drawn-{number}.png")
+    return [tmp_path / "photo.jpg", *(tmp_path / f"drawn-{number}.png" for number in range(3))]
+
+
+@pytest.fixture(scope="package")
+def encode() -> Encode:
+    """The bytes of a picture's PNG file."""
+
+    def encode(image: Image.Image) -> bytes:
+        file = io.BytesIO()
+        image.save(file, "PNG")
+        return file.getvalue()
+
+    return encode

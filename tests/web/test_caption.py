@@ -1,0 +1,185 @@
+"""The first view: pictures come in by every way, and their captions come out as the API has them."""
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from tests.conftest import ROOT
+from tests.web.conftest import Encode, Open, Serve, drop
+
+pytestmark = pytest.mark.browser
+
+DONE = ".frame[data-state=done]"
+
+
+def answer(server: str, photo: bytes, **parameters: Any) -> Any:
+    response = httpx2.post(f"{server}/v1/captions", params=parameters, content=photo)
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def sentence(page: Page) -> str:
+    return (page.locator(".sentence").text_content() or "").lower()
+
+
+def choose(page: Page, *files: Path) -> None:
+    page.locator("#file").set_input_files(files)
+
+
+def test_a_click_captions_the_example_word_by_word(page: Page, server: str, photo: bytes) -> None:
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    page.evaluate("""() => {
+        window.lengths = [];
+        const words = () => window.lengths.push(document.querySelectorAll(".word").length);
+        new MutationObserver(words).observe(document.querySelector(".sentence"), {childList: true});
+    }""")
+    page.get_by_role("button", name="Caption this one").click()
+    page.locator(DONE).wait_for()
+    best, *others = answer(server, photo, num_captions=3)["captions"]
+    assert sentence(page) == best["text"]
+    lengths = page.evaluate("window.lengths.filter((length) => length)")
+    assert lengths == sorted(lengths)
+    assert len(set(lengths)) > 2  # not all at once
+    told = page.locator(".other")
+    assert [text.lower() for text in told.locator(".text").all_text_contents()] == [
+        caption["text"] for caption in (best, *others)
+    ]
+    assert told.locator(".confidence").all_text_contents() == [
+        f"{round(100 * caption['confidence'])} % confident" for caption in (best, *others)
+    ]
+    expect(page.get_by_role("status")).to_contain_text("photo.jpg: A man")
+    told.nth(2).click()
+    assert sentence(page) == others[1]["text"]
+    expect(told.nth(2)).to_have_attribute("aria-pressed", "true")
+    expect(told.nth(2)).to_be_focused()
+
+
+def test_pictures_are_chosen_pasted_dropped_and_taken(page: Page, files: list[Path], photo: bytes) -> None:
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Choose pictures").click()
+    assert chooser.value.is_multiple()
+    chooser.value.set_files(files[:2])
+    strip = page.get_by_role("list", name="Pictures")
+    expect(strip.get_by_role("button", name="photo.jpg, done")).to_be_visible()
+    expect(strip.get_by_role("button", name="drawn-0.png, done")).to_be_visible()
+    page.evaluate("""() => {
+        const transfer = new DataTransfer();
+        const canvas = new OffscreenCanvas(40, 30);
+        canvas.getContext("2d");
+        return canvas.convertToBlob().then((blob) => {
+            transfer.items.add(new File([blob], "image.png", {type: "image/png"}));
+            document.dispatchEvent(new ClipboardEvent("paste", {clipboardData: transfer, bubbles: true}));
+        });
+    }""")
+    expect(strip.get_by_role("button", name="pasted-1.png, done")).to_have_attribute("aria-current", "true")
+    drop(page, {"dropped.jpg": photo})
+    expect(strip.get_by_role("button", name="dropped.jpg, done")).to_have_attribute("aria-current", "true")
+    expect(page.locator("#curtain")).to_be_hidden()
+    assert sentence(page).endswith("camera")
+    strip.get_by_role("button", name="drawn-0.png").click()
+    expect(page.locator(".picture")).to_have_attribute("alt", "drawn-0.png")
+
+
+def test_the_camera_takes_a_picture_and_is_let_go(page: Page) -> None:
+    page.get_by_role("button", name="Use the camera").click()
+    dialog = page.get_by_role("dialog", name="Camera")
+    dialog.get_by_role("button", name="Take the picture").click()
+    expect(dialog).to_be_hidden()
+    page.locator(DONE).wait_for()
+    expect(page.locator(".picture")).to_have_attribute("alt", re.compile(r"camera-.*\.jpg"))
+    assert len(sentence(page).split()) > 2
+    assert page.locator("video").count() == 0
+
+
+def test_a_link_that_is_dropped_is_told_what_it_is(page: Page) -> None:
+    page.evaluate("""() => {
+        const transfer = new DataTransfer();
+        transfer.setData("text/uri-list", "http://elsewhere.example/dog.jpg");
+        document.body.dispatchEvent(new DragEvent("drop", {dataTransfer: transfer, bubbles: true, cancelable: true}));
+    }""")
+    expect(page.get_by_role("alert").filter(has_text="Save it first")).to_be_visible()
+
+
+def test_each_bad_picture_is_told_where_it_is_and_the_others_go_on(
+    page: Page, files: list[Path], tmp_path: Path, photo: bytes
+) -> None:
+    bad = {
+        "words.txt.jpg": (b"These are words. " * 9, "not_an_image", "are not a picture"),
+        "cut.jpg": (photo[: len(photo) // 2], "damaged_image", "truncated or damaged"),
+        "nothing.png": (b"", "empty_image", "0 bytes"),
+        "paper.jpg": (b"%PDF-1.7 " + b"x" * 99, "unsupported_format", "PDF document"),
+    }
+    drop(page, {"photo.jpg": photo} | {name: data for name, (data, _, _) in bad.items()})
+    strip = page.get_by_role("list", name="Pictures")
+    expect(strip.get_by_role("button", name="photo.jpg, done")).to_be_visible()
+    for name, (_, code, message) in bad.items():
+        strip.get_by_role("button", name=f"{name}, failed").click()
+        trouble = page.locator(".told .trouble")
+        expect(trouble).to_have_attribute("data-code", code)
+        expect(trouble).to_contain_text(message)
+        assert trouble.locator("p").first.inner_text().count(".") >= 2  # what was wrong, and what to do
+        expect(trouble.get_by_role("button", name="Try again")).to_be_visible()
+    strip.get_by_role("button", name="photo.jpg").click()
+    assert sentence(page).endswith("camera")
+
+
+def test_a_server_that_is_gone_is_told_and_tried_again(open_page: Open, photo: bytes) -> None:
+    page = open_page()
+    page.route("**/v1/captions/stream*", lambda route: route.abort("connectionrefused"))
+    drop(page, {"photo.jpg": photo})
+    expect(page.locator(".progress")).to_contain_text("Trying again in")
+    expect(page.locator(".told .trouble")).to_contain_text("The server can't be reached. See whether")
+    page.unroute("**/v1/captions/stream*")
+    page.get_by_role("button", name="Try again").click()
+    page.locator(DONE).wait_for()
+
+
+def test_a_busy_server_is_waited_for(open_page: Open, photo: bytes) -> None:
+    page = open_page()
+    refusals = iter(range(2))
+
+    def busy(route: Any) -> None:
+        if next(refusals, None) is None:
+            route.continue_()
+        else:
+            body = {"error": {"code": "queue_full", "message": "72 pictures wait already", "request_id": "x"}}
+            route.fulfill(status=429, json=body, headers={"retry-after": "1"})
+
+    page.route("**/v1/captions/stream*", busy)
+    drop(page, {"photo.jpg": photo})
+    expect(page.locator(".progress")).to_have_text("72 pictures wait already. Trying again in 1 s.")
+    page.locator(DONE).wait_for()
+    assert next(refusals, None) is None
+
+
+def test_a_key_is_asked_for_and_a_large_picture_sent_smaller(
+    open_page: Open, serve: Serve, encode: Encode, tmp_path: Path, photo: bytes
+) -> None:
+    (tmp_path / "flickr8k").symlink_to(ROOT / "checkpoints" / "flickr8k")
+    digest = hashlib.sha256(b"open sesame").hexdigest()
+    with serve(tmp_path, api_keys=digest, max_pixels=600_000) as url:
+        page = open_page(url=url)
+        drop(page, {"photo.jpg": photo})
+        dialog = page.get_by_role("dialog", name="This server wants a key")
+        expect(dialog).to_contain_text("An API key is needed")
+        dialog.get_by_label("API key").fill("open barley")
+        dialog.get_by_role("button", name="Use this key").click()
+        expect(dialog).to_contain_text("This API key is not known here.")
+        dialog.get_by_role("button", name="Not now").click()
+        expect(page.locator(".told .trouble")).to_contain_text("Check the key")
+        page.get_by_role("button", name="Enter a key").click()
+        dialog.get_by_label("API key").fill("open sesame")
+        page.keyboard.press("Enter")
+        page.locator(DONE).wait_for()
+        page.reload()
+        drop(page, {"wide.png": encode(Image.new("RGB", (2400, 300)))})  # the key is still known, in this tab
+        trouble = page.locator(".told .trouble")
+        expect(trouble).to_contain_text("The picture has 2,400 x 300 pixels; at most 600,000")
+        trouble.get_by_role("button", name="Send a smaller copy").click()
+        page.locator(DONE).wait_for()
