@@ -370,6 +370,9 @@ class CaptionerCard(_ModelCard):
     task: Literal["image-to-text"] = "image-to-text"
     """Hugging Face's name of what it does."""
     encoder: str
+    preprocessing: dict[str, Any]
+    """From a picture to what the encoder sees: with `resize` `crop`, only the `crop_fraction` of the shorter side in the
+    middle, which is what attention lies over then."""
     decoder: str
     decoding: dict[str, Any]
     """Its defaults for the parameters of a request."""

@@ -24,6 +24,7 @@ def _card(checkpoint: Checkpoint, registry: Registry) -> CaptionerCard | Languag
         return CaptionerCard(
             **shared,
             encoder=checkpoint.config.encoder.name,
+            preprocessing=checkpoint.config.encoder.preprocessing.model_dump(mode="json"),
             decoder=checkpoint.config.decoder.kind,
             decoding=checkpoint.config.decoding.model_dump(),
         )

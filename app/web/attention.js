@@ -24,7 +24,6 @@ export class Light {
     cancelAnimationFrame(this.#frame);
     const from = this.#shown ?? new Float32Array(SIDE * SIDE).fill(1);
     const to = grid ? brightness(grid) : new Float32Array(SIDE * SIDE).fill(1);
-    this.canvas.dataset.peak = grid ? peak(to) : "";
     if (still.matches) {
       this.#draw(to);
       return;
@@ -50,7 +49,7 @@ export class Light {
 }
 
 /** A grid of any size to SIDE x SIDE, each cell a soft spot around its middle, the brightest 1. */
-export function brightness(grid) {
+function brightness(grid) {
   const rows = spots(grid.length);
   const columns = spots(grid[0].length);
   const light = new Float32Array(SIDE * SIDE);
@@ -73,10 +72,4 @@ function spots(cells) {
     for (const weight of weights) weight[pixel] /= sum;
   }
   return weights;
-}
-
-/** Where it is brightest, "x y" in parts of the picture's sides. */
-function peak(light) {
-  const place = light.indexOf(Math.max(...light));
-  return `${((place % SIDE) + 0.5) / SIDE} ${(Math.floor(place / SIDE) + 0.5) / SIDE}`;
 }

@@ -9,6 +9,7 @@ import { decoding } from "./decoding.js";
 import { element } from "./element.js";
 import { filmstrip } from "./filmstrip.js";
 import { asText } from "./forms.js";
+import { panel } from "./panel.js";
 import { percent, Sentence } from "./sentence.js";
 import { Stage } from "./stage.js";
 import { trouble } from "./trouble.js";
@@ -24,7 +25,7 @@ export function captionView({ welcome, bench, more }) {
   const others = element("ol", { class: "others", "aria-label": "Captions, with their confidence" });
   const failed = element("div", { class: "failed", role: "alert" });
   const copies = copying(() => album.selected);
-  const told = element("div", { class: "told" }, element("h1", { class: "hidden" }, "Caption"), progress, sentence.node, before, failed, others, copies);
+  const told = element("div", { class: "told" }, element("h1", { class: "hidden" }, "Caption"), progress, sentence.node, before, failed, others, copies, panel());
   bench.append(filmstrip(more), stage.node, told);
 
   sentence.addEventListener("point", ({ detail }) => {

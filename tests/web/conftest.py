@@ -105,7 +105,7 @@ def open_page(context: BrowserContext, server: str) -> Iterator[Open]:
 
     def note(message: ConsoleMessage) -> None:
         # What the server refuses is told as an error too, and is often what a test is about.
-        if message.type in ("error", "warning") and "Failed to load resource" not in message.text:
+        if message.type == "error" and "Failed to load resource" not in message.text:
             errors.append(message.text)
 
     def open_page(fragment: str = "", url: str = server) -> Page:

@@ -1,0 +1,100 @@
+/** Controls with a label, a value that can be read, and a word on what they do. */
+
+import { element } from "./element.js";
+
+let made = 0;
+
+/**
+ * A slider: `node`, and `value` to get and set.
+ *
+ * @param {{label: string, min: number, max: number, step: number, hint: string?, off: number?, onchange: Function}} options
+ *   `off` is the value that turns it off, `onchange` is called with the new value.
+ */
+export function slider({ label, min, max, step, hint = "", off = null, onchange }) {
+  const id = `control-${++made}`;
+  const output = element("output", { for: id });
+  const input = element("input", { id, type: "range", min, max, step, "aria-describedby": hint && `${id}-hint` });
+  const write = () => {
+    output.textContent = Number(input.value) === off ? "off" : input.value;
+    input.setAttribute("aria-valuetext", output.textContent);
+  };
+  input.addEventListener("input", () => {
+    write();
+    onchange(Number(input.value));
+  });
+  const row = element("div", { class: "label" }, element("label", { for: id }, label), output);
+  return field(id, row, input, hint, {
+    get: () => Number(input.value),
+    set: (value) => {
+      input.value = value;
+      write();
+    },
+  });
+}
+
+/** A line of text, in the same manner; `onchange` is called when typing pauses. */
+export function line({ label, hint = "", placeholder = "", onchange }) {
+  const id = `control-${++made}`;
+  const input = element("input", { id, type: "text", placeholder, maxlength: 200, autocomplete: "off", "aria-describedby": hint && `${id}-hint` });
+  let timer = 0;
+  input.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => onchange(input.value), 400);
+  });
+  const row = element("div", { class: "label" }, element("label", { for: id }, label));
+  return field(id, row, input, hint, { get: () => input.value, set: (value) => (input.value = value) });
+}
+
+/** One of several: a select, its options `[[value, text]]`. */
+export function choice({ label, options, onchange }) {
+  const id = `control-${++made}`;
+  const input = element("select", { id, onchange: () => onchange(input.value) });
+  input.append(...options.map(([value, text]) => element("option", { value }, text)));
+  const row = element("div", { class: "label" }, element("label", { for: id }, label));
+  return field(id, row, input, "", { get: () => input.value, set: (value) => (input.value = value) });
+}
+
+/** One of a few, side by side: radio buttons. */
+export function segments({ label, options, onchange }) {
+  const name = `control-${++made}`;
+  const inputs = options.map(([value]) => element("input", { type: "radio", name, value, id: `${name}-${value}`, onchange: () => onchange(value) }));
+  const labels = options.map(([value, text], place) => [inputs[place], element("label", { for: `${name}-${value}` }, text)]);
+  const node = element("fieldset", { class: "segments" }, element("legend", {}, label), element("div", {}, ...labels.flat()));
+  return {
+    node,
+    get value() {
+      return inputs.find((input) => input.checked)?.value;
+    },
+    set value(value) {
+      for (const input of inputs) input.checked = input.value === value;
+    },
+  };
+}
+
+function field(id, row, input, hint, { get, set }) {
+  const wrong = element("p", { class: "wrong", id: `${id}-wrong`, hidden: true });
+  const told = hint ? element("p", { class: "hint", id: `${id}-hint` }, hint) : null;
+  const node = element("div", { class: "control" }, row, input, told, wrong);
+  return {
+    node,
+    input,
+    get value() {
+      return get();
+    },
+    set value(value) {
+      set(value);
+    },
+    /** Says beside it what is wrong with it; "" that nothing is. */
+    blame(message) {
+      wrong.hidden = !message;
+      wrong.textContent = message;
+      if (message) {
+        input.setAttribute("aria-invalid", "true");
+        input.setAttribute("aria-errormessage", wrong.id);
+      } else {
+        input.removeAttribute("aria-invalid");
+        input.removeAttribute("aria-errormessage");
+      }
+    },
+  };
+}

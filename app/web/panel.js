@@ -1,0 +1,128 @@
+/** How words are chosen: the controls of the decoding, which ask for the caption again when they are moved. */
+
+import { album } from "./album.js";
+import { caption } from "./captioning.js";
+import { choice, line, segments, slider } from "./controls.js";
+import { decoding } from "./decoding.js";
+import { element, icon } from "./element.js";
+
+const PAUSE = 250; // milliseconds that a slider rests before the caption is asked for
+
+const SLIDERS = {
+  beam_size: { label: "Beam size", min: 1, max: 10, step: 1, hint: "Sentences kept in view at each word.", methods: ["beam"] },
+  temperature: { label: "Temperature", min: 0.1, max: 2, step: 0.05, hint: "Lower is safer, higher more varied.", methods: ["sample"] },
+  top_k: { label: "Top k", min: 0, max: 100, step: 1, off: 0, hint: "Only among this many likeliest words.", methods: ["sample"] },
+  top_p: { label: "Top p", min: 0.05, max: 1, step: 0.05, off: 1, hint: "Only among the likeliest that reach this sum.", methods: ["sample"] },
+  num_captions: { label: "Captions", min: 1, max: 10, step: 1, methods: ["beam", "sample"] },
+  diversity: { label: "Diversity", min: 0, max: 5, step: 0.1, off: 0, hint: "How strongly each avoids the words of the others.", methods: ["beam"] },
+};
+const MORE = {
+  length_penalty: { label: "Length penalty", min: 0, max: 2, step: 0.1, off: 0, hint: "More favours longer captions.", methods: ["beam"] },
+  min_length: { label: "Fewest words", min: 0, max: 20, step: 1, off: 0 },
+  max_length: { label: "Most words", min: 1, max: 40, step: 1 },
+  block_ngram: { label: "No run of words twice", min: 0, max: 5, step: 1, off: 0, hint: "So many words in a row." },
+};
+
+/** The panel, as a node. */
+export function panel() {
+  let timer = 0;
+  const change = (values) => {
+    decoding.set(values);
+    clearTimeout(timer);
+    timer = setTimeout(again, PAUSE);
+  };
+  const method = segments({
+    label: "Method",
+    options: [
+      ["greedy", "Greedy"],
+      ["beam", "Beam"],
+      ["sample", "Sampling"],
+    ],
+    onchange: (value) => change({ method: value }),
+  });
+  const controls = {};
+  for (const [name, options] of Object.entries({ ...SLIDERS, ...MORE })) {
+    controls[name] = slider({ ...options, onchange: (value) => change({ [name]: value }) });
+  }
+  controls.prefix = line({
+    label: "Begin with",
+    placeholder: "two dogs",
+    hint: "Words that each caption begins with.",
+    onchange: (value) => change({ prefix: value.trim() }),
+  });
+  const model = choice({
+    label: "Model",
+    options: [],
+    onchange: (name) => {
+      decoding.use(decoding.captioners.find((card) => card.id === name));
+      again();
+    },
+  });
+  const button = (text, name, act) => element("button", { type: "button", class: "small", onclick: act }, icon(name), text);
+  const shuffle = button("Draw others", "again", () => {
+    decoding.shuffle();
+    again();
+  });
+  const reset = button("Defaults", "back", () => {
+    decoding.reset();
+    again();
+  });
+  const all = button("", "sheet", () => caption(album.pictures));
+
+  function draw() {
+    const { values } = decoding;
+    method.value = values.method;
+    for (const [name, control] of Object.entries(controls)) {
+      const { methods } = SLIDERS[name] ?? MORE[name] ?? {};
+      control.node.hidden = methods ? !methods.includes(values.method) : false;
+      if (document.activeElement !== control.input) control.value = values[name];
+      control.blame("");
+    }
+    controls.num_captions.input.max = values.method === "beam" ? values.beam_size : 10;
+    controls.num_captions.value = values.num_captions;
+    shuffle.hidden = values.method !== "sample";
+    model.node.hidden = decoding.captioners.length < 2;
+    if (model.input.options.length !== decoding.captioners.length) {
+      model.input.replaceChildren(...decoding.captioners.map((card) => element("option", { value: card.id }, card.id)));
+    }
+    model.value = decoding.card?.id;
+    count();
+  }
+
+  function count() {
+    all.hidden = album.pictures.length < 2;
+    all.lastChild.textContent = `Caption all ${album.pictures.length} so`;
+  }
+
+  function blame({ detail: picture }) {
+    if (picture !== album.selected) return;
+    const { field, sentence } = picture.error ?? {};
+    for (const [name, control] of Object.entries(controls)) control.blame(name === field ? sentence : "");
+  }
+
+  decoding.addEventListener("changed", draw);
+  album.addEventListener("added", count);
+  album.addEventListener("removed", count);
+  album.addEventListener("changed", blame);
+  draw();
+  const part = (names) => Object.keys(names).map((name) => controls[name].node);
+  return element(
+    "details",
+    { class: "panel", open: matchMedia("(min-width: 981px)").matches },
+    element("summary", {}, "How words are chosen"),
+    element(
+      "div",
+      { class: "controls" },
+      model.node,
+      method.node,
+      ...part(SLIDERS),
+      controls.prefix.node,
+      element("details", { class: "more" }, element("summary", {}, "Length and repetition"), element("div", { class: "controls" }, ...part(MORE))),
+      element("p", { class: "actions" }, shuffle, reset, all),
+    ),
+  );
+}
+
+function again() {
+  if (album.selected) caption([album.selected], { first: true });
+}

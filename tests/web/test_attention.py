@@ -1,0 +1,133 @@
+"""Where the network looked, as light on the picture: over the whole of it, for the word that is meant, and no other."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import httpx2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from playwright.sync_api import Page, expect
+
+from tests.web.conftest import Open
+
+pytestmark = pytest.mark.browser
+
+LIT = """() => {
+    const canvas = document.querySelector(".light");
+    const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    return Array.from({length: canvas.height}, (_, y) =>
+        Array.from({length: canvas.width}, (_, x) => 255 - data[4 * (y * canvas.width + x) + 3]));
+}"""
+
+
+def light(page: Page) -> NDArray[np.float64]:
+    """How much of the picture comes through at each place, 0 to 1, when it no longer changes."""
+    page.wait_for_timeout(300)
+    return np.array(page.evaluate(LIT)) / 255  # (64, 64)
+
+
+def spots(grid: Sequence[Sequence[float]], side: int = 64) -> NDArray[np.float64]:
+    """The same by another way: bilinear between the middles of cells, the brightest 1."""
+    cells = np.array(grid)
+    rows, columns = ((np.arange(side) + 0.5) / side * count - 0.5 for count in cells.shape)
+    across = np.stack([np.interp(columns, np.arange(cells.shape[1]), row) for row in cells])
+    smooth = np.stack([np.interp(rows, np.arange(cells.shape[0]), column) for column in across.T], axis=1)
+    return np.asarray(smooth / smooth.max())
+
+
+@pytest.fixture(scope="module")
+def tokens(server: str, photo: bytes) -> list[dict[str, Any]]:
+    """The words of the picture's caption, with their attention, as the API has them."""
+    asked = {"attention": True, "num_captions": 3}
+    answer = httpx2.post(f"{server}/v1/captions", params=asked, content=photo).json()
+    return list(answer["captions"][0]["tokens"])
+
+
+@pytest.fixture
+def captioned(open_page: Open) -> Page:
+    page = open_page()
+    page.get_by_role("button", name="Caption this one").click()
+    page.locator(".frame[data-state=done]").wait_for()
+    return page
+
+
+def test_each_word_lights_what_it_was_written_from(captioned: Page, tokens: list[dict[str, Any]]) -> None:
+    page, frame = captioned, captioned.locator(".frame")
+    assert page.locator(".light").bounding_box() == page.locator(".picture").bounding_box()
+    assert light(page).min() == 1  # nothing is dimmed
+    words = page.locator(".word")
+    seen = []
+    for place, token in enumerate(tokens):
+        words.nth(place).hover()
+        expect(frame).to_have_attribute("data-word", token["text"])
+        seen.append(light(page))
+    for place, found in enumerate(seen):
+        assert found.max() > 0.99
+        assert found.min() < 0.5
+        likeness = [np.corrcoef(found.ravel(), spots(token["attention"]).ravel())[0, 1] for token in tokens]
+        assert likeness[place] == max(likeness) > 0.95
+    page.locator("h1, .top").first.hover()
+    expect(frame).to_have_attribute("data-word", "")
+    assert light(page).min() == 1
+
+
+def test_the_keyboard_goes_from_word_to_word(captioned: Page, tokens: list[dict[str, Any]]) -> None:
+    page, frame = captioned, captioned.locator(".frame")
+    page.get_by_role("button", name="Word after").focus()
+    for token in tokens:
+        page.keyboard.press("Tab")
+        expect(frame).to_have_attribute("data-word", token["text"])
+        expect(page.locator(".looked")).to_contain_text(
+            f"{token['text']} {round(100 * np.exp(token['logprob']))} % likely"
+        )
+    page.keyboard.press("Tab")
+    expect(frame).to_have_attribute("data-word", "")
+
+
+def test_it_plays_and_steps(captioned: Page, tokens: list[dict[str, Any]]) -> None:
+    page, frame = captioned, captioned.locator(".frame")
+    texts = [token["text"] for token in tokens]
+    page.evaluate("""() => {
+        window.shown = [];
+        const frame = document.querySelector(".frame");
+        const note = () => window.shown.push(frame.dataset.word);
+        new MutationObserver(note).observe(frame, {attributeFilter: ["data-word"]});
+    }""")
+    page.get_by_role("button", name="Play").click()
+    page.get_by_role("button", name="Pause").wait_for()
+    page.get_by_role("button", name="Play").wait_for()
+    assert page.evaluate("window.shown") == [*texts, ""]
+    for name, text in (("Word after", texts[0]), ("Word after", texts[1]), ("Word before", texts[0])):
+        page.get_by_role("button", name=name).click()
+        expect(frame).to_have_attribute("data-word", text)
+        expect(page.locator(".word.marked")).to_have_text(text, ignore_case=True)
+    page.locator(".word").nth(3).click()  # stays, as a finger needs it
+    page.locator(".top").hover()
+    expect(frame).to_have_attribute("data-word", texts[3])
+
+
+def test_who_wants_no_motion_gets_none(captioned: Page) -> None:
+    captioned.emulate_media(reduced_motion="reduce")
+    captioned.locator(".word").last.hover()
+    dimmed = captioned.evaluate(f"({LIT})().flat().filter((value) => value < 128).length")
+    assert dimmed > 500  # at once
+    assert captioned.evaluate("getComputedStyle(document.querySelector('.word')).animationName") == "none"
+
+
+def test_light_lies_over_what_was_cut_from_the_middle(captioned: Page) -> None:
+    """Some models see a square from the middle; a grid of theirs is no grid of the whole picture."""
+    boxes = captioned.evaluate("""async () => {
+        const {Stage} = await import("/web/stage.js");
+        const stage = new Stage();
+        document.querySelector("main").replaceChildren(stage.node);
+        stage.place({resize: "crop", crop_fraction: 0.875}, {width: 800, height: 400});
+        return [stage.frame, stage.canvas].map((node) => node.getBoundingClientRect().toJSON());
+    }""")
+    frame, canvas = boxes
+    assert frame["width"] / frame["height"] == pytest.approx(2, rel=0.01)
+    assert canvas["width"] / frame["height"] == pytest.approx(0.875, rel=0.01)
+    assert canvas["height"] / frame["height"] == pytest.approx(0.875, rel=0.01)
+    for start, length in (("x", "width"), ("y", "height")):
+        middle = frame[start] + frame[length] / 2
+        assert canvas[start] + canvas[length] / 2 == pytest.approx(middle, abs=1)
