@@ -371,8 +371,8 @@ class CaptionerCard(_ModelCard):
     """Hugging Face's name of what it does."""
     encoder: str
     preprocessing: dict[str, Any]
-    """From a picture to what the encoder sees: with `resize` `crop`, only the `crop_fraction` of the shorter side in the
-    middle, which is what attention lies over then."""
+    """From a picture to what the encoder sees. Where `resize` is `crop`, that is the square in its middle, whose side
+    is `crop_fraction` of the picture's shorter one, and attention lies over that square alone."""
     decoder: str
     decoding: dict[str, Any]
     """Its defaults for the parameters of a request."""
