@@ -12,10 +12,13 @@ import { keys } from "./key.js";
 
 const $ = (id) => document.getElementById(id);
 
-/** Views that are built when they are first opened. */
-const LATER = {};
+/** Views that are fetched and built when they are first opened. */
+const LATER = {
+  many: async (view) => (await import("./many.js")).manyView(view, { more: choose, open }),
+};
 
 const opened = new Set(["caption"]);
+const choose = () => $("file").click();
 
 function route() {
   const wanted = location.hash.slice(1) || "caption";
@@ -29,7 +32,7 @@ function route() {
   document.title = wanted === "caption" ? "Recap" : `${view.getAttribute("aria-label")} · Recap`;
   if (!opened.has(wanted)) {
     opened.add(wanted);
-    LATER[wanted](view);
+    LATER[wanted](view).catch(() => notice("This view could not be loaded. See whether the server is running, then reload the page."));
   }
   scrollTo(0, 0);
 }
@@ -75,7 +78,16 @@ async function example() {
   take([{ file: await (await fetch(image.src)).blob(), name: "photo.jpg" }]);
 }
 
-const choose = () => $("file").click();
+/** Shows a picture in the first view. */
+function open(picture) {
+  album.select(picture);
+  location.hash = "#caption";
+}
+
+/** Whoever leaves loses what was written by hand: browsers ask whether that is meant. */
+function leave(event) {
+  if (album.pictures.some((picture) => picture.edited !== null)) event.preventDefault();
+}
 
 captionView({ welcome: $("welcome"), bench: $("bench"), more: choose });
 listen({ input: $("file"), curtain: $("curtain"), take, refuse: notice });
@@ -90,6 +102,7 @@ keys.addEventListener("entered", () => {
   resume();
 });
 addEventListener("hashchange", route);
+addEventListener("beforeunload", leave);
 route();
 decoding.load().catch((error) => {
   if (error.status !== 401) notice(`${error.sentence} ${error.advice}`);
