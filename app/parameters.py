@@ -24,6 +24,7 @@ DESCRIPTIONS = {
     "top_p": "Sampling: only among the fewest words whose probabilities reach this sum; 1 is off.",
     "diversity": "Beam search with several captions: how strongly each avoids the words of those before it.",
     "block_ngram": "No run of this many words comes twice in a caption; 0 is off.",
+    "neutral": 'Say "person" rather than guess at gender or the colour of skin.',
     "seed": "Makes sampling repeatable.",
     "prefix": "Words that each caption begins with.",
     "attention": "Also return, for each word, where in the picture the network looked.",

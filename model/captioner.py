@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import torch
@@ -14,6 +15,7 @@ from model.config import CaptionerConfig, DecodingConfig
 from model.decoder import Step, build_decoder
 from model.decoding import Hypotheses, Observer, decode, rows_per_picture
 from model.encoder import build_encoder
+from model.neutral import Neutral
 from model.preprocessing import preprocess
 from model.vocabulary import EOS, PAD, Vocabulary, detokenize, tokenize
 
@@ -64,6 +66,11 @@ class Captioner(nn.Module):
     def device(self) -> torch.device:
         return self.decoder.output.weight.device
 
+    @cached_property
+    def neutral(self) -> Neutral:
+        """The words that `neutral=true` avoids."""
+        return Neutral(self.vocabulary)
+
     def preprocess(self, image: Image.Image) -> Tensor:
         """An RGB picture of any size to (3, S, S), on the CPU; safe to call from several threads."""
         return preprocess(image, self.config.encoder.preprocessing)
@@ -102,6 +109,7 @@ class Captioner(nn.Module):
             len(grid),
             decoding,
             prefix=self.encode_prefix(decoding.prefix),
+            neutral=self.neutral if decoding.neutral else None,
             attention=attention,
             observer=observer,
         )

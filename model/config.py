@@ -81,6 +81,8 @@ class DecodingConfig(Config):
     """Diverse beam search (Vijayakumar et al., 2016): penalty for a word that another caption has at the same step."""
     block_ngram: Annotated[int, Field(ge=0, le=10)] = 0
     """No n-gram of this length occurs twice in a caption; 0 turns it off."""
+    neutral: bool = False
+    """Say "person" rather than guess at people's gender or the colour of their skin; see `model.neutral`."""
     seed: Annotated[int | None, Field(ge=0, lt=2**63)] = None
     """Makes sampling repeatable."""
     prefix: Annotated[str, Field(max_length=200)] = ""

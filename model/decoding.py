@@ -2,7 +2,7 @@
 
 Everything works over one function, `step(tokens, state) -> Step` with logits (N, V), and on rows that stand picture by
 picture: row b * K + k is hypothesis k of picture b. Constraints mask log-probabilities without renormalising them, so
-a token's log-probability is always the model's own.
+a token's log-probability is always the model's own; that of a neutral word is of all it is said for.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,6 +16,7 @@ from torch import Tensor
 from model.cells import State
 from model.config import DecodingConfig
 from model.decoder import Step
+from model.neutral import Neutral
 from model.vocabulary import BOS, EOS, PAD, UNK
 
 StepFunction = Callable[[Tensor, State], Step]
@@ -89,6 +90,7 @@ def decode(
     decoding: DecodingConfig,
     *,
     prefix: Sequence[int] = (),
+    neutral: Neutral | None = None,
     attention: bool = False,
     observer: Observer | None = None,
 ) -> Hypotheses:
@@ -100,11 +102,12 @@ def decode(
         pictures: how many, B.
         decoding: the method and its parameters.
         prefix: tokens that every hypothesis begins with.
+        neutral: the words that are not said, but in the prefix, and those said instead.
         attention: whether to keep the attention weights.
         observer: told of each step; costs nothing where there is none.
     """
     search = _sample if decoding.method == "sample" else _beam_search
-    found = search(step, state, pictures, decoding, _Constraints(decoding, prefix), attention, observer)
+    found = search(step, state, pictures, decoding, _Constraints(decoding, prefix, neutral), attention, observer)
     ranking = found.score(decoding.length_penalty)  # (B, K)
     if _groups(decoding) > 1:  # the best of each group, so that they differ
         ranking = ranking.unflatten(1, (_groups(decoding), -1))
@@ -135,10 +138,11 @@ def _groups(decoding: DecodingConfig) -> int:
 
 
 class _Constraints:
-    """What may not be said next: specials, an early end, anything but the prefix, a repeated n-gram."""
+    """What may not be said next: specials, an early end, anything but the prefix, a repeated n-gram, or a gender."""
 
-    def __init__(self, decoding: DecodingConfig, prefix: Sequence[int]) -> None:
+    def __init__(self, decoding: DecodingConfig, prefix: Sequence[int], neutral: Neutral | None) -> None:
         self.prefix = prefix
+        self.neutral = neutral
         self.min_length = decoding.min_length
         self.ngram = decoding.block_ngram
 
@@ -150,6 +154,8 @@ class _Constraints:
             forced = torch.full_like(logprobs, NEVER)
             forced[:, self.prefix[length]] = logprobs[:, self.prefix[length]]
             return forced
+        if self.neutral:
+            logprobs = self.neutral.logprobs(logprobs, history)
         logprobs[:, [PAD, BOS, UNK]] = NEVER
         if self.ngram and length >= self.ngram:
             grams = history.unfold(1, self.ngram, 1)  # (N, T - n + 1, n)

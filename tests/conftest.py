@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 from PIL import Image, ImageDraw
 from torch.nn.functional import cross_entropy
 from torch.nn.utils.rnn import pad_sequence
@@ -35,9 +36,14 @@ SENTENCES = (
 
 
 def pytest_configure() -> None:
-    """One thread a process: the networks here are too small for two, and threads that fight over cores wait long."""
+    """One thread a process: the networks here are too small for two, and threads that fight over cores wait long.
+
+    No time limits for examples: how long one takes says more of what else the machine does.
+    """
     torch.set_num_threads(1)
     os.environ["OMP_NUM_THREADS"] = "1"
+    settings.register_profile("untimed", deadline=None)
+    settings.load_profile("untimed")
 
 
 def find_flickr8k() -> Path | None:

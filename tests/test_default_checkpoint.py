@@ -18,13 +18,19 @@ def test_it_is_small() -> None:
 
 
 def test_it_captions_the_readmes_picture_as_the_readme_says() -> None:
-    with Image.open(ROOT / "docs" / "photo.jpg") as picture:
-        checkpoint = Checkpoint.open(FOLDER)
-        assert isinstance(checkpoint, CaptionerCheckpoint)
-        ((caption,),) = checkpoint.load().caption([picture.convert("RGB")])
+    checkpoint = Checkpoint.open(FOLDER)
+    assert isinstance(checkpoint, CaptionerCheckpoint)
+    captioner = checkpoint.load()
+    with Image.open(ROOT / "docs" / "photo.jpg") as file:
+        picture = file.convert("RGB")
+    ((caption,),) = captioner.caption([picture])
     assert caption.finish_reason == "stop"
+    assert "a man" in caption.text
     assert "camera" in caption.text
     assert json.dumps(caption.text) in (ROOT / "README.md").read_text(encoding="utf-8")
+    ((neutral,),) = captioner.caption([picture], checkpoint.config.decoding.model_copy(update={"neutral": True}))
+    assert "person" in neutral.text
+    assert " man " not in f" {neutral.text} "
 
 
 @pytest.mark.parametrize("document", [ROOT / "README.md", FOLDER / "README.md"], ids=["README", "card"])

@@ -114,6 +114,7 @@ def evaluate(
         str | None, typer.Option(help="train, dev or test; train, validation or test of a text. Default: the second.")
     ] = None,
     beam_size: Annotated[int | None, typer.Option(min=1, max=10, help="Default: the checkpoint's own.")] = None,
+    neutral: Annotated[bool, typer.Option(help="Caption without guessing at gender or the colour of skin.")] = False,
     json_: Annotated[Path | None, typer.Option("--json", help="Write the scores there; - is standard output.")] = None,
     captions: Annotated[
         Path | None, typer.Option(help="Write file, caption, confidence and references there, a line each.")
@@ -128,12 +129,20 @@ def evaluate(
     if Checkpoint.open(checkpoint[0]).task == "text-generation":
         if len(checkpoint) > 1:
             raise typer.BadParameter("several --checkpoint are for captioners; this is a language model")
-        if beam_size or captions:
-            raise typer.BadParameter("--beam-size and --captions are for captioners; this is a language model")
+        if beam_size or neutral or captions:
+            raise typer.BadParameter(
+                "--beam-size, --neutral and --captions are for captioners; this is a language model"
+            )
         scores = evaluate_text(checkpoint[0], data, split or "validation", device=available_device())
     else:
         scores = evaluate(
-            checkpoint, data, split or "dev", beam_size=beam_size, captions_path=captions, device=available_device()
+            checkpoint,
+            data,
+            split or "dev",
+            beam_size=beam_size,
+            neutral=neutral,
+            captions_path=captions,
+            device=available_device(),
         ).figures
     for note in scores.get("notes", ()):
         typer.echo(note, err=True)

@@ -89,9 +89,10 @@ class Ensemble:
             return self._step(tokens, state, memories, sizes)
 
         state = tuple(part for start in starts for part in start)
-        prefix = self.members[0].encode_prefix(decoding.prefix)
-        found = decode(step, state, len(grids[0]), decoding, prefix=prefix)
-        return [best[0] for best in self.members[0].captions(found)]
+        first = self.members[0]
+        prefix, neutral = first.encode_prefix(decoding.prefix), first.neutral if decoding.neutral else None
+        found = decode(step, state, len(grids[0]), decoding, prefix=prefix, neutral=neutral)
+        return [best[0] for best in first.captions(found)]
 
     def _step(self, tokens: Tensor, state: State, memories: Sequence[Memory], sizes: Sequence[int]) -> Step:
         """One word further; the members' states stand one after the other, so many tensors each."""

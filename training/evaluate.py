@@ -40,6 +40,7 @@ def evaluate(
     split: str,
     *,
     beam_size: int | None = None,
+    neutral: bool = False,
     captions_path: Path | None = None,
     device: torch.device | str = "cpu",
     batch_size: int = 32,
@@ -51,6 +52,7 @@ def evaluate(
         data: a data set, as `open_dataset` takes it.
         split: `train`, `dev` or `test`.
         beam_size: the (first) checkpoint's own when left out, or 1 where that decodes greedily.
+        neutral: caption without guessing at gender or the colour of skin, see `model.neutral`.
         captions_path: where to write `{"file", "caption", "confidence", "references"}`, a line each.
         device: where the network runs.
         batch_size: pictures at a time.
@@ -63,7 +65,7 @@ def evaluate(
     """
     start = time.perf_counter()
     ensemble = Ensemble.open([checkpoints] if isinstance(checkpoints, Path) else checkpoints, device)
-    decoding = _beam_search(ensemble.members[0].config.decoding, beam_size)
+    decoding = _beam_search(ensemble.members[0].config.decoding, beam_size, neutral)
     dataset = open_dataset(data)
     images = dataset.split(split)
     if captions_path:
@@ -115,13 +117,14 @@ def write_json(scores: Mapping[str, Any], path: Path) -> None:
         _write(path, text)
 
 
-def _beam_search(own: DecodingConfig, beam_size: int | None) -> DecodingConfig:
+def _beam_search(own: DecodingConfig, beam_size: int | None, neutral: bool) -> DecodingConfig:
     """The checkpoint's decoding as a beam search for one caption; with a beam of 1 that is greedy decoding."""
     size = beam_size if beam_size is not None else 1 if own.method == "greedy" else own.beam_size
     largest = 10
     if not 1 <= size <= largest:
         raise ValueError(f"beam_size={size}: must be 1 to {largest}")
-    return DecodingConfig.model_validate(own.model_dump() | {"method": "beam", "beam_size": size, "num_captions": 1})
+    changes = {"method": "beam", "beam_size": size, "num_captions": 1, "neutral": neutral}
+    return DecodingConfig.model_validate(own.model_dump() | changes)
 
 
 def _make_folder(path: Path) -> None:

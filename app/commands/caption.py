@@ -31,6 +31,9 @@ def caption(
     model: ModelOption = None,
     beam_size: Annotated[int | None, typer.Option(help="Captions kept in view, 1 to 10.")] = None,
     num_captions: Annotated[int | None, typer.Option(help="Captions for each picture, 1 to 10.")] = None,
+    neutral: Annotated[
+        bool | None, typer.Option(help='Say "person" rather than guess at gender or the colour of skin.')
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list, and nothing else.")] = False,
     jsonl: Annotated[
         Path | None, typer.Option(help="Write a JSON line for each picture, as it is done.", metavar="FILE")
@@ -75,7 +78,8 @@ def caption(
             if len(remaining) < len(files):
                 typer.echo(f"{len(files) - len(remaining)} of {len(files)} pictures are answered already", err=True)
             files = remaining
-        lines = _captions(files, settings, model, {"beam_size": beam_size, "num_captions": num_captions})
+        parameters = {"beam_size": beam_size, "num_captions": num_captions, "neutral": neutral}
+        lines = _captions(files, settings, model, parameters)
         quiet = as_json or write is not None
         progress = None
         if files and (quiet or not sys.stdout.isatty()):  # captions that scroll past are progress enough

@@ -124,7 +124,7 @@ def test_a_proxy_that_is_trusted_speaks_for_its_clients(start: Start) -> None:
     st.sampled_from([1.0, 7.0, 60.0, 600.0]),
     st.integers(1, 5),
 )
-@examples(max_examples=50, deadline=None)
+@examples(max_examples=50)
 def test_no_more_are_let_through_than_the_rate_and_the_burst(gaps: list[float], rate: float, burst: int) -> None:
     rates, now, passed = Rates(rate, burst), 1000.0, []
     for gap in gaps:

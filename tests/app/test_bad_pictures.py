@@ -120,7 +120,7 @@ def test_a_picture_on_its_side_gets_the_caption_of_the_upright_one(
     assert ask(client, encode(picture.transpose(Image.Transpose.ROTATE_90))).json()["captions"] != upright
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_bytes_make_the_server_fail(
     client: httpx2.Client, encode: Encode, picture: Image.Image, data: st.DataObject

@@ -89,7 +89,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 @given(st.lists(st.integers(0, 20), max_size=12), st.integers(1, 4), st.integers(1, 3), st.sampled_from([0.0, 0.002]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_everyone_gets_an_answer_and_it_is_their_own(items: list[int], size: int, threads: int, pause: float) -> None:
     kitchen = Kitchen(size=size, threads=threads, pause=pause)
 
@@ -222,7 +222,7 @@ KINDS = (
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4), st.booleans()), min_size=1, max_size=9))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_picture_has_the_same_captions_alone_and_in_any_batch(
     tiny_captioner: Captioner, pictures: list[Image.Image], encode: Encode, asked: list[tuple[int, int, bool]]
 ) -> None:

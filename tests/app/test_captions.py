@@ -87,6 +87,17 @@ def test_the_answer_is_whole(client: httpx2.Client, encode: Encode, picture: Ima
     assert plain["id"] != body["id"]
 
 
+def test_gender_is_left_unsaid_where_it_is_asked_for(
+    client: httpx2.Client, encode: Encode, pictures: list[Image.Image]
+) -> None:
+    said = {}
+    for neutral in (False, True):
+        answer = client.post(URL, files={"image": encode(pictures[2])}, params={"neutral": neutral}).raise_for_status()
+        said[neutral] = answer.json()["captions"][0]["text"].split()
+    assert "man" in said[False]
+    assert "man" not in said[True]
+
+
 def test_parameters_work_in_query_form_and_json_alike(
     client: httpx2.Client, encode: Encode, picture: Image.Image
 ) -> None:

@@ -77,6 +77,13 @@ def test_captions_of_a_folder_are_the_captioners_own(
     assert "left out, without a picture's extension: 2" in result.stderr
 
 
+def test_gender_is_left_unsaid_where_it_is_asked_for(folder: Path) -> None:
+    plain, neutral = recap("caption", folder / "2.png"), recap("caption", folder / "2.png", "--neutral")
+    assert plain.exit_code == neutral.exit_code == 0
+    assert "a man" in plain.stdout
+    assert "man" not in neutral.stdout.split()
+
+
 def test_plain_output_is_for_reading(folder: Path, pictures: list[Image.Image], served: Captioner) -> None:
     one, two = folder / "0.png", folder / "1.png"
     result = recap("caption", two, one, two)

@@ -376,7 +376,7 @@ VALUES = st.recursive(
 NAMES = [*CompletionRequest.model_fields, *GenerationConfig.model_fields]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=8), VALUES, max_size=4))
 def test_no_request_is_the_servers_fault(text_client: httpx2.Client, changes: dict[str, Any]) -> None:
     body = {"prompt": "A", "max_tokens": 2, **changes}

@@ -218,7 +218,7 @@ def test_extensions_are_those_of_the_formats() -> None:
     assert {extension for extension, name in Image.registered_extensions().items() if name in FORMATS} == EXTENSIONS
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_mutated_files_are_read_or_refused(picture: Image.Image, encode: Encode, data: st.DataObject) -> None:
     format = data.draw(st.sampled_from(list(FORMATS)))

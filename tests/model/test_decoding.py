@@ -77,7 +77,7 @@ def sentence(found: Hypotheses, picture: int, place: int = 0) -> list[int]:
 
 
 @given(SEEDS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_greedy_takes_the_likeliest_word_each_time(seed: int) -> None:
     network = Network(seed, 3)
     found = network.decode(method="greedy")
@@ -86,7 +86,7 @@ def test_greedy_takes_the_likeliest_word_each_time(seed: int) -> None:
 
 
 @given(SEEDS, st.integers(1, 4))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_batch_gives_what_each_picture_gives_alone(seed: int, beams: int) -> None:
     network = Network(seed, 4)
     together = network.decode(beam_size=beams, num_captions=beams)
@@ -98,7 +98,7 @@ def test_a_batch_gives_what_each_picture_gives_alone(seed: int, beams: int) -> N
 
 
 @given(SEEDS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_one_beam_is_greedy_and_more_never_score_below_it(seed: int) -> None:
     network = Network(seed, 6, sharpness=0.7)
     greedy = network.decode(method="greedy").score()
@@ -109,7 +109,7 @@ def test_one_beam_is_greedy_and_more_never_score_below_it(seed: int) -> None:
 
 
 @given(SEEDS)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_a_wide_enough_beam_finds_the_likeliest_sentence(seed: int) -> None:
     network = Network(seed, 1, vocabulary=6)  # two words besides the specials: a beam of 10 keeps all prefixes of 3
     found = network.decode(beam_size=10, max_length=3)
@@ -123,7 +123,7 @@ def test_a_wide_enough_beam_finds_the_likeliest_sentence(seed: int) -> None:
 
 
 @given(SEEDS, st.sampled_from(["greedy", "beam", "sample"]), st.integers(0, 3))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_log_probabilities_are_the_models_own(seed: int, method: str, min_length: int) -> None:
     network = Network(seed, 2)
     found = network.decode(method=method, min_length=min_length, seed=seed)
@@ -135,7 +135,7 @@ def test_log_probabilities_are_the_models_own(seed: int, method: str, min_length
 
 
 @given(SEEDS, st.floats(0, 2))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_length_penalty_ranks_by_normalised_log_probability(seed: int, penalty: float) -> None:
     found = Network(seed, 2).decode(beam_size=4, num_captions=4, length_penalty=penalty)
     lengths = (found.tokens != PAD).sum(2)
@@ -152,7 +152,7 @@ def test_length_penalty_favours_longer_sentences() -> None:
 
 
 @given(SEEDS, st.sampled_from(["greedy", "beam", "sample"]), st.integers(1, 3))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_no_ngram_occurs_twice(seed: int, method: str, size: int) -> None:
     found = Network(seed, 2, vocabulary=20).decode(
         method=method, block_ngram=size, max_length=12, min_length=12, seed=seed
@@ -181,7 +181,7 @@ def test_what_the_prefix_makes_impossible_has_no_probability() -> None:
 
 
 @given(SEEDS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_attention_follows_its_hypothesis(seed: int) -> None:
     network = Network(seed, 2)
     found = network.decode(beam_size=3, num_captions=3, attention=True)
@@ -197,7 +197,7 @@ def test_attention_follows_its_hypothesis(seed: int) -> None:
 
 
 @given(SEEDS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_diverse_groups_differ(seed: int) -> None:
     network = Network(seed, 2, vocabulary=30, sharpness=0.5)
     first = [
@@ -209,7 +209,7 @@ def test_diverse_groups_differ(seed: int) -> None:
 
 
 @given(SEEDS)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_diverse_search_without_company_is_beam_search(seed: int) -> None:
     network = Network(seed, 2)
     torch.testing.assert_close(
@@ -239,7 +239,7 @@ class Ancestry:
 @given(SEEDS, st.integers(2, 4), st.sampled_from([0.0, 0.5, 1.0, 2.0]), st.sampled_from([0.0, 1.0]))
 @example(108, 3, 0.0, 0.0)  # here the greedy hypothesis stays although it is beaten, and wins
 @example(258, 3, 1.0, 0.0)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_best_hypothesis_was_hopeful_all_along(seed: int, beams: int, penalty: float, diversity: float) -> None:
     ancestry = Ancestry()
     Network(seed, 16).decode(
@@ -280,7 +280,7 @@ def test_sampling_is_repeatable_and_seeds_differ() -> None:
 
 
 @given(SEEDS, st.integers(1, 3))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_draws_from_a_seed_are_the_same_in_every_batch(seed: int, draws: int) -> None:
     network = Network(seed, 4, sharpness=0.5)
     options: Any = {"method": "sample", "seed": seed, "num_captions": draws}

@@ -156,7 +156,7 @@ def alone(model: LanguageModel, request: Request) -> Written:
 
 @pytest.mark.parametrize("kind", CELLS)
 @given(st.data())
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 def test_texts_are_what_they_are_alone(kind: str, data: st.DataObject) -> None:
     size = data.draw(st.sampled_from([4, 7, 24, 32]), label="hidden size")
     embedding = data.draw(st.sampled_from([0, 5]), label="embedding size")
@@ -296,7 +296,7 @@ def test_texts_are_repeatable_and_seeds_and_choices_differ() -> None:
 
 
 @given(SEEDS, st.lists(st.text("abc", min_size=1, max_size=4), min_size=1, max_size=3), st.integers(1, 40))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_text_ends_before_the_first_stop_string(seed: int, stop: list[str], length: int) -> None:
     model = random_model("abc", num_layers=1, hidden_size=4)
     whole = write(model, seed=seed, max_tokens=length).text

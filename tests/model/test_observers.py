@@ -75,7 +75,7 @@ def watch(
 
 
 @given(seed=SEEDS, decoding=BEAMS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_words_told_early_are_the_words_of_the_caption(
     captioner: Captioner, seed: int, decoding: DecodingConfig
 ) -> None:
@@ -105,7 +105,7 @@ def test_a_greedy_caption_is_told_a_word_a_step(captioner: Captioner) -> None:
 
 
 @given(SEEDS)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_draws_are_told_a_word_a_step(captioner: Captioner, seed: int) -> None:
     decoding = DecodingConfig(method="sample", num_captions=3, seed=seed)
     captions, told, _ = watch(captioner, seed, decoding)
@@ -117,7 +117,7 @@ def test_draws_are_told_a_word_a_step(captioner: Captioner, seed: int) -> None:
 
 
 @given(seed=SEEDS, decoding=BEAMS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_tree_leads_to_the_captions(captioner: Captioner, seed: int, decoding: DecodingConfig) -> None:
     captions, _, trees = watch(captioner, seed, decoding)
     for found, tree in zip(captions, trees, strict=True):

@@ -96,6 +96,16 @@ def test_beam_size(tiny_checkpoint: Path, tiny_captioner: Captioner, data: Path,
     assert evaluate(saved.path, data, "dev", beam_size=4).figures["beam_size"] == 4
 
 
+@pytest.mark.usefixtures("no_java")
+def test_neutral(tiny_checkpoint: Path, data: Path, tmp_path: Path) -> None:
+    path = tmp_path / "captions.jsonl"
+    assert evaluate(tiny_checkpoint, data, "dev", neutral=True, captions_path=path).figures["BLEU-4"] < 1
+    for line, sentence in zip(read_lines(path), SENTENCES, strict=True):
+        assert not {"man", "woman"} & {*line["caption"].split()}
+        if not {"man", "woman"} & {*sentence.lower().split()}:
+            assert line["caption"] == sentence.lower().removesuffix(" .")
+
+
 @pytest.mark.parametrize("size", [0, 11])
 def test_beam_size_out_of_range(tiny_checkpoint: Path, data: Path, size: int) -> None:
     with pytest.raises(ValueError, match=rf"^beam_size={size}: must be 1 to 10$"):

@@ -85,7 +85,7 @@ def test_tokens_are_those_of_cocoevalcap() -> None:
 
 
 @pytest.mark.java
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(st.lists(st.text(), min_size=5, max_size=50))
 def test_every_sentence_keeps_its_own_tokens(texts: list[str]) -> None:
     """Whatever is in it: line ends of all kinds, nothing, or what Java drops."""

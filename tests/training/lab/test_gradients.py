@@ -14,7 +14,7 @@ from training.cli import app
 from training.lab.gradients import LEARNT, VARIANCE, Adder, Study, adding_problem, examine, gradient_norms, reach
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(length=st.integers(4, 60), seed=st.integers(0, 2**32))
 def test_the_adding_problem(length: int, seed: int) -> None:
     inputs, targets = adding_problem(16, length, torch.Generator().manual_seed(seed))
