@@ -12,16 +12,12 @@ from app.captioning import Answer, Listener, PictureRequest
 from app.disconnect import while_connected
 from app.engine import Engine
 from app.errors import ApiError
+from app.openapi import BYTES, EXAMPLE, closed, errors, json_body
 from app.parameters import decoding_config, model_name, parameter_schemas, wants
 from app.schemas import BeamTree, Caption, CaptionResponse, ErrorResponse, ImageInfo, ModelInfo, Timing
 from model.captioner import UnknownPrefixError
 from model.checkpoint import CaptionerCheckpoint
 from model.config import DecodingConfig
-
-_FILE = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
-IMAGE_FILE = {**_FILE, "description": "The picture's file."}
-IMAGE_TEXT = {"type": "string", "description": "The picture: base64, or a data: URI."}
-EXAMPLE = "data:image/gif;base64,R0lGODdhAQABAIAAAP///////ywAAAAAAQABAAACAkQBADs="
 
 
 @dataclass(frozen=True)
@@ -116,21 +112,11 @@ def request_body(image: dict[str, Any], text: dict[str, Any], example: Any = EXA
         example: of the latter.
     """
     parameters = parameter_schemas()
-
-    def fields(image: dict[str, Any]) -> dict[str, Any]:
-        properties = {"image": image, **parameters}
-        return {"type": "object", "required": ["image"], "properties": properties, "additionalProperties": False}
-
-    return {
-        "required": True,
-        "description": "The picture, as a form's file, as text in JSON, or as the bare bytes under any content type.",
-        "content": {
-            "multipart/form-data": {"schema": fields(image)},
-            "application/json": {"schema": fields(text), "example": {"image": example, "beam_size": 5}},
-            "application/octet-stream": {"schema": _FILE},
-            "image/*": {"schema": _FILE},
-        },
-    }
+    form = {"type": "object", "required": ["image"], "properties": {"image": image, **parameters}}
+    body = json_body(closed({"image": text, **parameters}, ["image"]), {"image": example, "beam_size": 5})
+    description = "The picture, as a form's file, as text in JSON, or as the bare bytes under any content type."
+    form_content = {"multipart/form-data": {"schema": form | {"additionalProperties": False}}}
+    return {"required": True, "description": description, "content": form_content | body["content"] | BYTES}
 
 
 def query() -> list[dict[str, Any]]:
@@ -141,42 +127,13 @@ def query() -> list[dict[str, Any]]:
     ]
 
 
-def _error(description: str, code: str, message: str, field: str | None = "image") -> dict[str, Any]:
-    error = {"code": code, "message": message, "field": field, "request_id": "9f3b2c1d"}
-    if field is None:
-        del error["field"]
-    return {
-        "model": ErrorResponse,
-        "description": description,
-        "content": {"application/json": {"example": {"error": error}}},
-    }
-
-
-ERRORS: dict[int | str, dict[str, Any]] = {
-    400: _error(
-        "Not a picture; empty, truncated or damaged; or a body that can't be parsed",
-        "damaged_image",
-        "this JPEG is truncated or damaged",
-    ),
-    404: _error("No such captioner", "unknown_model", "there is no model 'x'; there is flickr8k", "model"),
-    413: _error("The body is too large", "body_too_large", "the body is larger than 20,000,000 bytes", None),
-    415: _error(
-        "A format that is not read, by its bytes; the declared type is ignored",
-        "unsupported_format",
-        "this is a PDF document; JPEG, PNG, WebP, GIF, BMP, TIFF and AVIF are read",
-    ),
-    422: _error(
-        "A parameter that is unknown or out of range, no image, or one with too many pixels",
-        "invalid_parameter",
-        "beam_size='99': input should be less than or equal to 10",
-        "beam_size",
-    ),
-    429: _error(
-        "Too many pictures wait already; Retry-After says when to try again",
-        "queue_full",
-        "72 pictures wait already, and no more are taken; try again in 4 s",
-        None,
-    ),
-    503: _error("Loading, or shutting down", "loading", "the models are still loading; try again shortly", None),
-    504: _error("It took too long", "deadline_exceeded", "it was not done within 30 s, and is given up", None),
-}
+ERRORS = errors(
+    ErrorResponse,
+    {
+        400: "Not a picture; empty, truncated or damaged; or a body that can't be parsed",
+        404: "No such captioner",
+        415: "A format that is not read, by its bytes; the declared type is ignored",
+        422: "A parameter that is unknown or out of range, no image, or one with too many pixels",
+        504: "It took too long",
+    },
+)

@@ -9,7 +9,8 @@ from pydantic_core import PydanticCustomError
 
 from app.completions import StreamOptions
 from app.errors import ApiError
-from app.parameters import decoding_config, errors_in_terms_of, parameter_schemas, refused, unknown
+from app.openapi import closed, unsupported
+from app.parameters import decoding_config, errors_in_terms_of, parameter_schemas, refused, require_json_type, unknown
 from model.captioner import Caption
 from model.config import DecodingConfig
 
@@ -81,11 +82,10 @@ class ChatRequest(BaseModel):
     @classmethod
     def json_schema(cls) -> dict[str, Any]:
         """Of a request's body. Parameters of decoding have no default here, it is the model's to say."""
-        schema = cls.model_json_schema()
-        schema["properties"]["stream_options"] = schema.pop("$defs")["StreamOptions"]
+        theirs = cls.model_json_schema()["properties"] | {"stream_options": StreamOptions.model_json_schema()}
         ours = {name: part for name, part in parameter_schemas().items() if name in DecodingConfig.model_fields}
-        schema["properties"] = ours | schema["properties"]
-        return schema
+        ignored = {name: {"description": "Ignored."} for name in _IGNORED}
+        return closed({**ours, **theirs, **unsupported(_ONLY_NEUTRAL), **ignored}, ["messages"])
 
     @classmethod
     def parse(cls, document: Mapping[str, Any]) -> tuple["ChatRequest", dict[str, Any]]:
@@ -105,6 +105,8 @@ class ChatRequest(BaseModel):
         ours = {
             name: given[name] for name in given.keys() & DecodingConfig.model_fields.keys() - cls.model_fields.keys()
         }
+        for name, value in ours.items():
+            require_json_type(name, value)
         try:
             request = cls.model_validate({name: given[name] for name in given.keys() & cls.model_fields.keys()})
         except ValidationError as error:

@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from app.errors import ApiError
 from app.generation import TextRequest, Update
+from app.openapi import closed, unsupported
 from app.parameters import invalid, refused, unknown
 from app.settings import Settings
 from model.config import GenerationConfig
@@ -18,12 +19,13 @@ MAX_CHOICES = 128
 MAX_SCORED = 20_000
 """Tokens of one request whose log-probabilities can be asked for: they take a hundred times the room of their text."""
 
-_ONLY_NEUTRAL = {
-    "suffix": "text is written forwards only",
-    "presence_penalty": "repetition_penalty is what there is",
-    "frequency_penalty": "repetition_penalty is what there is",
-    "logit_bias": "tokens have no numbers here",
+_ONLY_NEUTRAL: dict[str, tuple[str, tuple[Any, ...]]] = {
+    "suffix": ("text is written forwards only", ("",)),
+    "presence_penalty": ("repetition_penalty is what there is", (0,)),
+    "frequency_penalty": ("repetition_penalty is what there is", (0,)),
+    "logit_bias": ("tokens have no numbers here", ({},)),
 }
+"""Parameters that must say nothing -> why, and which values besides null say nothing."""
 
 
 class StreamOptions(BaseModel):
@@ -41,7 +43,7 @@ class CompletionRequest(BaseModel):
 
     model: str | None = None
     """Name of a language model, as in /v1/models."""
-    prompt: str | list[str] = ""
+    prompt: str | Annotated[list[str], Field(min_length=1)] = ""
     """What the text goes on from, or several such; an empty one is read as the beginning of a line."""
     n: Annotated[int, Field(ge=1, le=MAX_CHOICES)] = 1
     """Texts for each prompt. Each has random numbers of its own, also from one seed."""
@@ -78,7 +80,7 @@ class CompletionRequest(BaseModel):
     @classmethod
     def _neutral(cls, value: Any, info: Any) -> Any:
         if value:
-            raise PydanticCustomError("unsupported", "Not supported: {why}", {"why": _ONLY_NEUTRAL[info.field_name]})
+            raise PydanticCustomError("unsupported", "Not supported: {why}", {"why": _ONLY_NEUTRAL[info.field_name][0]})
         return value
 
     @property
@@ -89,14 +91,13 @@ class CompletionRequest(BaseModel):
 
 def request_schema() -> dict[str, Any]:
     """JSON schema of a request's body. Parameters of drawing have no default here, it is the model's to say."""
-    schema = CompletionRequest.model_json_schema()
-    schema["properties"]["stream_options"] = schema.pop("$defs")["StreamOptions"]
-    drawing = GenerationConfig.model_json_schema()["properties"]
-    for name, part in drawing.items():
-        properties = {key: value for key, value in part.items() if key != "default"}
-        schema["properties"][name] = properties
-    schema["properties"]["stop"] = {"anyOf": [{"type": "string"}, drawing["stop"]]}
-    return schema
+    theirs = CompletionRequest.model_json_schema()["properties"] | {"stream_options": StreamOptions.model_json_schema()}
+    drawing = {
+        name: {key: value for key, value in schema.items() if key != "default"}
+        for name, schema in GenerationConfig.model_json_schema()["properties"].items()
+    }
+    drawing["stop"] = {"anyOf": [drawing["stop"]["items"], drawing["stop"]]}
+    return closed({**theirs, **drawing, **unsupported(_ONLY_NEUTRAL)})
 
 
 def parse(document: Mapping[str, Any]) -> tuple[CompletionRequest, dict[str, Any]]:

@@ -4,10 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from app.completions import CompletionRequest, limited, merged, text_requests
+from app.completions import CompletionRequest, limited, merged, request_schema, text_requests
 from app.completions import parse as parse_completion
 from app.generation import TextRequest
-from app.parameters import decoding_config, errors_in_terms_of, invalid, unknown
+from app.openapi import closed, unsupported
+from app.parameters import (
+    decoding_config,
+    errors_in_terms_of,
+    invalid,
+    parameter_schemas,
+    require_json_type,
+    unknown,
+    whole,
+)
 from app.settings import Settings
 from model.config import DecodingConfig, GenerationConfig
 
@@ -55,6 +64,7 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "watermark": (False,),
 }
 """Parameters that are not supported -> the values besides null that ask for nothing."""
+_FLAGS = ("return_full_text", "details", "decoder_input_details", "do_sample")
 _BODY = ("inputs", "parameters", "stream", "options")
 
 
@@ -72,6 +82,9 @@ def caption_decoding(defaults: DecodingConfig, given: Mapping[str, Any]) -> Deco
         raise invalid("generation_parameters", nested, "an object is needed")
     given = _known({**nested, **given}, (*_CAPTION_NAMES, "do_sample", "generation_parameters"))
     ours = {_CAPTION_NAMES[name]: value for name, value in given.items() if name in _CAPTION_NAMES}
+    with errors_in_terms_of(_theirs(_CAPTION_NAMES, given)):
+        for name, value in ours.items():
+            require_json_type(name, value)
     if isinstance(most := ours.get("max_length"), int) and most > defaults.max_length:
         del ours["max_length"]
     if "do_sample" in given:
@@ -106,9 +119,8 @@ class TextInference:
         Raises:
             ApiError: 422, naming what is wrong.
         """
-        flags = ("return_full_text", "details", "decoder_input_details", "do_sample")
-        given = _known(parameters(document), (*_TEXT_NAMES, *flags))
-        told = {name: _boolean(name, given) for name in flags if name in given}
+        given = _known(parameters(document), (*_TEXT_NAMES, *_FLAGS))
+        told = {name: _boolean(name, given) for name in _FLAGS if name in given}
         details, stream = told.get("details", False), _boolean("stream", document)
         ours = {_TEXT_NAMES[name]: value for name, value in given.items() if name in _TEXT_NAMES}
         ours |= {"prompt": document.get("inputs"), "echo": told.get("decoder_input_details", False), "stream": stream}
@@ -125,6 +137,21 @@ class TextInference:
         if stream and len(texts) > 1:
             raise invalid("num_return_sequences", len(texts), "a stream has one text")
         return cls(completion, texts, told.get("return_full_text", True), details)
+
+
+def parameters_schema() -> dict[str, Any]:
+    """JSON schema of the parameters, those of captions and those of text."""
+    captions, text = parameter_schemas(), request_schema()["properties"]
+    found: dict[str, list[dict[str, Any]]] = {}
+    for theirs, ours, schemas in (
+        *((theirs, ours, captions) for theirs, ours in _CAPTION_NAMES.items()),
+        *((theirs, ours, text) for theirs, ours in _TEXT_NAMES.items()),
+    ):
+        found.setdefault(theirs, []).append(schemas[ours])
+    flags = {name: {"type": "boolean"} for name in _FLAGS}
+    neutral = {name: ("this server has none of it", values) for name, values in _NEUTRAL.items()}
+    known = {name: schemas[0] if len(schemas) == 1 else {"anyOf": schemas} for name, schemas in found.items()}
+    return closed(known | flags | unsupported(neutral) | {"generation_parameters": {"type": "object"}})
 
 
 def parameters(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -145,7 +172,7 @@ def parameters(document: Mapping[str, Any]) -> dict[str, Any]:
 def _known(parameters: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
     """The parameters that say something."""
     given = {}
-    for name, value in parameters.items():
+    for name, value in whole(parameters).items():
         if value is None:
             continue
         if name in names:

@@ -48,6 +48,10 @@ def parameter_schemas() -> dict[str, dict[str, Any]]:
     }
 
 
+_KINDS = {name: schema["type"] for name, schema in parameter_schemas().items()}
+"""JSON's type of each parameter."""
+
+
 def merge(*sources: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """Names and values of all sources in one; a null, or an empty value in a form, counts as not given.
 
@@ -65,6 +69,28 @@ def merge(*sources: Iterable[tuple[str, Any]]) -> dict[str, Any]:
             raise ApiError(422, "conflicting_parameter", f"{name} is both {merged[name]!r} and {value!r}", name)
         merged[name] = value
     return merged
+
+
+def whole(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A JSON object whose numbers are integers where they have no fraction: JSON has one kind of number, 3 is 3.0."""
+    return {
+        name: int(value) if isinstance(value, float) and value.is_integer() else value
+        for name, value in document.items()
+    }
+
+
+def require_json_type(name: str, value: Any) -> None:
+    """Holds a value that came as JSON to JSON's types.
+
+    Raises:
+        ApiError: 422, it is of another type than the parameter of this name.
+    """
+    kind = _KINDS.get(name)
+    if value is None or kind is None:
+        return
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not {"string": isinstance(value, str), "boolean": isinstance(value, bool)}.get(kind, is_number):
+        raise invalid(name, value, f"a JSON {'number' if kind == 'integer' else kind} is needed")
 
 
 def unknown(name: str, names: Collection[str]) -> ApiError:

@@ -4,6 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+UNLESS_NONE = Field(exclude_if=lambda value: value is None)
+"""Left out of the answer where there is nothing to say."""
+
 
 class Schema(BaseModel):
     """Base of all answers."""
@@ -22,7 +25,7 @@ class Token(Schema):
     text: str
     logprob: float
     """Natural logarithm of its probability, given the picture and the words before it."""
-    attention: list[list[float]] | None = None
+    attention: Annotated[list[list[float]] | None, UNLESS_NONE] = None
     """Where the network looked: rows by columns over the picture, adding up to 1. With attention=true alone."""
 
 
@@ -75,9 +78,9 @@ class Timing(Schema):
 class TreeNode(Schema):
     """A hypothesis that beam search kept for a step."""
 
-    parent: int | None = None
+    parent: Annotated[int | None, UNLESS_NONE] = None
     """What it goes on from, by its place in the step before; left out in the first step."""
-    text: str | None = None
+    text: Annotated[str | None, UNLESS_NONE] = None
     """The word that it adds; left out where it has ended, then or before."""
     logprob: float
     """Of all its words; where it has ended, its end included."""
@@ -125,7 +128,7 @@ class CaptionResponse(Schema):
     """Best first."""
     image: ImageInfo
     timing_ms: Timing
-    tree: BeamTree | None = None
+    tree: Annotated[BeamTree | None, UNLESS_NONE] = None
     """With tree=true alone."""
 
 
@@ -234,7 +237,7 @@ class ErrorBody(Schema):
     """A short, stable name, for programs."""
     message: str
     """What was wrong and what would be right, for people."""
-    field: str | None = None
+    field: Annotated[str | None, UNLESS_NONE] = None
     """The field to blame, where it is one."""
     request_id: str
     """Also in the header x-request-id, and in the server's log."""
@@ -242,6 +245,19 @@ class ErrorBody(Schema):
 
 class ErrorResponse(Schema):
     """Every answer that is not a success."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "error": {
+                    "code": "invalid_parameter",
+                    "message": "beam_size='99': input should be less than or equal to 10",
+                    "field": "beam_size",
+                    "request_id": "9f3b2c1d",
+                }
+            }
+        }
+    )
 
     error: ErrorBody
 
@@ -290,7 +306,7 @@ class HuggingFaceDetails(Schema):
     prefill: list[HuggingFaceToken]
     """The prompt's, with decoder_input_details."""
     tokens: list[HuggingFaceToken]
-    top_tokens: list[list[HuggingFaceToken]] | None = None
+    top_tokens: Annotated[list[list[HuggingFaceToken]] | None, UNLESS_NONE] = None
     """The likeliest in the place of each, with top_n_tokens."""
 
 
@@ -298,7 +314,7 @@ class GeneratedText(Schema):
     """A caption, or a text, as Hugging Face tells it."""
 
     generated_text: str
-    details: HuggingFaceDetails | None = None
+    details: Annotated[HuggingFaceDetails | None, UNLESS_NONE] = None
     """Of a text, with details=true."""
 
 

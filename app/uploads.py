@@ -17,7 +17,7 @@ from starlette.requests import Request
 
 from app.errors import ApiError
 from app.fetching import Fetcher
-from app.parameters import DESCRIPTIONS, merge
+from app.parameters import DESCRIPTIONS, merge, require_json_type, whole
 
 IMAGE = "image"
 
@@ -152,7 +152,7 @@ def json_object(body: bytes) -> dict[str, Any]:
         raise ApiError(400, "bad_json", f"the body is not valid JSON: {error}") from error
     if not isinstance(document, dict):
         raise ApiError(400, "bad_json", f"the body is a JSON {type(document).__name__}; an object is needed")
-    return document
+    return whole(document)
 
 
 async def _read_multipart(request: Request, most: int) -> tuple[list[Source], Fields]:
@@ -203,6 +203,9 @@ def _parse_json(body: bytes, most: int) -> tuple[list[Source], Fields]:
     if any(not isinstance(image, str) for image in images):
         needed = "base64 or a data: URI is needed" if most == 1 else "a list of base64 or data: URIs is needed"
         raise ApiError(422, "invalid_parameter", f"image is not text; {needed}", IMAGE)
+    for name, value in document.items():
+        if not isinstance(value, str):  # text is read for what it says, as in a form
+            require_json_type(name, value)
     return images, list(document.items())
 
 

@@ -5,25 +5,25 @@ import asyncio
 from fastapi import APIRouter, Request
 
 from app.captioning import Answer
-from app.captions import ERRORS, EXAMPLE, IMAGE_FILE, IMAGE_TEXT, CaptionRequest, new_id, query, request_body
+from app.captions import ERRORS, CaptionRequest, new_id, query, request_body
 from app.disconnect import while_connected
 from app.engine import Engine
 from app.errors import ApiError, own_shape, unexpected
+from app.openapi import EXAMPLE, FILE, TEXT
 from app.schemas import BatchResponse, CaptionResponse, ErrorResponse
 from app.uploads import read_uploads
 
 router = APIRouter(tags=["captions"])
 
 _BODY = request_body(
-    {"type": "array", "items": IMAGE_FILE, "minItems": 1},
-    {"anyOf": [{"type": "array", "items": IMAGE_TEXT, "minItems": 1}, IMAGE_TEXT]},
+    {"type": "array", "items": FILE, "minItems": 1},
+    {"anyOf": [{"type": "array", "items": TEXT, "minItems": 1}, TEXT]},
     [EXAMPLE, EXAMPLE],
 )
 
 
 @router.post(
     "/v1/captions/batch",
-    response_model_exclude_none=True,
     responses=ERRORS,
     openapi_extra={"parameters": query(), "requestBody": _BODY},
 )

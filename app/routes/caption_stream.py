@@ -11,12 +11,13 @@ from typing import Any, Self
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
-from app.captions import ERRORS, IMAGE_FILE, IMAGE_TEXT, CaptionRequest, new_id, query, request_body
+from app.captions import ERRORS, CaptionRequest, new_id, query, request_body
 from app.disconnect import while_connected
 from app.engine import Engine
 from app.errors import ApiError, own_shape, unexpected
 from app.events import EventStream, event
 from app.images import Picture
+from app.openapi import FILE, TEXT, event_stream
 from app.schemas import ImageInfo, Schema, Token
 from app.uploads import read_upload
 from model.captioner import Token as Word
@@ -37,8 +38,8 @@ data: {"id": "caption-4b9c4f1e", "captions": [...], ...}
 @router.post(
     "/v1/captions/stream",
     response_class=StreamingResponse,
-    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EVENTS}}}, **ERRORS},
-    openapi_extra={"parameters": query(), "requestBody": request_body(IMAGE_FILE, IMAGE_TEXT)},
+    responses={200: {"content": event_stream(("image", "token", "caption", "error"), _EVENTS)}, **ERRORS},
+    openapi_extra={"parameters": query(), "requestBody": request_body(FILE, TEXT)},
 )
 async def stream_captions(request: Request) -> EventStream:
     """Describes a picture a word at a time, as server-sent events; it takes what `/v1/captions` takes.
@@ -135,4 +136,4 @@ class _CaptionStream:
 
 
 def _plain(schema: Schema) -> Any:
-    return schema.model_dump(mode="json", exclude_none=True)
+    return schema.model_dump(mode="json")

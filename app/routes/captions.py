@@ -2,8 +2,9 @@
 
 from fastapi import APIRouter, Request
 
-from app.captions import ERRORS, IMAGE_FILE, IMAGE_TEXT, CaptionRequest, new_id, query, request_body
+from app.captions import ERRORS, CaptionRequest, new_id, query, request_body
 from app.engine import Engine
+from app.openapi import FILE, TEXT
 from app.schemas import CaptionResponse
 from app.uploads import read_upload
 
@@ -12,9 +13,8 @@ router = APIRouter(tags=["captions"])
 
 @router.post(
     "/v1/captions",
-    response_model_exclude_none=True,
     responses=ERRORS,
-    openapi_extra={"parameters": query(), "requestBody": request_body(IMAGE_FILE, IMAGE_TEXT)},
+    openapi_extra={"parameters": query(), "requestBody": request_body(FILE, TEXT)},
 )
 async def create_caption(request: Request) -> CaptionResponse:
     """Describes a picture in words.

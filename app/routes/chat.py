@@ -11,6 +11,7 @@ from app.captions import CaptionRequest
 from app.chat import ChatRequest, logprobs, words
 from app.engine import Engine
 from app.events import DONE, EventStream, event
+from app.openapi import EXAMPLE, errors, event_stream, json_body
 from app.schemas import ChatResponse, OpenAIErrorResponse
 from app.uploads import picture_of, read_json
 from model.captioner import Caption
@@ -18,41 +19,23 @@ from model.checkpoint import CaptionerCheckpoint
 
 router = APIRouter(tags=["chat"])
 
-_PICTURE = "data:image/gif;base64,R0lGODdhAQABAIAAAP///////ywAAAAAAQABAAACAkQBADs="
-_BODY = {
-    "required": True,
-    "content": {
-        "application/json": {
-            "schema": ChatRequest.json_schema(),
-            "example": {
-                "messages": [
-                    {
-                        "role": "user",
-                        "content": [
-                            {"type": "text", "text": "What is in this picture?"},
-                            {"type": "image_url", "image_url": {"url": _PICTURE}},
-                        ],
-                    }
-                ]
-            },
-        }
-    },
+_MESSAGE = {
+    "role": "user",
+    "content": [
+        {"type": "text", "text": "What is in this picture?"},
+        {"type": "image_url", "image_url": {"url": EXAMPLE}},
+    ],
 }
-_ANSWERS: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
-    **{
-        status: {"model": OpenAIErrorResponse, "description": description}
-        for status, description in {
-            400: "A body or a picture that can't be read, no picture, or a parameter that is wrong",
-            404: "No such captioner",
-            413: "The body is too large",
-            415: "The body is not JSON, or the picture of a format that is not read",
-            429: "Too many pictures wait already",
-            503: "Loading, or shutting down",
-            504: "It took too long",
-        }.items()
+_BODY = json_body(ChatRequest.json_schema(), {"messages": [_MESSAGE]})
+_ANSWERS = {200: {"content": event_stream()}} | errors(
+    OpenAIErrorResponse,
+    {
+        400: "A body or a picture that can't be read, no picture, or a parameter that is wrong",
+        404: "No such captioner",
+        415: "The body is not JSON, or the picture of a format that is not read",
+        504: "It took too long",
     },
-}
+)
 
 
 @router.post(

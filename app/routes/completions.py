@@ -13,6 +13,7 @@ from app.engine import Engine
 from app.errors import ApiError, openai_shape
 from app.events import DONE, EventStream, event
 from app.generation import Generation
+from app.openapi import errors, event_stream, json_body
 from app.schemas import CompletionResponse, OpenAIErrorResponse
 from app.uploads import read_json
 from model.checkpoint import LanguageCheckpoint
@@ -20,36 +21,21 @@ from model.generation import TextStream
 
 router = APIRouter(tags=["completions"])
 
-_BODY = {
-    "required": True,
-    "content": {
-        "application/json": {
-            "schema": request_schema(),
-            "example": {"prompt": "ROMEO:", "max_tokens": 200, "temperature": 0.8, "stop": "\n\n"},
-        }
-    },
-}
-_ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": OpenAIErrorResponse, "description": description}
-    for status, description in {
+_BODY = json_body(request_schema(), {"prompt": "ROMEO:", "max_tokens": 200, "temperature": 0.8, "stop": "\n\n"})
+_ANSWERS = {200: {"content": event_stream()}} | errors(
+    OpenAIErrorResponse,
+    {
         400: "A body that can't be parsed; a parameter that is unknown, out of range or not supported",
         404: "No such language model",
-        413: "The body is too large",
         415: "The body is not JSON",
-        429: "Too many texts wait already",
-        500: "The model failed",
-        503: "Loading, or shutting down",
-    }.items()
-}
+    },
+)
 
 
 @router.post(
     "/v1/completions",
     response_model=CompletionResponse,
-    responses={
-        200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
-        **_ERRORS,
-    },
+    responses=_ANSWERS,
     openapi_extra={"requestBody": _BODY},
 )
 async def create_completion(request: Request) -> Any:

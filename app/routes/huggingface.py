@@ -12,7 +12,8 @@ from app.engine import Engine
 from app.errors import ApiError, huggingface_shape
 from app.events import EventStream, event
 from app.generation import Generation, Update
-from app.huggingface import TextInference, caption_decoding, parameters
+from app.huggingface import TextInference, caption_decoding, parameters, parameters_schema
+from app.openapi import BYTES, closed, errors, event_stream, json_body
 from app.parameters import invalid
 from app.schemas import GeneratedText, HuggingFaceError
 from app.uploads import json_object, picture_of, read_json
@@ -22,52 +23,33 @@ from model.vocabulary import EOS, SPECIALS, Vocabulary
 
 router = APIRouter(tags=["Hugging Face"])
 
-_PICTURE = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
-_BODY = {
-    "required": True,
-    "description": "A captioner takes the bytes of a picture, or base64 of them in JSON; a language model takes text.",
-    "content": {
-        "application/json": {
-            "schema": {
-                "type": "object",
-                "required": ["inputs"],
-                "properties": {
-                    "inputs": {"type": "string", "description": "A prompt, or base64 of a picture."},
-                    "parameters": {"type": "object", "description": "Those of Hugging Face's task."},
-                    "stream": {"type": "boolean", "description": "Text token by token, as server-sent events."},
-                    "options": {"type": "object", "description": "Ignored."},
-                },
-                "additionalProperties": False,
-            },
-            "example": {"inputs": "ROMEO:", "parameters": {"max_new_tokens": 100}},
-        },
-        "application/octet-stream": {"schema": _PICTURE},
-        "image/*": {"schema": _PICTURE},
+_SCHEMA = closed(
+    {
+        "inputs": {"type": "string", "description": "A prompt, or base64 of a picture."},
+        "parameters": parameters_schema(),
+        "stream": {"type": "boolean", "description": "Text token by token, as server-sent events."},
+        "options": {"description": "Ignored."},
     },
-}
-_ANSWERS: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
-    **{
-        status: {"model": HuggingFaceError, "description": description}
-        for status, description in {
-            400: "A body or a picture that can't be read",
-            404: "No such model",
-            413: "The body is too large",
-            415: "A format that is not read",
-            422: "A parameter that is unknown, out of range or not supported",
-            429: "Too many requests wait already",
-            500: "The model failed",
-            503: "Loading, or shutting down",
-            504: "It took too long",
-        }.items()
+    ["inputs"],
+)
+_BODY = json_body(_SCHEMA, {"inputs": "ROMEO:", "parameters": {"max_new_tokens": 100}})
+_BODY["description"] = "A captioner takes a picture's bytes, or base64 of them in JSON; a language model takes text."
+_BODY["content"] |= BYTES
+_ANSWERS = {200: {"content": event_stream()}} | errors(
+    HuggingFaceError,
+    {
+        400: "A body or a picture that can't be read",
+        404: "No such model",
+        415: "A format that is not read",
+        422: "A parameter that is unknown, out of range or not supported",
+        504: "It took too long",
     },
-}
+)
 
 
 @router.post(
     "/models/{name:path}",
     response_model=list[GeneratedText],
-    response_model_exclude_unset=True,
     responses=_ANSWERS,
     openapi_extra={"requestBody": _BODY},
 )

@@ -1,12 +1,12 @@
 """POST /model/predict and GET /model/metadata: what IBM's MAX-Image-Caption-Generator offered, for its web app."""
 
 import math
-from typing import Any
 
 from fastapi import APIRouter, Request
 
 from app.captions import CaptionRequest
 from app.engine import Engine
+from app.openapi import FILE, closed, errors
 from app.parameters import decoding_config
 from app.schemas import MaxError, MaxMetadata, MaxPrediction, MaxResponse
 from app.uploads import read_upload
@@ -15,26 +15,11 @@ from model.checkpoint import CaptionerCheckpoint
 router = APIRouter(prefix="/model", tags=["IBM MAX"])
 
 _PREDICTIONS = 3
-_IMAGE = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
-_BODY = {
-    "required": True,
-    "content": {
-        "multipart/form-data": {
-            "schema": {"type": "object", "required": ["image"], "properties": {"image": _IMAGE}},
-        }
-    },
-}
-_ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": MaxError, "description": description}
-    for status, description in {
-        400: "No picture, or one that can't be read",
-        404: "There is no captioner",
-        413: "The body is too large",
-        429: "Too many pictures wait already",
-        503: "Loading, or shutting down",
-        504: "It took too long",
-    }.items()
-}
+_BODY = {"required": True, "content": {"multipart/form-data": {"schema": closed({"image": FILE}, ["image"])}}}
+_ERRORS = errors(
+    MaxError,
+    {400: "No picture, or one that can't be read", 404: "There is no captioner", 504: "It took too long"},
+)
 
 
 @router.post("/predict", responses=_ERRORS, openapi_extra={"requestBody": _BODY})

@@ -223,7 +223,9 @@ def test_ranges_in_the_documentation_are_the_ranges_that_hold(
     assert {"multipart/form-data", "application/json", "application/octet-stream"} <= bodies.keys()
     for kind in ("multipart/form-data", "application/json"):
         assert bodies[kind]["schema"]["properties"].keys() == {"image", *query}
-    assert {"200", "400", "404", "413", "415", "422", "429", "503", "504"} == operation["responses"].keys()
+    assert {"200", "400", "401", "404", "408", "413", "415", "422", "429", "500", "503", "504"} == operation[
+        "responses"
+    ].keys()
     assert client.post(URL, json=bodies["application/json"]["example"]).status_code == 200
     data = encode(picture)
     bounded = {name: schema for name, schema in query.items() if "maximum" in schema}
@@ -253,6 +255,9 @@ def test_ranges_in_the_documentation_are_the_ranges_that_hold(
         ({"json": {"image": "file:///etc/passwd"}}, 422, "url_not_fetched", "image"),
         ({"data": {"image": "http://169.254.169.254/"}}, 422, "url_not_fetched", "image"),
         ({"json": {"image": "", "prefix": {"$ne": 1}}}, 422, "invalid_parameter", "prefix"),
+        ({"json": {"image": "", "prefix": 7}}, 422, "invalid_parameter", "prefix"),
+        ({"json": {"image": "", "beam_size": True}}, 422, "invalid_parameter", "beam_size"),
+        ({"json": {"image": "", "attention": 1}}, 422, "invalid_parameter", "attention"),
         ({"files": {"picture": b"x"}}, 422, "unknown_parameter", "picture"),
         ({"files": {"seed": b"1"}}, 422, "unknown_parameter", "seed"),
         ({"files": {"image": b""}}, 400, "empty_image", "image"),
