@@ -15,7 +15,7 @@ RUN grep --invert-match --extended-regexp '^(torch|triton|nvidia-|cuda-)' constr
     && echo "${TORCH}" >> /tmp/constraints.txt \
     && mkdir app model training \
     && pip install --constraint /tmp/constraints.txt --no-deps ${TORCH_INDEX:+--index-url "${TORCH_INDEX}"} torch \
-    && pip install --constraint /tmp/constraints.txt .
+    && pip install --constraint /tmp/constraints.txt '.[fast]'
 COPY app app
 COPY model model
 COPY training training
@@ -27,7 +27,9 @@ RUN groupadd --gid 10001 recap \
 COPY --from=builder /opt/recap /opt/recap
 WORKDIR /srv
 COPY --chown=10001:10001 checkpoints checkpoints
-ENV PATH=/opt/recap/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+ENV PATH=/opt/recap/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 RECAP_CACHE=/srv/cache
+# For no particular CPU; what is particular is done in a moment at each start.
+RUN recap compile
 USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \

@@ -48,11 +48,11 @@ $(SERVING): pyproject.toml constraints.txt
 	@echo "Installing what serving needs into $(VENV); torch takes a few minutes."
 	@$(PYTHON) -m venv $(VENV)
 	@$(if $(TORCH),$(TORCH) torch)
-	@$(INSTALL) --editable .
+	@$(INSTALL) --editable '.[fast]'
 	@touch $@
 
 $(ALL): $(SERVING)
 	@echo "Installing what training, tests and checks need into $(VENV)."
 	@$(if $(TORCH),$(TORCH) torchvision)
-	@$(INSTALL) --editable '.[train,dev]'
+	@$(INSTALL) --editable '.[fast,train,dev]'
 	@touch $@

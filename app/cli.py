@@ -3,6 +3,7 @@
 import typer
 
 from app.commands.caption import caption
+from app.commands.compile import compile
 from app.commands.generate import generate
 from app.commands.models import models
 from app.commands.serve import serve
@@ -13,7 +14,7 @@ cli = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (serve, caption, generate, models):
+for command in (serve, caption, generate, models, compile):
     cli.command()(command)
 
 

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from typing import Literal, TypeVar
 
 import anyio.to_thread
-import torch
 from PIL import Image
 
 from app.captioning import PictureWorker
 from app.errors import ApiError, draining
 from app.generation import Generation, TextRequest, TextWorker
-from app.registry import Registry, UnknownModelError, choose_device
+from app.loading import Loader
+from app.registry import Registry, UnknownModelError
 from app.settings import Settings
 from app.telemetry import Metrics
 from app.turns import Turns
@@ -28,11 +28,11 @@ class Engine:
 
         Raises:
             CheckpointError: a checkpoint is missing or broken.
-            ValueError: the device is not there.
+            ValueError: the device is not there, or OpenVINO is asked for and can't be had.
         """
         self.settings = settings
         self.registry = Registry.open(settings.checkpoints, settings.default_model, settings.default_text_model)
-        self.device = choose_device(settings.device)
+        self.loader = Loader(settings)
         self.state: Literal["loading", "ready", "draining", "failed"] = "loading"
         self.captioners: dict[str, Captioner] = {}
         self.workers: dict[str, TextWorker] = {}
@@ -51,15 +51,14 @@ class Engine:
         Raises:
             CheckpointError: a file was changed or cut; says which and how.
         """
-        if self.settings.threads:
-            torch.set_num_threads(self.settings.threads)
+        self.loader.limit_threads()
         captioners, workers = {}, {}
         for name, checkpoint in self.registry.checkpoints.items():
             if isinstance(checkpoint, CaptionerCheckpoint):
-                captioners[name] = checkpoint.load(self.device)
+                captioners[name] = self.loader.captioner(checkpoint)
                 captioners[name].caption([Image.new("RGB", (64, 64))])
             else:
-                language_model = checkpoint.load(self.device)
+                language_model = self.loader.language_model(checkpoint)
                 slots, queue = self.settings.text_slots, self.settings.text_queue
                 workers[name] = TextWorker(name, language_model, self._turns, self.metrics, slots=slots, queue=queue)
         self.captioners, self.workers = captioners, workers

@@ -49,7 +49,7 @@ async def _load(engine: Engine, on_failure: Callable[[str], None] | None) -> Non
     else:
         if engine.state == "loading":  # and not told to stop meanwhile
             engine.state = "ready"
-        logger.info("serving %s on %s", ", ".join((*engine.captioners, *engine.workers)), engine.device)
+        logger.info("serving %s on %s", ", ".join((*engine.captioners, *engine.workers)), engine.loader.device)
 
 
 def create_app(settings: Settings | None = None, on_failure: Callable[[str], None] | None = None) -> FastAPI:
@@ -61,7 +61,7 @@ def create_app(settings: Settings | None = None, on_failure: Callable[[str], Non
 
     Raises:
         CheckpointError: a checkpoint is missing or broken.
-        ValueError: the device is not there.
+        ValueError: the device is not there, or OpenVINO is asked for and can't be had.
     """
     settings = settings or Settings()
     engine = Engine(settings)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from model.cells import State
 from model.config import CaptionerConfig, DecodingConfig
 from model.decoder import Step, build_decoder
-from model.decoding import Hypotheses, Observer, decode, rows_per_picture
+from model.decoding import Hypotheses, Observer, StepFunction, decode, rows_per_picture
 from model.encoder import build_encoder
 from model.neutral import Neutral
 from model.preprocessing import preprocess
@@ -78,8 +78,16 @@ class Captioner(nn.Module):
     @torch.inference_mode()
     def encode(self, pixels: Tensor) -> Tensor:
         """Preprocessed pictures (B, 3, S, S) to their grids (B, P, E)."""
-        pixels = pixels.to(self.device, memory_format=torch.channels_last)
-        return self.encoder(pixels)  # type: ignore[no-any-return]
+        return self.encoder(pixels.to(self.device))  # type: ignore[no-any-return]
+
+    def start(self, grid: Tensor, hypotheses: int) -> tuple[StepFunction, State]:
+        """The decoder's step over the grids (B, P, E), and the state before the first word, of N = B * hypotheses."""
+        memory = self.decoder.read(grid)
+
+        def step(tokens: Tensor, state: State) -> Step:
+            return self.decoder.step(tokens, state, memory)
+
+        return step, self.decoder.start(memory, hypotheses)
 
     @torch.inference_mode()
     def generate(
@@ -97,15 +105,10 @@ class Captioner(nn.Module):
         Raises:
             UnknownPrefixError: the prefix has words that the vocabulary lacks.
         """
-        memory = self.decoder.read(grid)
-
-        def step(tokens: Tensor, state: State) -> Step:
-            return self.decoder.step(tokens, state, memory)
-
-        start = self.decoder.start(memory, rows_per_picture(decoding))
+        step, state = self.start(grid, rows_per_picture(decoding))
         found = decode(
             step,
-            start,
+            state,
             len(grid),
             decoding,
             prefix=self.encode_prefix(decoding.prefix),

@@ -125,14 +125,28 @@ class Checkpoint:
             return LanguageCheckpoint(path, manifest, metrics)
         return CaptionerCheckpoint(path, manifest, metrics)
 
-    def _load(self, build: Callable[[Vocabulary], M]) -> M:
-        """The model that `build` makes around a vocabulary, with the weights, after all files' digests were checked."""
+    def verify(self) -> Vocabulary:
+        """Checks all files' digests.
+
+        Returns:
+            The vocabulary.
+
+        Raises:
+            CheckpointError: a file was changed or cut.
+        """
         for name, expected in self.manifest.sha256.items():
             found = file_sha256(self.path / name)
             if found != expected:
                 raise CheckpointError(f"{self.path / name}: sha256 is {found}, config.json says {expected}")
         try:
-            model = build(Vocabulary(_read_json(self.path / VOCABULARY)))
+            return Vocabulary(_read_json(self.path / VOCABULARY))
+        except ValueError as error:
+            raise CheckpointError(f"{self.path}: {error}") from error
+
+    def _build(self, build: Callable[[Vocabulary], M], vocabulary: Vocabulary) -> M:
+        """The model that `build` makes around a vocabulary, with the weights."""
+        try:
+            model = build(vocabulary)
         except ValueError as error:
             raise CheckpointError(f"{self.path}: {error}") from error
         load_weights(model, self.path / WEIGHTS)
@@ -154,9 +168,17 @@ class CaptionerCheckpoint(Checkpoint):
         Raises:
             CheckpointError: a file was changed or cut, or its tensors are not those of the architecture.
         """
-        captioner = self._load(partial(Captioner, self.config))
+        return self.build(self.verify()).to(device)
+
+    def build(self, vocabulary: Vocabulary) -> Captioner:
+        """The model around the vocabulary that `verify` returned, on the CPU.
+
+        Raises:
+            CheckpointError: as `load`.
+        """
+        captioner = self._build(partial(Captioner, self.config), vocabulary)
         captioner.encoder.to(memory_format=torch.channels_last)  # a quarter faster on a CPU, and the same numbers
-        return captioner.to(device)
+        return captioner
 
 
 class LanguageCheckpoint(Checkpoint):
@@ -174,7 +196,7 @@ class LanguageCheckpoint(Checkpoint):
         Raises:
             CheckpointError: a file was changed or cut, or its tensors are not those of the architecture.
         """
-        return self._load(partial(LanguageModel, self.config)).to(device)
+        return self._build(partial(LanguageModel, self.config), self.verify()).to(device)
 
 
 def _read(path: Path) -> str:

@@ -6,7 +6,7 @@ that a search reorders hypotheses by indexing.
 """
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -41,6 +41,9 @@ class Step(NamedTuple):
 
 class Decoder(nn.Module, ABC):
     """What all decoders share: the word embedding, the projected grid and the output layer."""
+
+    remembers: ClassVar[tuple[str, ...]] = Memory._fields
+    """What of the memory a step reads."""
 
     def __init__(self, config: DecoderConfig, *, num_features: int, vocabulary_size: int) -> None:
         super().__init__()
@@ -105,6 +108,8 @@ class Decoder(nn.Module, ABC):
 class ShowAndTell(Decoder):
     """Vinyals et al., "Show and Tell" (2015): the picture is the first input of N layers, and not seen again."""
 
+    remembers = ()
+
     def __init__(self, config: DecoderConfig, *, num_features: int, vocabulary_size: int) -> None:
         super().__init__(config, num_features=num_features, vocabulary_size=vocabulary_size)
         self.picture = nn.Linear(config.hidden_size, config.embedding_size)
@@ -134,6 +139,8 @@ class ShowAndTell(Decoder):
 
 class SoftAttention(Decoder):
     """Xu et al., "Show, Attend and Tell" (2015), soft attention: gated context (section 4.2.1), deep output (eq. 7)."""
+
+    remembers = ("values", "keys")
 
     def __init__(self, config: DecoderConfig, *, num_features: int, vocabulary_size: int) -> None:
         super().__init__(config, num_features=num_features, vocabulary_size=vocabulary_size)
@@ -177,12 +184,13 @@ class TopDown(Decoder):
         return self.attention.keys(values)
 
     def start(self, memory: Memory, hypotheses: int = 1) -> State:
-        zeros = memory.mean.new_zeros(len(memory.mean) * hypotheses, self.config.hidden_size)
+        zeros = memory.mean.new_zeros(memory.mean.shape[0] * hypotheses, self.config.hidden_size)
         return (zeros,) * (2 * self.language_cell.num_states)
 
     def advance(self, words: Tensor, state: State, memory: Memory) -> Step:
         looking, saying = state[: len(state) // 2], state[len(state) // 2 :]
-        mean = memory.mean.repeat_interleave(len(words) // len(memory.mean), 0)  # (N, H)
+        hypotheses = words.shape[0] // memory.mean.shape[0]
+        mean = memory.mean[:, None].expand(-1, hypotheses, -1).flatten(0, 1)  # (N, H)
         looking = self.attention_cell(torch.cat([saying[0], mean, words], 1), looking)
         context, alpha = self.attention(looking[0], memory.keys, memory.values)  # (N, H), (N, P)
         saying = self.language_cell(torch.cat([context, looking[0]], 1), saying)

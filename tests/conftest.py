@@ -3,6 +3,7 @@
 import os
 import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import torch
@@ -35,15 +36,20 @@ SENTENCES = (
 )
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """One thread a process: the networks here are too small for two, and threads that fight over cores wait long.
 
-    No time limits for examples: how long one takes says more of what else the machine does.
+    No time limits for examples: how long one takes says more of what else the machine does. What is compiled is kept
+    for all processes of the run, and no longer.
     """
     torch.set_num_threads(1)
     os.environ["OMP_NUM_THREADS"] = "1"
     settings.register_profile("untimed", deadline=None)
     settings.load_profile("untimed")
+    if not hasattr(config, "workerinput"):
+        caches = TemporaryDirectory(prefix="recap-caches-")
+        config.add_cleanup(caches.cleanup)
+        os.environ["XDG_CACHE_HOME"] = caches.name
 
 
 def find_flickr8k() -> Path | None:

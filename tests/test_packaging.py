@@ -5,6 +5,7 @@ import tomllib
 import zipfile
 from email.parser import BytesParser
 from importlib.metadata import entry_points, requires
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ def pins() -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("extra", [None, "train", "dev"])
+@pytest.mark.parametrize("extra", [None, *EXTRAS])
 def test_every_requirement_is_pinned_to_a_version_it_allows(extra: str | None) -> None:
     versions = pins()
     for requirement in map(Requirement, EXTRAS[extra] if extra else PROJECT["dependencies"]):
@@ -62,7 +63,7 @@ def test_the_wheel_asks_for_no_training_library_unless_wanted(wheel: zipfile.Zip
     needed = map(Requirement, BytesParser().parsebytes(wheel.read(metadata)).get_all("Requires-Dist") or [])
     plain = {requirement.name for requirement in needed if not requirement.marker}
     assert "torch" in plain
-    assert plain & {Requirement(line).name for line in EXTRAS["train"] + EXTRAS["dev"]} == set()
+    assert plain & {Requirement(line).name for extra in EXTRAS.values() for line in extra} == set()
 
 
 @pytest.mark.parametrize("name", PROJECT["scripts"])
@@ -130,7 +131,7 @@ def test_compose_takes_the_gpu_only_when_asked() -> None:
 
 def test_what_requirements_require_is_pinned_too() -> None:
     versions = pins()
-    remaining = [*PROJECT["dependencies"], *EXTRAS["train"], *EXTRAS["dev"]]
+    remaining = [*PROJECT["dependencies"], *chain.from_iterable(EXTRAS.values())]
     seen: set[str] = set()
     while remaining:
         requirement = Requirement(remaining.pop())

@@ -107,21 +107,19 @@ def _captions(
     if not files:
         return ()
 
-    import torch
-
     from app.bulk import caption_files
     from app.errors import ApiError
+    from app.loading import Loader
     from app.parameters import decoding_config
-    from app.registry import choose_device
     from model.checkpoint import CaptionerCheckpoint, CheckpointError
 
     checkpoint = find_checkpoint(settings, CaptionerCheckpoint, model)
     given = {name: value for name, value in parameters.items() if value is not None}
     try:
         decoding = decoding_config(checkpoint.config.decoding, given)
-        if settings.threads:
-            torch.set_num_threads(settings.threads)
-        captioner = checkpoint.load(choose_device(settings.device))
+        loader = Loader(settings)
+        loader.limit_threads()
+        captioner = loader.captioner(checkpoint)
     except (ApiError, CheckpointError, ValueError) as error:
         fail(str(error))
     return caption_files(captioner, files, decoding, settings)

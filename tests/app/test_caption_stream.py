@@ -17,8 +17,11 @@ from PIL import Image
 
 from app.main import create_app
 from app.settings import Settings
+from model.captioner import Captioner
 from model.cells import State
-from model.decoder import Step, TopDown
+from model.compiled import CompiledCaptioner
+from model.decoder import Step
+from model.decoding import StepFunction
 
 Encode = Callable[..., bytes]
 Ready = Callable[[httpx2.Client], None]
@@ -100,13 +103,23 @@ def test_all_ways_to_send_a_picture_work(client: httpx2.Client, encode: Encode, 
 
 def disturb(monkeypatch: pytest.MonkeyPatch, disturbance: Callable[[torch.Tensor], None]) -> None:
     """Does something else before each step of the decoder, which is given its rows."""
-    original = TopDown.advance
 
-    def advance(self: TopDown, words: torch.Tensor, state: State, memory: Any) -> Step:
-        disturbance(words)
-        return original(self, words, state, memory)
+    def disturb_kind(kind: type[Captioner]) -> None:
+        original = kind.start
 
-    monkeypatch.setattr(TopDown, "advance", advance)
+        def start(self: Captioner, grid: torch.Tensor, hypotheses: int) -> tuple[StepFunction, State]:
+            step, state = original(self, grid, hypotheses)
+
+            def disturbed(tokens: torch.Tensor, state: State) -> Step:
+                disturbance(tokens)
+                return step(tokens, state)
+
+            return disturbed, state
+
+        monkeypatch.setattr(kind, "start", start)
+
+    disturb_kind(Captioner)
+    disturb_kind(CompiledCaptioner)
 
 
 def test_words_come_one_by_one(
@@ -138,7 +151,6 @@ def test_what_is_wrong_from_the_start_has_a_status(
 
 
 def test_a_search_that_fails_in_the_middle_ends_with_an_error(
-    app: FastAPI,
     client: httpx2.Client,
     encode: Encode,
     picture: Image.Image,
@@ -160,11 +172,6 @@ def test_a_search_that_fails_in_the_middle_ends_with_an_error(
     assert "1234" not in str(found)
     assert "1234" in caplog.text
     assert error["request_id"] in caplog.text
-    counted = app.state.engine.metrics.registry.get_sample_value
-    until = time.monotonic() + 20
-    while counted("recap_rejections_total", {"reason": "internal_error"}) != 1:
-        assert time.monotonic() < until
-        time.sleep(0.005)
 
 
 def test_no_word_is_told_twice_when_a_batch_goes_again(

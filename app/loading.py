@@ -1,0 +1,76 @@
+"""Checkpoints to models that run where and how the settings say."""
+
+import logging
+from pathlib import Path
+
+import torch
+from platformdirs import user_cache_path
+
+from app.registry import choose_device
+from app.settings import Settings
+from model.captioner import Captioner
+from model.checkpoint import CaptionerCheckpoint, CheckpointError, LanguageCheckpoint
+from model.compiled import load_captioner
+from model.language import LanguageModel
+from model.runtime import Runtime
+
+logger = logging.getLogger(__name__)
+
+
+class Loader:
+    """Loads models.
+
+    Args:
+        settings: of device, runtime, cache and threads.
+
+    Raises:
+        ValueError: the device is not there, or OpenVINO is asked for and can't be had.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.device = choose_device(settings.device)
+        self.cache = settings.cache or user_cache_path("recap", appauthor=False)
+        """Where compiled networks are kept."""
+        self.runtime = _choose_runtime(settings, self.device, self.cache)
+        self._threads = settings.threads
+
+    def limit_threads(self) -> None:
+        """Lets torch use as many threads as the settings say, in the whole process."""
+        if self._threads:
+            torch.set_num_threads(self._threads)
+
+    def captioner(self, checkpoint: CaptionerCheckpoint) -> Captioner:
+        """
+        Raises:
+            CheckpointError: a file was changed or cut, or its tensors are not those of the architecture.
+        """
+        if self.runtime:
+            try:
+                return load_captioner(checkpoint, self.runtime)
+            except CheckpointError:
+                raise
+            except Exception as error:  # an encoder of timm's may have what OpenVINO has not
+                logger.warning("%s can't be compiled, so it runs in torch: %s", checkpoint.name, error)
+        return checkpoint.load(self.device)
+
+    def language_model(self, checkpoint: LanguageCheckpoint) -> LanguageModel:
+        """
+        Raises:
+            CheckpointError: a file was changed or cut, or its tensors are not those of the architecture.
+        """
+        return checkpoint.load(self.device)
+
+
+def _choose_runtime(settings: Settings, device: torch.device, cache: Path) -> Runtime | None:
+    """What runs networks in torch's place."""
+    if settings.runtime == "torch" or device.type != "cpu":
+        if settings.runtime == "openvino":
+            raise ValueError(f"runtime=openvino is for the CPU, and device={settings.device} is {device}; use auto")
+        return None
+    if not Runtime.available():
+        missing = "OpenVINO is not installed: pip install 'recap-captioner[fast]'"
+        if settings.runtime == "openvino":
+            raise ValueError(f"runtime=openvino: {missing}; or use torch, which is slower")
+        logger.info("the networks run in torch, which takes about twice as long: %s", missing)
+        return None
+    return Runtime(cache, threads=settings.threads)

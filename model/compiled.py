@@ -1,0 +1,127 @@
+"""Models whose networks were compiled: they do what the originals do, on the CPU, faster."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from model.captioner import Captioner
+from model.cells import State
+from model.checkpoint import CaptionerCheckpoint
+from model.config import CaptionerConfig
+from model.decoder import Decoder, Memory, Step
+from model.decoding import StepFunction
+from model.runtime import Network, Program, Runtime
+from model.vocabulary import Vocabulary
+
+
+class CompiledCaptioner(Captioner):
+    """A captioner without weights of its own.
+
+    Args:
+        config: the original's.
+        vocabulary: the original's.
+        programs: what `captioner_networks` names.
+    """
+
+    def __init__(self, config: CaptionerConfig, vocabulary: Vocabulary, programs: Mapping[str, Program]) -> None:
+        nn.Module.__init__(self)
+        self.config = config
+        self.vocabulary = vocabulary
+        self.encoder = _Encoder(programs["encoder"])
+        self._start, self._step = programs["start"], programs["step"]
+
+    @property
+    def device(self) -> torch.device:
+        return torch.device("cpu")
+
+    def start(self, grid: Tensor, hypotheses: int) -> tuple[StepFunction, State]:
+        state, *memory = self._start(grid)
+
+        def step(tokens: Tensor, state: State) -> Step:
+            logits, after, *attention = self._step(tokens, *state, *memory)
+            return Step(logits, (after,), attention[0] if attention else None)
+
+        return step, (state.repeat_interleave(hypotheses, 0),)
+
+
+def load_captioner(checkpoint: CaptionerCheckpoint, runtime: Runtime) -> CompiledCaptioner:
+    """The captioner of a checkpoint, compiled.
+
+    Raises:
+        CheckpointError: a file was changed or cut, or its tensors are not those of the architecture.
+    """
+    vocabulary = checkpoint.verify()
+    programs = runtime.programs(
+        checkpoint.manifest.model_dump_json(), lambda: captioner_networks(checkpoint.build(vocabulary))
+    )
+    return CompiledCaptioner(checkpoint.config, vocabulary, programs)
+
+
+def captioner_networks(captioner: Captioner) -> dict[str, Network]:
+    """What is compiled of a captioner.
+
+    `encoder`: pictures (B, 3, S, S) to grids (B, P, E); `start`: grids to the state before the first word (B, S) and
+    what the steps need of the memory; `step`: tokens (N,), states (N, S) and that memory to logits (N, V), states
+    (N, S), and attention weights (N, P) where there is attention.
+    """
+    size = captioner.config.encoder.preprocessing.size
+    pixels = torch.zeros(2, 3, size, size)
+    with torch.inference_mode():
+        grid = captioner.encode(pixels)  # (B, P, E)
+        start = _Start(captioner.decoder)
+        state, *memory = start(grid)
+        step = _Step(captioner.decoder, captioner.decoder.start(captioner.decoder.read(grid)))
+    hypotheses = 3  # unlike the number of pictures, so that the two can't be mistaken for each other
+    tokens = torch.zeros(len(pixels) * hypotheses, dtype=torch.long)
+    return {
+        "encoder": Network(captioner.encoder, (pixels,)),
+        "start": Network(start, (grid,)),
+        "step": Network(step, (tokens, state.repeat_interleave(hypotheses, 0), *memory)),
+    }
+
+
+class _Encoder(nn.Module):
+    """A compiled one."""
+
+    def __init__(self, program: Program) -> None:
+        super().__init__()
+        self.program = program
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return self.program(pixels)[0]
+
+
+class _Start(nn.Module):
+    """A decoder before its first word."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        super().__init__()
+        self.decoder = decoder
+
+    def forward(self, grid: Tensor) -> tuple[Tensor, ...]:
+        memory = self.decoder.read(grid)
+        state = self.decoder.start(memory)
+        return _packed(state), *(getattr(memory, name) for name in self.decoder.remembers)
+
+
+class _Step(nn.Module):
+    """A decoder one word further, with its state as a single tensor: a search has less to reorder."""
+
+    def __init__(self, decoder: Decoder, state: State) -> None:
+        super().__init__()
+        self.decoder = decoder
+        self.shapes = [part.shape[1:] for part in state]
+
+    def forward(self, tokens: Tensor, state: Tensor, *memory: Tensor) -> tuple[Tensor, ...]:
+        parts = state.split([shape.numel() for shape in self.shapes], 1)
+        unpacked = tuple(part.unflatten(1, shape) for part, shape in zip(parts, self.shapes, strict=True))
+        known = dict.fromkeys(Memory._fields, state) | dict(zip(self.decoder.remembers, memory, strict=True))
+        step = self.decoder.step(tokens, unpacked, Memory(**known))
+        attention = () if step.attention is None else (step.attention,)
+        return step.output, _packed(step.state), *attention
+
+
+def _packed(state: State) -> Tensor:
+    """State tensors (N, ...) as one (N, S)."""
+    return torch.cat([part.flatten(1) for part in state], 1)

@@ -1,0 +1,175 @@
+"""The fast CPU path: networks that OpenVINO compiles, from the same checkpoints, with torch's numbers to 1e-4.
+
+Torch remains the reference, what runs on CUDA, and what runs where OpenVINO is not installed. A network is traced once,
+to OpenVINO's own description of it, which is kept on disk: from there it is ready in a fraction of a second. That
+description does not depend on the CPU; what is compiled from it does, and is compiled at each start.
+"""
+
+import hashlib
+import json
+import logging
+import shutil
+import sys
+import tempfile
+import threading
+import warnings
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from model.checkpoint import file_sha256
+
+if TYPE_CHECKING:
+    import openvino
+
+DIGESTS = "digests.json"
+
+logger = logging.getLogger(__name__)
+
+
+class Network(NamedTuple):
+    """What is to be compiled."""
+
+    module: nn.Module
+    """From tensors to a tensor, or to a tuple of them."""
+    example: tuple[Tensor, ...]
+    """Tensors that it takes. Their first dimensions may be any later, the others are as here."""
+
+
+class Program:
+    """A compiled network, called with tensors on the CPU. What it returns is its caller's own.
+
+    Threads that call it at the same time wait for each other.
+    """
+
+    def __init__(self, compiled: "openvino.CompiledModel") -> None:
+        self._request = compiled.create_infer_request()
+        self._outputs = range(len(compiled.outputs))
+        self._lock = threading.Lock()
+
+    def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        arrays = [tensor.contiguous().numpy() for tensor in inputs]
+        with self._lock:
+            self._request.infer(arrays, share_inputs=True, share_outputs=True)
+            # The plugin writes the next call's outputs to the same memory.
+            return tuple(torch.tensor(self._request.get_output_tensor(place).data) for place in self._outputs)
+
+
+class Runtime:
+    """OpenVINO's CPU plugin, and the folder where networks stand that need no tracing again.
+
+    Args:
+        cache: that folder, which is made when something is to be put there. None keeps nothing. One that can't be
+            written is told in the log, and does no harm.
+        threads: of the CPU; None takes one a core.
+        precision: `float32`, or `auto`, which is bfloat16 on a CPU that has instructions for it.
+
+    Raises:
+        ImportError: OpenVINO is not installed: see `Runtime.available`.
+    """
+
+    def __init__(
+        self,
+        cache: Path | None = None,
+        *,
+        threads: int | None = None,
+        precision: Literal["auto", "float32"] = "auto",
+    ) -> None:
+        self._openvino = _import_openvino()
+        self._core = self._openvino.Core()
+        self._cache = cache
+        low = precision == "auto" and "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        self._properties: dict[str, Any] = {
+            "PERFORMANCE_HINT": "LATENCY",  # a call takes all threads, and there is one at a time
+            "INFERENCE_PRECISION_HINT": "bf16" if low else "f32",
+        }
+        if threads:
+            self._properties["INFERENCE_NUM_THREADS"] = threads
+
+    @staticmethod
+    def available() -> bool:
+        """Whether OpenVINO is installed."""
+        return find_spec("openvino") is not None
+
+    def programs(self, description: str, networks: Callable[[], Mapping[str, Network]]) -> dict[str, Program]:
+        """Compiles networks.
+
+        Args:
+            description: of what they are made from, such as the digests of a checkpoint's files. With the same one, the
+                same program and the same OpenVINO, they are taken from the cache.
+            networks: makes them, when they are not there.
+
+        Returns:
+            A program of each network's name.
+        """
+        folder = self._cache and self._cache / self._key(description)
+        models = self._read(folder) if folder else None
+        if models is None:
+            models = {name: self._trace(network) for name, network in networks().items()}
+            if folder:
+                self._write(folder, models)
+        return {
+            name: Program(self._core.compile_model(model, "CPU", self._properties)) for name, model in models.items()
+        }
+
+    def _key(self, description: str) -> str:
+        """The name of a folder for all that networks come from: data, this package's code, and versions."""
+        code = [file_sha256(file) for file in sorted(Path(__file__).parent.glob("*.py"))]
+        made_from = [description, code, self._openvino.get_version(), torch.__version__]
+        return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
+
+    def _trace(self, network: Network) -> "openvino.Model":
+        shapes = [self._openvino.PartialShape([-1, *tensor.shape[1:]]) for tensor in network.example]
+        with torch.inference_mode(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that sizes become constants, which all but the first ones should
+            traced = torch.jit.trace(network.module, network.example, check_trace=False)
+            return self._openvino.convert_model(traced, example_input=network.example, input=shapes)
+
+    def _read(self, folder: Path) -> "dict[str, openvino.Model] | None":
+        """The networks that stand in a folder; None if there are none, or if they were damaged."""
+        if not folder.is_dir():
+            return None
+        try:
+            digests: dict[str, str] = json.loads((folder / DIGESTS).read_text())
+            for name, digest in digests.items():
+                if file_sha256(folder / name) != digest:
+                    raise ValueError(f"{name} was changed")
+            return {Path(name).stem: self._core.read_model(folder / name) for name in digests if name.endswith(".xml")}
+        except Exception as error:  # whatever is wrong with them, they can be made again
+            logger.warning("%s is damaged and will be made again: %s", folder, error)
+            shutil.rmtree(folder, ignore_errors=True)
+            return None
+
+    def _write(self, folder: Path, models: "Mapping[str, openvino.Model]") -> None:
+        """Puts networks into a folder: all of them, or nothing."""
+        fresh = None
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            fresh = Path(tempfile.mkdtemp(prefix=".", dir=folder.parent))
+            for name, model in models.items():
+                self._openvino.save_model(model, fresh / f"{name}.xml", compress_to_fp16=False)
+            (fresh / DIGESTS).write_text(json.dumps({file.name: file_sha256(file) for file in fresh.iterdir()}))
+            fresh.chmod(0o755)
+            fresh.rename(folder)
+        except (OSError, RuntimeError) as error:  # RuntimeError is OpenVINO's, when the disk is full
+            if not folder.is_dir():  # by another process, meanwhile
+                logger.warning("%s can't be written, so the next start takes as long as this one: %s", folder, error)
+        finally:
+            if fresh:
+                shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _import_openvino() -> Any:
+    """OpenVINO without its telemetry, which sends a message to its makers when it is imported, unless it is not there.
+
+    Raises:
+        ImportError: it is not installed.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino
+
+    return openvino

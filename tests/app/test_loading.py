@@ -1,0 +1,96 @@
+"""Where networks run: OpenVINO where it can be had, torch elsewhere, clear words where it must be and can't."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+from app.cli import cli
+from app.loading import Loader
+from app.settings import Settings
+from model.captioner import Captioner
+from model.checkpoint import CaptionerCheckpoint, Checkpoint, CheckpointError
+from model.compiled import CompiledCaptioner
+from model.runtime import Runtime
+
+needs_openvino = pytest.mark.skipif(not Runtime.available(), reason="OpenVINO is not installed")
+
+
+def opened(folder: Path) -> CaptionerCheckpoint:
+    checkpoint = Checkpoint.open(folder / "tiny")
+    assert isinstance(checkpoint, CaptionerCheckpoint)
+    return checkpoint
+
+
+@needs_openvino
+def test_captioners_are_compiled_where_they_can_be(checkpoints: Path, served: Captioner, picture: Image.Image) -> None:
+    captioner = Loader(Settings(device="cpu", threads=1)).captioner(opened(checkpoints))
+    assert isinstance(captioner, CompiledCaptioner)
+    assert captioner.caption([picture])[0][0].text == served.caption([picture])[0][0].text
+
+
+def test_torch_when_asked_for(checkpoints: Path) -> None:
+    captioner = Loader(Settings(device="cpu", runtime="torch")).captioner(opened(checkpoints))
+    assert type(captioner) is Captioner
+
+
+def test_torch_where_openvino_is_missing(
+    checkpoints: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)  # as good as not installed
+    with caplog.at_level(logging.INFO):
+        captioner = Loader(Settings(device="cpu")).captioner(opened(checkpoints))
+    assert type(captioner) is Captioner
+    assert "pip install 'recap-captioner[fast]'" in caplog.text
+    with pytest.raises(ValueError, match="runtime=openvino: OpenVINO is not installed"):
+        Loader(Settings(device="cpu", runtime="openvino"))
+
+
+@needs_openvino
+def test_torch_where_openvino_cannot_do_it(
+    checkpoints: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    loader = Loader(Settings(device="cpu", cache=tmp_path))
+
+    def convert(*_: Any, **__: Any) -> None:
+        raise RuntimeError("No conversion rule found for aten::curious")
+
+    monkeypatch.setattr("openvino.convert_model", convert)
+    assert type(loader.captioner(opened(checkpoints))) is Captioner
+    assert "tiny can't be compiled" in caplog.text
+    assert "aten::curious" in caplog.text
+
+
+@needs_openvino
+def test_a_damaged_checkpoint_is_an_error_even_when_it_is_cached(tiny_checkpoint: Path) -> None:
+    checkpoint = opened(tiny_checkpoint.parent)
+    loader = Loader(Settings(device="cpu", threads=1))
+    loader.captioner(checkpoint)
+    weights = tiny_checkpoint / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: sha256"):
+        loader.captioner(checkpoint)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_openvino_is_for_the_cpu() -> None:
+    with pytest.raises(ValueError, match="runtime=openvino is for the CPU"):
+        Loader(Settings(device="cuda", runtime="openvino"))
+
+
+@needs_openvino
+def test_recap_compile_fills_the_cache(both_checkpoints: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECAP_CACHE", str(tmp_path / "cache"))
+    result = CliRunner().invoke(cli, ["compile", "--checkpoints", str(both_checkpoints)])
+    assert result.exit_code == 0, result.output
+    assert "tiny: " in result.output
+    assert result.output.endswith(f"kept in {tmp_path / 'cache'}\n")
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+    result = CliRunner().invoke(cli, ["compile", "--checkpoints", str(tmp_path / "nowhere")])
+    assert result.exit_code == 2
+    assert "no such folder" in result.output

@@ -1,0 +1,209 @@
+"""Compiled networks: torch's numbers, and a cache that can be lost, damaged or out of date without harm."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from model.captioner import Captioner
+from model.checkpoint import CaptionerCheckpoint, Checkpoint, save
+from model.compiled import CompiledCaptioner, captioner_networks, load_captioner
+from model.config import CaptionerConfig, DecoderConfig, DecodingConfig, EncoderConfig, PreprocessingConfig
+from model.decoder import DECODERS
+from model.runtime import Network, Runtime
+from model.vocabulary import Vocabulary
+
+pytestmark = pytest.mark.skipif(not Runtime.available(), reason="OpenVINO is not installed")
+
+
+@pytest.fixture(scope="module")
+def runtime() -> Runtime:
+    """In torch's precision, whatever the CPU has."""
+    return Runtime(threads=1, precision="float32")
+
+
+@pytest.fixture(scope="module")
+def compiled(tiny_captioner: Captioner, runtime: Runtime) -> CompiledCaptioner:
+    programs = runtime.programs("tiny", lambda: captioner_networks(tiny_captioner))
+    return CompiledCaptioner(tiny_captioner.config, tiny_captioner.vocabulary, programs)
+
+
+def opened(path: Path) -> CaptionerCheckpoint:
+    checkpoint = Checkpoint.open(path)
+    assert isinstance(checkpoint, CaptionerCheckpoint)
+    return checkpoint
+
+
+@pytest.mark.parametrize(
+    ("kind", "cell"), [*((kind, "lstm") for kind in DECODERS), ("show-and-tell", "gru"), ("top-down", "lstm-peephole")]
+)
+def test_logits_are_those_of_torch(kind: str, cell: str, runtime: Runtime) -> None:
+    torch.manual_seed(0)
+    config = CaptionerConfig(
+        encoder=EncoderConfig(name="tf_efficientnet_lite0", preprocessing=PreprocessingConfig(size=64)),
+        decoder=DecoderConfig.model_validate(
+            {
+                "kind": kind,
+                "cell": cell,
+                "embedding_size": 12,
+                "hidden_size": 20,
+                "attention_size": 8,
+                "num_layers": 2 if kind == "show-and-tell" else 1,
+            }
+        ),
+    )
+    original = Captioner(config, Vocabulary.build([[f"w{number}" for number in range(40)]], min_count=1)).eval()
+    encoder = {"encoder": Network(nn.Flatten(), (torch.zeros(2, 3),))}  # tested elsewhere, and slow to compile
+    programs = runtime.programs("fresh", lambda: captioner_networks(original) | encoder)
+    compiled = CompiledCaptioner(config, original.vocabulary, programs)
+    for pictures, hypotheses in ((1, 1), (1, 5), (4, 3)):
+        grid = torch.rand(pictures, 4, 1280)
+        with torch.inference_mode():
+            step, state = original.start(grid, hypotheses)
+            fast_step, fast_state = compiled.start(grid, hypotheses)
+            for _ in range(3):
+                tokens = torch.randint(len(original.vocabulary), (pictures * hypotheses,))
+                logits, state, attention = step(tokens, state)
+                fast_logits, fast_state, fast_attention = fast_step(tokens, fast_state)
+                torch.testing.assert_close(fast_logits, logits, atol=1e-4, rtol=0)
+                assert (attention is None) == (fast_attention is None) == (kind == "show-and-tell")
+                if attention is not None:
+                    torch.testing.assert_close(fast_attention, attention, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "decoding",
+    [
+        DecodingConfig(),
+        DecodingConfig(method="greedy"),
+        DecodingConfig(beam_size=5, num_captions=3, length_penalty=1.0, block_ngram=2),
+        DecodingConfig(beam_size=4, num_captions=2, diversity=0.5),
+        DecodingConfig(method="sample", num_captions=3, seed=1, temperature=0.7),
+        DecodingConfig(prefix="a man"),
+    ],
+    ids=lambda decoding: decoding.method,
+)
+def test_captions_are_those_of_torch(
+    decoding: DecodingConfig, tiny_captioner: Captioner, compiled: CompiledCaptioner, pictures: list[Image.Image]
+) -> None:
+    expected = tiny_captioner.caption(pictures, decoding, attention=True)
+    found = compiled.caption(pictures, decoding, attention=True)
+    for captions, originals in zip(found, expected, strict=True):
+        assert [caption.text for caption in captions] == [caption.text for caption in originals]
+        for caption, original in zip(captions, originals, strict=True):
+            assert caption.logprob == pytest.approx(original.logprob, abs=1e-3)
+            assert caption.tokens[0].attention is not None
+            assert original.tokens[0].attention is not None
+            torch.testing.assert_close(
+                torch.tensor(caption.tokens[0].attention), torch.tensor(original.tokens[0].attention), atol=1e-3, rtol=0
+            )
+
+
+def test_what_a_program_returns_stays(runtime: Runtime) -> None:
+    program = runtime.programs("square", lambda: {"square": Network(nn.ReLU(), (torch.ones(2, 3),))})["square"]
+    (first,) = program(torch.full((2, 3), 1.0))
+    program(torch.full((2, 3), 2.0))
+    assert first.unique().tolist() == [1.0]
+    assert program(torch.ones(3, 4)[:, 1:])[0].shape == (3, 3)
+
+
+def test_openvino_sends_no_telemetry(runtime: Runtime) -> None:
+    assert sys.modules["openvino_telemetry"] is None
+
+
+def must_not_be_asked() -> dict[str, Network]:
+    raise AssertionError("the cache has it")
+
+
+def relu() -> dict[str, Network]:
+    return {"relu": Network(nn.ReLU(), (torch.ones(2, 3),)), "linear": Network(nn.Linear(3, 4), (torch.ones(2, 3),))}
+
+
+def test_a_second_start_takes_networks_from_the_cache(tmp_path: Path) -> None:
+    cache = tmp_path / "new" / "cache"
+    first = Runtime(cache, threads=1).programs("relu", relu)
+    again = Runtime(cache, threads=1).programs("relu", must_not_be_asked)
+    inputs = torch.randn(5, 3)
+    assert first.keys() == again.keys()
+    for name in first:
+        assert torch.equal(first[name](inputs)[0], again[name](inputs)[0])
+    with pytest.raises(AssertionError, match="the cache has it"):
+        Runtime(cache, threads=1).programs("another", must_not_be_asked)
+    assert len(list(cache.iterdir())) == 1  # nothing half-written stands beside it
+
+
+def cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-1])
+
+
+def garble(file: Path) -> None:
+    data = file.read_bytes()
+    file.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+
+
+@pytest.mark.parametrize("damage", [cut, garble, Path.unlink])
+@pytest.mark.parametrize("name", ["linear.bin", "relu.xml", "digests.json"])
+def test_a_damaged_cache_is_made_again(
+    damage: Callable[[Path], None], name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected = Runtime(tmp_path, threads=1).programs("relu", relu)["relu"](torch.ones(2, 3))[0]
+    (folder,) = tmp_path.iterdir()
+    damage(folder / name)
+    with caplog.at_level(logging.WARNING):
+        assert torch.equal(Runtime(tmp_path, threads=1).programs("relu", relu)["relu"](torch.ones(2, 3))[0], expected)
+    assert str(folder) in caplog.text
+    Runtime(tmp_path, threads=1).programs("relu", must_not_be_asked)
+
+
+def test_a_cache_that_cannot_be_written_does_no_harm(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    cache = tmp_path / "file" / "cache"
+    program = Runtime(cache, threads=1).programs("relu", relu)["relu"]
+    assert program(-torch.ones(2, 3))[0].sum() == 0
+    assert f"{cache}" in caplog.text
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_cache_does_no_harm(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    tmp_path.chmod(0o500)
+    Runtime(tmp_path, threads=1).programs("relu", relu)
+    assert f"{tmp_path}" in caplog.text
+
+
+def test_two_processes_may_fill_the_cache_at_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def late() -> dict[str, Network]:
+        Runtime(tmp_path, threads=1).programs("relu", relu)  # another process was quicker
+        return relu()
+
+    Runtime(tmp_path, threads=1).programs("relu", late)
+    assert caplog.text == ""
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_checkpoint_that_changed_is_compiled_anew(
+    tiny_checkpoint: Path, tiny_captioner: Captioner, tmp_path: Path, picture: Image.Image
+) -> None:
+    runtime = Runtime(tmp_path / "cache", threads=1, precision="float32")
+    before = load_captioner(opened(tiny_checkpoint), runtime).caption([picture])[0][0]
+    changed = Captioner(tiny_captioner.config, tiny_captioner.vocabulary).eval()
+    save(tiny_checkpoint, changed, name="tiny", metrics={}, card="# tiny\n")
+    after = load_captioner(opened(tiny_checkpoint), runtime).caption([picture])[0][0]
+    assert after.logprob == pytest.approx(opened(tiny_checkpoint).load().caption([picture])[0][0].logprob, abs=1e-2)
+    assert after.logprob != before.logprob
+    assert len(list((tmp_path / "cache").iterdir())) == 2
+
+
+@pytest.mark.data
+def test_real_captions_are_those_of_torch(flickr8k: Path, runtime: Runtime) -> None:
+    checkpoint = opened(Path(__file__).resolve().parents[2] / "checkpoints" / "flickr8k")
+    files = sorted((flickr8k / "Flicker8k_Dataset").glob("*.jpg"))[:16]
+    pictures = [Image.open(file).convert("RGB") for file in files]
+    expected = checkpoint.load().caption(pictures)
+    found = load_captioner(checkpoint, runtime).caption(pictures)
+    assert [captions[0].text for captions in found] == [captions[0].text for captions in expected]
