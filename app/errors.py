@@ -61,7 +61,7 @@ def draining() -> ApiError:
     return ApiError(503, "draining", "the server is shutting down", headers=headers)
 
 
-def own_shape(error: ApiError, request_id: str) -> Shape:
+def _own_shape(error: ApiError, request_id: str) -> Shape:
     """As `schemas.ErrorResponse` has it."""
     body = {"code": error.code, "message": error.message, "field": error.field, "request_id": request_id}
     if error.field is None:
@@ -69,7 +69,7 @@ def own_shape(error: ApiError, request_id: str) -> Shape:
     return error.status, {"error": body}
 
 
-def openai_shape(error: ApiError, request_id: str = "") -> Shape:
+def _openai_shape(error: ApiError, request_id: str) -> Shape:
     """As the `openai` client expects it; it knows no 422, and takes the id from the header."""
     kinds = {401: "authentication_error", 429: "rate_limit_error"}
     kind = kinds.get(error.status, "invalid_request_error" if error.status < 500 else "server_error")
@@ -78,7 +78,7 @@ def openai_shape(error: ApiError, request_id: str = "") -> Shape:
     return 400 if error.status == 422 else error.status, {"error": body}
 
 
-def huggingface_shape(error: ApiError, request_id: str = "") -> Shape:
+def _huggingface_shape(error: ApiError, request_id: str) -> Shape:
     """As Hugging Face's text-generation-inference has it, whose kinds of error `huggingface_hub` turns into its own."""
     kinds = {400: "validation", 422: "validation", 429: "overloaded"}
     kind = kinds.get(error.status, "generation" if error.status >= 500 else error.code)
@@ -91,18 +91,23 @@ def _max_shape(error: ApiError, request_id: str) -> Shape:
 
 
 _SHAPES = (
-    (re.compile(r"/v1/(completions|chat/.*|models(/.*)?)"), openai_shape),
-    (re.compile(r"/models/.*/v1/chat/completions"), openai_shape),
-    (re.compile(r"/models/.*"), huggingface_shape),
+    (re.compile(r"/v1/(completions|chat/.*|models(/.*)?)"), _openai_shape),
+    (re.compile(r"/models/.*/v1/chat/completions"), _openai_shape),
+    (re.compile(r"/models/.*"), _huggingface_shape),
     (re.compile(r"/model/.*"), _max_shape),
 )
 
 
+def tell(error: ApiError, scope: Scope) -> Shape:
+    """`error` in the shape that the request of `scope` knows; counted and logged with it, also within an answer."""
+    scope["state"].setdefault("errors", []).append(error.code)
+    shape = next((shape for paths, shape in _SHAPES if paths.fullmatch(scope["path"])), _own_shape)
+    return shape(error, scope["state"]["request_id"])
+
+
 def error_response(error: ApiError, scope: Scope) -> JSONResponse:
     """The answer that tells the request of `scope` about `error`."""
-    scope["state"]["error_code"] = error.code
-    shape = next((shape for paths, shape in _SHAPES if paths.fullmatch(scope["path"])), own_shape)
-    status, body = shape(error, scope["state"]["request_id"])
+    status, body = tell(error, scope)
     return JSONResponse(body, status, headers=error.headers)
 
 

@@ -52,7 +52,9 @@ class Metrics:
         self.requests = counter("requests", "Requests answered.", "method", "route", "code")
         self.request_seconds = histogram("request_seconds", "From a request's head to the end of its answer.", "route")
         self.in_flight = gauge("requests_in_flight", "Requests that are being answered.")
-        self.rejections = counter("rejections", "Requests answered with an error, by its code.", "reason")
+        self.rejections = counter(
+            "rejections", "Errors that were told, also of one picture of several, by their code.", "reason"
+        )
         self.ready = gauge("ready", "Whether the models are loaded and the server is not shutting down.")
         self.model_info = gauge("model_info", "1 for each model that is served.", "model", "task", "sha256")
         self.queue_depth = gauge("queue_depth", "Pictures, or texts, that are waiting or being worked on.", "kind")
@@ -122,8 +124,8 @@ class TelemetryMiddleware:
         finally:
             self.metrics.in_flight.dec()
             seconds = time.perf_counter() - started
-            reason = scope["state"].get("error_code")
-            if reason:
+            reasons = scope["state"].get("errors", ())
+            for reason in reasons:
                 self.metrics.rejections.labels(reason).inc()
             self.metrics.requests.labels(_method(scope), route, status).inc()
             self.metrics.request_seconds.labels(route).observe(seconds)
@@ -135,7 +137,7 @@ class TelemetryMiddleware:
                     "route": route,
                     "path": quote(scope["path"])[:200],
                     "status": status,
-                    "error": reason,
+                    "error": ", ".join(dict.fromkeys(reasons)) or None,
                     "bytes": size,
                     "whole": whole,
                     "ms": round(1000 * seconds, 1),

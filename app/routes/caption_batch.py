@@ -8,7 +8,7 @@ from app.captioning import Answer
 from app.captions import ERRORS, CaptionRequest, new_id, query, request_body
 from app.disconnect import while_connected
 from app.engine import Engine
-from app.errors import ApiError, own_shape, unexpected
+from app.errors import ApiError, tell, unexpected
 from app.openapi import EXAMPLE, FILE, TEXT
 from app.schemas import BatchResponse, CaptionResponse, ErrorResponse
 from app.uploads import read_uploads
@@ -47,10 +47,10 @@ async def create_captions(request: Request) -> BatchResponse:
                 raise found
             return asked.response(await found, new_id())
         except ApiError as error:
-            told = error
+            failure = error
         except Exception as error:
-            told = unexpected(error, request.scope)
-        return ErrorResponse.model_validate(own_shape(told, request.state.request_id)[1])
+            failure = unexpected(error, request.scope)
+        return ErrorResponse.model_validate(tell(failure, request.scope)[1])
 
     found = [image if isinstance(image, ApiError) else next(tasks) for image in uploads.images]
     results = await while_connected(request, lambda: asyncio.gather(*map(result, found)))

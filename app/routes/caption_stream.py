@@ -14,7 +14,7 @@ from fastapi.responses import StreamingResponse
 from app.captions import ERRORS, CaptionRequest, new_id, query, request_body
 from app.disconnect import while_connected
 from app.engine import Engine
-from app.errors import ApiError, own_shape, unexpected
+from app.errors import ApiError, tell, unexpected
 from app.events import EventStream, event
 from app.images import Picture
 from app.openapi import FILE, TEXT, event_stream
@@ -132,7 +132,7 @@ class _CaptionStream:
             failure = unexpected(error, self._request.scope)
         else:
             return
-        yield event(own_shape(failure, self._request.state.request_id)[1], "error")
+        yield event(tell(failure, self._request.scope)[1], "error")
 
 
 def _plain(schema: Schema) -> Any:

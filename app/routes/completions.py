@@ -6,11 +6,12 @@ from typing import Any
 from uuid import uuid4
 
 from fastapi import APIRouter, Request
+from starlette.types import Scope
 
 from app.completions import Choice, CompletionRequest, limited, merged, parse, request_schema, text_requests, usage
 from app.disconnect import while_connected
 from app.engine import Engine
-from app.errors import ApiError, openai_shape
+from app.errors import ApiError, tell
 from app.events import DONE, EventStream, event
 from app.generation import Generation
 from app.openapi import errors, event_stream, json_body
@@ -61,7 +62,7 @@ async def create_completion(request: Request) -> Any:
     }
     generation = engine.generate(checkpoint, texts)
     if asked.stream:
-        return EventStream(_events(generation, asked, head), generation)
+        return EventStream(_events(generation, asked, head, request.scope), generation)
     with generation:
         updates = await while_connected(request, generation.whole)
     choices = [Choice(index, asked).piece(update) for index, update in sorted(updates.items())]
@@ -69,7 +70,9 @@ async def create_completion(request: Request) -> Any:
     return {**head, "choices": choices, "usage": usage(streams, asked.n)}
 
 
-async def _events(generation: Generation, asked: CompletionRequest, head: dict[str, Any]) -> AsyncIterator[bytes]:
+async def _events(
+    generation: Generation, asked: CompletionRequest, head: dict[str, Any], scope: Scope
+) -> AsyncIterator[bytes]:
     """A chunk for each text that has gone on; then, if asked for, the usage; `[DONE]`. Or, in its place, an error."""
     with_usage = asked.stream_options is not None and asked.stream_options.include_usage
     rest: dict[str, Any] = {"usage": None} if with_usage else {}
@@ -83,7 +86,7 @@ async def _events(generation: Generation, asked: CompletionRequest, head: dict[s
                 if piece["text"] or piece["finish_reason"]:
                     yield event({**head, "choices": [piece], **rest})
     except ApiError as error:
-        yield event(openai_shape(error)[1])
+        yield event(tell(error, scope)[1])
         return
     if with_usage:
         yield event({**head, "choices": [], "usage": usage(streams, asked.n)})

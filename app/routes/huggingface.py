@@ -5,11 +5,12 @@ from typing import Any
 
 import anyio.to_thread
 from fastapi import APIRouter, Request
+from starlette.types import Scope
 
 from app.captions import CaptionRequest
 from app.disconnect import while_connected
 from app.engine import Engine
-from app.errors import ApiError, huggingface_shape
+from app.errors import ApiError, tell
 from app.events import EventStream, event
 from app.generation import Generation, Update
 from app.huggingface import TextInference, caption_decoding, parameters, parameters_schema
@@ -89,7 +90,7 @@ async def _write(request: Request, engine: Engine, checkpoint: LanguageCheckpoin
     answer = _Answer(asked, engine.workers[checkpoint.name].vocabulary)
     generation = engine.generate(checkpoint, asked.texts)
     if asked.completion.stream:
-        return EventStream(answer.events(generation), generation)
+        return EventStream(answer.events(generation, request.scope), generation)
     with generation:
         updates = await while_connected(request, generation.whole)
     return [answer.whole(update) for _, update in sorted(updates.items())]
@@ -113,7 +114,7 @@ class _Answer:
             answer["details"] = details
         return answer
 
-    async def events(self, generation: Generation) -> AsyncIterator[bytes]:
+    async def events(self, generation: Generation, scope: Scope) -> AsyncIterator[bytes]:
         """An event for each token, the last of which has the whole text too. Or, in its place, an error."""
         count, text = 0, ""
         try:
@@ -134,7 +135,7 @@ class _Answer:
                             told["details"] = self._summary(update) | {"input_length": update.stream.prompt_tokens}
                     yield event(told)
         except ApiError as error:
-            yield event(huggingface_shape(error)[1])
+            yield event(tell(error, scope)[1])
 
     def _full(self, text: str) -> str:
         return self._asked.texts[0].prompt + text if self._asked.full_text else text

@@ -12,7 +12,7 @@ let made = 0;
  */
 export function slider({ label, min, max, step, hint = "", off = null, onchange }) {
   const id = `control-${++made}`;
-  const output = element("output", { for: id });
+  const output = element("span", { class: "value", "aria-hidden": "true" });
   const input = element("input", { id, type: "range", min, max, step, "aria-describedby": hint && `${id}-hint` });
   const write = () => {
     output.textContent = Number(input.value) === off ? "off" : input.value;

@@ -15,6 +15,7 @@ const $ = (id) => document.getElementById(id);
 /** Views that are fetched and built when they are first opened. */
 const LATER = {
   many: async (view) => (await import("./many.js")).manyView(view, { more: choose, open }),
+  write: async (view) => (await import("./write.js")).writeView(view),
 };
 
 const opened = new Set(["caption"]);

@@ -151,6 +151,7 @@ def test_what_is_wrong_from_the_start_has_a_status(
 
 
 def test_a_search_that_fails_in_the_middle_ends_with_an_error(
+    app: FastAPI,
     client: httpx2.Client,
     encode: Encode,
     picture: Image.Image,
@@ -172,6 +173,11 @@ def test_a_search_that_fails_in_the_middle_ends_with_an_error(
     assert "1234" not in str(found)
     assert "1234" in caplog.text
     assert error["request_id"] in caplog.text
+    counted = app.state.engine.metrics.registry.get_sample_value
+    until = time.monotonic() + 20
+    while counted("recap_rejections_total", {"reason": "internal_error"}) != 1:
+        assert time.monotonic() < until
+        time.sleep(0.005)
 
 
 def test_no_word_is_told_twice_when_a_batch_goes_again(

@@ -86,6 +86,8 @@ def test_what_is_done_is_counted(fresh: httpx2.Client, encode: Encode, picture: 
 def test_what_is_refused_is_counted_by_its_reason(fresh: httpx2.Client) -> None:
     for _ in range(2):
         fresh.post("/v1/captions", content=b"x")
+    batch = fresh.post("/v1/captions/batch", files=[("image", b"x"), ("image", b""), ("image", b"y")])
+    assert batch.status_code == 200
     fresh.post("/v1/captions", content=b"x" * 100_001)
     fresh.post("/v1/captions?beam_size=99", content=b"x")
     fresh.post("/v1/chat/completions", json={"model": "nobody", "messages": [{}]})
@@ -97,7 +99,8 @@ def test_what_is_refused_is_counted_by_its_reason(fresh: httpx2.Client) -> None:
     }
     assert reasons.pop("loading", 0) < 100  # while the fixture waited
     assert reasons == {
-        "not_an_image": 2,
+        "not_an_image": 4,  # two of them in a batch
+        "empty_image": 1,
         "body_too_large": 1,
         "invalid_parameter": 1,
         "unknown_model": 1,
