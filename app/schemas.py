@@ -378,6 +378,8 @@ class _ModelCard(Schema):
     """Digest of its weights."""
     metrics: dict[str, Any]
     """Its figures, and the data and command they come from."""
+    card: str
+    """Its model card, in Markdown."""
 
 
 class CaptionerCard(_ModelCard):

@@ -102,6 +102,12 @@ class Checkpoint:
         """Of the weights: what identifies the model."""
         return self.manifest.sha256[WEIGHTS]
 
+    @property
+    def card(self) -> str:
+        """The model card, in Markdown; empty where there is none."""
+        file = self.path / CARD
+        return file.read_text(encoding="utf-8") if file.is_file() else ""
+
     @staticmethod
     def open(path: Path) -> "CaptionerCheckpoint | LanguageCheckpoint":
         """Reads config.json and metrics.json.

@@ -19,6 +19,7 @@ def _card(checkpoint: Checkpoint, registry: Registry) -> CaptionerCard | Languag
         "default": registry.is_default(checkpoint),
         "sha256": checkpoint.sha256,
         "metrics": checkpoint.metrics,
+        "card": checkpoint.card,
     }
     if isinstance(checkpoint, CaptionerCheckpoint):
         return CaptionerCard(

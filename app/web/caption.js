@@ -89,7 +89,7 @@ export function captionView({ welcome, bench, more }) {
           },
         },
         element("span", { class: "text" }, text || "(no words)"),
-        element("span", { class: "confidence", title: "Geometric mean of its words' probabilities" }, bar, `${percent(confidence)} confident`),
+        element("span", { class: "confidence", title: "How likely it is good, as the model's card has it" }, bar, `${percent(confidence)} confident`),
       ),
     );
   }

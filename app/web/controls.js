@@ -45,6 +45,14 @@ export function line({ label, hint = "", placeholder = "", onchange }) {
   return field(id, row, input, hint, { get: () => input.value, set: (value) => (input.value = value) });
 }
 
+/** On or off. */
+export function check({ label, hint = "", onchange }) {
+  const id = `control-${++made}`;
+  const input = element("input", { id, type: "checkbox", "aria-describedby": hint && `${id}-hint`, onchange: () => onchange(input.checked) });
+  const row = element("div", { class: "check" }, input, element("label", { for: id }, label));
+  return field(id, row, input, hint, { get: () => input.checked, set: (value) => (input.checked = value) });
+}
+
 /** One of several: a select, its options `[[value, text]]`. */
 export function choice({ label, options, onchange }) {
   const id = `control-${++made}`;
@@ -74,7 +82,7 @@ export function segments({ label, options, onchange }) {
 function field(id, row, input, hint, { get, set }) {
   const wrong = element("p", { class: "wrong", id: `${id}-wrong`, hidden: true });
   const told = hint ? element("p", { class: "hint", id: `${id}-hint` }, hint) : null;
-  const node = element("div", { class: "control" }, row, input, told, wrong);
+  const node = element("div", { class: "control" }, row, input !== row.firstChild && input, told, wrong);
   return {
     node,
     input,

@@ -11,7 +11,7 @@ const USED = {
   beam: ["beam_size", "num_captions", "diversity"],
   sample: ["num_captions", "temperature", "top_k", "top_p", "seed"],
 };
-const SHARED = ["min_length", "max_length", "length_penalty", "block_ngram", "prefix"];
+const SHARED = ["min_length", "max_length", "length_penalty", "block_ngram", "prefix", "neutral"];
 
 /** Tells `changed` when what is asked for is another. */
 class Decoding extends EventTarget {

@@ -16,6 +16,7 @@ const $ = (id) => document.getElementById(id);
 const LATER = {
   many: async (view) => (await import("./many.js")).manyView(view, { more: choose, open }),
   write: async (view) => (await import("./write.js")).writeView(view),
+  inside: async (view) => (await import("./inside.js")).insideView(view),
 };
 
 const opened = new Set(["caption"]);

@@ -2,7 +2,7 @@
 
 import { album } from "./album.js";
 import { caption } from "./captioning.js";
-import { choice, line, segments, slider } from "./controls.js";
+import { check, choice, line, segments, slider } from "./controls.js";
 import { decoding } from "./decoding.js";
 import { element, icon } from "./element.js";
 
@@ -49,6 +49,11 @@ export function panel() {
     placeholder: "two dogs",
     hint: "Words that each caption begins with.",
     onchange: (value) => change({ prefix: value.trim() }),
+  });
+  controls.neutral = check({
+    label: "Say “person”",
+    hint: "Rather than guess at gender or the colour of skin.",
+    onchange: (value) => change({ neutral: value }),
   });
   const model = choice({
     label: "Model",
@@ -117,6 +122,7 @@ export function panel() {
       method.node,
       ...part(SLIDERS),
       controls.prefix.node,
+      controls.neutral.node,
       element("details", { class: "more" }, element("summary", {}, "Length and repetition"), element("div", { class: "controls" }, ...part(MORE))),
       element("p", { class: "actions" }, shuffle, reset, all),
     ),

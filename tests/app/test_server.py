@@ -79,6 +79,7 @@ def test_models_are_listed_as_openai_lists_them(client: httpx2.Client, checkpoin
     assert card["sha256"] == hashlib.sha256((checkpoints / "tiny" / "model.safetensors").read_bytes()).hexdigest()
     assert card["decoding"]["beam_size"] == 3
     assert (card["preprocessing"]["size"], card["preprocessing"]["resize"]) == (64, "squash")
+    assert card["card"] == "# tiny\n"
 
 
 def test_every_answer_has_a_request_id(client: httpx2.Client) -> None:
