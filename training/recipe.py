@@ -234,6 +234,16 @@ class SelfCriticalRecipe(FrozenRecipe):
     training: SelfCriticalTraining = SelfCriticalTraining()
 
 
+class SoupRecipe(Recipe):
+    """Everything that `recap-train soup` is told."""
+
+    data: DataRecipe
+    shares: Annotated[dict[Path, Annotated[float, Field(gt=0)]], Field(min_length=2)]
+    """Of each checkpoint in the average; they are divided by their sum."""
+    decoding: DecodingConfig | None = None
+    """How dev is captioned, and the default of the new checkpoint; the first checkpoint's own when left out."""
+
+
 class TextRecipe(Config):
     """Which text, cut at two places into training, validation and test."""
 

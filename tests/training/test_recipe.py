@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from training.recipe import CaptionerRecipe, LanguageRecipe, Recipe, RecipeError, SelfCriticalRecipe, TuningRecipe
+from training.recipe import (
+    CaptionerRecipe,
+    LanguageRecipe,
+    Recipe,
+    RecipeError,
+    SelfCriticalRecipe,
+    SoupRecipe,
+    TuningRecipe,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -15,6 +23,7 @@ RECIPES: dict[str, type[Recipe]] = {
     "features": CaptionerRecipe,
     "language": LanguageRecipe,
     "selfcritical": SelfCriticalRecipe,
+    "soup": SoupRecipe,
     "tune": TuningRecipe,
 }
 
