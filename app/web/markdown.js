@@ -59,7 +59,7 @@ function table(lines) {
     element("tr", {}, ...row.map((cell) => element("td", { class: numbers(cell) ? "number" : null }, ...inline(cell)))),
   );
   const titles = head && element("thead", {}, element("tr", {}, ...head.map((cell) => (cell ? element("th", { scope: "col" }, ...inline(cell)) : element("td")))));
-  return element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Table" }, element("table", {}, titles, element("tbody", {}, ...body)));
+  return element("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "Table" }, element("table", {}, titles, element("tbody", {}, ...body)));
 }
 
 const INLINE = /`([^`]+)`|\*\*([^*]+)\*\*|\*([^*]+)\*|\[([^\]]+)\]\(([^)\s]+)\)/g;

@@ -27,9 +27,10 @@ const MORE = {
 export function panel() {
   let timer = 0;
   const change = (values) => {
+    const picture = album.selected; // also if another is selected meanwhile
     decoding.set(values);
     clearTimeout(timer);
-    timer = setTimeout(again, PAUSE);
+    timer = setTimeout(() => again(picture), PAUSE);
   };
   const method = segments({
     label: "Method",
@@ -129,6 +130,6 @@ export function panel() {
   );
 }
 
-function again() {
-  if (album.selected) caption([album.selected], { first: true });
+function again(picture = album.selected) {
+  if (album.has(picture)) caption([picture], { first: true });
 }

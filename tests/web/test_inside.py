@@ -121,7 +121,7 @@ def test_cards_of_strangers_do_no_harm(page: Page) -> None:
     assert html == (
         "<h2>&lt;img src=x onerror=alert(1)&gt;</h2>"
         '<p>here and <a href="https://example.com/a" rel="noreferrer">there</a>, <code>&lt;b&gt;</code></p>'
-        '<div class="scroll" tabindex="0" role="region" aria-label="Table"><table><thead><tr>'
+        '<div class="scroll" tabindex="0" role="group" aria-label="Table"><table><thead><tr>'
         '<th scope="col">&lt;i&gt;a&lt;/i&gt;</th><th scope="col">b</th></tr></thead>'
         '<tbody><tr><td class="number">1</td><td><strong>2</strong></td></tr></tbody></table></div>'
         '<pre tabindex="0"><code>&lt;script&gt;\n</code></pre>'

@@ -1,0 +1,125 @@
+"""The page as a whole: what it weighs, whether it stays where it is, and whether everybody can use it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from tests.web.conftest import Open, drop
+
+pytestmark = pytest.mark.browser
+
+MOST_BYTES = 150_000
+
+WATCH = """() => {
+    window.shifts = [];
+    new PerformanceObserver((list) => {
+        for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifts.push(entry.value);
+    }).observe({type: "layout-shift", buffered: true});
+}"""
+
+
+def test_the_first_view_is_light_and_stands_still(open_page: Open, server: str) -> None:
+    page = open_page()
+    page.evaluate(WATCH)
+    expect(page.get_by_role("button", name="Caption this one")).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    weights = page.evaluate("""() => Object.fromEntries(
+        [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
+            .map((entry) => [entry.name, entry.transferSize]))""")
+    assert all(name.startswith(f"{server}/") for name in weights)
+    assert {name.rsplit("/", 1)[1] for name in weights} >= {"main.js", "base.css", "example.jpg", "models"}
+    assert 10_000 < sum(weights.values()) < MOST_BYTES, weights
+    assert page.evaluate("window.shifts") == []
+
+
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (768, 1024), (1920, 1080)])
+def test_nothing_is_wider_than_the_window(page: Page, width: int, height: int, photo: bytes) -> None:
+    page.set_viewport_size({"width": width, "height": height})
+    drop(page, {"photo.jpg": photo, "words.jpg": b"no picture at all"})
+    page.locator(".frame[data-state=done]").wait_for()
+    for view in ("Caption", "Many", "Write", "Look inside"):
+        page.get_by_role("link", name=view).click()
+        page.locator(f"section[aria-label='{view}'] h1").locator("visible=true").first.wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, view
+        expect(page.get_by_role("link", name=view)).to_be_in_viewport()
+
+
+def test_the_theme_is_the_systems_until_another_is_chosen(browser: Browser, server: str) -> None:
+    background = "getComputedStyle(document.documentElement).backgroundColor"
+    with browser.new_context(color_scheme="dark") as context:
+        page = context.new_page()
+        page.goto(server)
+        dark = page.evaluate(background)
+        page.get_by_role("button", name="Light or dark").click()
+        light = page.evaluate(background)
+        assert sum(map(int, light[4:-1].split(", "))) > 600 > 150 > sum(map(int, dark[4:-1].split(", ")))
+        page.reload()
+        assert page.evaluate(background) == light
+
+
+def test_views_have_addresses_and_titles(open_page: Open) -> None:
+    page = open_page("#write")
+    expect(page).to_have_title("Write · Recap")
+    expect(page.get_by_role("link", name="Write")).to_have_attribute("aria-current", "page")
+    page.get_by_role("link", name="Many").click()
+    expect(page).to_have_title("Many · Recap")
+    page.go_back()
+    expect(page.get_by_role("heading", name="How will it go on?")).to_be_visible()
+    page.get_by_role("link", name="Skip to the view").press("Enter")
+    expect(page.locator("main")).to_be_focused()
+    expect(page.get_by_role("heading", name="How will it go on?")).to_be_visible()
+
+
+def states(page: Page, photo: bytes) -> Iterator[str]:
+    """Walks through the views, each empty and in use."""
+    yield "caption, empty"
+    page.get_by_role("link", name="Many").click()
+    page.locator("#view-many h1").first.wait_for()
+    yield "many, empty"
+    page.get_by_role("link", name="Caption", exact=True).click()
+    drop(page, {"photo.jpg": photo, "words.jpg": b"no picture at all"})
+    page.locator(".frame[data-state=done]").wait_for()
+    page.locator(".word").last.hover()
+    yield "caption, in use"
+    page.get_by_role("group", name="Method").get_by_text("Sampling").click()
+    page.get_by_role("button", name="words.jpg, failed").click()
+    page.locator(".told .trouble").wait_for()
+    yield "caption, failed"
+    page.get_by_role("link", name="Many").click()
+    yield "many, in use"
+    page.get_by_role("link", name="Write").click()
+    page.get_by_role("slider", name="Length").fill("60")
+    page.get_by_role("button", name="Write", exact=True).click()
+    page.get_by_role("button", name="Go on").wait_for()
+    page.locator(".token").nth(30).hover()
+    yield "write, in use"
+    page.get_by_role("link", name="Caption", exact=True).click()
+    page.get_by_role("button", name="photo.jpg").click()
+    page.get_by_role("group", name="Method").get_by_text("Beam").click()
+    page.get_by_role("link", name="Look inside").click()
+    page.locator("svg.tree").wait_for()
+    page.locator(".card-text").wait_for()
+    yield "inside"
+    page.evaluate("""async () => {
+        const [{askForKey}, {Failure}] = await Promise.all([import("/web/key.js"), import("/web/failure.js")]);
+        askForKey(new Failure({status: 401, code: "missing_api_key", message: "an API key is needed"}));
+    }""")
+    yield "the dialog for a key"
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing(browser: Browser, server: str, theme: Any, photo: bytes) -> None:
+    # No motion, or colours would be judged half-way; no policy, or axe could not be put into the page.
+    with browser.new_context(color_scheme=theme, reduced_motion="reduce", bypass_csp=True) as context:
+        page = context.new_page()
+        page.goto(server)
+        page.locator("html[data-ready]").wait_for()
+        found = {}
+        for state in states(page, photo):
+            results = Axe().run(page, options={"resultTypes": ["violations"]})
+            if results.violations_count:
+                found[state] = results.generate_report()
+        assert found == {}, "\n".join(f"{state}\n{report}" for state, report in found.items())
