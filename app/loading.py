@@ -1,7 +1,9 @@
 """Checkpoints to models that run where and how the settings say."""
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from platformdirs import user_cache_path
@@ -9,10 +11,14 @@ from platformdirs import user_cache_path
 from app.registry import choose_device
 from app.settings import Settings
 from model.captioner import Captioner
-from model.checkpoint import CaptionerCheckpoint, CheckpointError, LanguageCheckpoint
-from model.compiled import load_captioner
+from model.checkpoint import CaptionerCheckpoint, Checkpoint, CheckpointError, LanguageCheckpoint
+from model.compiled import load_captioner, load_language_model
 from model.language import LanguageModel
+from model.precision import fast_dtype
 from model.runtime import Runtime
+
+C = TypeVar("C", bound=Checkpoint)
+M = TypeVar("M", Captioner, LanguageModel)
 
 logger = logging.getLogger(__name__)
 
@@ -44,21 +50,28 @@ class Loader:
         Raises:
             CheckpointError: a file was changed or cut, or its tensors are not those of the architecture.
         """
-        if self.runtime:
-            try:
-                return load_captioner(checkpoint, self.runtime)
-            except CheckpointError:
-                raise
-            except Exception as error:  # an encoder of timm's may have what OpenVINO has not
-                logger.warning("%s can't be compiled, so it runs in torch: %s", checkpoint.name, error)
-        return checkpoint.load(self.device)
+        return self._compiled(checkpoint, load_captioner) or checkpoint.load(self.device)
 
     def language_model(self, checkpoint: LanguageCheckpoint) -> LanguageModel:
         """
         Raises:
             CheckpointError: a file was changed or cut, or its tensors are not those of the architecture.
         """
-        return checkpoint.load(self.device)
+        if fast_dtype(self.device) != torch.float32:  # a state that goes on for long stays in single precision,
+            return checkpoint.load(self.device)  # and with it OpenVINO would be the slower one
+        return self._compiled(checkpoint, load_language_model) or checkpoint.load(self.device)
+
+    def _compiled(self, checkpoint: C, load: Callable[[C, Runtime], M]) -> M | None:
+        """The model, compiled; None if it is not to be, or can't be."""
+        if self.runtime is None:
+            return None
+        try:
+            return load(checkpoint, self.runtime)
+        except CheckpointError:
+            raise
+        except Exception as error:  # an encoder of timm's may have what OpenVINO has not
+            logger.warning("%s can't be compiled, so it runs in torch: %s", checkpoint.name, error)
+            return None
 
 
 def _choose_runtime(settings: Settings, device: torch.device, cache: Path) -> Runtime | None:

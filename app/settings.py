@@ -46,7 +46,7 @@ class Settings(BaseSettings):
     device: Device = "auto"
     """Where the networks run: `cpu`, `cuda`, or `auto`, which is `cuda` where there is one."""
     runtime: NetworkRuntime = "auto"
-    """What runs captioners on a CPU: `openvino`, about twice as fast; `torch`; or `auto`: OpenVINO where it is."""
+    """What runs networks on a CPU: `openvino`, two to three times as fast; `torch`; or `auto`: OpenVINO where it is."""
     cache: Path | None = None
     """Folder where compiled networks are kept for the next start; unset: `recap` among the user's caches."""
     threads: Annotated[int, Field(ge=1, le=256)] | None = None

@@ -1,10 +1,13 @@
 """A language model one token further, for a block of texts at a time, with the same numbers whatever stands beside it.
 
-A product's rows depend on its shape, since the shape decides in which order its sums are taken. So it always has the
-shape of a whole block; what the other rows hold then changes nothing, nor how many of them are in use.
+A product's rows depend on its shape in torch, since the shape decides in which order its sums are taken. So it always
+has the shape of a whole block; what the other rows hold then changes nothing, nor how many of them are in use.
 
 The weights are the left factor, W (G H, D) x X (D, BLOCK), and states stand the same way in memory: a gate is then one
 contiguous piece, and the CPU's matrix units take the weights as they lie.
+
+A compiled step has rows of its own where the CPU's kernels keep them apart, which is tried out when it is loaded. Then
+one text takes the time of one.
 """
 
 from abc import ABC, abstractmethod
@@ -14,7 +17,8 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from model.cells import State
-from model.language import LanguageModel
+from model.language import CompiledStep, LanguageModel
+from model.precision import fast_dtype
 
 BLOCK = 16
 """Rows of a block: as many as a tile of AMX has columns. More of them take the time of several blocks."""
@@ -32,6 +36,9 @@ class Network(ABC):
         dtype: of the products in the recurrent layers; all else is float32.
     """
 
+    width = BLOCK
+    """Rows of a block; 0 where a block may have any number of them."""
+
     def __init__(self, model: LanguageModel, dtype: torch.dtype) -> None:
         self.dtype = dtype
         self.hidden_size = model.config.hidden_size
@@ -42,8 +49,8 @@ class Network(ABC):
         self.bias = model.output.bias[:, None].clone()  # (V, 1)
 
     @abstractmethod
-    def block(self) -> "Block":
-        """A block of its own state."""
+    def block(self, rows: int = BLOCK) -> "Block":
+        """A block of its own state, with as many rows where `width` is 0."""
 
     def logits(self, hidden: Tensor) -> Tensor:
         """The last layer's outputs (H, BLOCK) to logits (BLOCK, V)."""
@@ -62,7 +69,7 @@ class Block(ABC):
         """One token further.
 
         Args:
-            tokens: (BLOCK,).
+            tokens: (N,), of all rows of the block.
             rows: how many of the first rows are in use.
 
         Returns:
@@ -70,9 +77,40 @@ class Block(ABC):
         """
 
 
-def build_network(model: LanguageModel, dtype: torch.dtype) -> Network:
-    """The fastest that does what the model does."""
+def build_network(model: LanguageModel, dtype: torch.dtype | None) -> Network:
+    """The fastest that does what the model does; in torch if a dtype is given."""
+    if model.compiled is not None and dtype is None:
+        return CompiledNetwork(model, model.compiled)
+    dtype = dtype or fast_dtype(model.device)
     return LSTMNetwork(model, dtype) if model.config.cell == "lstm" else CellNetwork(model, dtype)
+
+
+class CompiledNetwork(Network):
+    """Any cell, in a program of its own: see `model.compiled`."""
+
+    def __init__(self, model: LanguageModel, step: CompiledStep) -> None:
+        self.dtype = torch.float32
+        self.program, self.state_size = step.program, step.state_size
+        self.width = 0 if step.independent else BLOCK
+
+    def block(self, rows: int = BLOCK) -> "CompiledBlock":
+        return CompiledBlock(self, self.width or rows)
+
+
+class CompiledBlock(Block):
+    """Of a program."""
+
+    def __init__(self, network: CompiledNetwork, rows: int) -> None:
+        self.network = network
+        self.state = torch.zeros(rows, network.state_size)  # (N, S)
+
+    def put(self, row: int, state: State | None) -> None:
+        self.state[row] = 0.0 if state is None else torch.cat([part.flatten() for part in state])
+
+    def step(self, tokens: Tensor, rows: int) -> Tensor:
+        used = self.network.width or rows
+        logits, self.state[:used] = self.network.program(tokens[:used], self.state[:used])
+        return logits[:rows]
 
 
 class CellNetwork(Network):
@@ -87,7 +125,7 @@ class CellNetwork(Network):
         self.bias_ih = [cell.bias_ih[:, None].clone() for cell in self.cells]  # (G H, 1)
         self.bias_hh = [cell.bias_hh[:, None].clone() for cell in self.cells]
 
-    def block(self) -> "CellBlock":
+    def block(self, rows: int = BLOCK) -> "CellBlock":
         return CellBlock(self)
 
 
@@ -134,7 +172,7 @@ class LSTMNetwork(Network):
             self.weights.append(_gates_first(weight).to(dtype))
             self.biases.append(_gates_first(cell.bias_ih + cell.bias_hh)[:, None])  # (4 H, 1)
 
-    def block(self) -> "LSTMBlock":
+    def block(self, rows: int = BLOCK) -> "LSTMBlock":
         return LSTMBlock(self)
 
 

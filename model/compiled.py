@@ -1,5 +1,6 @@
 """Models whose networks were compiled: they do what the originals do, on the CPU, faster."""
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -7,10 +8,11 @@ from torch import Tensor, nn
 
 from model.captioner import Captioner
 from model.cells import State
-from model.checkpoint import CaptionerCheckpoint
+from model.checkpoint import CaptionerCheckpoint, LanguageCheckpoint
 from model.config import CaptionerConfig
 from model.decoder import Decoder, Memory, Step
 from model.decoding import StepFunction
+from model.language import CompiledStep, LanguageModel
 from model.runtime import Network, Program, Runtime
 from model.vocabulary import Vocabulary
 
@@ -120,6 +122,67 @@ class _Step(nn.Module):
         step = self.decoder.step(tokens, unpacked, Memory(**known))
         attention = () if step.attention is None else (step.attention,)
         return step.output, _packed(step.state), *attention
+
+
+def load_language_model(checkpoint: LanguageCheckpoint, runtime: Runtime) -> LanguageModel:
+    """The language model of a checkpoint, with its step compiled.
+
+    Raises:
+        CheckpointError: a file was changed or cut, or its tensors are not those of the architecture.
+    """
+    model = checkpoint.load()
+    model.compiled = compile_step(model, checkpoint.manifest.model_dump_json(), runtime)
+    return model
+
+
+def compile_step(model: LanguageModel, description: str, runtime: Runtime) -> CompiledStep:
+    """A language model one token further, as a program; for `description` see `Runtime.programs`."""
+    step = _TextStep(model)
+    example = torch.zeros(2, dtype=torch.long), torch.zeros(2, step.state_size)
+    program = runtime.programs(description, lambda: {"step": Network(step, example)})["step"]
+    return CompiledStep(program, step.state_size, _rows_are_independent(program, step))
+
+
+class _TextStep(nn.Module):
+    """A language model one token further, with its state as a single tensor."""
+
+    def __init__(self, model: LanguageModel) -> None:
+        super().__init__()
+        self.model = model
+        self.cells = model.recurrent.cells()
+        self.shape = self.cells[0].num_states, len(self.cells), model.config.hidden_size
+        self.state_size = math.prod(self.shape)
+        self.vocabulary_size = len(model.vocabulary)
+
+    def forward(self, tokens: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        hidden = self.model.inputs(tokens)  # (N, D)
+        layers = state.unflatten(1, self.shape).unbind(2)  # (N, states, H) each
+        after = []
+        for cell, layer in zip(self.cells, layers, strict=True):
+            parts = cell(hidden, layer.unbind(1))
+            after.append(torch.stack(parts, 1))  # (N, states, H)
+            hidden = parts[0]
+        return self.model.output(hidden), torch.stack(after, 2).flatten(1)
+
+
+WIDTHS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 31)
+"""For which it is tried whether rows come out as among 32: what a kernel may take together, and what stands beside."""
+
+
+def _rows_are_independent(program: Program, step: _TextStep) -> bool:
+    """Whether each row has the same bits in any place, among any number of others."""
+    generator = torch.Generator().manual_seed(0)
+    tokens = torch.randint(step.vocabulary_size, (32,), generator=generator)
+    state = torch.rand(32, step.state_size, generator=generator) * 2 - 1
+    expected = program(tokens, state)
+    return all(
+        torch.equal(part, whole[start : start + width])
+        for width in WIDTHS
+        for start in (0, 32 - width)
+        for part, whole in zip(
+            program(tokens[start : start + width], state[start : start + width]), expected, strict=True
+        )
+    )
 
 
 def _packed(state: State) -> Tensor:

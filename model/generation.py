@@ -1,8 +1,8 @@
 """Text out of a language model, many texts at once, each the same as if it were alone (continuous batching).
 
 A text joins the batch at any step and leaves it at any step. What it says depends on the model, its prompt, its
-parameters and its seed alone: products have the shape of whole blocks (see `model.blocks`), everything else works row
-by row, and each text has its own random numbers.
+parameters and its seed alone: products have the shape of whole blocks, or rows that are known not to depend on each
+other (see `model.blocks`), everything else works row by row, and each text has its own random numbers.
 
 Rules:
 
@@ -22,11 +22,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from model.blocks import BLOCK, build_network
+from model.blocks import build_network
 from model.cells import State
 from model.config import GenerationConfig
 from model.language import LanguageModel
-from model.precision import autocast, fast_dtype
+from model.precision import autocast
 from model.sampling import Sampler
 from model.vocabulary import SPECIALS, pieces
 
@@ -192,7 +192,7 @@ class TextBatch:
     Args:
         model: in evaluation mode; its weights are copied, so later changes to them do not show.
         capacity: most texts at a time.
-        dtype: of products with the weights; by default the fastest that the device has.
+        dtype: of products with the weights, in torch; by default the fastest way that there is.
 
     Raises:
         ValueError: the model is in training mode, or its vocabulary has nothing to write.
@@ -206,10 +206,11 @@ class TextBatch:
             raise ValueError("the vocabulary has no tokens but the special ones: there is nothing to write")
         self.model = model
         self.capacity = capacity
-        self.dtype = dtype or fast_dtype(model.device)
-        network = build_network(model, self.dtype)
-        self.blocks = [network.block() for _ in range(-(-capacity // BLOCK))]
-        rows = len(self.blocks) * BLOCK
+        network = build_network(model, dtype)
+        self.dtype = network.dtype
+        self.width = network.width or capacity
+        self.blocks = [network.block(capacity) for _ in range(-(-capacity // self.width))]
+        rows = len(self.blocks) * self.width
         self.last = torch.zeros(rows, dtype=torch.long, device=model.device)  # (N,)
         self.sampler = Sampler(rows, len(model.vocabulary), model.device)
         self.streams: list[TextStream | None] = [None] * capacity
@@ -302,7 +303,7 @@ class TextBatch:
                 ended.append(stream)
                 continue
             slot = stream.slot
-            self.blocks[slot // BLOCK].put(slot % BLOCK, reading.state)
+            self.blocks[slot // self.width].put(slot % self.width, reading.state)
             self.last[slot] = reading.ids[-1]
             self.sampler.put(slot, stream.generation, reading.ids, stream.choice)
         return ended
@@ -312,8 +313,8 @@ class TextBatch:
         rows = writing[-1].slot + 1
         logits = torch.cat(
             [
-                block.step(self.last[start : start + BLOCK], min(rows - start, BLOCK))
-                for start, block in zip(range(0, rows, BLOCK), self.blocks, strict=False)
+                block.step(self.last[start : start + self.width], min(rows - start, self.width))
+                for start, block in zip(range(0, rows, self.width), self.blocks, strict=False)
             ]
         )  # (N, V)
         logprobs = logits.log_softmax(1)  # (N, V)

@@ -1,5 +1,8 @@
 """Character and word language models: a token to the distribution of the next one, with a state carried along."""
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -9,6 +12,17 @@ from model.cells import State
 from model.config import LanguageModelConfig
 from model.recurrent import Recurrent
 from model.vocabulary import SPECIALS, Vocabulary, pieces
+
+
+class CompiledStep(NamedTuple):
+    """A model one token further, compiled."""
+
+    program: Callable[..., tuple[Tensor, ...]]
+    """Tokens (N,) and states (N, S) to logits (N, V) and states."""
+    state_size: int
+    """S."""
+    independent: bool
+    """Whether a row is the same to the bit, however many others there are."""
 
 
 class LanguageModel(nn.Module):
@@ -29,6 +43,8 @@ class LanguageModel(nn.Module):
         self.embedding = nn.Embedding(len(vocabulary), size) if config.embedding_size else None
         self.recurrent = Recurrent(config.cell, size, config.hidden_size, config.num_layers, config.dropout)
         self.output = nn.Linear(config.hidden_size, len(vocabulary))
+        self.compiled: CompiledStep | None = None
+        """What writes in place of these weights, which then read prompts alone."""
 
     def initialize(self) -> None:
         """Weights to begin training with; torch's own keep a stack of layers silent for hundreds of steps.

@@ -46,17 +46,22 @@ class Program:
     Threads that call it at the same time wait for each other.
     """
 
-    def __init__(self, compiled: "openvino.CompiledModel") -> None:
+    def __init__(self, compiled: "openvino.CompiledModel", tensor: "type[openvino.Tensor]") -> None:
         self._request = compiled.create_infer_request()
         self._outputs = range(len(compiled.outputs))
+        self._tensor = tensor
         self._lock = threading.Lock()
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        arrays = [tensor.contiguous().numpy() for tensor in inputs]
+        request = self._request
+        arrays = [tensor.contiguous().numpy() for tensor in inputs]  # whose memory the plugin reads, but does not hold
         with self._lock:
-            self._request.infer(arrays, share_inputs=True, share_outputs=True)
-            # The plugin writes the next call's outputs to the same memory.
-            return tuple(torch.tensor(self._request.get_output_tensor(place).data) for place in self._outputs)
+            for place, array in enumerate(arrays):
+                request.set_input_tensor(place, self._tensor(array, shared_memory=True))
+            request.start_async()  # and wait: half the time of `infer`, which looks at what it is given first
+            request.wait()
+            # Copies, since the plugin writes the next call's outputs to the same memory.
+            return tuple([torch.from_numpy(request.get_output_tensor(place).data.copy()) for place in self._outputs])
 
 
 class Runtime:
@@ -112,8 +117,10 @@ class Runtime:
             models = {name: self._trace(network) for name, network in networks().items()}
             if folder:
                 self._write(folder, models)
+        tensor = self._openvino.Tensor
         return {
-            name: Program(self._core.compile_model(model, "CPU", self._properties)) for name, model in models.items()
+            name: Program(self._core.compile_model(model, "CPU", self._properties), tensor)
+            for name, model in models.items()
         }
 
     def _key(self, description: str) -> str:

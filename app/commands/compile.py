@@ -21,10 +21,12 @@ def compile(checkpoints: Checkpoints = None) -> None:
     try:
         loader = Loader(settings)
         for name, checkpoint in Registry.open(settings.checkpoints).checkpoints.items():
+            started = time.monotonic()
             if isinstance(checkpoint, CaptionerCheckpoint):
-                started = time.monotonic()
                 loader.captioner(checkpoint)
-                typer.echo(f"{name}: {time.monotonic() - started:.1f} s")
+            else:
+                loader.language_model(checkpoint)
+            typer.echo(f"{name}: {time.monotonic() - started:.1f} s")
     except (CheckpointError, ValueError) as error:
         fail(str(error))
     typer.echo(f"kept in {loader.cache}")

@@ -52,9 +52,7 @@ def generate(
     except UnicodeEncodeError as error:  # bytes that can't be decoded came as lone surrogates
         fail(f"the prompt is not {sys.getfilesystemencoding()}, from character {error.start} on")
 
-    import torch
-
-    from app.registry import choose_device
+    from app.loading import Loader
     from model.checkpoint import CheckpointError, LanguageCheckpoint
     from model.generation import Delta
     from model.generation import generate as write
@@ -71,9 +69,9 @@ def generate(
         seed=seed,
     )
     try:
-        if settings.threads:
-            torch.set_num_threads(settings.threads)
-        language_model = checkpoint.load(choose_device(settings.device))
+        loader = Loader(settings)
+        loader.limit_threads()
+        language_model = loader.language_model(checkpoint)
     except (CheckpointError, ValueError) as error:
         fail(str(error))
     last = Delta("", ())

@@ -89,8 +89,9 @@ def test_recap_compile_fills_the_cache(both_checkpoints: Path, tmp_path: Path, m
     result = CliRunner().invoke(cli, ["compile", "--checkpoints", str(both_checkpoints)])
     assert result.exit_code == 0, result.output
     assert "tiny: " in result.output
+    assert "tiny-text: " in result.output
     assert result.output.endswith(f"kept in {tmp_path / 'cache'}\n")
-    assert len(list((tmp_path / "cache").iterdir())) == 1
+    assert len(list((tmp_path / "cache").iterdir())) == 2
     result = CliRunner().invoke(cli, ["compile", "--checkpoints", str(tmp_path / "nowhere")])
     assert result.exit_code == 2
     assert "no such folder" in result.output

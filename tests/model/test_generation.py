@@ -12,11 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from model.blocks import BLOCK
+from model.blocks import BLOCK, CompiledBlock, build_network
 from model.cells import CELLS
+from model.compiled import compile_step
 from model.config import GenerationConfig, LanguageModelConfig
 from model.generation import CHUNK, MAX_ALTERNATIVES, BatchFullError, Delta, TextBatch, TextStream, Token, generate
 from model.language import LanguageModel
+from model.runtime import Runtime
 from model.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, Vocabulary
 
 LETTERS = "abcdefg. \n"
@@ -166,9 +168,48 @@ def test_texts_are_what_they_are_alone(kind: str, data: st.DataObject) -> None:
     assert together(model, requests, capacity) == [alone(model, request) for request in requests]
 
 
-def test_many_texts_of_a_large_model_are_what_they_are_alone() -> None:
+@pytest.fixture(scope="module")
+def runtime() -> Runtime:
+    if not Runtime.available():
+        pytest.skip("OpenVINO is not installed")
+    return Runtime(threads=1, precision="float32")
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_compiled_logits_are_those_of_torch(kind: str, runtime: Runtime) -> None:
+    model = random_model(cell=kind, sharpness=1, embedding_size=5 if kind == "gru" else 0, hidden_size=40)
+    model.compiled = compile_step(model, kind, runtime)
+    block = build_network(model, None).block(3)
+    assert isinstance(block, CompiledBlock)
+    tokens = torch.randint(len(model.vocabulary), (3, 20))
+    with torch.inference_mode():
+        expected, _ = model(tokens)  # (N, T, V)
+        for row in range(3):
+            block.put(row, None)
+        for time in range(tokens.shape[1]):
+            found = block.step(tokens[:, time], 3)  # (N, V)
+            torch.testing.assert_close(found, expected[:, time], atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("independent", [True, False])
+def test_compiled_texts_are_what_they_are_alone(independent: bool, runtime: Runtime) -> None:
+    model = random_model()
+    model.compiled = compile_step(model, "random", runtime)._replace(independent=independent)
+    given = [
+        Request("abc"[: number % 4], GenerationConfig(max_tokens=9, seed=number), 0, number % 3, number % 2)
+        for number in range(20)
+    ]
+    found = together(model, given, 18)
+    assert found == [alone(model, request) for request in given]
+    assert len({text.text for text in found}) == len(found)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_many_texts_of_a_large_model_are_what_they_are_alone(compiled: bool, request: pytest.FixtureRequest) -> None:
     letters = [chr(code) for code in range(32, 97)]
     model = random_model(letters, hidden_size=512, num_layers=3)
+    if compiled:
+        model.compiled = compile_step(model, "large", request.getfixturevalue("runtime"))
     generations = [
         GenerationConfig(
             max_tokens=25 + number % 7,
