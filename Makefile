@@ -5,6 +5,7 @@
 #   make serve ARGS="--port 9000" options of `recap serve`
 #   make setup                    install all, training and checks included
 #   make test ARGS="-m 'not slow'"
+#   make coverage                 which lines of the service its tests run, also in processes that they start
 #   make check                    format, lint, types, Dockerfile
 #   make clean                    remove .venv, caches and builds
 #
@@ -22,7 +23,7 @@ INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint
 # --no-deps: that index has only torch's own builds of date, the rest comes from the default one.
 TORCH = $(if $(TORCH_INDEX),$(INSTALL) --no-deps --index-url $(TORCH_INDEX))
 
-.PHONY: setup serve test check clean
+.PHONY: setup serve test coverage check clean
 .DEFAULT_GOAL := setup
 
 setup: $(ALL)
@@ -32,6 +33,10 @@ serve: $(SERVING)
 
 test: $(ALL)
 	@$(BIN)/pytest --numprocesses logical --maxprocesses 8 --dist worksteal $(ARGS)
+
+coverage: $(ALL)
+	@$(BIN)/pytest --numprocesses logical --maxprocesses 8 --dist worksteal --cov app --cov-report term-missing \
+		--cov-report html tests/app $(ARGS)
 
 check: $(ALL)
 	$(BIN)/ruff format --check .

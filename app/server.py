@@ -1,6 +1,7 @@
 """uvicorn's server, with limits to its patience."""
 
 import asyncio
+import gc
 import time
 from types import FrameType
 from typing import Any
@@ -42,6 +43,7 @@ class Server(uvicorn.Server):
         self._engine: Engine = application.state.engine
         self._patience = settings.drain_seconds
         self._told = 0.0
+        self._settled = False
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A signal: the first one begins the end, the next one hastens it."""
@@ -54,6 +56,10 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Whether it is time to stop; uvicorn asks ten times a second."""
+        if self._engine.state == "ready" and not self._settled:
+            self._settled = True
+            gc.collect()
+            gc.freeze()  # what is there stays, and need not be gone through again: that would hold up everyone
         if self._engine.state == "draining" and not self.should_exit:
             if time.monotonic() >= self._told + self._patience:
                 await self._engine.close()

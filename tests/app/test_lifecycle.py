@@ -1,5 +1,7 @@
 """`recap serve` as a process: told to stop while it works, asked slowly, given broken checkpoints."""
 
+import asyncio
+import gc
 import json
 import os
 import signal
@@ -14,6 +16,10 @@ from pathlib import Path
 import httpx2
 import pytest
 from PIL import Image
+
+from app.main import create_app
+from app.server import Server
+from app.settings import Settings
 
 COMMAND = [sys.executable, "-c", "from app.cli import main; main()", "serve", "--port", "0"]
 URL = "/v1/captions"
@@ -131,6 +137,20 @@ def test_a_head_that_does_not_come_is_not_waited_for(checkpoints: Path) -> None:
         for _ in range(3):  # connections that are used are kept
             time.sleep(0.5)
             assert client.get("/healthz").status_code == 200
+
+
+def test_the_garbage_collector_leaves_alone_what_is_there_for_good(checkpoints: Path) -> None:
+    settings = Settings(checkpoints=checkpoints)
+    application = create_app(settings)
+    server, before = Server(application, settings), gc.get_freeze_count()
+    try:
+        asyncio.run(server.on_tick(0))
+        assert gc.get_freeze_count() == before  # not while it loads
+        application.state.engine.state = "ready"
+        asyncio.run(server.on_tick(1))
+        assert gc.get_freeze_count() > before + 10_000
+    finally:
+        gc.unfreeze()
 
 
 @pytest.mark.parametrize(("name", "how"), [("vocabulary.json", "missing"), ("model.safetensors", "changed")])
