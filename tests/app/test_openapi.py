@@ -23,6 +23,7 @@ Serve = Callable[[FastAPI], AbstractContextManager[httpx2.Client]]
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(7200 if EXAMPLES else 300)
 def test_the_server_keeps_to_its_document(serve: Serve, ready: Ready, both_checkpoints: Path, tmp_path: Path) -> None:
     phases = "examples,coverage,fuzzing,stateful" if EXAMPLES else "examples,fuzzing"
     command: list[str | Path] = [
