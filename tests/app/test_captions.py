@@ -3,18 +3,26 @@
 import base64
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import httpx2
 import pytest
+from fastapi import FastAPI
 from PIL import Image
 
+from app.main import create_app
 from app.parameters import DESCRIPTIONS
+from app.settings import Settings
 from model.captioner import Captioner
-from model.config import DecodingConfig
+from model.checkpoint import save
+from model.config import DecoderConfig, DecodingConfig
 
 Encode = Callable[..., bytes]
+Ready = Callable[[httpx2.Client], None]
+Serve = Callable[[FastAPI], AbstractContextManager[httpx2.Client]]
 URL = "/v1/captions"
 
 
@@ -199,6 +207,19 @@ def test_the_tree_of_a_search_leads_to_its_captions(
     greedy = client.post(URL, params={"tree": "true", "method": "greedy"}, content=encode(picture)).json()
     assert [len(step) for step in greedy["tree"]["steps"]] == [1] * len(greedy["tree"]["steps"])
     assert "tree" not in client.post(URL, content=encode(picture)).json()
+
+
+def test_a_captioner_that_sees_the_picture_as_a_whole_has_no_attention_to_show(
+    serve: Serve, ready: Ready, tiny_captioner: Captioner, encode: Encode, picture: Image.Image, tmp_path: Path
+) -> None:
+    decoder = DecoderConfig(kind="show-and-tell", embedding_size=16, hidden_size=16)
+    config = tiny_captioner.config.model_copy(update={"decoder": decoder})
+    save(tmp_path / "whole", Captioner(config, tiny_captioner.vocabulary), name="whole", metrics={}, card="# whole\n")
+    with serve(create_app(Settings(checkpoints=tmp_path, threads=1))) as client:
+        ready(client)
+        response = client.post(URL, params={"attention": "true"}, content=encode(picture))
+        assert "whole sees the picture as a whole" in error(response, 422, "invalid_parameter", "attention")
+        assert client.post(URL, content=encode(picture)).status_code == 200
 
 
 def test_one_name_with_two_values_is_refused(client: httpx2.Client, encode: Encode, picture: Image.Image) -> None:

@@ -119,6 +119,21 @@ def test_an_unexpected_failure_tells_the_log_and_not_the_client(
     assert record.exc_info is not None
 
 
+def test_what_fastapi_refuses_has_our_shape(serve: Serve, checkpoints: Path) -> None:
+    app = create_app(Settings(checkpoints=checkpoints))
+
+    @app.get("/counts")
+    def counts(number: int) -> int:
+        return number
+
+    with serve(app) as client:
+        response = client.get("/counts?number=many")
+    assert response.status_code == 422
+    error = response.json()["error"]
+    assert (error["code"], error["field"]) == ("invalid_parameter", "number")
+    assert error["message"].startswith("number: Input should be a valid integer")
+
+
 def test_too_large_a_body_is_refused_before_it_is_sent(client: httpx2.Client) -> None:
     with connect(client) as sock:
         sock.sendall(b"POST /v1/captions HTTP/1.1\r\nhost: x\r\ncontent-length: 25000000\r\n\r\n")
