@@ -7,8 +7,9 @@ from importlib.metadata import PackageNotFoundError, version
 
 import anyio
 import anyio.to_thread
-from fastapi import FastAPI
+from fastapi import FastAPI, Security
 from fastapi.middleware.cors import CORSMiddleware
+from fastapi.security import HTTPBearer
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app.access import AccessMiddleware
@@ -98,8 +99,10 @@ def create_app(settings: Settings | None = None, on_failure: Callable[[str], Non
         metrics,
     )
     routes = [*app.routes, *(route for module in modules for route in module.router.routes)]
+    # AccessMiddleware asks for keys; this says so in /openapi.json, so that /docs can send one.
+    needs_key = [Security(HTTPBearer(auto_error=False))] if settings.api_keys else []
     for module in modules:
-        app.include_router(module.router)
+        app.include_router(module.router, dependencies=[] if module in (health, docs) else needs_key)
     # From the innermost to the outermost.
     app.add_middleware(BodyLimitMiddleware, settings=settings)
     app.add_middleware(AccessMiddleware, settings=settings)

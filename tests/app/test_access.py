@@ -72,6 +72,11 @@ def test_a_key_opens_the_api_and_its_lack_is_told_in_the_callers_dialect(
         assert refused.headers["www-authenticate"] == "Bearer"
     for path in ("/healthz", "/readyz", "/docs", "/openapi.json", "/"):
         assert client.get(path).status_code in (200, 307), path
+    document = client.get("/openapi.json").json()
+    scheme = document["components"]["securitySchemes"]["HTTPBearer"]
+    assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
+    assert document["paths"][URL]["post"]["security"] == [{"HTTPBearer": []}]
+    assert "security" not in document["paths"]["/healthz"]["get"]
     assert client.get("/v1/models").status_code == 401
     assert client.get("/nowhere").status_code == 401
     assert client.post("/v1/completions", json={}).json()["error"]["type"] == "authentication_error"
