@@ -7,6 +7,7 @@
 #   make test ARGS="-m 'not slow'"
 #   make coverage                 which lines of the service its tests run, also in processes that they start
 #   make check                    format, lint, types, Dockerfile
+#   make screenshots              take the documents' pictures of the page anew, with Chromium
 #   make clean                    remove .venv, caches and builds
 #
 # On Linux the default torch is the CUDA build, several GB; TORCH_INDEX=https://download.pytorch.org/whl/cpu takes
@@ -23,7 +24,7 @@ INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint
 # --no-deps: that index has only torch's own builds of date, the rest comes from the default one.
 TORCH = $(if $(TORCH_INDEX),$(INSTALL) --no-deps --index-url $(TORCH_INDEX))
 
-.PHONY: setup serve test coverage check clean
+.PHONY: setup serve test coverage check screenshots clean
 .DEFAULT_GOAL := setup
 
 setup: $(ALL)
@@ -43,6 +44,9 @@ check: $(ALL)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/hadolint Dockerfile
+
+screenshots: $(ALL)
+	@$(BIN)/python benchmarks/screenshots.py
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

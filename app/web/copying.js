@@ -5,17 +5,17 @@ import { element, icon } from "./element.js";
 import { asAlt, asCurl, asJson, asText } from "./forms.js";
 
 const FORMS = [
-  ["Text", asText],
-  ["Alt attribute", asAlt],
-  ["JSON", asJson],
-  ["curl line", asCurl],
+  ["Text", "Text", asText],
+  ["alt", "Alt attribute", asAlt],
+  ["JSON", "JSON", asJson],
+  ["curl", "curl line", asCurl],
 ];
 
 /** They copy the caption of whatever picture `current` returns then. */
 export function copying(current) {
   const page = element("textarea", { class: "by-hand", readonly: true, rows: 4, hidden: true, "aria-label": "To copy by hand" });
-  const buttons = FORMS.map(([name, form]) => {
-    const label = element("span", {}, name);
+  const buttons = FORMS.map(([short, name, form]) => {
+    const label = element("span", {}, short);
     const copy = async () => {
       const text = form(current());
       try {
@@ -23,7 +23,7 @@ export function copying(current) {
         page.hidden = true;
         label.textContent = "Copied";
         announce(`${name} copied.`);
-        setTimeout(() => (label.textContent = name), 1500);
+        setTimeout(() => (label.textContent = short), 1500);
       } catch {
         // Pages from afar without TLS may not: then by hand.
         page.hidden = false;

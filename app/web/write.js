@@ -74,7 +74,7 @@ export function writeView(view) {
 
   function use(chosen) {
     const opening = OPENINGS[card?.id] ?? "";
-    if (!card || prompt.value === opening) prompt.value = OPENINGS[chosen.id] ?? "";
+    if (prompt.value === opening) prompt.value = OPENINGS[chosen.id] ?? "";
     card = chosen;
     for (const [name, control] of Object.entries(sliders)) control.value = card.generation[name];
   }

@@ -35,7 +35,7 @@ def test_the_first_view_is_light_and_stands_still(open_page: Open, server: str) 
     assert page.evaluate("window.shifts") == []
 
 
-@pytest.mark.parametrize(("width", "height"), [(390, 844), (768, 1024), (1920, 1080)])
+@pytest.mark.parametrize(("width", "height"), [(320, 640), (768, 1024), (1920, 1080)])
 def test_nothing_is_wider_than_the_window(page: Page, width: int, height: int, photo: bytes) -> None:
     page.set_viewport_size({"width": width, "height": height})
     drop(page, {"photo.jpg": photo, "words.jpg": b"no picture at all"})
