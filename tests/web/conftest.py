@@ -55,7 +55,7 @@ def serving(checkpoints: Path, **settings: object) -> Iterator[str]:
         subprocess.Popen(COMMAND, stderr=log.fileno(), env=environment, cwd=ROOT) as process,
     ):
         try:
-            until = time.monotonic() + 60
+            until = time.monotonic() + 150  # machines may be slow, or busy
             while "serving " not in (told := Path(log.name).read_text(encoding="utf-8")) or "http://" not in told:
                 assert process.poll() is None, told
                 assert time.monotonic() < until, told
