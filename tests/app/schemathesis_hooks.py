@@ -29,10 +29,9 @@ NOT_IN_THE_DOCUMENT = (
     # One parameter, one value: the document has each in the query and in the body.
     r"\w+ is both ",
     # JSON schema does not compare one value with another.
-    r"min_length=\d+ is above max_length=\d+",
-    r"num_captions=\d+ is above beam_size=\d+",
-    r"num_captions=\d+: greedy decoding gives one caption",
-    r"n=\d+: greedy decoding gives one caption",
+    r"min_\w+=\d+ is above max_\w+=\d+",
+    r"\w+=\d+ is above (beam_size|num_beams)=\d+",
+    r"\w+=\d+: greedy decoding gives one caption",
     r"tree=true: samples are drawn one by one",
     r"best_of=\S+: all texts are returned, so it can only be n",
     r"[\d,]+ prompts, \d+ texts each: at most",
