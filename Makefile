@@ -8,6 +8,7 @@
 #   make coverage                 which lines of the service its tests run, also in processes that they start
 #   make check                    format, lint, types, Dockerfile
 #   make screenshots              take the documents' pictures of the page anew, with Chromium
+#   make bench                    ratios to what one would use instead; ARGS="captions text" for some of them
 #   make clean                    remove .venv, caches and builds
 #
 # On Linux the default torch is the CUDA build, several GB; TORCH_INDEX=https://download.pytorch.org/whl/cpu takes
@@ -20,11 +21,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 SERVING := $(VENV)/.serving
 ALL := $(VENV)/.all
+PEERS := $(VENV)/.peers
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
 # --no-deps: that index has only torch's own builds of date, the rest comes from the default one.
 TORCH = $(if $(TORCH_INDEX),$(INSTALL) --no-deps --index-url $(TORCH_INDEX))
 
-.PHONY: setup serve test coverage check screenshots clean
+.PHONY: setup serve test coverage check screenshots bench clean
 .DEFAULT_GOAL := setup
 
 setup: $(ALL)
@@ -48,6 +50,9 @@ check: $(ALL)
 screenshots: $(ALL)
 	@$(BIN)/python benchmarks/screenshots.py
 
+bench: $(PEERS)
+	@PYTHONPATH=. $(VENV)/bench/bin/python benchmarks/bench.py $(ARGS)
+
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find app model training tests benchmarks -name __pycache__ -type d -exec rm -rf {} +
@@ -58,6 +63,14 @@ $(SERVING): pyproject.toml constraints.txt
 	@$(PYTHON) -m venv $(VENV)
 	@$(if $(TORCH),$(TORCH) torch)
 	@$(INSTALL) --editable '.[fast]'
+	@touch $@
+
+$(PEERS): $(SERVING)
+	@echo "Installing what Recap is compared with into $(VENV)/bench, beside what serving needs."
+	@$(BIN)/python -m venv $(VENV)/bench
+	@$(BIN)/python -c 'import site; print(site.getsitepackages()[0])' > \
+		$$($(VENV)/bench/bin/python -c 'import site; print(site.getsitepackages()[0])')/recap.pth
+	@$(VENV)/bench/bin/pip install --quiet --constraint constraints.txt litserve==0.2.19 transformers==5.24.0
 	@touch $@
 
 $(ALL): $(SERVING)

@@ -67,11 +67,12 @@ def is_ready(port: int) -> bool:
     return False
 
 
-async def ask(port: int, body: bytes = b"", *, path: str = URL, request_id: str = "") -> Answer:
+async def ask(port: int, body: bytes = b"", *, path: str = URL, request_id: str = "", content_type: str = "") -> Answer:
     """A request over a connection of its own: a POST, or a GET where there is no body."""
     head = f"{'POST' if body else 'GET'} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n"
     head += f"content-length: {len(body)}\r\n"
     head += f"x-request-id: {request_id}\r\n" if request_id else ""
+    head += f"content-type: {content_type}\r\n" if content_type else ""
     started = time.perf_counter()
     status, headers, content = 0, {}, b""
     with suppress(OSError, ValueError, IndexError):

@@ -1,0 +1,293 @@
+"""How fast Recap is, as ratios to what a user would take instead, all measured in one run: `make bench`.
+
+python benchmarks/bench.py [captions text start http blip]
+
+Times in process are the best of several, in turns with what they are compared with; a server's clients run in this
+process, over loopback. `peers.py` has the other servers; without their packages, their rows are left out.
+"""
+
+import asyncio
+import base64
+import io
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from socket import create_server
+
+import torch
+from generation import plain_loop, write_texts
+from PIL import Image
+from service import PHOTO, ROOT, Answer, ask, quantile, serving
+from torch import Tensor, nn
+
+from app.loading import Loader
+from app.settings import Settings
+from model.captioner import Captioner
+from model.checkpoint import CaptionerCheckpoint, Checkpoint, LanguageCheckpoint
+from model.generation import TextBatch
+
+CLIENTS = 16
+SECONDS = 8.0
+PEERS = Path(__file__).with_name("peers.py")
+
+
+def row(what: str, ours: str, other: str, ratio: str, bar: str) -> None:
+    """A line of the table."""
+    print(f"| {what} | {ours} | {other} | {ratio} | {bar} |", flush=True)
+
+
+def best_of(functions: list[Callable[[], object]], repeats: int) -> list[float]:
+    """Seconds that each takes at best; they take turns."""
+    best = [float("inf")] * len(functions)
+    for function in functions:
+        function()
+    for _ in range(repeats):
+        for place, function in enumerate(functions):
+            started = time.perf_counter()
+            function()
+            best[place] = min(best[place], time.perf_counter() - started)
+    return best
+
+
+def load(runtime: str) -> Captioner:
+    """The default captioner."""
+    checkpoint = Checkpoint.open(ROOT / "checkpoints" / "flickr8k")
+    assert isinstance(checkpoint, CaptionerCheckpoint)
+    return Loader(Settings(runtime=runtime)).captioner(checkpoint)
+
+
+def multiplications(encoder: nn.Module, pixels: Tensor) -> int:
+    """That the encoder's convolutions take."""
+    total = 0
+
+    def count(module: nn.Module, _: object, output: Tensor) -> None:
+        nonlocal total
+        assert isinstance(module, nn.Conv2d)
+        total += output.numel() * module.weight[0].numel()
+
+    hooks = [part.register_forward_hook(count) for part in encoder.modules() if isinstance(part, nn.Conv2d)]
+    with torch.inference_mode():
+        encoder(pixels)
+    for hook in hooks:
+        hook.remove()
+    return total
+
+
+def captions() -> None:
+    """One picture to one caption, in process."""
+    original, compiled = load("torch"), load("auto")
+    image = Image.open(PHOTO).convert("RGB")
+    decoding = original.config.decoding.model_copy(update={"beam_size": 3})
+    steps = 0
+
+    def caption(captioner: Captioner) -> Callable[[], object]:
+        return lambda: captioner.caption([image], decoding)
+
+    eager, ours = best_of([caption(original), caption(compiled)], 12)
+    pixels = original.preprocess(image)[None]
+    grid = original.encode(pixels)
+    encode = best_of([lambda: original.encode(pixels), lambda: compiled.encode(pixels)], 12)
+    generate = best_of([lambda: original.generate(grid, decoding), lambda: compiled.generate(grid, decoding)], 8)
+    start = compiled.start
+
+    def counted(grid: Tensor, hypotheses: int) -> object:
+        step, state = start(grid, hypotheses)
+
+        def one(tokens: Tensor, state: object) -> object:
+            nonlocal steps
+            steps += 1
+            return step(tokens, state)
+
+        return one, state
+
+    compiled.start = counted
+    compiled.generate(grid, decoding)
+    square, long = torch.rand(1536, 1536), torch.rand(2**26)
+    multiply, read = best_of([lambda: square @ square, long.sum], 8)
+    peak, bandwidth = 2 * 1536**3 / multiply, long.nbytes / read
+    kept = ("attention", "attention_cell", "language_cell", "output")
+    weights = sum(
+        parameter.numel() * 4
+        for name, parameter in original.decoder.named_parameters()
+        if name.split(".")[0] in kept and not name.startswith("attention.key")
+    )
+    work = 2 * multiplications(original.encoder, pixels)
+    floor = work / peak + steps * weights / bandwidth
+    row("a picture to a caption, beam 3, against eager torch", ms(ours), ms(eager), f"{eager / ours:.1f}x", "4x")
+    row("... the encoder", ms(encode[1]), ms(encode[0]), f"{encode[0] / encode[1]:.1f}x", "")
+    row(f"... the search, {steps} steps", ms(generate[1]), ms(generate[0]), f"{generate[0] / generate[1]:.1f}x", "")
+    how = f"{work / 1e9:.2f} GFLOP at {peak / 1e9:.0f} GFLOP/s"
+    how += f", {weights / 1e6:.0f} MB a step at {bandwidth / 1e9:.0f} GB/s"
+    row(f"... against the floor ({how})", ms(ours), ms(floor), f"{ours / floor:.1f} of it", "at most 2")
+
+
+def ms(seconds: float) -> str:
+    """As a table shows it."""
+    return f"{1000 * seconds:.1f} ms"
+
+
+def text() -> None:
+    """Characters a second of one text and of 32, against a loop over `nn.LSTM` with the same weights."""
+    checkpoint = Checkpoint.open(ROOT / "checkpoints" / "shakespeare")
+    assert isinstance(checkpoint, LanguageCheckpoint)
+    model = Loader(Settings()).language_model(checkpoint)
+    count, batch = 120, TextBatch(model, capacity=32)
+    write_texts(batch, 10, range(32))
+    together: list[str] = []
+
+    def all_of_them() -> None:
+        together[:] = write_texts(batch, count, range(32))
+
+    plain, one, many = best_of(
+        [lambda: plain_loop(model, count), lambda: write_texts(batch, count, [0]), all_of_them], 3
+    )
+    row("one text, against a loop over `nn.LSTM`", rate(count / one), rate(count / plain), f"{plain / one:.1f}x", "3x")
+    row("32 texts, against that loop", rate(32 * count / many), rate(count / plain), f"{32 * plain / many:.1f}x", "10x")
+    row("32 texts, against one", rate(32 * count / many), rate(count / one), f"{32 * one / many:.1f}x", "8x")
+    same = sum(write_texts(batch, count, [seed]) == [together[seed]] for seed in range(0, 32, 4))
+    row("texts that are what they are alone", f"{same}", "8", "", "all")
+
+
+def rate(count: float) -> str:
+    """As a table shows it."""
+    return f"{count:.0f} characters/s"
+
+
+def start() -> None:
+    """From the start of the process until it is ready, and the memory that it takes then."""
+    with tempfile.TemporaryDirectory() as cache:
+        for what, bar in (("with an empty cache", "15 s"), ("from the cache", "3 s")):
+            began = time.perf_counter()
+            with serving(ROOT / "checkpoints", cache=cache) as service:
+                row(f"start until ready, {what}", f"{time.perf_counter() - began:.1f} s", "", "", bar)
+                memory = service.memory()
+        row("memory, a captioner and three language models", f"{memory:.0f} MB", "", "", "900 MB")
+
+
+@contextmanager
+def peer(name: str) -> Iterator[int]:
+    """The port of one of the other servers, which is ready."""
+    with closing(create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen([sys.executable, str(PEERS), name, str(port)], env=environment, start_new_session=True)
+    try:
+        body = request()
+        until = time.perf_counter() + 120
+        while asyncio.run(post(port, body)).status != 200:
+            if process.poll() is not None or time.perf_counter() > until:
+                raise SystemExit(f"{name} did not start")
+            time.sleep(0.2)
+        yield port
+    finally:
+        os.killpg(process.pid, 15)  # the session that was begun above: LitServe has workers
+        process.wait()
+
+
+def request() -> bytes:
+    """A JPEG of 500 x 375 in JSON."""
+    file = io.BytesIO()
+    Image.open(PHOTO).convert("RGB").resize((500, 375)).save(file, "JPEG", quality=90)
+    return json.dumps({"image": base64.b64encode(file.getvalue()).decode(), "beam_size": 3}).encode()
+
+
+def post(port: int, body: bytes) -> "asyncio.Future[Answer]":
+    """Asks for a caption."""
+    return ask(port, body, content_type="application/json")
+
+
+async def closed_loop(port: int, seconds: float) -> float:
+    """Answers a second to clients that each ask again as soon as they have one."""
+    body, began = request(), time.perf_counter()
+    done = 0
+
+    async def client() -> None:
+        nonlocal done
+        while time.perf_counter() < began + seconds:
+            answer = await post(port, body)
+            done += answer.status == 200
+
+    await asyncio.gather(*(client() for _ in range(CLIENTS)))
+    return done / (time.perf_counter() - began)
+
+
+async def open_loop(port: int, seconds: float, rate: float) -> list[float]:
+    """Seconds of answers to requests that come at a rate, whatever the answers do."""
+    body, began = request(), time.perf_counter()
+    taken = []
+
+    async def one() -> None:
+        taken.append((await post(port, body)).seconds)
+
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(max(1, round(seconds * rate))):
+            await asyncio.sleep(began + number / rate - time.perf_counter())
+            tasks.create_task(one())
+    return taken
+
+
+async def alone(port: int, times: int) -> list[float]:
+    """Seconds of answers to requests that come one by one."""
+    body = request()
+    return [(await post(port, body)).seconds for _ in range(times)]
+
+
+def http() -> None:
+    """Captions a second over HTTP, and how long one takes."""
+    with serving(ROOT / "checkpoints") as service:
+        asyncio.run(closed_loop(service.port, 2))
+        ours = asyncio.run(closed_loop(service.port, SECONDS))
+        unloaded = quantile(asyncio.run(alone(service.port, 20)), 0.5)
+        slow = quantile(asyncio.run(open_loop(service.port, 2 * SECONDS, ours / 2)), 0.99)
+    row(
+        "p99 at half the peak, against the unloaded median",
+        ms(slow),
+        ms(unloaded),
+        f"{slow / unloaded:.1f}x",
+        "at most 4",
+    )
+    for name, what, bar in (
+        ("fastapi", "plain FastAPI over our runtime, without batching", "2x"),
+        ("litserve", "LitServe over our torch model, with batching", "3x"),
+    ):
+        with peer(name) as port:
+            asyncio.run(closed_loop(port, 2))
+            theirs = asyncio.run(closed_loop(port, SECONDS))
+        row(f"captions over HTTP, against {what}", f"{ours:.1f}/s", f"{theirs:.1f}/s", f"{ours / theirs:.1f}x", bar)
+
+
+def blip() -> None:
+    """A caption against transformers' BLIP-base."""
+    found = subprocess.run([sys.executable, str(PEERS), "blip"], check=True, stdout=subprocess.PIPE)
+    theirs = json.loads(found.stdout.splitlines()[-1])["seconds"]
+    captioner = load("auto")
+    image = Image.open(PHOTO).convert("RGB")
+    greedy = captioner.config.decoding.model_copy(update={"method": "greedy", "beam_size": 1})
+    (ours,) = best_of([lambda: captioner.caption([image], greedy)], 12)
+    row("a caption, greedy, against BLIP-base", ms(ours), ms(theirs), f"{theirs / ours:.0f}x", "25x")
+
+
+PARTS = {"captions": captions, "text": text, "start": start, "http": http, "blip": blip}
+
+
+def main() -> None:
+    """Prints the table."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    processor = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
+    versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "openvino"))
+    print(f"{processor}, {os.cpu_count()} cores, {versions}\n")
+    print("| what | Recap | the other | ratio | bar |\n|---|--:|--:|--:|--:|")
+    for name in sys.argv[1:] or PARTS:
+        PARTS[name]()
+
+
+if __name__ == "__main__":
+    main()

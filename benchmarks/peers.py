@@ -1,0 +1,103 @@
+"""What a user would serve captions with instead, for `bench.py`: run with the packages of `make bench`.
+
+python benchmarks/peers.py litserve PORT   our torch model behind LitServe, with its batching on
+python benchmarks/peers.py fastapi PORT    our runtime behind a plain FastAPI route, without batching
+python benchmarks/peers.py blip            seconds that transformers' BLIP-base takes for a caption, as JSON
+
+Beam 3, as the bars ask. BLIP's weights are random, which costs what trained ones do.
+"""
+
+import argparse
+import base64
+import json
+import sys
+import time
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from app.loading import Loader  # noqa: E402
+from app.settings import Settings  # noqa: E402
+from model.captioner import Captioner  # noqa: E402
+from model.checkpoint import CaptionerCheckpoint, Checkpoint  # noqa: E402
+
+BEAM = {"beam_size": 3}
+
+
+def load(runtime: str) -> Captioner:
+    """The default captioner."""
+    checkpoint = Checkpoint.open(ROOT / "checkpoints" / "flickr8k")
+    assert isinstance(checkpoint, CaptionerCheckpoint)
+    return Loader(Settings(runtime=runtime)).captioner(checkpoint)
+
+
+def picture(data: bytes) -> Image.Image:
+    """Of a file."""
+    return Image.open(BytesIO(data)).convert("RGB")
+
+
+def litserve(port: int) -> None:
+    """LitServe, as its guide has it."""
+    import litserve as ls
+    from caption_api import CaptionAPI
+
+    api = CaptionAPI(max_batch_size=8, batch_timeout=0.003, api_path="/v1/captions")  # as our own server's
+    ls.LitServer(api, accelerator="cpu").run(port=port, log_level="warning", generate_client_file=False)
+
+
+def fastapi(port: int) -> None:
+    """A plain route, which FastAPI runs on its threads."""
+    import uvicorn
+    from fastapi import Body, FastAPI
+
+    captioner = load("openvino")
+    decoding = captioner.config.decoding.model_copy(update=BEAM)
+    app = FastAPI()
+
+    @app.post("/v1/captions")
+    def caption(body: dict[str, Any] = Body()) -> dict[str, str]:  # noqa: B008
+        return {"caption": captioner.caption([picture(base64.b64decode(body["image"]))], decoding)[0][0].text}
+
+    uvicorn.run(app, port=port, log_level="warning")
+
+
+def blip() -> None:
+    """BLIP-base of transformers, greedy, a picture at a time."""
+    import torch
+    from transformers import BlipConfig, BlipForConditionalGeneration
+
+    torch.manual_seed(0)
+    model = BlipForConditionalGeneration(BlipConfig()).eval()
+    pixels = torch.rand(1, 3, 384, 384)
+    length = 12  # as long as our captions
+
+    def once() -> float:
+        started = time.perf_counter()
+        with torch.inference_mode():
+            model.generate(pixel_values=pixels, max_new_tokens=length, min_new_tokens=length, num_beams=1)
+        return time.perf_counter() - started
+
+    once()
+    result: dict[str, Any] = {"seconds": min(once() for _ in range(3))}
+    sys.stdout.write(json.dumps(result) + "\n")
+
+
+def main() -> None:
+    """Entry point."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("peer", choices=["litserve", "fastapi", "blip"])
+    parser.add_argument("port", type=int, nargs="?", default=0)
+    given = parser.parse_args()
+    if given.peer == "blip":
+        blip()
+    else:
+        {"litserve": litserve, "fastapi": fastapi}[given.peer](given.port)
+
+
+if __name__ == "__main__":
+    main()
