@@ -69,22 +69,6 @@ def selfcritical(config: Config, set_: Set = None, resume: Resume = False) -> No
     _run(SelfCriticalTrainer(SelfCriticalRecipe.read(config, set_ or ()), resume=resume))
 
 
-@app.command()
-def soup(config: Config, set_: Set = None) -> None:
-    """Average the weights of captioners that were trained one from the other, and write the new checkpoint."""
-    import time
-
-    from training.publish import publish_captioner
-    from training.recipe import SoupRecipe
-    from training.soup import average
-
-    recipe = SoupRecipe.read(config, set_ or ())
-    start = time.monotonic()
-    captioner = average(recipe.shares, recipe.decoding)
-    checkpoint = publish_captioner(recipe, captioner, seconds=time.monotonic() - start)
-    typer.echo(f"{checkpoint.path}: CIDEr {checkpoint.metrics['CIDEr']:.4f} on dev")
-
-
 def _run(trainer: "Stage[Any, Any]") -> None:
     """A stage of a captioner, from its start or where it stopped to its checkpoint."""
     from training.publish import publish_captioner

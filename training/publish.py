@@ -27,7 +27,7 @@ from training.evaluate import Evaluation, evaluate
 from training.language import sample
 from training.loop import available_device
 from training.perplexity import evaluate_text
-from training.recipe import LanguageRecipe, Recipe, SelfCriticalRecipe, SoupRecipe, StageRecipe, TuningRecipe
+from training.recipe import LanguageRecipe, Recipe, SelfCriticalRecipe, StageRecipe, TuningRecipe
 
 FIGURES = (
     *("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "METEOR", "ROUGE-L", "CIDEr", "SPICE"),
@@ -38,7 +38,7 @@ SAMPLE_TOKENS = 600
 
 
 def publish_captioner(
-    recipe: StageRecipe | SoupRecipe,
+    recipe: StageRecipe,
     captioner: Captioner,
     *,
     seconds: float,
@@ -130,7 +130,6 @@ def publish_language_model(recipe: LanguageRecipe, model: LanguageModel, *, seco
 @contextmanager
 def _candidate(recipe: Recipe, model: Captioner | LanguageModel) -> Iterator[Path]:
     """The checkpoint without figures, for as long as it takes to have them."""
-    recipe.run.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=recipe.run) as folder:
         yield save(Path(folder, recipe.name), model, name=recipe.name, metrics={}, card="").path
 
@@ -166,7 +165,7 @@ def _git_revision() -> str | None:
     return found.stdout.strip() or None
 
 
-def _captioner_card(recipe: StageRecipe | SoupRecipe, captioner: Captioner, metrics: dict[str, Any]) -> str:
+def _captioner_card(recipe: StageRecipe, captioner: Captioner, metrics: dict[str, Any]) -> str:
     figures = [name for name in FIGURES if name in metrics]
     encoder, decoder = captioner.config.encoder, captioner.config.decoder
     how = "trained with cross-entropy"
@@ -174,8 +173,6 @@ def _captioner_card(recipe: StageRecipe | SoupRecipe, captioner: Captioner, metr
         how = f"trained from {recipe.start}\n(CIDEr {metrics['start_CIDEr']:.3f}) on the CIDEr-D of its own captions"
     elif isinstance(recipe, TuningRecipe):
         how = f"trained together with cross-entropy\nfrom {recipe.start} (CIDEr {metrics['start_CIDEr']:.3f})"
-    elif isinstance(recipe, SoupRecipe):
-        how = "its weights the average of those of\n" + " and ".join(map(str, recipe.shares))
     return f"""# {recipe.name}
 
 An image captioner: {encoder.name} encoder at {encoder.preprocessing.size} pixels,

@@ -155,7 +155,16 @@ class AugmentationRecipe(Config):
     """Brightness, contrast and saturation are multiplied by up to 1 ± this each. Hues stay: captions name colours."""
 
 
-class TuningTraining(TrainingRecipe):
+class ContinuedTraining(Config):
+    """How a stage learns that goes on from a checkpoint."""
+
+    share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Of the way from the start's weights to the trained ones, where the weights lie that are scored and kept: below 1,
+    a stage that learns few pictures by heart forgets less of what it knew (Wortsman et al., "Robust fine-tuning of
+    zero-shot models", 2022)."""
+
+
+class TuningTraining(TrainingRecipe, ContinuedTraining):
     """How encoder and decoder learn together by cross-entropy; see training.tuning."""
 
     epochs: Annotated[int, Field(ge=1)] = 8
@@ -189,7 +198,7 @@ class TuningRecipe(StageRecipe):
     distillation: DistillationRecipe | None = None
 
 
-class SelfCriticalTraining(StageTraining):
+class SelfCriticalTraining(StageTraining, ContinuedTraining):
     """How the decoder learns from the reward of its own captions; see training.selfcritical."""
 
     epochs: Annotated[int, Field(ge=1)] = 10
@@ -232,16 +241,6 @@ class SelfCriticalRecipe(FrozenRecipe):
     decoding: DecodingConfig | None = None
     """How dev is captioned, and the default of the new checkpoint; the start's own when left out."""
     training: SelfCriticalTraining = SelfCriticalTraining()
-
-
-class SoupRecipe(Recipe):
-    """Everything that `recap-train soup` is told."""
-
-    data: DataRecipe
-    shares: Annotated[dict[Path, Annotated[float, Field(gt=0)]], Field(min_length=2)]
-    """Of each checkpoint in the average; they are divided by their sum."""
-    decoding: DecodingConfig | None = None
-    """How dev is captioned, and the default of the new checkpoint; the first checkpoint's own when left out."""
 
 
 class TextRecipe(Config):

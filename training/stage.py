@@ -5,6 +5,7 @@ stage's own; then `_validate` scores the averaged weights on dev, and the best o
 those parameters of its captioner that require a gradient; they alone are in its state.
 """
 
+import copy
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -93,7 +94,13 @@ class Stage(ABC, Generic[R, Ready]):
         self.scorer = CaptionScorer({image.path.name: image.captions for image in self.dev})
 
     def _prepare(
-        self, captioner: Captioner, buckets: LengthBuckets, network: nn.Module, *, trained: bool = False
+        self,
+        captioner: Captioner,
+        buckets: LengthBuckets,
+        network: nn.Module,
+        *,
+        trained: bool = False,
+        share: float = 1.0,
     ) -> None:
         """Takes the model to train and the batches of an epoch, and the state on disk, where there is one.
 
@@ -102,6 +109,7 @@ class Stage(ABC, Generic[R, Ready]):
             buckets: the batches.
             network: what a step runs: the part of the model that is trained, or a module around it.
             trained: whether the model is worth scoring before the first step.
+            share: of the way from these weights to the trained ones, where what is kept lies.
         """
         training = self.recipe.training
         self.captioner = captioner.to(self.accelerator.device)
@@ -111,6 +119,8 @@ class Stage(ABC, Generic[R, Ready]):
         optimizer = torch.optim.AdamW(self._groups(), weight_decay=training.weight_decay)
         self.network, self.optimizer = self.accelerator.prepare(network, optimizer)
         self.trained = trained
+        self.share = share
+        self.first = {name: tensor.clone() for name, tensor in trained_tensors(captioner).items()} if share < 1 else {}
         if self.resume and self.state_path.is_file():
             self._restore()
 
@@ -134,11 +144,11 @@ class Stage(ABC, Generic[R, Ready]):
         at = self.progress
         with interruptible() as interruption:
             if self.trained and at.step == 0:
-                (at.start_score,) = broadcast_object_list([self._score()["CIDEr"] if self._first else 0.0])
+                (at.start_score,) = broadcast_object_list([self._score(self._kept())["CIDEr"] if self._main else 0.0])
                 self.accelerator.print(f"start: dev CIDEr {at.start_score:.4f}", flush=True)
             while at.epoch < epochs and at.epoch - at.best_epoch <= self.recipe.training.patience:
                 batches = self.buckets.batches(at.epoch)
-                with progress(f"epoch {at.epoch + 1}/{epochs}", len(batches), at.batch, show=self._first) as bar:
+                with progress(f"epoch {at.epoch + 1}/{epochs}", len(batches), at.batch, show=self._main) as bar:
                     for batch in self._ready(batches[at.batch :]):
                         figures = self._step(batch)
                         at.batch += 1
@@ -154,7 +164,7 @@ class Stage(ABC, Generic[R, Ready]):
                         if stop:
                             self.accelerator.end_training()
                             return False
-                (score,) = broadcast_object_list([self._validate() if self._first else 0.0])
+                (score,) = broadcast_object_list([self._validate() if self._main else 0.0])
                 at.seconds = time.monotonic() - began
                 if score > at.best_score:
                     at.best_score, at.best_epoch = score, at.epoch
@@ -180,13 +190,13 @@ class Stage(ABC, Generic[R, Ready]):
         """
 
     def best(self) -> Captioner:
-        """The captioner with the averaged weights that scored best on dev, on the CPU."""
+        """The captioner with the weights that scored best on dev, on the CPU."""
         captioner = self.captioner.to("cpu").eval()
         load_trained(captioner, load_file(self.best_path))
         return captioner
 
     @property
-    def _first(self) -> bool:
+    def _main(self) -> bool:
         return bool(self.accelerator.is_main_process)
 
     def _any(self, flag: bool) -> bool:
@@ -215,9 +225,22 @@ class Stage(ABC, Generic[R, Ready]):
         self.optimizer.step()
         self.average.update_parameters(self.captioner)
 
+    def _kept(self) -> Captioner:
+        """The captioner with the averaged weights, or with those on the way to them."""
+        kept = self.average.module
+        assert isinstance(kept, Captioner)
+        if self.first:
+            kept = copy.deepcopy(kept)
+            load_trained(
+                kept,
+                {name: self.first[name].lerp(tensor, self.share) for name, tensor in trained_tensors(kept).items()},
+            )
+        return kept.eval()
+
     def _validate(self) -> float:
-        """Dev CIDEr of the averaged weights, which are put aside where they are the best so far."""
-        scores = self._score()
+        """Dev CIDEr of the weights to keep, which are put aside where they are the best so far."""
+        kept = self._kept()
+        scores = self._score(kept)
         name, total = next(iter(self.progress.totals.items()))
         self.accelerator.print(
             f"epoch {self.progress.epoch + 1}: {name} {total / len(self.buckets):.3f}, "
@@ -226,14 +249,12 @@ class Stage(ABC, Generic[R, Ready]):
             flush=True,
         )
         if scores["CIDEr"] > self.progress.best_score:
-            put_aside(trained_tensors(self.average.module), self.best_path)
+            put_aside(trained_tensors(kept), self.best_path)
         return scores["CIDEr"]
 
     @torch.inference_mode()
-    def _score(self) -> dict[str, float]:
-        """How good the averaged weights are on dev."""
-        captioner = self.average.module.eval()
-        assert isinstance(captioner, Captioner)
+    def _score(self, captioner: Captioner) -> dict[str, float]:
+        """How good a captioner is on dev."""
         found = [
             best[0].text
             for grid in self._dev_grids(captioner)
@@ -245,7 +266,7 @@ class Stage(ABC, Generic[R, Ready]):
         return scores
 
     def _save(self) -> None:
-        if not self._first:
+        if not self._main:
             return
         tensors = with_prefix("weights", trained_tensors(self.captioner))
         tensors |= with_prefix("average", trained_tensors(self.average.module))

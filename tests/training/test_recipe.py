@@ -11,7 +11,6 @@ from training.recipe import (
     Recipe,
     RecipeError,
     SelfCriticalRecipe,
-    SoupRecipe,
     TuningRecipe,
 )
 
@@ -23,7 +22,6 @@ RECIPES: dict[str, type[Recipe]] = {
     "features": CaptionerRecipe,
     "language": LanguageRecipe,
     "selfcritical": SelfCriticalRecipe,
-    "soup": SoupRecipe,
     "tune": TuningRecipe,
 }
 

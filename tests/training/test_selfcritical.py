@@ -64,6 +64,23 @@ def test_killed_and_resumed_it_ends_with_the_same_weights_to_the_bit(selfcritica
     assert "on the CIDEr-D of its own captions" in (checkpoint.path / "README.md").read_text()
 
 
+def test_what_is_kept_lies_on_the_way_from_the_start(selfcritical_recipe: Path, tmp_path: Path) -> None:
+    kept = {}
+    for share in (1.0, 0.25):
+        folder = tmp_path / str(share)
+        options = [f"run={folder}", "training.epochs=1", f"training.share={share}"]
+        trainer = SelfCriticalTrainer(SelfCriticalRecipe.read(selfcritical_recipe, options))
+        start = {name: tensor.clone() for name, tensor in trainer.captioner.decoder.state_dict().items()}
+        assert trainer.run()
+        kept[share] = trainer.best().decoder.state_dict()
+        resumed = SelfCriticalTrainer(SelfCriticalRecipe.read(selfcritical_recipe, options), resume=True)
+        for name, tensor in resumed._kept().decoder.state_dict().items():
+            assert torch.equal(tensor, kept[share][name]), name
+    for name, tensor in start.items():
+        torch.testing.assert_close(kept[0.25][name], tensor + 0.25 * (kept[1.0][name] - tensor))
+    assert not torch.equal(kept[1.0]["output.bias"], start["output.bias"])
+
+
 def test_asked_to_stop_it_saves_and_goes_on(selfcritical_recipe: Path) -> None:
     trainer = SelfCriticalTrainer(SelfCriticalRecipe.read(selfcritical_recipe))
     stepped = trainer._step
