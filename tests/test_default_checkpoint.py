@@ -1,13 +1,16 @@
 """The checkpoint that is shipped: small, whole, and as good as the documents say."""
 
 import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from model.checkpoint import CaptionerCheckpoint, Checkpoint
-from training.recipe import CaptionerRecipe
+from training.recipe import SelfCriticalRecipe
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "checkpoints" / "flickr8k"
@@ -43,9 +46,9 @@ def test_documents_have_its_figures(document: Path) -> None:
 
 
 def test_it_was_trained_with_the_published_recipe() -> None:
-    recipe = CaptionerRecipe.read(ROOT / "configs" / "flickr8k.toml")
+    recipe = SelfCriticalRecipe.read(ROOT / "configs" / "flickr8k.toml")
     # Keys that recipes got since have the values that do what was done before there were any.
-    assert CaptionerRecipe.model_validate(Checkpoint.open(FOLDER).metrics["recipe"]) == recipe
+    assert SelfCriticalRecipe.model_validate(Checkpoint.open(FOLDER).metrics["recipe"]) == recipe
 
 
 def test_its_confidence_is_calibrated_as_the_documents_say() -> None:
@@ -54,3 +57,15 @@ def test_its_confidence_is_calibrated_as_the_documents_say() -> None:
         text = document.read_text(encoding="utf-8")
         for name in ("threshold", "error", "uncalibrated_error"):
             assert f"{figures[name]:.3f}" in text, (document, name)
+
+
+def test_the_card_has_the_mistakes_that_were_counted() -> None:
+    command = [sys.executable, "benchmarks/errors.py", "docs/samples/flickr8k-errors.csv"]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    counts = {kind: int(count) for kind, count in map(str.split, told.splitlines())}
+    assert list(counts)[2:4] == ["action", "count"]  # the most frequent first
+    card = (FOLDER / "README.md").read_text(encoding="utf-8")
+    assert f"{counts.pop('captions')} in all" in card
+    assert f"{counts.pop('right')}\ncaptions are right" in card
+    for kind, count in counts.items():
+        assert re.search(rf"^\| {kind}[^|]* \| {count} \|", card, re.MULTILINE), kind
