@@ -14,6 +14,7 @@ import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Mapping
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -85,7 +86,7 @@ class Runtime:
         precision: Literal["auto", "float32"] = "auto",
     ) -> None:
         self._openvino = _import_openvino()
-        self._core = self._openvino.Core()
+        self._core = _core()
         self._cache = cache
         low = precision == "auto" and "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         self._properties: dict[str, Any] = {
@@ -168,6 +169,16 @@ class Runtime:
         finally:
             if fresh:
                 shutil.rmtree(fresh, ignore_errors=True)
+
+
+@cache
+def _core() -> "openvino.Core":
+    """OpenVINO itself, once and for good.
+
+    Its CPU plugin gives signal handlers a stack, and when one of several plugins is unloaded, that may be one that was
+    freed: the next signal to arrive would end the process.
+    """
+    return _import_openvino().Core()
 
 
 def _import_openvino() -> Any:

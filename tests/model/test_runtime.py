@@ -2,6 +2,7 @@
 
 import logging
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -207,3 +208,28 @@ def test_real_captions_are_those_of_torch(flickr8k: Path, runtime: Runtime) -> N
     expected = checkpoint.load().caption(pictures)
     found = load_captioner(checkpoint, runtime).caption(pictures)
     assert [captions[0].text for captions in found] == [captions[0].text for captions in expected]
+
+
+def test_signals_still_arrive_where_there_were_several_runtimes(tiny_checkpoint: Path) -> None:
+    """In a process of its own, since it would end the tests: OpenVINO may free the stack that handlers run on."""
+    script = f"""
+import gc, os, signal
+from pathlib import Path
+from model.checkpoint import Checkpoint
+from model.compiled import load_captioner
+from model.runtime import Runtime
+signal.signal(signal.SIGTERM, lambda *_: None)
+first = Runtime()
+second = load_captioner(Checkpoint.open(Path({str(tiny_checkpoint)!r})), Runtime())
+del first
+gc.collect()
+third = Runtime()
+del second
+gc.collect()
+del third
+gc.collect()
+os.kill(os.getpid(), signal.SIGTERM)
+print("alive")
+"""
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=100, check=False)
+    assert (found.returncode, found.stdout) == (0, "alive\n"), found.stderr

@@ -97,7 +97,8 @@ def test_it_plays_and_steps(captioned: Page, tokens: list[dict[str, Any]]) -> No
     page.get_by_role("button", name="Play").click()
     page.get_by_role("button", name="Pause").wait_for()
     page.get_by_role("button", name="Play").wait_for()
-    assert page.evaluate("window.shown") == [*texts, ""]
+    played = page.evaluate("window.shown")
+    assert played[played[0] == "" :] == [*texts, ""]  # the picture may first have to forget a word that was pointed at
     for name, text in (("Word after", texts[0]), ("Word after", texts[1]), ("Word before", texts[0])):
         page.get_by_role("button", name=name).click()
         expect(frame).to_have_attribute("data-word", text)
