@@ -52,7 +52,8 @@ def evaluate(
         data: a data set, as `open_dataset` takes it.
         split: `train`, `dev` or `test`.
         beam_size: the (first) checkpoint's own when left out, or 1 where that decodes greedily.
-        neutral: caption without guessing at gender or the colour of skin, see `model.neutral`.
+        neutral: caption without guessing at gender or the colour of skin, see `model.neutral`, whatever the checkpoint's
+            own way is.
         captions_path: where to write `{"file", "caption", "confidence", "references"}`, a line each.
         device: where the network runs.
         batch_size: pictures at a time.
@@ -123,7 +124,7 @@ def _beam_search(own: DecodingConfig, beam_size: int | None, neutral: bool) -> D
     largest = 10
     if not 1 <= size <= largest:
         raise ValueError(f"beam_size={size}: must be 1 to {largest}")
-    changes = {"method": "beam", "beam_size": size, "num_captions": 1, "neutral": neutral}
+    changes = {"method": "beam", "beam_size": size, "num_captions": 1, "neutral": neutral or own.neutral}
     return DecodingConfig.model_validate(own.model_dump() | changes)
 
 
