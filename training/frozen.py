@@ -49,9 +49,6 @@ class FrozenStage(Stage[R, list[int]], ABC):
         captioner: Captioner,
         buckets: LengthBuckets,
         network: nn.Module | None = None,
-        *,
-        trained: bool = False,
-        share: float = 1.0,
     ) -> None:
         """As `Stage._prepare`, and the grids; the network is the decoder unless another is given."""
         with self.accelerator.main_process_first():  # one process builds, the others read
@@ -60,7 +57,7 @@ class FrozenStage(Stage[R, list[int]], ABC):
             )
         self.train_features, self.dev_features = features["train"], features["dev"]
         captioner.encoder.requires_grad_(False)
-        super()._prepare(captioner, buckets, network or captioner.decoder, trained=trained, share=share)
+        super()._prepare(captioner, buckets, network or captioner.decoder)
 
     def _ready(self, batches: Sequence[list[int]]) -> Iterator[list[int]]:
         return iter(batches)

@@ -51,8 +51,7 @@ class SelfCriticalTrainer(FrozenStage[SelfCriticalRecipe]):
         buckets = LengthBuckets(
             [1] * len(self.train), training.batch_size, training.seed, smallest=self.accelerator.num_processes
         )
-        policy = Policy(captioner.decoder, training.temperature)
-        self._prepare(captioner, buckets, policy, trained=True, share=training.share)
+        self._prepare(captioner, buckets, Policy(captioner.decoder, training.temperature))
 
     def _step(self, batch: Sequence[int]) -> dict[str, float]:
         """One update from the captions drawn for a global batch of pictures.

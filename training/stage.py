@@ -40,7 +40,7 @@ from training.loop import (
 )
 from training.metrics import CaptionScorer
 from training.progress import progress
-from training.recipe import StageRecipe
+from training.recipe import ContinuedTraining, StageRecipe
 from training.wording import WORDING
 
 R = TypeVar("R", bound=StageRecipe)
@@ -98,9 +98,6 @@ class Stage(ABC, Generic[R, Ready]):
         captioner: Captioner,
         buckets: LengthBuckets,
         network: nn.Module,
-        *,
-        trained: bool = False,
-        share: float = 1.0,
     ) -> None:
         """Takes the model to train and the batches of an epoch, and the state on disk, where there is one.
 
@@ -108,8 +105,6 @@ class Stage(ABC, Generic[R, Ready]):
             captioner: the model.
             buckets: the batches.
             network: what a step runs: the part of the model that is trained, or a module around it.
-            trained: whether the model is worth scoring before the first step.
-            share: of the way from these weights to the trained ones, where what is kept lies.
         """
         training = self.recipe.training
         self.captioner = captioner.to(self.accelerator.device)
@@ -118,9 +113,11 @@ class Stage(ABC, Generic[R, Ready]):
         self.average = averaged(captioner, training.ema_decay)
         optimizer = torch.optim.AdamW(self._groups(), weight_decay=training.weight_decay)
         self.network, self.optimizer = self.accelerator.prepare(network, optimizer)
-        self.trained = trained
-        self.share = share
-        self.first = {name: tensor.clone() for name, tensor in trained_tensors(captioner).items()} if share < 1 else {}
+        self.continued = isinstance(training, ContinuedTraining)
+        self.share = training.share if isinstance(training, ContinuedTraining) else 1.0
+        self.first = (
+            {name: tensor.clone() for name, tensor in trained_tensors(captioner).items()} if self.share < 1 else {}
+        )
         if self.resume and self.state_path.is_file():
             self._restore()
 
@@ -143,7 +140,7 @@ class Stage(ABC, Generic[R, Ready]):
         epochs = self.recipe.training.epochs
         at = self.progress
         with interruptible() as interruption:
-            if self.trained and at.step == 0:
+            if self.continued and at.step == 0:
                 (at.start_score,) = broadcast_object_list([self._score(self._kept())["CIDEr"] if self._main else 0.0])
                 self.accelerator.print(f"start: dev CIDEr {at.start_score:.4f}", flush=True)
             while at.epoch < epochs and at.epoch - at.best_epoch <= self.recipe.training.patience:

@@ -80,7 +80,7 @@ class TuningTrainer(TeacherForcing[TuningRecipe, Pictures]):
         buckets = LengthBuckets(
             [1] * len(self.train), training.batch_size, training.seed, smallest=self.accelerator.num_processes
         )
-        self._prepare(captioner, buckets, EndToEnd(captioner), trained=True, share=training.share)
+        self._prepare(captioner, buckets, EndToEnd(captioner))
 
     def _groups(self) -> list[dict[str, Any]]:
         encoder, decoder = (

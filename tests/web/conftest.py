@@ -126,6 +126,14 @@ def page(open_page: Open) -> Page:
     return open_page()
 
 
+@pytest.fixture
+def captioned(page: Page) -> Page:
+    """The page, with the caption of its own picture."""
+    page.get_by_role("button", name="Caption this one").click()
+    page.locator(".frame[data-state=done]").wait_for()
+    return page
+
+
 @pytest.fixture(scope="package")
 def photo() -> bytes:
     """The README's picture, a JPEG of 512 x 512."""

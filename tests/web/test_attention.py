@@ -9,8 +9,6 @@ import pytest
 from numpy.typing import NDArray
 from playwright.sync_api import Page, expect
 
-from tests.web.conftest import Open
-
 pytestmark = pytest.mark.browser
 
 LIT = """() => {
@@ -42,14 +40,6 @@ def tokens(server: str, photo: bytes) -> list[dict[str, Any]]:
     asked = {"attention": True, "num_captions": 3}
     answer = httpx2.post(f"{server}/v1/captions", params=asked, content=photo).json()
     return list(answer["captions"][0]["tokens"])
-
-
-@pytest.fixture
-def captioned(open_page: Open) -> Page:
-    page = open_page()
-    page.get_by_role("button", name="Caption this one").click()
-    page.locator(".frame[data-state=done]").wait_for()
-    return page
 
 
 def test_each_word_lights_what_it_was_written_from(captioned: Page, tokens: list[dict[str, Any]]) -> None:

@@ -11,17 +11,7 @@ import httpx2
 import pytest
 from playwright.sync_api import Page, Request, expect
 
-from tests.web.conftest import Open
-
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture
-def captioned(open_page: Open) -> Page:
-    page = open_page()
-    page.get_by_role("button", name="Caption this one").click()
-    page.locator(".frame[data-state=done]").wait_for()
-    return page
 
 
 def shown(page: Page) -> list[str]:
@@ -92,9 +82,11 @@ def test_every_control_asks_for_what_it_says(captioned: Page, server: str, photo
 
 
 def test_a_caption_begins_as_it_is_told_to(captioned: Page) -> None:
+    (first, *_) = shown(captioned)
     prefix = captioned.get_by_role("textbox", name="Begin with")
     prefix.fill("two dogs")
     expect(captioned.locator(".sentence")).to_contain_text("Two dogs")
+    expect(captioned.locator(".before")).to_have_text(f"Before: {first}")
     prefix.fill("two axolotls")
     expect(prefix).to_have_attribute("aria-invalid", "true")
     expect(captioned.locator(".control .wrong:visible")).to_contain_text("vocabulary lacks 'axolotls'")

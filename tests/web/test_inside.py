@@ -14,11 +14,9 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
-def inside(open_page: Open) -> Page:
+def inside(captioned: Page) -> Page:
     """The view, after a picture was captioned."""
-    page = open_page()
-    page.get_by_role("button", name="Caption this one").click()
-    page.locator(".frame[data-state=done]").wait_for()
+    page = captioned
     page.get_by_role("link", name="Look inside").click()
     page.locator("svg.tree").wait_for()
     return page
