@@ -52,8 +52,8 @@ def evaluate(
         data: a data set, as `open_dataset` takes it.
         split: `train`, `dev` or `test`.
         beam_size: the (first) checkpoint's own when left out, or 1 where that decodes greedily.
-        neutral: caption without guessing at gender or the colour of skin, see `model.neutral`, whatever the checkpoint's
-            own way is.
+        neutral: caption without guessing at gender or the colour of skin (see `model.neutral`), even where that is not
+            the checkpoint's own way.
         captions_path: where to write `{"file", "caption", "confidence", "references"}`, a line each.
         device: where the network runs.
         batch_size: pictures at a time.
