@@ -8,7 +8,7 @@ export class Picture {
     this.id = ++born;
     this.file = file;
     this.name = name;
-    this.url = URL.createObjectURL(file);
+    this.shown = null; // URL of the whole picture, once it was needed
     this.thumbnail = null; // URL of a small copy; null until there is one, and where the browser can't show the picture
     this.state = "waiting"; // reading, writing, done, failed
     this.note = ""; // why it waits, where that needs saying
@@ -19,6 +19,12 @@ export class Picture {
     this.edited = null; // the caption in a person's words
     this.chosen = 0; // which of the captions
     this.before = null; // caption and parameters before they were last changed
+  }
+
+  /** URL of the whole picture. Made when it is first shown: for a hundred at once it would take too long. */
+  get url() {
+    this.shown ??= URL.createObjectURL(this.file);
+    return this.shown;
   }
 
   /** The caption as it stands, "" while there is none. */
@@ -48,7 +54,7 @@ class Album extends EventTarget {
     this.pictures.splice(place, 1);
     this.tell("removed", picture);
     if (this.selected === picture) this.select(this.pictures[Math.min(place, this.pictures.length - 1)] ?? null);
-    URL.revokeObjectURL(picture.url);
+    if (picture.shown) URL.revokeObjectURL(picture.shown);
     if (picture.thumbnail) URL.revokeObjectURL(picture.thumbnail);
   }
 
