@@ -95,6 +95,28 @@ def test_a_caption_begins_as_it_is_told_to(captioned: Page) -> None:
     expect(prefix).not_to_have_attribute("aria-invalid", "true")
 
 
+def test_people_are_not_guessed_at_where_that_is_asked_for(captioned: Page, server: str, photo: bytes) -> None:
+    page = captioned
+    (first, *_) = shown(page)
+    assert "man" in first.split()
+    page.get_by_role("checkbox", name="Say “person”").check()
+    expect(page.locator(".before")).to_have_text(f"Before: {first}")
+    captions = shown(page)
+    assert captions == told(server, photo, {"num_captions": "3", "neutral": "true"})
+    words = {word for caption in captions for word in caption.split()}
+    assert "person" in words
+    assert words.isdisjoint({"man", "woman", "boy", "girl", "he", "she", "his", "her"})
+    page.get_by_role("button", name="Copy as curl line").click()
+    address = shlex.split(page.evaluate("navigator.clipboard.readText()"))[-1]
+    assert dict(parse_qsl(urlsplit(address).query)) == {"num_captions": "3", "neutral": "true"}
+    page.get_by_role("button", name="Copy as JSON").click()
+    expect(page.get_by_role("status")).to_contain_text("JSON copied.")
+    document = json.loads(page.evaluate("navigator.clipboard.readText()"))
+    assert [caption["text"] for caption in document["captions"]] == captions
+    page.get_by_role("checkbox", name="Say “person”").uncheck()
+    expect(page.locator(".sentence")).to_have_text(first, ignore_case=True)
+
+
 def test_what_is_copied(captioned: Page, server: str, tmp_path: Path, photo: bytes) -> None:
     page = captioned
     page.get_by_role("group", name="Method").get_by_text("Greedy").click()
