@@ -13,7 +13,7 @@ from tempfile import NamedTemporaryFile
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.conftest import ROOT, find_browser
 
@@ -33,8 +33,17 @@ _DROP = """([files, target]) => {
     }
 }"""
 
+_AFRESH = """async () => {
+    const [{album}, {decoding}] = await Promise.all([import("/web/album.js"), import("/web/decoding.js")]);
+    document.activeElement.blur();
+    location.hash = "caption";
+    for (const picture of [...album.pictures]) album.remove(picture);
+    decoding.reset();
+}"""
+
 Serve = Callable[..., AbstractContextManager[str]]
 Open = Callable[..., Page]
+Visit = Callable[[], AbstractContextManager[Open]]
 Encode = Callable[[Image.Image], bytes]
 
 
@@ -42,6 +51,12 @@ def drop(page: Page, contents: Mapping[str, bytes], target: str = "main") -> Non
     """Drops files, by their names, as a hand would."""
     files = [(name, b64encode(data).decode()) for name, data in contents.items()]
     page.evaluate(_DROP, [files, target])
+
+
+def caption_example(page: Page) -> None:
+    """Captions the page's own picture."""
+    page.get_by_role("button", name="Caption this one").click()
+    page.locator(".frame[data-state=done]").wait_for()
 
 
 @contextmanager
@@ -89,35 +104,53 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    """A visitor of its own: nothing is stored, and the clipboard may be used."""
-    with browser.new_context(viewport={"width": 1280, "height": 800}) as context:
-        context.grant_permissions(["clipboard-read", "clipboard-write", "camera"])
-        context.set_default_timeout(20_000)
-        yield context
+@pytest.fixture(scope="package")
+def errors() -> list[str]:
+    """What scripts threw, and what the page's policy forbade, in any tab."""
+    return []
 
 
-@pytest.fixture
-def open_page(context: BrowserContext, server: str) -> Iterator[Open]:
-    """Opens the page: `open_page(fragment, url=)`. Any error of a script, or of the page's policy, fails the test."""
-    errors: list[str] = []
+@pytest.fixture(autouse=True)
+def no_errors(errors: list[str]) -> Iterator[None]:
+    """Any of these fails the test in which it happened."""
+    yield
+    told, errors[:] = errors[:], []
+    assert told == []
+
+
+@pytest.fixture(scope="package")
+def visit(browser: Browser, server: str, errors: list[str]) -> Visit:
+    """A visitor for a `with` block, who may use clipboard and camera; what is stored, is stored for this one alone."""
 
     def note(message: ConsoleMessage) -> None:
         # What the server refuses is told as an error too, and is often what a test is about.
         if message.type == "error" and "Failed to load resource" not in message.text:
             errors.append(message.text)
 
-    def open_page(fragment: str = "", url: str = server) -> Page:
-        page = context.new_page()
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", note)
-        page.goto(f"{url}/{fragment}")
-        page.locator("html[data-ready]").wait_for()
-        return page
+    @contextmanager
+    def visit() -> Iterator[Open]:
+        with browser.new_context(viewport={"width": 1280, "height": 800}) as context:
+            context.grant_permissions(["clipboard-read", "clipboard-write", "camera"])
+            context.set_default_timeout(20_000)
 
-    yield open_page
-    assert errors == []
+            def open_page(fragment: str = "", url: str = server) -> Page:
+                page = context.new_page()
+                page.on("pageerror", lambda error: errors.append(str(error)))
+                page.on("console", note)
+                page.goto(f"{url}/{fragment}")
+                page.locator("html[data-ready]").wait_for()
+                return page
+
+            yield open_page
+
+    return visit
+
+
+@pytest.fixture
+def open_page(visit: Visit) -> Iterator[Open]:
+    """Opens the page for one test: `open_page(fragment, url=)`."""
+    with visit() as open_page:
+        yield open_page
 
 
 @pytest.fixture
@@ -126,12 +159,21 @@ def page(open_page: Open) -> Page:
     return open_page()
 
 
+@pytest.fixture(scope="package")
+def tab(visit: Visit) -> Iterator[Page]:
+    """A tab that tests share, one after the other: to open one for each takes longer than most of them."""
+    with visit() as open_page:
+        yield open_page()
+
+
 @pytest.fixture
-def captioned(page: Page) -> Page:
-    """The page, with the caption of its own picture."""
-    page.get_by_role("button", name="Caption this one").click()
-    page.locator(".frame[data-state=done]").wait_for()
-    return page
+def captioned(tab: Page) -> Page:
+    """The page with the caption of its own picture, and nothing else: what tests before did is undone."""
+    tab.mouse.move(0, 0)
+    tab.emulate_media(reduced_motion="no-preference")
+    tab.evaluate(_AFRESH)
+    caption_example(tab)
+    return tab
 
 
 @pytest.fixture(scope="package")

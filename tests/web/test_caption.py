@@ -131,9 +131,12 @@ def test_each_bad_picture_is_told_where_it_is_and_the_others_go_on(
 
 def test_a_server_that_is_gone_is_told_and_tried_again(open_page: Open, photo: bytes) -> None:
     page = open_page()
+    page.clock.install()
     page.route("**/v1/captions/stream*", lambda route: route.abort("connectionrefused"))
     drop(page, {"photo.jpg": photo})
-    expect(page.locator(".progress")).to_contain_text("Trying again in")
+    for seconds in (1, 2):
+        expect(page.locator(".progress")).to_contain_text(f"Trying again in {seconds} s.")
+        page.clock.fast_forward(1000 * seconds)
     expect(page.locator(".told .trouble")).to_contain_text("The server can't be reached. See whether")
     page.unroute("**/v1/captions/stream*")
     page.get_by_role("button", name="Try again").click()
@@ -142,6 +145,7 @@ def test_a_server_that_is_gone_is_told_and_tried_again(open_page: Open, photo: b
 
 def test_a_busy_server_is_waited_for(open_page: Open, photo: bytes) -> None:
     page = open_page()
+    page.clock.install()
     refusals = iter(range(2))
 
     def busy(route: Any) -> None:
@@ -149,11 +153,13 @@ def test_a_busy_server_is_waited_for(open_page: Open, photo: bytes) -> None:
             route.continue_()
         else:
             body = {"error": {"code": "queue_full", "message": "72 pictures wait already", "request_id": "x"}}
-            route.fulfill(status=429, json=body, headers={"retry-after": "1"})
+            route.fulfill(status=429, json=body, headers={"retry-after": "60"})
 
     page.route("**/v1/captions/stream*", busy)
     drop(page, {"photo.jpg": photo})
-    expect(page.locator(".progress")).to_have_text("72 pictures wait already. Trying again in 1 s.")
+    for _ in range(2):
+        expect(page.locator(".progress")).to_have_text("72 pictures wait already. Trying again in 60 s.")
+        page.clock.fast_forward(60_000)
     page.locator(DONE).wait_for()
     assert next(refusals, None) is None
 

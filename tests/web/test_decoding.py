@@ -11,6 +11,8 @@ import httpx2
 import pytest
 from playwright.sync_api import Page, Request, expect
 
+from tests.web.conftest import caption_example
+
 pytestmark = pytest.mark.browser
 
 
@@ -30,8 +32,8 @@ def told(server: str, photo: bytes, query: dict[str, str]) -> list[str]:
     return [caption["text"] for caption in answer.json()["captions"]]
 
 
-def test_every_control_asks_for_what_it_says(captioned: Page, server: str, photo: bytes) -> None:
-    page = captioned
+def test_every_control_asks_for_what_it_says(page: Page, server: str, photo: bytes) -> None:
+    caption_example(page)
     first = shown(page)[0]
 
     def after(act: Any, **expected: str) -> list[str]:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,29 +16,34 @@ from app.bulk import caption_files
 from app.settings import Settings
 from model.checkpoint import CaptionerCheckpoint, Checkpoint
 from tests.conftest import ROOT, draw
-from tests.web.conftest import Encode, Open, drop
+from tests.web.conftest import Encode, Open, Visit, drop
 
 pytestmark = pytest.mark.browser
 
 BAD = {"words.jpg": b"no picture at all, " * 9, "cut.png": b"", "paper.jpg": b"%PDF-1.7 " + b"x" * 99}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def contents(encode: Encode, photo: bytes) -> dict[str, bytes]:
     """Twelve files by their names, three of them bad."""
     drawn = {f"drawn-{seed}.png": encode(draw(seed)) for seed in range(8)}
     return {"photo.jpg": photo} | drawn | BAD
 
 
-@pytest.fixture
-def sheet(open_page: Open, contents: dict[str, bytes]) -> Page:
+def drop_all(page: Page, contents: dict[str, bytes]) -> Page:
     """The view when all of them are done."""
-    page = open_page("#many")
     expect(page.get_by_role("heading", name="A contact sheet for your pictures")).to_be_visible()
     page.evaluate("""async () => (await import("/web/decoding.js")).decoding.set({method: "greedy"})""")
     drop(page, contents)
     expect(page.locator(".found")).to_have_text("12 pictures, 3 failed")
     return page
+
+
+@pytest.fixture(scope="module")
+def sheet(visit: Visit, contents: dict[str, bytes]) -> Iterator[Page]:
+    """For tests that leave it as it is."""
+    with visit() as open_page:
+        yield drop_all(open_page("#many"), contents)
 
 
 def exported(page: Page, name: str) -> tuple[str, str]:
@@ -64,10 +70,11 @@ def test_all_that_is_dropped_is_answered(sheet: Page, contents: dict[str, bytes]
             expect(card.locator("img")).to_have_js_property("complete", True)
     sheet.get_by_role("button", name="Open drawn-3.png").click()
     expect(sheet.locator(".picture")).to_have_attribute("alt", "drawn-3.png")
+    sheet.go_back()
 
 
-def test_filter_edit_export_and_remove(sheet: Page, contents: dict[str, bytes]) -> None:
-    page = sheet
+def test_filter_edit_export_and_remove(open_page: Open, contents: dict[str, bytes]) -> None:
+    page = drop_all(open_page("#many"), contents)
     cards = page.locator(".card")
     search = page.get_by_role("searchbox", name="Filter by word")
     search.fill("camera")

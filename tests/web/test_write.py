@@ -17,15 +17,15 @@ PROMPT = "KING RICHARD"
 
 
 @pytest.fixture
-def desk(open_page: Open) -> Page:
+def desk(tab: Page) -> Page:
     """The view with a prompt, and nothing left to chance."""
-    page = open_page("#write")
-    expect(page.get_by_role("combobox", name="Model")).to_have_value("shakespeare")
-    expect(page.get_by_role("textbox", name="Prompt")).to_have_value("ROMEO:\n")
-    page.get_by_role("textbox", name="Prompt").fill(PROMPT)
-    page.get_by_role("slider", name="Temperature").fill("0")
-    page.get_by_role("slider", name="Length").fill("60")
-    return page
+    tab.evaluate("location.hash = 'write'")
+    tab.mouse.move(0, 0)
+    tab.get_by_role("combobox", name="Model").select_option("shakespeare")
+    tab.get_by_role("textbox", name="Prompt").fill(PROMPT)
+    tab.get_by_role("slider", name="Temperature").fill("0")
+    tab.get_by_role("slider", name="Length").fill("60")
+    return tab
 
 
 def told(server: str, prompt: str, **more: Any) -> Any:
@@ -53,6 +53,18 @@ def done(page: Page) -> None:
 
 def text(page: Page) -> str:
     return page.locator(".made").text_content() or ""
+
+
+def test_it_begins_with_a_model_and_a_prompt_of_its(open_page: Open) -> None:
+    page = open_page("#write")
+    model, prompt = page.get_by_role("combobox", name="Model"), page.get_by_role("textbox", name="Prompt")
+    expect(model).to_have_value("shakespeare")
+    expect(prompt).to_have_value("ROMEO:\n")
+    model.select_option("linux-c")
+    expect(prompt).to_have_value("static int ")
+    prompt.fill("mine")
+    model.select_option("latex")
+    expect(prompt).to_have_value("mine")
 
 
 def test_it_writes_what_the_model_says_and_shows_how_sure_it_was(desk: Page, server: str) -> None:
