@@ -51,7 +51,6 @@ class Engine:
         Raises:
             CheckpointError: a file was changed or cut; says which and how.
         """
-        self.loader.limit_threads()
         captioners, workers = {}, {}
         for name, checkpoint in self.registry.checkpoints.items():
             if isinstance(checkpoint, CaptionerCheckpoint):

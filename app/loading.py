@@ -38,28 +38,36 @@ class Loader:
         self.cache = settings.cache or user_cache_path("recap", appauthor=False)
         """Where compiled networks are kept."""
         self.runtime = _choose_runtime(settings, self.device, self.cache)
-        self._threads = settings.threads
-
-    def limit_threads(self) -> None:
-        """Lets torch use as many threads as the settings say, in the whole process."""
-        if self._threads:
-            torch.set_num_threads(self._threads)
+        self._threads = settings.threads or torch.get_num_threads()
+        self._in_torch = False
 
     def captioner(self, checkpoint: CaptionerCheckpoint) -> Captioner:
         """
         Raises:
             CheckpointError: a file was changed or cut, or its tensors are not those of the architecture.
         """
-        return self._compiled(checkpoint, load_captioner) or checkpoint.load(self.device)
+        return self._loaded(checkpoint, load_captioner)
 
     def language_model(self, checkpoint: LanguageCheckpoint) -> LanguageModel:
         """
         Raises:
             CheckpointError: a file was changed or cut, or its tensors are not those of the architecture.
         """
-        if fast_dtype(self.device) != torch.float32:  # a state that goes on for long stays in single precision,
-            return checkpoint.load(self.device)  # and with it OpenVINO would be the slower one
-        return self._compiled(checkpoint, load_language_model) or checkpoint.load(self.device)
+        # A state that goes on for long stays in single precision. Where there is a faster one, torch reads weights in
+        # that one, so that OpenVINO would be slower.
+        compilable = fast_dtype(self.device) == torch.float32
+        return self._loaded(checkpoint, load_language_model if compilable else None)
+
+    def _loaded(self, checkpoint: C, load: Callable[[C, Runtime], M] | None) -> M:
+        """The model, compiled if it can be; and torch's threads, in the whole process.
+
+        Beside OpenVINO torch has little to do and one thread: more would wait for the cores that OpenVINO's threads
+        hold, which took a search twice its time.
+        """
+        compiled = load and self._compiled(checkpoint, load)
+        self._in_torch |= compiled is None
+        torch.set_num_threads(self._threads if self._in_torch else 1)
+        return compiled or checkpoint.load(self.device)
 
     def _compiled(self, checkpoint: C, load: Callable[[C, Runtime], M]) -> M | None:
         """The model, compiled; None if it is not to be, or can't be."""

@@ -178,7 +178,7 @@ def peer(name: str) -> Iterator[int]:
     with closing(create_server(("127.0.0.1", 0))) as free:
         port = free.getsockname()[1]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen([sys.executable, str(PEERS), name, str(port)], env=environment, start_new_session=True)
+    process = subprocess.Popen([sys.executable, str(PEERS), name, str(port)], env=environment, process_group=0)
     try:
         body = request()
         until = time.perf_counter() + 120
@@ -188,7 +188,7 @@ def peer(name: str) -> Iterator[int]:
             time.sleep(0.2)
         yield port
     finally:
-        os.killpg(process.pid, 15)  # the session that was begun above: LitServe has workers
+        os.killpg(process.pid, 15)  # all that it started: LitServe has workers
         process.wait()
 
 

@@ -117,9 +117,7 @@ def _captions(
     given = {name: value for name, value in parameters.items() if value is not None}
     try:
         decoding = decoding_config(checkpoint.config.decoding, given)
-        loader = Loader(settings)
-        loader.limit_threads()
-        captioner = loader.captioner(checkpoint)
+        captioner = Loader(settings).captioner(checkpoint)
     except (ApiError, CheckpointError, ValueError) as error:
         fail(str(error))
     return caption_files(captioner, files, decoding, settings)

@@ -69,9 +69,7 @@ def generate(
         seed=seed,
     )
     try:
-        loader = Loader(settings)
-        loader.limit_threads()
-        language_model = loader.language_model(checkpoint)
+        language_model = Loader(settings).language_model(checkpoint)
     except (CheckpointError, ValueError) as error:
         fail(str(error))
     last = Delta("", ())

@@ -67,6 +67,25 @@ def test_torch_where_openvino_cannot_do_it(
 
 
 @needs_openvino
+def test_torch_has_one_thread_beside_openvino_and_all_where_it_runs_a_model(
+    checkpoints: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        loader = Loader(Settings(device="cpu", cache=tmp_path))
+        loader.captioner(opened(checkpoints))
+        assert torch.get_num_threads() == 1
+        monkeypatch.setattr("openvino.Core.compile_model", None)  # so that the next can't be compiled
+        loader.captioner(opened(checkpoints))
+        assert torch.get_num_threads() == 3
+        Loader(Settings(device="cpu", runtime="torch", threads=2)).captioner(opened(checkpoints))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+@needs_openvino
 def test_a_damaged_checkpoint_is_an_error_even_when_it_is_cached(tiny_checkpoint: Path) -> None:
     checkpoint = opened(tiny_checkpoint.parent)
     loader = Loader(Settings(device="cpu", threads=1))
