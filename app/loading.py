@@ -46,7 +46,7 @@ class Loader:
         Raises:
             CheckpointError: a file was changed or cut, or its tensors are not those of the architecture.
         """
-        return self._loaded(checkpoint, load_captioner)
+        return self._compiled(checkpoint, load_captioner) or checkpoint.load(self.device)
 
     def language_model(self, checkpoint: LanguageCheckpoint) -> LanguageModel:
         """
@@ -56,30 +56,25 @@ class Loader:
         # A state that goes on for long stays in single precision. Where there is a faster one, torch reads weights in
         # that one, so that OpenVINO would be slower.
         compilable = fast_dtype(self.device) == torch.float32
-        return self._loaded(checkpoint, load_language_model if compilable else None)
+        return self._compiled(checkpoint, load_language_model if compilable else None) or checkpoint.load(self.device)
 
-    def _loaded(self, checkpoint: C, load: Callable[[C, Runtime], M] | None) -> M:
-        """The model, compiled if it can be; and torch's threads, in the whole process.
+    def _compiled(self, checkpoint: C, load: Callable[[C, Runtime], M] | None) -> M | None:
+        """The model, compiled; None if it is not to be, or can't be.
 
-        Beside OpenVINO torch has little to do and one thread: more would wait for the cores that OpenVINO's threads
-        hold, which took a search twice its time.
+        It sets torch's threads, in the whole process. Beside OpenVINO torch has little to do and one thread: more would
+        wait for the cores that OpenVINO's threads hold, which took a search several times as long.
         """
-        compiled = load and self._compiled(checkpoint, load)
-        self._in_torch |= compiled is None
+        model = None
+        if self.runtime and load:
+            try:
+                model = load(checkpoint, self.runtime)
+            except CheckpointError:
+                raise
+            except Exception as error:  # an encoder of timm's may have what OpenVINO has not
+                logger.warning("%s can't be compiled, so it runs in torch: %s", checkpoint.name, error)
+        self._in_torch |= model is None
         torch.set_num_threads(self._threads if self._in_torch else 1)
-        return compiled or checkpoint.load(self.device)
-
-    def _compiled(self, checkpoint: C, load: Callable[[C, Runtime], M]) -> M | None:
-        """The model, compiled; None if it is not to be, or can't be."""
-        if self.runtime is None:
-            return None
-        try:
-            return load(checkpoint, self.runtime)
-        except CheckpointError:
-            raise
-        except Exception as error:  # an encoder of timm's may have what OpenVINO has not
-            logger.warning("%s can't be compiled, so it runs in torch: %s", checkpoint.name, error)
-            return None
+        return model
 
 
 def _choose_runtime(settings: Settings, device: torch.device, cache: Path) -> Runtime | None:

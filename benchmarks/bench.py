@@ -119,14 +119,14 @@ def captions() -> None:
     start = compiled.start
 
     def counted(grid: Tensor, hypotheses: int) -> object:
-        step, state = start(grid, hypotheses)
+        step, *known = start(grid, hypotheses)
 
-        def one(tokens: Tensor, state: object) -> object:
+        def one(*given: object) -> object:
             nonlocal steps
             steps += 1
-            return step(tokens, state)
+            return step(*given)
 
-        return one, state
+        return one, *known
 
     compiled.start = counted
     compiled.generate(grid, decoding)

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from model.cells import State
 from model.config import CaptionerConfig, DecodingConfig
-from model.decoder import Step, build_decoder
-from model.decoding import Hypotheses, Observer, StepFunction, decode, rows_per_picture
+from model.decoder import Memory, Step, build_decoder
+from model.decoding import Hypotheses, Observer, PictureMemory, StepFunction, decode, rows_per_picture
 from model.encoder import build_encoder
 from model.neutral import Neutral
 from model.preprocessing import preprocess
@@ -80,14 +80,18 @@ class Captioner(nn.Module):
         """Preprocessed pictures (B, 3, S, S) to their grids (B, P, E)."""
         return self.encoder(pixels.to(self.device))  # type: ignore[no-any-return]
 
-    def start(self, grid: Tensor, hypotheses: int) -> tuple[StepFunction, State]:
-        """The decoder's step over the grids (B, P, E), and the state before the first word, of N = B * hypotheses."""
+    def start(self, grid: Tensor, hypotheses: int) -> tuple[StepFunction, State, PictureMemory]:
+        """What a search needs for the grids (B, P, E).
+
+        Returns:
+            the decoder's step, the state before the first word, of N = B * hypotheses rows, and the memory.
+        """
         memory = self.decoder.read(grid)
 
-        def step(tokens: Tensor, state: State) -> Step:
-            return self.decoder.step(tokens, state, memory)
+        def step(tokens: Tensor, state: State, memory: PictureMemory) -> Step:
+            return self.decoder.step(tokens, state, Memory(*memory))
 
-        return step, self.decoder.start(memory, hypotheses)
+        return step, self.decoder.start(memory, hypotheses), memory
 
     @torch.inference_mode()
     def generate(
@@ -105,10 +109,11 @@ class Captioner(nn.Module):
         Raises:
             UnknownPrefixError: the prefix has words that the vocabulary lacks.
         """
-        step, state = self.start(grid, rows_per_picture(decoding))
+        step, state, memory = self.start(grid, rows_per_picture(decoding))
         found = decode(
             step,
             state,
+            memory,
             len(grid),
             decoding,
             prefix=self.encode_prefix(decoding.prefix),

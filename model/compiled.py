@@ -11,7 +11,7 @@ from model.cells import State
 from model.checkpoint import CaptionerCheckpoint, LanguageCheckpoint
 from model.config import CaptionerConfig
 from model.decoder import Decoder, Memory, Step
-from model.decoding import StepFunction
+from model.decoding import PictureMemory, StepFunction
 from model.language import CompiledStep, LanguageModel
 from model.runtime import Network, Program, Runtime
 from model.vocabulary import Vocabulary
@@ -37,14 +37,14 @@ class CompiledCaptioner(Captioner):
     def device(self) -> torch.device:
         return torch.device("cpu")
 
-    def start(self, grid: Tensor, hypotheses: int) -> tuple[StepFunction, State]:
+    def start(self, grid: Tensor, hypotheses: int) -> tuple[StepFunction, State, PictureMemory]:
         state, *memory = self._start(grid)
 
-        def step(tokens: Tensor, state: State) -> Step:
+        def step(tokens: Tensor, state: State, memory: PictureMemory) -> Step:
             logits, after, *attention = self._step(tokens, *state, *memory)
             return Step(logits, (after,), attention[0] if attention else None)
 
-        return step, (state.repeat_interleave(hypotheses, 0),)
+        return step, (state.repeat_interleave(hypotheses, 0),), tuple(memory)
 
 
 def load_captioner(checkpoint: CaptionerCheckpoint, runtime: Runtime) -> CompiledCaptioner:

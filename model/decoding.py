@@ -1,8 +1,10 @@
 """Reading words out of a recurrent network: greedy, beam, diverse beam and sampled, batched over pictures.
 
-Everything works over one function, `step(tokens, state) -> Step` with logits (N, V), and on rows that stand picture by
-picture: row b * K + k is hypothesis k of picture b. Constraints mask log-probabilities without renormalising them, so
-a token's log-probability is always the model's own; that of a neutral word is of all it is said for.
+Everything works over one function, `step(tokens, state, memory) -> Step` with logits (N, V), and on rows that stand
+picture by picture: row b * K + k is hypothesis k of picture b. What is known of a picture, the memory, stands once for
+all its hypotheses; a picture whose search has ended leaves the batch. Constraints mask log-probabilities without
+renormalising them, so a token's log-probability is always the model's own; that of a neutral word is of all it is said
+for.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +21,9 @@ from model.decoder import Step
 from model.neutral import Neutral
 from model.vocabulary import BOS, EOS, PAD, UNK
 
-StepFunction = Callable[[Tensor, State], Step]
+PictureMemory = tuple[Tensor, ...]
+"""What a step reads of the pictures, (B, ...) each."""
+StepFunction = Callable[[Tensor, State, PictureMemory], Step]
 NEVER = float("-inf")
 
 
@@ -57,11 +61,10 @@ class Hypotheses:
         )
 
     def extend(self, tokens: Tensor, logprobs: Tensor, attention: Tensor | None) -> "Hypotheses":
-        """One token (B, K) further."""
-        seen = attention
-        if attention is not None:
-            now = attention.unflatten(0, tokens.shape)[:, :, None]  # (B, K, 1, P)
-            seen = now if self.attention is None else torch.cat([self.attention, now], 2)
+        """One token (B, K) further, with what was looked at (B, K, P)."""
+        seen = None if attention is None else attention[:, :, None]  # (B, K, 1, P)
+        if seen is not None and self.attention is not None:
+            seen = torch.cat([self.attention, seen], 2)
         return Hypotheses(
             torch.cat([self.tokens, tokens[:, :, None]], 2), torch.cat([self.logprobs, logprobs[:, :, None]], 2), seen
         )
@@ -86,6 +89,7 @@ class Observer(Protocol):
 def decode(
     step: StepFunction,
     state: State,
+    memory: PictureMemory,
     pictures: int,
     decoding: DecodingConfig,
     *,
@@ -99,6 +103,7 @@ def decode(
     Args:
         step: the network, one token further.
         state: where it starts, with `rows_per_picture(decoding)` rows for each picture.
+        memory: what it knows of the pictures.
         pictures: how many, B.
         decoding: the method and its parameters.
         prefix: tokens that every hypothesis begins with.
@@ -107,7 +112,9 @@ def decode(
         observer: told of each step; costs nothing where there is none.
     """
     search = _sample if decoding.method == "sample" else _beam_search
-    found = search(step, state, pictures, decoding, _Constraints(decoding, prefix, neutral), attention, observer)
+    found = search(
+        step, state, memory, pictures, decoding, _Constraints(decoding, prefix, neutral), attention, observer
+    )
     ranking = found.score(decoding.length_penalty)  # (B, K)
     if _groups(decoding) > 1:  # the best of each group, so that they differ
         ranking = ranking.unflatten(1, (_groups(decoding), -1))
@@ -156,7 +163,8 @@ class _Constraints:
             return forced
         if self.neutral:
             logprobs = self.neutral.logprobs(logprobs, history)
-        logprobs[:, [PAD, BOS, UNK]] = NEVER
+        for special in (PAD, BOS, UNK):
+            logprobs[:, special] = NEVER
         if self.ngram and length >= self.ngram:
             grams = history.unfold(1, self.ngram, 1)  # (N, T - n + 1, n)
             last = history[:, None, length - self.ngram + 1 :]  # (N, 1, n - 1)
@@ -171,6 +179,7 @@ class _Constraints:
 def _beam_search(
     step: StepFunction,
     state: State,
+    memory: PictureMemory,
     pictures: int,
     decoding: DecodingConfig,
     constraints: _Constraints,
@@ -188,6 +197,13 @@ def _beam_search(
     device = state[0].device
     empty = torch.zeros(*shape, 0, device=device)
     found = Hypotheses(empty.long(), empty, None)
+    first_beam = torch.arange(groups, device=device)[:, None] * beams  # (G, 1)
+    first_row = torch.arange(pictures, device=device)[:, None] * shape[1]  # (B, 1)
+    own_place = torch.arange(shape[1], device=device).expand(shape)  # (B, K)
+    silence, nothing = torch.full(shape, PAD, device=device), torch.zeros(shape, device=device)
+    hope = nothing.bool()  # (B, K)
+
+    going = torch.arange(pictures, device=device)  # (B',), whose search goes on: all but `found` is of these alone
     tokens = torch.full(shape, BOS, device=device)
     totals = torch.full((pictures, groups, beams), NEVER, device=device)
     totals[:, :, 0] = 0.0  # all beams are alike at first, so only one may speak
@@ -196,49 +212,72 @@ def _beam_search(
     greedy = torch.zeros(pictures, groups, 1, dtype=torch.long, device=device)  # its place among the beams
 
     for _ in range(decoding.max_length):
-        logits, state, seen = step(tokens.flatten(), state)
-        logprobs = constraints.logprobs(logits, found.tokens.flatten(0, 1))  # (N, V)
-        logprobs = logprobs.unflatten(0, (pictures, groups, beams))  # (B, G, K', V)
-        vocabulary = logprobs.shape[-1]
-        logprobs[finished] = NEVER
+        logits, state, seen = step(tokens.flatten(), state, memory)
+        logprobs = constraints.logprobs(logits, found.tokens[going].flatten(0, 1))  # (N, V)
+        logprobs = logprobs.unflatten(0, finished.shape)  # (B', G, K', V)
+        logprobs.masked_fill_(finished[..., None], NEVER)
         logprobs[..., PAD].masked_fill_(finished, 0.0)
         lengths = lengths + ~finished
-        scores = (totals[..., None] + logprobs) / lengths[..., None] ** decoding.length_penalty  # (B, G, K', V)
-
-        parents, chosen, taken = [], [], torch.zeros(pictures, vocabulary, device=device)
-        for group in range(groups):
-            ranking = (
-                scores[:, group] - decoding.diversity * taken[:, None] if group else scores[:, group]
-            )  # (B, K', V)
-            lead = ranking.gather(1, greedy[:, group, :, None].expand(-1, 1, vocabulary)).argmax(2)  # (B, 1)
-            lead = lead + greedy[:, group] * vocabulary
-            best = ranking.flatten(1).topk(beams).indices  # (B, K')
-            kept = best == lead
-            best[:, -1:] = torch.where(kept.any(1, keepdim=True), best[:, -1:], lead)
-            greedy[:, group] = (best == lead).int().argmax(1, keepdim=True)
-            words = best % vocabulary
-            taken.scatter_add_(1, words, (words != PAD).float())
-            parents.append(best // vocabulary)
-            chosen.append(words)
-
-        parent = torch.stack(parents, 1)  # (B, G, K')
-        word = torch.stack(chosen, 1)
-        logprob = logprobs.flatten(2).gather(2, parent * vocabulary + word)
+        scores = (totals[..., None] + logprobs) / lengths[..., None] ** decoding.length_penalty  # (B', G, K', V)
+        parent, word, greedy = _choose(scores, greedy, decoding.diversity)  # (B', G, K'), (B', G, K'), (B', G, 1)
+        logprob = logprobs.flatten(2).gather(2, parent * logprobs.shape[3] + word)
         totals = totals.gather(2, parent) + logprob
         lengths = lengths.gather(2, parent)
         finished = finished.gather(2, parent) | (word == EOS)
 
-        place = (parent + torch.arange(groups, device=device)[:, None] * beams).flatten(1)  # (B, K)
-        row = (place + torch.arange(pictures, device=device)[:, None] * shape[1]).flatten()  # (N,)
-        state = tuple(part.index_select(0, row) for part in state)
-        seen = seen.index_select(0, row) if attention and seen is not None else None
-        tokens = word.flatten(1)
-        found = found.take(place).extend(tokens, logprob.flatten(1), seen)
+        tokens, place = word.flatten(1), (parent + first_beam).flatten(1)  # (B', K)
+        row = place + first_row[: len(going)]  # (B', K)
+        looked = seen[row] if attention and seen is not None else None  # (B', K, P)
+        parents = _among_all(place, going, own_place)
+        found = found.take(parents).extend(
+            _among_all(tokens, going, silence),
+            _among_all(logprob.flatten(1), going, nothing),
+            None if looked is None else _among_all(looked, going, looked.new_zeros(*shape, looked.shape[2])),
+        )
         if observer:
-            observer.step(found, place, _hopeful(totals, lengths, finished, greedy, decoding).flatten(1))
-        if finished.all():
+            hope = _among_all(_hopeful(totals, lengths, finished, greedy, decoding).flatten(1), going, hope)
+            observer.step(found, parents, hope)
+
+        stay = (~finished).flatten(1).any(1).nonzero().flatten()
+        if not len(stay):
             break
+        if len(stay) < len(going):
+            going, tokens, row = going[stay], tokens[stay], row[stay]
+            totals, lengths, finished, greedy = totals[stay], lengths[stay], finished[stay], greedy[stay]
+            memory = tuple(part.index_select(0, stay) for part in memory)
+        state = tuple(part.index_select(0, row.flatten()) for part in state)
     return found
+
+
+def _choose(scores: Tensor, greedy: Tensor, diversity: float) -> tuple[Tensor, Tensor, Tensor]:
+    """The hypotheses that a step keeps, of the scores (B, G, K', V) of all that it could.
+
+    Returns:
+        which they go on from and with which word, (B, G, K') each; and the greedy one's place among them (B, G, 1).
+    """
+    pictures, groups, beams, vocabulary = scores.shape
+    kept, places = [], []
+    taken = scores.new_zeros(pictures, vocabulary)
+    for group in range(groups):
+        ranking = scores[:, group] - diversity * taken[:, None] if group else scores[:, group]  # (B, K', V)
+        before = greedy[:, group]  # (B, 1)
+        lead = ranking.gather(1, before[:, :, None].expand(-1, 1, vocabulary)).argmax(2)  # (B, 1)
+        lead = lead + before * vocabulary
+        best = ranking.flatten(1).topk(beams).indices  # (B, K')
+        found = best == lead
+        best[:, -1:] = torch.where(found.any(1, keepdim=True), best[:, -1:], lead)
+        places.append((best == lead).int().argmax(1, keepdim=True))
+        kept.append(best)
+        if groups > 1:
+            words = best % vocabulary
+            taken.scatter_add_(1, words, (words != PAD).float())
+    chosen = torch.stack(kept, 1)  # (B, G, K')
+    return chosen // vocabulary, chosen % vocabulary, torch.stack(places, 1)
+
+
+def _among_all(part: Tensor, going: Tensor, rest: Tensor) -> Tensor:
+    """What some of the pictures have (B', ...), and the others of `rest` (B, ...)."""
+    return part if len(going) == len(rest) else rest.clone().index_copy_(0, going, part)
 
 
 def _hopeful(totals: Tensor, lengths: Tensor, finished: Tensor, greedy: Tensor, decoding: DecodingConfig) -> Tensor:
@@ -261,6 +300,7 @@ def _hopeful(totals: Tensor, lengths: Tensor, finished: Tensor, greedy: Tensor, 
 def _sample(
     step: StepFunction,
     state: State,
+    memory: PictureMemory,
     pictures: int,
     decoding: DecodingConfig,
     constraints: _Constraints,
@@ -276,12 +316,12 @@ def _sample(
     tokens = torch.full(shape, BOS, device=device)
     finished = torch.zeros(shape, dtype=torch.bool, device=device)
     for time in range(decoding.max_length):
-        logits, state, seen = step(tokens.flatten(), state)
+        logits, state, seen = step(tokens.flatten(), state, memory)
         logprobs = constraints.logprobs(logits, found.tokens.flatten(0, 1))  # (N, V)
         drawn = inverse_transform(_sharpen(logprobs, decoding), uniform[time].flatten()[:, None])  # (N, 1)
         logprob = logprobs.gather(1, drawn).view(shape).masked_fill(finished, 0.0)
         tokens = drawn.view(shape).masked_fill(finished, PAD)
-        found = found.extend(tokens, logprob, seen if attention else None)
+        found = found.extend(tokens, logprob, seen.unflatten(0, shape) if attention and seen is not None else None)
         finished = finished | (tokens == EOS)
         if observer:
             observer.step(found, torch.arange(shape[1], device=device).expand(shape), torch.ones_like(finished))

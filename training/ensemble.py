@@ -12,7 +12,7 @@ from model.cells import State
 from model.checkpoint import CheckpointError
 from model.config import DecodingConfig
 from model.decoder import Memory, Step
-from model.decoding import decode, rows_per_picture
+from model.decoding import PictureMemory, decode, rows_per_picture
 from training.data import CaptionedImage
 from training.data.pictures import open_picture
 from training.prefetch import in_batches, load_batches
@@ -85,21 +85,24 @@ class Ensemble:
         starts = [member.decoder.start(memory, rows) for member, memory in zip(self.members, memories, strict=True)]
         sizes = [len(start) for start in starts]
 
-        def step(tokens: Tensor, state: State) -> Step:
-            return self._step(tokens, state, memories, sizes)
+        def step(tokens: Tensor, state: State, memory: PictureMemory) -> Step:
+            return self._step(tokens, state, memory, sizes)
 
         state = tuple(part for start in starts for part in start)
+        memory = tuple(part for memory in memories for part in memory)
         first = self.members[0]
         prefix, neutral = first.encode_prefix(decoding.prefix), first.neutral if decoding.neutral else None
-        found = decode(step, state, len(grids[0]), decoding, prefix=prefix, neutral=neutral)
+        found = decode(step, state, memory, len(grids[0]), decoding, prefix=prefix, neutral=neutral)
         return [best[0] for best in first.captions(found)]
 
-    def _step(self, tokens: Tensor, state: State, memories: Sequence[Memory], sizes: Sequence[int]) -> Step:
-        """One word further; the members' states stand one after the other, so many tensors each."""
+    def _step(self, tokens: Tensor, state: State, memory: PictureMemory, sizes: Sequence[int]) -> Step:
+        """One word further; the members' memories stand one after the other, and their states, so many tensors each."""
         logprobs: list[Tensor] = []
         after: list[Tensor] = []
-        for member, memory, size in zip(self.members, memories, sizes, strict=True):
-            logits, own, _ = member.decoder.step(tokens, state[len(after) : len(after) + size], memory)
+        of_each = len(Memory._fields)
+        for place, (member, size) in enumerate(zip(self.members, sizes, strict=True)):
+            known = Memory(*memory[place * of_each : (place + 1) * of_each])
+            logits, own, _ = member.decoder.step(tokens, state[len(after) : len(after) + size], known)
             logprobs.append(logits.float().log_softmax(1))
             after += own
         return Step(torch.stack(logprobs).logsumexp(0) - math.log(len(logprobs)), tuple(after), None)

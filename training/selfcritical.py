@@ -15,8 +15,8 @@ from torch import Tensor
 
 from model.cells import State
 from model.config import DecodingConfig
-from model.decoder import Step
-from model.decoding import decode
+from model.decoder import Memory, Step
+from model.decoding import PictureMemory, decode
 from model.vocabulary import EOS, PAD
 from training.batching import LengthBuckets
 from training.examples import MIRRORED_WORDS
@@ -113,12 +113,12 @@ class SelfCriticalTrainer(FrozenStage[SelfCriticalRecipe]):
         decoder = self.captioner.decoder.eval()
         decoding = DecodingConfig(method="greedy", max_length=self.length)
 
-        def step(tokens: Tensor, state: State) -> Step:
-            return decoder.step(tokens, state, memory)
+        def step(tokens: Tensor, state: State, memory: PictureMemory) -> Step:
+            return decoder.step(tokens, state, Memory(*memory))
 
         with self.accelerator.autocast():
             memory = decoder.read(grid)
-            return decode(step, decoder.start(memory), len(grid), decoding).tokens
+            return decode(step, decoder.start(memory), memory, len(grid), decoding).tokens
 
 
 def leave_one_out(rewards: Tensor) -> Tensor:

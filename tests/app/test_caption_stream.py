@@ -21,7 +21,7 @@ from model.captioner import Captioner
 from model.cells import State
 from model.compiled import CompiledCaptioner
 from model.decoder import Step
-from model.decoding import StepFunction
+from model.decoding import PictureMemory, StepFunction
 
 Encode = Callable[..., bytes]
 Ready = Callable[[httpx2.Client], None]
@@ -107,14 +107,14 @@ def disturb(monkeypatch: pytest.MonkeyPatch, disturbance: Callable[[torch.Tensor
     def disturb_kind(kind: type[Captioner]) -> None:
         original = kind.start
 
-        def start(self: Captioner, grid: torch.Tensor, hypotheses: int) -> tuple[StepFunction, State]:
-            step, state = original(self, grid, hypotheses)
+        def start(self: Captioner, grid: torch.Tensor, hypotheses: int) -> tuple[StepFunction, State, PictureMemory]:
+            step, state, memory = original(self, grid, hypotheses)
 
-            def disturbed(tokens: torch.Tensor, state: State) -> Step:
+            def disturbed(tokens: torch.Tensor, state: State, memory: PictureMemory) -> Step:
                 disturbance(tokens)
-                return step(tokens, state)
+                return step(tokens, state, memory)
 
-            return disturbed, state
+            return disturbed, state, memory
 
         monkeypatch.setattr(kind, "start", start)
 

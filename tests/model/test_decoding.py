@@ -12,7 +12,7 @@ from torch import Tensor
 from model.cells import State
 from model.config import DecodingConfig
 from model.decoder import Step
-from model.decoding import Hypotheses, Observer, decode, rows_per_picture
+from model.decoding import Hypotheses, Observer, PictureMemory, decode, rows_per_picture
 from model.vocabulary import BOS, EOS, PAD, UNK
 
 WORDS = 7
@@ -29,11 +29,18 @@ class Network:
         self.embed = torch.randn(vocabulary, 6, generator=generator)
         self.speak = torch.randn(6, vocabulary, generator=generator) * sharpness
         self.pictures = torch.randn(pictures, 6, generator=generator)
+        self.rows: list[int] = []
+        """Of each step."""
 
-    def step(self, tokens: Tensor, state: State) -> Step:
+    def step(self, tokens: Tensor, state: State, memory: PictureMemory) -> Step:
+        self.rows.append(len(tokens))
+        seen = memory[0].repeat_interleave(len(tokens) // len(memory[0]), 0)
         # One row at a time, so that batching does not change a bit of it.
         hidden = torch.stack(
-            [torch.tanh(row @ self.recur + self.embed[token]) for row, token in zip(state[0], tokens, strict=True)]
+            [
+                torch.tanh(row @ self.recur + self.embed[token] + picture)
+                for row, token, picture in zip(state[0], tokens, seen, strict=True)
+            ]
         )
         return Step(torch.stack([row @ self.speak for row in hidden]), (hidden,), hidden.softmax(1))
 
@@ -49,24 +56,33 @@ class Network:
         decoding = DecodingConfig.model_validate({"max_length": LENGTH, **options})
         start = pictures.repeat_interleave(rows_per_picture(decoding), 0)
         return decode(
-            self.step, (start,), len(pictures), decoding, prefix=prefix, attention=attention, observer=observer
+            self.step,
+            (start,),
+            (pictures,),
+            len(pictures),
+            decoding,
+            prefix=prefix,
+            attention=attention,
+            observer=observer,
         )
 
     def logprob(self, picture: int, tokens: list[int]) -> float:
         """Of a whole sentence, walked through a word at a time."""
-        state: State = (self.pictures[picture : picture + 1],)
+        memory = (self.pictures[picture : picture + 1],)
+        state: State = memory
         total, last = 0.0, BOS
         for token in tokens:
-            logits, state, _ = self.step(torch.tensor([last]), state)
+            logits, state, _ = self.step(torch.tensor([last]), state, memory)
             total += float(logits.log_softmax(1)[0, token])
             last = token
         return total
 
     def greedy(self, picture: int) -> list[int]:
-        state: State = (self.pictures[picture : picture + 1],)
+        memory = (self.pictures[picture : picture + 1],)
+        state: State = memory
         tokens: list[int] = []
         while len(tokens) < LENGTH and EOS not in tokens:
-            logits, state, _ = self.step(torch.tensor([tokens[-1] if tokens else BOS]), state)
+            logits, state, _ = self.step(torch.tensor([tokens[-1] if tokens else BOS]), state, memory)
             logits[:, [PAD, BOS, UNK]] = -torch.inf
             tokens.append(int(logits.argmax()))
         return tokens
@@ -89,12 +105,27 @@ def test_greedy_takes_the_likeliest_word_each_time(seed: int) -> None:
 @settings(max_examples=25)
 def test_a_batch_gives_what_each_picture_gives_alone(seed: int, beams: int) -> None:
     network = Network(seed, 4)
-    together = network.decode(beam_size=beams, num_captions=beams)
+    together = network.decode(beam_size=beams, num_captions=beams, attention=True)
     for picture in range(4):
-        alone = network.decode(network.pictures[picture : picture + 1], beam_size=beams, num_captions=beams)
+        alone = network.decode(
+            network.pictures[picture : picture + 1], beam_size=beams, num_captions=beams, attention=True
+        )
         for place in range(beams):
             assert sentence(together, picture, place) == sentence(alone, 0, place)
     torch.testing.assert_close(together.score().argsort(1, descending=True), torch.arange(beams).expand(4, -1))
+
+
+def test_a_picture_whose_search_has_ended_leaves_the_batch() -> None:
+    network = Network(3, 8)
+    steps = []
+    for picture in range(8):
+        network.rows.clear()
+        network.decode(network.pictures[picture : picture + 1], beam_size=2, max_length=20)
+        steps.append(len(network.rows))
+    assert len(set(steps)) > 2
+    network.rows.clear()
+    network.decode(beam_size=2, max_length=20)
+    assert network.rows == [2 * sum(most > time for most in steps) for time in range(max(steps))]
 
 
 @given(SEEDS)
@@ -187,10 +218,11 @@ def test_attention_follows_its_hypothesis(seed: int) -> None:
     found = network.decode(beam_size=3, num_captions=3, attention=True)
     assert found.attention is not None
     for picture, place in itertools.product(range(2), range(3)):
-        state: State = (network.pictures[picture : picture + 1],)
+        memory = (network.pictures[picture : picture + 1],)
+        state: State = memory
         last = BOS
         for time, token in enumerate(sentence(found, picture, place)):
-            _, state, attention = network.step(torch.tensor([last]), state)
+            _, state, attention = network.step(torch.tensor([last]), state, memory)
             assert attention is not None
             torch.testing.assert_close(found.attention[picture, place, time], attention[0])
             last = token
@@ -266,7 +298,7 @@ def test_sampling_follows_the_distribution() -> None:
     counts = torch.zeros(WORDS)
     for found in draws:
         counts += torch.bincount(found.tokens.flatten(), minlength=WORDS)
-    logits = network.step(torch.tensor([BOS]), (network.pictures,)).output[0]
+    logits = network.step(torch.tensor([BOS]), (network.pictures,), (network.pictures,)).output[0]
     logits[[PAD, BOS, UNK]] = -torch.inf
     expected = logits.softmax(0)
     assert (counts / 3000 - expected).abs().max() < 0.03  # three standard deviations of 3,000 draws
@@ -307,7 +339,7 @@ def test_narrow_sampling_is_greedy() -> None:
 
 def test_top_k_and_top_p_leave_only_likely_words() -> None:
     network = Network(5, 1, vocabulary=30, sharpness=0.3)
-    logits = network.step(torch.tensor([BOS]), (network.pictures,)).output[0]
+    logits = network.step(torch.tensor([BOS]), (network.pictures,), (network.pictures,)).output[0]
     logits[[PAD, BOS, UNK]] = -torch.inf
     ordered = logits.sort(descending=True).indices.tolist()
     mass = logits.softmax(0).sort(descending=True).values.cumsum(0)

@@ -66,12 +66,12 @@ def test_logits_are_those_of_torch(kind: str, cell: str, runtime: Runtime) -> No
     for pictures, hypotheses in ((1, 1), (1, 5), (4, 3)):
         grid = torch.rand(pictures, 4, 1280)
         with torch.inference_mode():
-            step, state = original.start(grid, hypotheses)
-            fast_step, fast_state = compiled.start(grid, hypotheses)
+            step, state, memory = original.start(grid, hypotheses)
+            fast_step, fast_state, fast_memory = compiled.start(grid, hypotheses)
             for _ in range(3):
                 tokens = torch.randint(len(original.vocabulary), (pictures * hypotheses,))
-                logits, state, attention = step(tokens, state)
-                fast_logits, fast_state, fast_attention = fast_step(tokens, fast_state)
+                logits, state, attention = step(tokens, state, memory)
+                fast_logits, fast_state, fast_attention = fast_step(tokens, fast_state, fast_memory)
                 torch.testing.assert_close(fast_logits, logits, atol=1e-4, rtol=0)
                 assert (attention is None) == (fast_attention is None) == (kind == "show-and-tell")
                 if attention is not None:
