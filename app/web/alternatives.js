@@ -21,6 +21,7 @@ export class Alternatives {
     this.node = element("div", { class: "alternatives", role: "group", hidden: true }, this.title, this.list);
     this.node.addEventListener("pointerenter", () => clearTimeout(this.#hiding));
     this.node.addEventListener("pointerleave", () => this.hideSoon());
+    addEventListener("resize", () => this.hide()); // its token is elsewhere then
     this.node.addEventListener("keydown", (event) => {
       const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
       if (by) this.#walk(by);

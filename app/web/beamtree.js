@@ -5,13 +5,13 @@ import { drawing, element } from "./element.js";
 const COLUMN = 132;
 const NODE = 92; // width
 const ROW = 40;
-const MARGIN = 16;
+const MARGIN = 2; // for the lines around the outermost
 
 /** A drawing of the server's `tree`, and below it what is told of the hypothesis that is pointed at. */
 export function beamTree({ steps, captions }) {
   const told = element("p", { class: "hypothesis", "aria-hidden": "true" });
   const rows = Math.max(...steps.map((step) => step.length));
-  const size = { width: 2 * MARGIN + COLUMN * steps.length, height: 2 * MARGIN + ROW * rows };
+  const size = { width: 2 * MARGIN + COLUMN * (steps.length - 1) + NODE, height: 2 * MARGIN + ROW * rows };
   const svg = drawing("svg", { class: "tree", role: "group", ...size, viewBox: `0 0 ${size.width} ${size.height}`, "aria-label": summary(steps) });
   const nodes = steps.map((step) => step.map(() => ({})));
   const lines = drawing("g", {});
@@ -80,7 +80,7 @@ export function beamTree({ steps, captions }) {
 }
 
 function at(time, place) {
-  return { x: MARGIN + COLUMN * (time + 0.5), y: MARGIN + ROW * (place + 0.5) };
+  return { x: MARGIN + COLUMN * time + NODE / 2, y: MARGIN + ROW * (place + 0.5) };
 }
 
 function curve(from, to) {

@@ -23,7 +23,7 @@ export class Stage extends EventTarget {
       { class: "frame" },
       this.picture,
       this.canvas,
-      element("p", { class: "blind" }, "This browser can't show this kind of picture. The network can still read it."),
+      element("p", { class: "blind" }, "This browser can't show it.", element("span", { class: "hope" }, " The network may still read it.")),
     );
     this.back = element("button", { type: "button", class: "icon", "aria-label": "Word before", onclick: () => this.#walk(-1) }, icon("back"));
     this.playing = element("button", { type: "button", class: "icon play", "aria-label": "Play", onclick: () => this.#toggle() }, icon("play"));
