@@ -38,11 +38,18 @@ def test_a_click_captions_the_example_word_by_word(page: Page, server: str, phot
         window.lengths = [];
         const words = () => window.lengths.push(document.querySelectorAll(".word").length);
         new MutationObserver(words).observe(document.querySelector(".sentence"), {childList: true});
+        window.progress = [];
+        const progress = document.querySelector(".progress");
+        new MutationObserver(() => window.progress.push(progress.textContent)).observe(progress, {childList: true});
     }""")
     page.get_by_role("button", name="Caption this one").click()
     page.locator(DONE).wait_for()
     best, *others = answer(server, photo, num_captions=3)["captions"]
     assert sentence(page) == best["text"]
+    assert page.evaluate("window.progress.filter((text) => text)")[-2:] == [
+        "Looking at the picture…",
+        "Finding words…",
+    ]
     lengths = page.evaluate("window.lengths.filter((length) => length)")
     assert lengths == sorted(lengths)
     assert len(set(lengths)) > 2  # not all at once
@@ -84,6 +91,26 @@ def test_pictures_are_chosen_pasted_dropped_and_taken(page: Page, files: list[Pa
     assert sentence(page).endswith("camera")
     strip.get_by_role("button", name="drawn-0.png").click()
     expect(page.locator(".picture")).to_have_attribute("alt", "drawn-0.png")
+
+
+def test_a_folder_is_dropped_with_all_that_is_in_it(page: Page, files: list[Path]) -> None:
+    """By the browser's own drag and drop: no script can make an event that has a folder."""
+    folder = files[0].parent
+    (folder / "deeper").mkdir()
+    files[3].rename(folder / "deeper" / "other.png")
+    (folder / "notes.txt").write_text("no picture, and left alone", encoding="utf-8")
+    session = page.context.new_cdp_session(page)
+    data = {"items": [], "files": [str(folder)], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver"):
+        session.send("Input.dispatchDragEvent", {"type": kind, "x": 300, "y": 300, "data": data})
+    expect(page.locator("#curtain")).to_be_visible()
+    session.send("Input.dispatchDragEvent", {"type": "drop", "x": 300, "y": 300, "data": data})
+    expect(page.locator("#curtain")).to_be_hidden()
+    names = ("deeper/other.png", "drawn-0.png", "drawn-1.png", "photo.jpg")
+    told = page.get_by_role("list", name="Pictures").get_by_role("button")
+    for place, name in enumerate(names, start=1):  # after the one that adds pictures
+        expect(told.nth(place)).to_have_accessible_name(f"{folder.name}/{name}, done")
+    expect(told).to_have_count(1 + len(names))
 
 
 def test_the_camera_takes_a_picture_and_is_let_go(page: Page) -> None:

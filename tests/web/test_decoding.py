@@ -11,7 +11,8 @@ import httpx2
 import pytest
 from playwright.sync_api import Page, Request, expect
 
-from tests.web.conftest import caption_example
+from tests.conftest import draw
+from tests.web.conftest import Encode, caption_example, drop
 
 pytestmark = pytest.mark.browser
 
@@ -60,6 +61,10 @@ def test_every_control_asks_for_what_it_says(page: Page, server: str, photo: byt
     )
     assert len({caption.split()[0] for caption in diverse}) > 1
     after(lambda: page.get_by_role("button", name="Defaults").click(), num_captions="3")
+    page.get_by_text("Length and repetition").click()
+    short = after(lambda: page.get_by_role("slider", name="Most words").fill("4"), num_captions="3", max_length="4")
+    assert max(len(caption.split()) for caption in short) == 4
+    page.get_by_text("Length and repetition").click()
 
     page.evaluate("Math.random = () => 0.25")  # seeds are drawn by it
     page.get_by_role("button", name="Defaults").click()
@@ -81,6 +86,19 @@ def test_every_control_asks_for_what_it_says(page: Page, server: str, photo: byt
     assert shown(page) == told(server, photo, asked)
     page.evaluate("Math.random = () => 0.5")
     after(lambda: page.get_by_role("button", name="Draw others").click(), **{**asked, "seed": str(2**30)})
+
+
+def test_all_pictures_are_asked_for_in_the_same_way(captioned: Page, server: str, photo: bytes, encode: Encode) -> None:
+    page, drawn = captioned, encode(draw(1))
+    drop(page, {"drawn.png": drawn})
+    shown(page)
+    page.get_by_role("group", name="Method").get_by_text("Greedy").click()
+    expect(page.locator(".other")).to_have_count(1)
+    page.get_by_role("button", name="Caption all 2 so").click()
+    assert shown(page) == told(server, drawn, {"method": "greedy"})
+    page.get_by_role("button", name="photo.jpg, done").click()
+    expect(page.locator(".other")).to_have_count(1)
+    assert shown(page) == told(server, photo, {"method": "greedy"})
 
 
 def test_a_caption_begins_as_it_is_told_to(captioned: Page) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -112,6 +113,10 @@ def test_filter_edit_export_and_remove(open_page: Open, contents: dict[str, byte
     assert lines[1]["caption"] == lines[1]["captions"][0]["text"] == rows[1]["caption"]
     assert [line["error"]["code"] for line in lines[9:]] == ["not_an_image", "empty_image", "unsupported_format"]
 
+    answers = itertools.count(1)
+    with page.expect_event("requestfinished", lambda request: next(answers) == len(BAD)):
+        page.get_by_role("button", name="Try failed ones again").click()
+    expect(page.locator(".found")).to_have_text("12 pictures, 3 failed")
     page.get_by_role("button", name="Undo edit").click()
     expect(caption).to_have_value(before)
     page.get_by_role("button", name="Remove words.jpg").click()
