@@ -16,7 +16,7 @@ from app.telemetry import Metrics
 from app.turns import Turns
 from model.captioner import Caption, Captioner, Token
 from model.config import DecodingConfig
-from model.decoding import Observer
+from model.hypotheses import Observer
 from model.observers import BeamTree, Observers, TreeObserver, WordObserver
 
 _JPEG_MARGIN = 3

@@ -11,7 +11,7 @@ from model.cells import State
 from model.checkpoint import CaptionerCheckpoint, LanguageCheckpoint
 from model.config import CaptionerConfig
 from model.decoder import Decoder, Memory, Step
-from model.decoding import PictureMemory, StepFunction
+from model.hypotheses import PictureMemory, StepFunction
 from model.language import CompiledStep, LanguageModel
 from model.runtime import Network, Program, Runtime
 from model.vocabulary import Vocabulary

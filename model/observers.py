@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from model.captioner import Captioner, Token
-from model.decoding import Hypotheses, Observer
+from model.hypotheses import Hypotheses, Observer
 from model.vocabulary import EOS, SPECIALS, Vocabulary
 
 

@@ -12,7 +12,8 @@ from model.cells import State
 from model.checkpoint import CheckpointError
 from model.config import DecodingConfig
 from model.decoder import Memory, Step
-from model.decoding import PictureMemory, decode, rows_per_picture
+from model.decoding import decode
+from model.hypotheses import PictureMemory, rows_per_picture
 from training.data import CaptionedImage
 from training.data.pictures import open_picture
 from training.prefetch import in_batches, load_batches

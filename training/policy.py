@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor, nn
 
+from model.constraints import NEVER
 from model.decoder import Decoder
-from model.decoding import NEVER, inverse_transform
+from model.decoding import inverse_transform
 from model.vocabulary import BOS, EOS, PAD, UNK
 
 

@@ -16,7 +16,8 @@ from torch import Tensor
 from model.cells import State
 from model.config import DecodingConfig
 from model.decoder import Memory, Step
-from model.decoding import PictureMemory, decode
+from model.decoding import decode
+from model.hypotheses import PictureMemory
 from model.vocabulary import EOS, PAD
 from training.batching import LengthBuckets
 from training.examples import MIRRORED_WORDS

@@ -21,7 +21,7 @@ from model.captioner import Captioner
 from model.cells import State
 from model.compiled import CompiledCaptioner
 from model.decoder import Step
-from model.decoding import PictureMemory, StepFunction
+from model.hypotheses import PictureMemory, StepFunction
 
 Encode = Callable[..., bytes]
 Ready = Callable[[httpx2.Client], None]

@@ -12,7 +12,8 @@ from torch import Tensor
 from model.cells import State
 from model.config import DecodingConfig
 from model.decoder import Step
-from model.decoding import Hypotheses, Observer, PictureMemory, decode, rows_per_picture
+from model.decoding import decode
+from model.hypotheses import Hypotheses, Observer, PictureMemory, rows_per_picture
 from model.vocabulary import BOS, EOS, PAD, UNK
 
 WORDS = 7

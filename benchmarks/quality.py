@@ -1,0 +1,53 @@
+"""Whether what is served is as good as what was trained: CIDEr of both, on a data set's dev split.
+
+python benchmarks/quality.py data/flickr8k [checkpoints/flickr8k]
+"""
+
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from app.loading import Loader
+from app.settings import Settings
+from model.captioner import Captioner
+from model.checkpoint import CaptionerCheckpoint, Checkpoint
+from training.data import CaptionedImage, open_dataset
+from training.data.pictures import open_picture
+from training.metrics import CaptionScorer
+
+BATCH = 8
+
+
+def captions(captioner: Captioner, images: list[CaptionedImage]) -> list[str]:
+    """The best caption of each picture, in the checkpoint's own way."""
+    written = []
+    for start in range(0, len(images), BATCH):
+        batch = [open_picture(image.path) for image in images[start : start + BATCH]]
+        written += [found[0].text for found in captioner.caption(batch)]
+    return written
+
+
+def main() -> None:
+    """Prints the scores, and how many captions differ."""
+    data, folder = [*map(Path, sys.argv[1:]), Path("checkpoints/flickr8k")][:2]
+    checkpoint = Checkpoint.open(folder)
+    assert isinstance(checkpoint, CaptionerCheckpoint)
+    images = open_dataset(data).split("dev")
+    files = [str(image.path) for image in images]
+    scorer = CaptionScorer({file: image.captions for file, image in zip(files, images, strict=True)})
+    cores, written, scores = torch.get_num_threads(), {}, {}
+    for runtime in ("torch", "openvino"):
+        captioner = Loader(Settings(runtime=runtime, device="cpu", threads=cores)).captioner(checkpoint)
+        started = time.perf_counter()
+        written[runtime] = captions(captioner, images)
+        seconds = time.perf_counter() - started
+        scores[runtime] = scorer.score(dict(zip(files, written[runtime], strict=True)), metrics=["CIDEr"])["CIDEr"]
+        print(f"{runtime:9} CIDEr {scores[runtime]:.4f}, {len(images) / seconds:.1f} pictures/s", flush=True)
+    differ = sum(one != other for one, other in zip(written["torch"], written["openvino"], strict=True))
+    print(f"{differ} of {len(images)} captions differ; CIDEr by {scores['openvino'] / scores['torch'] - 1:+.2%}")
+
+
+if __name__ == "__main__":
+    main()
