@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -34,22 +35,22 @@ def choose(page: Page, *files: Path) -> None:
 
 def test_a_click_captions_the_example_word_by_word(page: Page, server: str, photo: bytes) -> None:
     expect(page.get_by_role("heading", level=1)).to_be_visible()
-    page.evaluate("""() => {
+    page.evaluate("""async () => {
+        const {album} = await import("/web/album.js");
         window.lengths = [];
-        const words = () => window.lengths.push(document.querySelectorAll(".word").length);
-        new MutationObserver(words).observe(document.querySelector(".sentence"), {childList: true});
         window.progress = [];
-        const progress = document.querySelector(".progress");
-        new MutationObserver(() => window.progress.push(progress.textContent)).observe(progress, {childList: true});
+        const note = () => {
+            window.lengths.push(document.querySelectorAll(".word").length);
+            window.progress.push(document.querySelector(".progress").textContent);
+        };
+        for (const name of ["changed", "word"]) album.addEventListener(name, note);
     }""")
     page.get_by_role("button", name="Caption this one").click()
     page.locator(DONE).wait_for()
     best, *others = answer(server, photo, num_captions=3)["captions"]
     assert sentence(page) == best["text"]
-    assert page.evaluate("window.progress.filter((text) => text)")[-2:] == [
-        "Looking at the picture…",
-        "Finding words…",
-    ]
+    progress = [text for text, _ in groupby(page.evaluate("window.progress"))]
+    assert progress == ["Waiting for its turn.", "Looking at the picture…", "Finding words…", ""]
     lengths = page.evaluate("window.lengths.filter((length) => length)")
     assert lengths == sorted(lengths)
     assert len(set(lengths)) > 2  # not all at once
