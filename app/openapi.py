@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.schemas import Schema
+from app.schemas.base import Schema
 
 Json = dict[str, Any]
 

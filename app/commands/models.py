@@ -8,7 +8,7 @@ import typer
 from app.commands import Checkpoints, fail, read_settings
 
 if TYPE_CHECKING:
-    from app.schemas import CaptionerCard, LanguageModelCard
+    from app.schemas.models import CaptionerCard, LanguageModelCard
 
 _CAPTION_FIGURES = ("BLEU-4", "METEOR", "CIDEr")
 _TEXT_FIGURES = ("perplexity", "nats_per_character", "bits_per_character")

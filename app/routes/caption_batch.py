@@ -10,7 +10,8 @@ from app.disconnect import while_connected
 from app.engine import Engine
 from app.errors import ApiError, tell, unexpected
 from app.openapi import EXAMPLE, FILE, TEXT
-from app.schemas import BatchResponse, CaptionResponse, ErrorResponse
+from app.schemas.captions import BatchResponse, CaptionResponse
+from app.schemas.errors import ErrorResponse
 from app.uploads import read_uploads
 
 router = APIRouter(tags=["captions"])

@@ -18,7 +18,8 @@ from app.errors import ApiError, tell, unexpected
 from app.events import EventStream, event
 from app.images import Picture
 from app.openapi import FILE, TEXT, event_stream
-from app.schemas import ImageInfo, Schema, Token
+from app.schemas.base import Schema
+from app.schemas.captions import ImageInfo, Token
 from app.uploads import read_upload
 from model.captioner import Token as Word
 

@@ -5,7 +5,7 @@ from fastapi import APIRouter, Request
 from app.captions import ERRORS, CaptionRequest, new_id, query, request_body
 from app.engine import Engine
 from app.openapi import FILE, TEXT
-from app.schemas import CaptionResponse
+from app.schemas.captions import CaptionResponse
 from app.uploads import read_upload
 
 router = APIRouter(tags=["captions"])

@@ -12,7 +12,7 @@ from app.chat import ChatRequest, logprobs, words
 from app.engine import Engine
 from app.events import DONE, EventStream, event
 from app.openapi import EXAMPLE, errors, event_stream, json_body
-from app.schemas import ChatResponse, OpenAIErrorResponse
+from app.schemas.openai import ChatResponse, OpenAIErrorResponse
 from app.uploads import picture_of, read_json
 from model.captioner import Caption
 from model.checkpoint import CaptionerCheckpoint

@@ -15,7 +15,7 @@ from app.errors import ApiError, tell
 from app.events import DONE, EventStream, event
 from app.generation import Generation
 from app.openapi import errors, event_stream, json_body
-from app.schemas import CompletionResponse, OpenAIErrorResponse
+from app.schemas.openai import CompletionResponse, OpenAIErrorResponse
 from app.uploads import read_json
 from model.checkpoint import LanguageCheckpoint
 from model.generation import TextStream

@@ -3,7 +3,8 @@
 from fastapi import APIRouter, Request
 
 from app.engine import Engine
-from app.schemas import ErrorResponse, Status
+from app.schemas.errors import ErrorResponse
+from app.schemas.models import Status
 
 router = APIRouter(tags=["health"])
 

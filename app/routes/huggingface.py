@@ -16,7 +16,7 @@ from app.generation import Generation, Update
 from app.huggingface import TextInference, caption_decoding, parameters, parameters_schema
 from app.openapi import BYTES, closed, errors, event_stream, json_body
 from app.parameters import invalid
-from app.schemas import GeneratedText, HuggingFaceError
+from app.schemas.huggingface import GeneratedText, HuggingFaceError
 from app.uploads import json_object, picture_of, read_json
 from model.checkpoint import CaptionerCheckpoint, Checkpoint, LanguageCheckpoint
 from model.generation import Token

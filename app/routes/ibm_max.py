@@ -8,7 +8,7 @@ from app.captions import CaptionRequest
 from app.engine import Engine
 from app.openapi import FILE, closed, errors
 from app.parameters import decoding_config
-from app.schemas import MaxError, MaxMetadata, MaxPrediction, MaxResponse
+from app.schemas.ibm_max import MaxError, MaxMetadata, MaxPrediction, MaxResponse
 from app.uploads import read_upload
 from model.checkpoint import CaptionerCheckpoint
 

@@ -6,7 +6,8 @@ from fastapi import APIRouter, Request
 
 from app.engine import Engine
 from app.registry import Registry
-from app.schemas import CaptionerCard, LanguageModelCard, ModelList, OpenAIErrorResponse
+from app.schemas.models import CaptionerCard, LanguageModelCard, ModelList
+from app.schemas.openai import OpenAIErrorResponse
 from model.checkpoint import CaptionerCheckpoint, Checkpoint, LanguageCheckpoint
 
 router = APIRouter(tags=["models"])

@@ -1,0 +1,1 @@
+"""Shapes of the answers, as they stand in /docs."""

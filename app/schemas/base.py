@@ -1,0 +1,17 @@
+"""What all answers have in common."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+UNLESS_NONE = Field(exclude_if=lambda value: value is None)
+"""Left out of the answer where there is nothing to say."""
+
+
+class Schema(BaseModel):
+    """Base of all answers."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        from_attributes=True,
+        use_attribute_docstrings=True,
+        json_schema_serialization_defaults_required=True,
+    )
