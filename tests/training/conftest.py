@@ -1,10 +1,10 @@
 """A data set of drawn pictures in Flickr8k's own layout, and a recipe that learns it in seconds."""
 
-import json
-import os
 import random
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ import torch
 from model.captioner import Captioner
 from model.config import CaptionerConfig, DecoderConfig, EncoderConfig, PreprocessingConfig
 from tests.conftest import draw
-from training.recipe import StageRecipe
 from training.stage import Stage
 
 COLOURS = ("red", "green", "blue", "black")
@@ -154,34 +153,11 @@ def train(trainer: Stage[Any, Any], steps: int) -> list[float]:
     return figures
 
 
-def train_on_processes(
-    trainer: type[Stage[Any, Any]], recipe: StageRecipe, steps: int, folder: Path, processes: int = 2
-) -> list[float]:
-    """As `train`, by so many processes together."""
-    folder.mkdir()
-    (folder / "recipe.json").write_text(recipe.model_dump_json())
-    script = folder / "train.py"
-    script.write_text(f"""
-import json
-from pathlib import Path
-import torch
-from tests.training.conftest import train
-from {trainer.__module__} import {trainer.__name__}
-from training.recipe import {type(recipe).__name__}
-torch.set_num_threads(1)
-folder = Path("{folder}")
-trainer = {trainer.__name__}({type(recipe).__name__}.model_validate_json((folder / "recipe.json").read_text()))
-figures = train(trainer, {steps})
-if trainer.accelerator.is_main_process:
-    (folder / "figures.json").write_text(json.dumps(figures))
-trainer.accelerator.end_training()
-""")
-    launch = ["accelerate.commands.launch", "--cpu", "--num_processes", str(processes), "--num_machines", "1"]
-    subprocess.run(
-        [sys.executable, "-m", *launch, "--mixed_precision", "no", "--dynamo_backend", "no", str(script)],
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path.cwd())},
-        check=True,
-        timeout=120,
-    )
-    figures: list[float] = json.loads((folder / "figures.json").read_text())
-    return figures
+def kill_once(state: Path, *arguments: str) -> None:
+    """Runs `recap-train` in a process of its own, and kills it as soon as it has saved its state."""
+    with subprocess.Popen([sys.executable, "-m", "training.cli", *arguments]) as process:
+        until = time.monotonic() + 100
+        while not state.exists() and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.005)
+        process.kill()
+        assert process.wait(10) == -signal.SIGKILL

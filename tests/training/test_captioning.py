@@ -3,9 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,41 +10,42 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
+from typer.testing import CliRunner
 
 from model.checkpoint import CaptionerCheckpoint, Checkpoint, file_sha256
 from tests.conftest import draw
-from tests.training.conftest import train, train_on_processes
+from tests.training.conftest import kill_once, train
 from training.captioning import CaptionerTrainer
+from training.cli import app
 from training.loop import StateError
 from training.recipe import CaptionerRecipe
 
 
-def start(recipe: Path, *options: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "training.cli", "captioner", "--config", str(recipe)]
-    return subprocess.Popen([*command, *options], env={**os.environ, "OMP_NUM_THREADS": "1"})
+@pytest.fixture
+def fresh_accelerator() -> Iterator[None]:
+    """Accelerate holds a process to the precision that was first asked for."""
+    AcceleratorState._reset_state()
+    yield
+    AcceleratorState._reset_state()
 
 
-def elsewhere(recipe: Path, folder: Path) -> tuple[str, ...]:
-    places = {"run": "run", "output": "checkpoint", "features.cache": "features"}
-    return tuple(f"--set={name}={folder / place}" for name, place in places.items())
-
-
-def test_kill_and_resume_gives_the_same_weights_to_the_bit(tiny_recipe: Path, tmp_path: Path) -> None:
-    whole = start(tiny_recipe)
-    options = elsewhere(tiny_recipe, tmp_path / "killed")
-    state = tmp_path / "killed" / "run" / "state.safetensors"
-    killed = start(tiny_recipe, *options)
-    until = time.monotonic() + 60
-    while not state.exists() and killed.poll() is None and time.monotonic() < until:
-        time.sleep(0.005)
-    killed.send_signal(signal.SIGKILL)
-    assert killed.wait(10) == -signal.SIGKILL
-    assert not (tmp_path / "killed" / "checkpoint").exists()
-    resumed = start(tiny_recipe, "--resume", *options)
-    assert (whole.wait(120), resumed.wait(120)) == (0, 0)
+@pytest.mark.usefixtures("fresh_accelerator", "no_java")
+def test_killed_and_resumed_it_ends_with_the_same_weights_to_the_bit(tiny_recipe: Path, tmp_path: Path) -> None:
+    killed = tmp_path / "killed"
+    options = [
+        f"--set=run={killed}/run",
+        f"--set=output={killed}/checkpoint",
+        f"--set=features.cache={killed}/features",
+    ]
+    state = killed / "run" / "state.safetensors"
+    kill_once(state, "captioner", "--config", str(tiny_recipe), *options)
+    assert not (killed / "checkpoint").exists()
+    for arguments in (["--resume", *options], []):
+        told = CliRunner().invoke(app, ["captioner", "--config", str(tiny_recipe), *arguments])
+        assert told.exit_code == 0, told.output
 
     weights = "model.safetensors"
-    assert file_sha256(tmp_path / "killed" / "checkpoint" / weights) == file_sha256(tmp_path / "checkpoint" / weights)
+    assert file_sha256(killed / "checkpoint" / weights) == file_sha256(tmp_path / "checkpoint" / weights)
     ours, theirs = load_file(state), load_file(tmp_path / "run" / "state.safetensors")
     assert ours.keys() == theirs.keys()
     for name, tensor in theirs.items():  # the last step's weights, their averages and the optimizer's moments
@@ -79,15 +77,6 @@ def test_an_interrupted_run_stops_between_steps_and_can_go_on(tiny_recipe: Path,
     assert (again.progress.epoch, again.progress.batch, again.progress.step) == (0, 5, 5)
 
 
-def test_two_processes_learn_as_one_does(tiny_recipe: Path, tmp_path: Path) -> None:
-    fixed = ("training.precision=no", "decoder.dropout=0", "features.views=1")
-    recipes = [CaptionerRecipe.read(tiny_recipe, [*fixed, f"run={tmp_path}/{run}/run"]) for run in ("one", "two")]
-    one = train(CaptionerTrainer(recipes[0]), 8)
-    two = train_on_processes(CaptionerTrainer, recipes[1], 8, tmp_path / "two")
-    assert two == pytest.approx(one, abs=1e-4)
-    assert one[-1] < one[0]
-
-
 @pytest.mark.parametrize("decoder", ["show-and-tell", "soft-attention", "top-down"])
 def test_every_decoder_learns(tiny_recipe: Path, decoder: str) -> None:
     recipe = CaptionerRecipe.read(
@@ -105,14 +94,6 @@ def test_every_decoder_learns(tiny_recipe: Path, decoder: str) -> None:
     )
     losses = train(CaptionerTrainer(recipe), 100)
     assert sum(losses[-8:]) < 0.8 * sum(losses[:8])
-
-
-@pytest.fixture
-def fresh_accelerator() -> Iterator[None]:
-    """Accelerate holds a process to the precision that was first asked for."""
-    AcceleratorState._reset_state()
-    yield
-    AcceleratorState._reset_state()
 
 
 @pytest.mark.usefixtures("fresh_accelerator")

@@ -60,6 +60,7 @@ def test_a_greedy_caption_takes_the_likeliest_words_of_the_mean(
         assert caption.text.replace(" .", "") == " ".join(words).replace(" .", "")
 
 
+@pytest.mark.usefixtures("no_java")
 def test_evaluated_together(tiny_checkpoint: Path, other_captioner: Captioner, tiny_data: Path) -> None:
     path = save(tiny_checkpoint.parent / "other", other_captioner, name="other", metrics={}, card="").path
     scores = evaluate([tiny_checkpoint, path], tiny_data, "dev").figures

@@ -2,9 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +11,7 @@ from typer.testing import CliRunner
 
 from model.checkpoint import CaptionerCheckpoint, Checkpoint, CheckpointError
 from model.vocabulary import EOS
-from tests.training.conftest import train, train_on_processes
+from tests.training.conftest import kill_once, train
 from training.cli import app
 from training.recipe import RecipeError, SelfCriticalRecipe
 from training.selfcritical import SelfCriticalTrainer, leave_one_out
@@ -33,19 +30,14 @@ def test_the_reward_rises(selfcritical_recipe: Path, options: tuple[str, ...]) -
     assert sum(rewards[-8:]) > 1.5 * sum(rewards[:8]) > 0
 
 
+@pytest.mark.usefixtures("no_java")
 def test_killed_and_resumed_it_ends_with_the_same_weights_to_the_bit(selfcritical_recipe: Path, tmp_path: Path) -> None:
     folder = tmp_path / "whole"
     options = [f"run={folder}", f"output={folder}/checkpoint"]
     assert SelfCriticalTrainer(SelfCriticalRecipe.read(selfcritical_recipe, options)).run()
 
     state = tmp_path / "rl" / "run" / "state.safetensors"
-    command = [sys.executable, "-m", "training.cli", "selfcritical", "--config", str(selfcritical_recipe)]
-    killed = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    until = time.monotonic() + 100
-    while not state.exists() and killed.poll() is None and time.monotonic() < until:
-        time.sleep(0.005)
-    killed.send_signal(signal.SIGKILL)
-    assert killed.wait(10) == -signal.SIGKILL
+    kill_once(state, "selfcritical", "--config", str(selfcritical_recipe))
     told = CliRunner().invoke(app, ["selfcritical", "--config", str(selfcritical_recipe), "--resume"])
     assert told.exit_code == 0, told.output
 
@@ -132,17 +124,3 @@ def test_what_cannot_be_is_told(
     told = option.format(tmp=tmp_path, language=tiny_language_checkpoint)
     with pytest.raises(error, match=message):
         SelfCriticalTrainer(SelfCriticalRecipe.read(selfcritical_recipe, [told]))
-
-
-def test_two_processes_learn_as_one_does(selfcritical_recipe: Path, tmp_path: Path) -> None:
-    """A batch is 7 pictures, shared as 4 and 3; each picture's captions are drawn as if it were alone."""
-    recipes = [
-        SelfCriticalRecipe.read(
-            selfcritical_recipe, ["training.precision=no", "training.dropout=0", f"run={tmp_path}/{run}/run"]
-        )
-        for run in ("one", "two")
-    ]
-    one = train(SelfCriticalTrainer(recipes[0]), 8)
-    two = train_on_processes(SelfCriticalTrainer, recipes[1], 8, tmp_path / "two")
-    assert two == pytest.approx(one, abs=1e-4)
-    assert one[-1] != one[0]

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from model.checkpoint import CaptionerCheckpoint, Checkpoint, CheckpointError
 from model.preprocessing import normalize
-from tests.training.conftest import train, train_on_processes
+from tests.training.conftest import train
 from training.cli import app
 from training.examples import collate
 from training.losses import caption_loss
@@ -57,6 +57,7 @@ def test_each_picture_is_encoded_once_for_all_its_captions(tuning_recipe: Path) 
     assert encoded == [7]
 
 
+@pytest.mark.usefixtures("no_java")
 def test_stopped_and_resumed_it_ends_with_the_same_weights_to_the_bit(tuning_recipe: Path, tmp_path: Path) -> None:
     whole = tmp_path / "whole"
     trainer = TuningTrainer(TuningRecipe.read(tuning_recipe, [f"run={whole}"]))
@@ -93,15 +94,6 @@ def test_stopped_and_resumed_it_ends_with_the_same_weights_to_the_bit(tuning_rec
     assert torch.equal(published["encoder.conv_stem.weight"], start["encoder.conv_stem.weight"])
     assert 0 <= checkpoint.metrics["start_CIDEr"] <= 10
     assert "trained together with cross-entropy" in (checkpoint.path / "README.md").read_text()
-
-
-def test_two_processes_learn_as_one_does(tuning_recipe: Path, tmp_path: Path) -> None:
-    """A batch is 7 pictures, shared as 4 and 3."""
-    recipes = [TuningRecipe.read(tuning_recipe, [*STILL, f"run={tmp_path}/{run}/run"]) for run in ("one", "two")]
-    one = train(TuningTrainer(recipes[0]), 6)
-    two = train_on_processes(TuningTrainer, recipes[1], 6, tmp_path / "two")
-    assert two == pytest.approx(one, abs=1e-4)
-    assert len(set(one)) == 6
 
 
 def test_pictures_that_say_left_or_right_are_never_mirrored(tuning_recipe: Path) -> None:
