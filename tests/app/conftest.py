@@ -1,6 +1,7 @@
 """Real servers on real sockets, and pictures as the bytes of files."""
 
 import io
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,13 +22,18 @@ from model.captioner import Captioner
 from model.checkpoint import CaptionerCheckpoint, Checkpoint, LanguageCheckpoint, save
 from model.language import LanguageModel
 
-Serve = Callable[[FastAPI], AbstractContextManager[httpx2.Client]]
+Serve = Callable[..., AbstractContextManager[httpx2.Client]]
 Encode = Callable[..., bytes]
 
 
 @contextmanager
-def serving(app: FastAPI) -> Iterator[httpx2.Client]:
-    """A client of `app`, which listens on a free port from a thread of its own."""
+def serving(app: FastAPI, *, send_buffer: int | None = None) -> Iterator[httpx2.Client]:
+    """A client of `app`, which listens on a free port from a thread of its own.
+
+    Args:
+        app: what is served.
+        send_buffer: bytes that the network may hold back for a client that does not read; by default many.
+    """
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", lifespan="on", proxy_headers=False))
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -35,7 +41,10 @@ def serving(app: FastAPI) -> Iterator[httpx2.Client]:
         while not server.started:
             assert thread.is_alive(), "the server did not start"
             time.sleep(0.01)
-        port = server.servers[0].sockets[0].getsockname()[1]
+        listener = server.servers[0].sockets[0]
+        if send_buffer:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
+        port = listener.getsockname()[1]
         with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
             yield client
     finally:

@@ -110,13 +110,19 @@ def internet(monkeypatch: pytest.MonkeyPatch) -> Iterator[Internet]:
     server.server_close()
 
 
-@pytest.fixture
-def client(internet: Internet, serve: Serve, ready: Ready, checkpoints: Path) -> Iterator[httpx2.Client]:
+@pytest.fixture(scope="module")
+def service(serve: Serve, ready: Ready, checkpoints: Path) -> Iterator[httpx2.Client]:
+    """Shared by all of these tests, each of which has an internet of its own."""
     hosts = ("pictures.example", "*.cdn.example", "rebinding.example", "inside.example", "odd.example:8080")
     settings = Settings(checkpoints=checkpoints, threads=1, url_hosts=hosts, url_seconds=1.5, max_body_bytes=50_000)
     with serve(create_app(settings)) as client:
         ready(client)
         yield client
+
+
+@pytest.fixture
+def client(service: httpx2.Client, internet: Internet) -> httpx2.Client:
+    return service
 
 
 def ask(client: httpx2.Client, url: str) -> httpx2.Response:

@@ -93,7 +93,12 @@ def test_what_cannot_work_is_told_in_a_line(arguments: list[str], reason: str) -
 
 def test_a_stream_comes_as_it_is_written_and_ends_with_ctrl_c() -> None:
     command = [*COMMAND, "generate", "--prompt", "A", "--max-tokens", "10000000", "--stream"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # the child would ignore it if these tests do
+    try:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with process:
         assert process.stdout
         assert process.stderr
         assert len(process.stdout.read(200)) == 200

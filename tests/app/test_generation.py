@@ -28,7 +28,7 @@ from model.config import GenerationConfig
 from model.generation import TextBatch, TextStream, generate
 from model.language import LanguageModel
 
-Serve = Callable[[FastAPI], AbstractContextManager[httpx2.Client]]
+Serve = Callable[..., AbstractContextManager[httpx2.Client]]
 Ready = Callable[[httpx2.Client], None]
 URL = "/v1/completions"
 LONG = {"prompt": "A", "max_tokens": 100_000}
@@ -116,13 +116,16 @@ def test_the_slots_of_a_client_that_leaves_are_free_within_a_step(
     assert client.post(URL, json={"prompt": "A", "max_tokens": 5}).status_code == 200
 
 
-def test_a_client_that_reads_nothing_and_leaves_frees_its_slots(client: httpx2.Client, worker: TextWorker) -> None:
-    with connect(client, {**LONG, "max_tokens": 20_000, "logprobs": 5, "stream": True}, receive_buffer=4096):
-        wait_for(lambda: bool(worker._texts))
-        ((stream, text),) = worker._texts.items()
-        # Until the network's buffers are full and the updates pile up here.
-        wait_for(lambda: sum(len(update.tokens) for update in text.generation._updates.values()) > 500)
-    wait_for(lambda: worker.pending == 0)
+def test_a_client_that_reads_nothing_and_leaves_frees_its_slots(app: FastAPI, serve: Serve, ready: Ready) -> None:
+    with serve(app, send_buffer=4096) as client:
+        ready(client)
+        worker: TextWorker = app.state.engine.workers["tiny-text"]
+        with connect(client, {**LONG, "max_tokens": 20_000, "logprobs": 5, "stream": True}, receive_buffer=4096):
+            wait_for(lambda: bool(worker._texts))
+            ((stream, text),) = worker._texts.items()
+            # Until the network's buffers are full and the updates pile up here.
+            wait_for(lambda: sum(len(update.tokens) for update in text.generation._updates.values()) > 500)
+        wait_for(lambda: worker.pending == 0)
     assert 500 < stream.written < 20_000
 
 

@@ -56,8 +56,8 @@ def test_slow_senders_hold_up_nobody(benchmarks: Any, service: Any) -> None:
 
 
 def test_mutations(benchmarks: Any, service: Any) -> None:
-    statuses, bad = asyncio.run(benchmarks("fuzz").fuzz(service.port, 120, 0))
+    statuses, bad = asyncio.run(benchmarks("fuzz").fuzz(service.port, 40, 0))
     assert bad == []
-    assert statuses.total() == 120
-    assert statuses[400] > 20
+    assert statuses.total() == 40
+    assert statuses[400] > 8
     assert service.process.poll() is None
