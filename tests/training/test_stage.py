@@ -2,8 +2,10 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from training.selfcritical import SelfCriticalTrainer
 from training.stage import Stage
 from training.tuning import TuningTrainer
 
-STEPS = 6
+STEPS = 4
 STAGES: dict[str, tuple[type[Stage[Any, Any]], type[StageRecipe]]] = {
     "captioning": (CaptionerTrainer, CaptionerRecipe),
     "selfcritical": (SelfCriticalTrainer, SelfCriticalRecipe),
@@ -34,12 +36,15 @@ folder, figures = Path(__file__).parent, {}
 for name, (trainer, recipe) in STAGES.items():
     stage = trainer(recipe.model_validate_json((folder / f"{name}.json").read_text()))
     figures[name] = train(stage, STEPS)
+assert stage.accelerator.num_processes == 2
 if stage.accelerator.is_main_process:
     (folder / "figures.json").write_text(json.dumps(figures))
 stage.accelerator.end_training()
 """
 
 
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("no_java")
 def test_two_processes_learn_as_one_does(
     tiny_recipe: Path, selfcritical_recipe: Path, tuning_recipe: Path, tmp_path: Path
 ) -> None:
@@ -61,14 +66,24 @@ def test_two_processes_learn_as_one_does(
         alone[name] = train(trainer(recipe.read(path, [*options, f"run={tmp_path}/alone/{name}"])), STEPS)
         shared = recipe.read(path, [*options, f"run={folder}/{name}"])
         (folder / f"{name}.json").write_text(shared.model_dump_json())
-    launch = ["accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1"]
-    launch += ["--mixed_precision", "no", "--dynamo_backend", "no"]
-    subprocess.run(
-        [sys.executable, "-m", *launch, folder / "learn.py"],
-        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
-        check=True,
-        timeout=150,
-    )
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    told = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "ACCELERATE_USE_CPU": "1"}
+    environment = {**os.environ, **told, "PYTHONPATH": str(Path.cwd())}  # as torchrun says it
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, folder / "learn.py"], env={**environment, "RANK": rank, "LOCAL_RANK": rank}
+                )
+            )
+            for rank in "01"
+        ]
+        try:
+            assert [process.wait(200) for process in processes] == [0, 0]
+        finally:
+            for process in processes:
+                process.kill()
     together = json.loads((folder / "figures.json").read_text())
     assert together.keys() == alone.keys()
     for name, figures in alone.items():
