@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
-import pytest
 from PIL import Image
 
 from app.main import create_app
@@ -153,18 +152,13 @@ def test_the_garbage_collector_leaves_alone_what_is_there_for_good(checkpoints: 
         gc.unfreeze()
 
 
-@pytest.mark.parametrize(("name", "how"), [("vocabulary.json", "missing"), ("model.safetensors", "changed")])
-def test_a_broken_checkpoint_stops_the_start(tiny_checkpoint: Path, name: str, how: str) -> None:
-    file = tiny_checkpoint / name
-    if how == "missing":
-        file.unlink()
-    else:
-        data = bytearray(file.read_bytes())
-        data[len(data) // 2] ^= 1
-        file.write_bytes(data)
+def test_a_broken_checkpoint_stops_the_start(tiny_checkpoint: Path) -> None:
+    file = tiny_checkpoint / "model.safetensors"
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
     command = [*COMMAND, "--checkpoints", str(tiny_checkpoint.parent)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert result.returncode == 2
-    reason = "no such file" if how == "missing" else "sha256 is"
-    assert result.stderr.splitlines()[-1].startswith(f"error: {file}: {reason}")
+    assert result.stderr.splitlines()[-1].startswith(f"error: {file}: sha256 is")
     assert "Traceback" not in result.stderr
