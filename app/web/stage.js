@@ -76,7 +76,7 @@ export class Stage extends EventTarget {
     const token = place === null ? null : this.#tokens[place];
     this.light.show(token?.attention ?? null);
     this.frame.dataset.word = token?.text ?? "";
-    const idle = this.#tokens.length ? "Point at a word to see where the network looked." : "";
+    const idle = this.#tokens.length ? "Point at a word to see where it was seen." : "";
     this.label.replaceChildren(
       ...(token ? [element("b", {}, token.text), ` ${percent(Math.exp(token.logprob))} likely here`] : [idle]),
     );

@@ -64,6 +64,21 @@ def test_each_word_lights_what_it_was_written_from(captioned: Page, tokens: list
     assert light(page).min() == 1
 
 
+def test_on_a_phone_words_stay_under_the_pointer(captioned: Page) -> None:
+    captioned.set_viewport_size({"width": 390, "height": 800})
+    frame, sentence = captioned.locator(".frame"), captioned.locator(".sentence")
+    captioned.locator(".top").hover()
+    expect(frame).to_have_attribute("data-word", "")
+    words = captioned.locator(".word").all()
+    words[-1].scroll_into_view_if_needed()
+    place = sentence.bounding_box()
+    for word in words:
+        word.hover()
+        expect(frame).to_have_attribute("data-word", word.inner_text().lower())
+        assert sentence.bounding_box() == place
+    captioned.set_viewport_size({"width": 1280, "height": 800})
+
+
 def test_the_light_goes_over_from_one_word_to_the_next(captioned: Page, tokens: list[dict[str, Any]]) -> None:
     words = captioned.locator(".word")
     words.first.hover()
