@@ -169,6 +169,7 @@ def tab(visit: Visit) -> Iterator[Page]:
 @pytest.fixture
 def captioned(tab: Page) -> Page:
     """The page with the caption of its own picture, and nothing else: what tests before did is undone."""
+    tab.set_viewport_size({"width": 1280, "height": 800})
     tab.mouse.move(0, 0)
     tab.emulate_media(reduced_motion="no-preference")
     tab.evaluate(_AFRESH)

@@ -76,7 +76,6 @@ def test_on_a_phone_words_stay_under_the_pointer(captioned: Page) -> None:
         word.hover()
         expect(frame).to_have_attribute("data-word", word.inner_text().lower())
         assert sentence.bounding_box() == place
-    captioned.set_viewport_size({"width": 1280, "height": 800})
 
 
 def test_the_light_goes_over_from_one_word_to_the_next(captioned: Page, tokens: list[dict[str, Any]]) -> None:
