@@ -25,6 +25,7 @@ from typing import TypeVar
 
 import torch
 from generation import plain_loop, write_texts
+from peers import load
 from PIL import Image
 from service import PHOTO, ROOT, Answer, ask, quantile, serving
 from torch import Tensor, nn
@@ -32,7 +33,7 @@ from torch import Tensor, nn
 from app.loading import Loader
 from app.settings import Settings
 from model.captioner import Captioner
-from model.checkpoint import CaptionerCheckpoint, Checkpoint, LanguageCheckpoint
+from model.checkpoint import Checkpoint, LanguageCheckpoint
 from model.generation import TextBatch
 
 T = TypeVar("T")
@@ -74,13 +75,6 @@ def on_all_cores(function: Callable[[], T]) -> Callable[[], T]:
             torch.set_num_threads(ours)
 
     return run
-
-
-def load(runtime: str) -> Captioner:
-    """The default captioner."""
-    checkpoint = Checkpoint.open(ROOT / "checkpoints" / "flickr8k")
-    assert isinstance(checkpoint, CaptionerCheckpoint)
-    return Loader(Settings(runtime=runtime)).captioner(checkpoint)
 
 
 def multiplications(encoder: nn.Module, pixels: Tensor) -> int:

@@ -93,12 +93,7 @@ class Stage(ABC, Generic[R, Ready]):
         self.train, self.dev = self.data.split("train"), self.data.split("dev")
         self.scorer = CaptionScorer({image.path.name: image.captions for image in self.dev})
 
-    def _prepare(
-        self,
-        captioner: Captioner,
-        buckets: LengthBuckets,
-        network: nn.Module,
-    ) -> None:
+    def _prepare(self, captioner: Captioner, buckets: LengthBuckets, network: nn.Module) -> None:
         """Takes the model to train and the batches of an epoch, and the state on disk, where there is one.
 
         Args:
