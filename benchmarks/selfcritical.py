@@ -46,7 +46,7 @@ def teacher_forced(captioner: Captioner, grid: Tensor, tokens: Tensor, advantage
     """The loss of captions (B, K, T) that were drawn before, all words in one product with the output layer."""
     decoder, said = captioner.decoder, tokens.flatten(0, 1)  # (N, T)
     begun = torch.cat([torch.full((len(said), 1), BOS), said[:, :-1]], 1)
-    words = decoder.embedding(begun)
+    words = decoder.words(begun)  # (N, T, W)
     memory = decoder.read(grid)
     state = decoder.start(memory, tokens.shape[1])
     outputs = []

@@ -78,9 +78,12 @@ class Cell(nn.Module, ABC):
 
     def forward(self, inputs: Tensor, state: State | None = None) -> State:
         """One step: inputs (N, D) and the state before (zeros if None) to the state after."""
-        state = state or self.start(inputs)
+        return self.step(self.project(inputs), state or self.start(inputs))
+
+    def step(self, from_input: Tensor, state: State) -> State:
+        """One step whose product with the inputs (N, G H) is there already, as `project` has it."""
         from_state = linear(self.recurrent_input(state), self.recurrent_weight(), self.bias_hh)  # (N, G H)
-        return self.advance(self.project(inputs), from_state, state)
+        return self.advance(from_input, from_state, state)
 
 
 class RNN(Cell):

@@ -108,18 +108,22 @@ class _Start(nn.Module):
 
 
 class _Step(nn.Module):
-    """A decoder one word further, with its state as a single tensor: a search has less to reorder."""
+    """A decoder one word further, with its state as a single tensor: a search has less to reorder.
+
+    What a step takes of a word is looked up: it is computed here, for all there are.
+    """
 
     def __init__(self, decoder: Decoder, state: State) -> None:
         super().__init__()
         self.decoder = decoder
+        self.words = decoder.words(torch.arange(decoder.embedding.num_embeddings))  # (V, W)
         self.shapes = [part.shape[1:] for part in state]
 
     def forward(self, tokens: Tensor, state: Tensor, *memory: Tensor) -> tuple[Tensor, ...]:
         parts = state.split([shape.numel() for shape in self.shapes], 1)
         unpacked = tuple(part.unflatten(1, shape) for part, shape in zip(parts, self.shapes, strict=True))
         known = dict.fromkeys(Memory._fields, state) | dict(zip(self.decoder.remembers, memory, strict=True))
-        step = self.decoder.step(tokens, unpacked, Memory(**known))
+        step = self.decoder.speak(self.words[tokens], unpacked, Memory(**known))
         attention = () if step.attention is None else (step.attention,)
         return step.output, _packed(step.state), *attention
 

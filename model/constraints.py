@@ -22,6 +22,7 @@ class Constraints:
     def __init__(self, decoding: DecodingConfig, prefix: Sequence[int], neutral: Neutral | None) -> None:
         self.prefix = prefix
         self.neutral = neutral
+        self.specials = torch.tensor([PAD, BOS, UNK])
         self.min_length = decoding.min_length
         self.ngram = decoding.block_ngram
 
@@ -35,8 +36,7 @@ class Constraints:
             return forced
         if self.neutral:
             logprobs = self.neutral.logprobs(logprobs, history)
-        for special in (PAD, BOS, UNK):
-            logprobs[:, special] = NEVER
+        logprobs.index_fill_(1, self.specials.to(logits.device), NEVER)
         if self.ngram and length >= self.ngram:
             grams = history.unfold(1, self.ngram, 1)  # (N, T - n + 1, n)
             last = history[:, None, length - self.ngram + 1 :]  # (N, 1, n - 1)

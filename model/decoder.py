@@ -10,6 +10,7 @@ from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 from torch.nn.utils.rnn import pad_sequence
 
 from model.attention import AdditiveAttention
@@ -23,7 +24,7 @@ class Memory(NamedTuple):
     """What a decoder knows of the pictures."""
 
     values: Tensor  # (B, P, H)
-    mean: Tensor  # (B, H)
+    mean: Tensor  # (B, H), of the values, or what the decoder makes of it
     keys: Tensor  # (B, P, A); (B, 0) without attention
 
     def take(self, pictures: Tensor) -> "Memory":
@@ -59,7 +60,10 @@ class Decoder(nn.Module, ABC):
     def read(self, grid: Tensor) -> Memory:
         """(B, P, E) -> what the steps need of the pictures."""
         values = self.dropout(torch.relu(self.project(grid)))  # (B, P, H)
-        return Memory(values, values.mean(1), self._keys(values))
+        return Memory(values, self._mean(values), self._keys(values))
+
+    def _mean(self, values: Tensor) -> Tensor:
+        return values.mean(1)
 
     def _keys(self, values: Tensor) -> Tensor:
         return values.new_empty(len(values), 0)
@@ -68,13 +72,21 @@ class Decoder(nn.Module, ABC):
     def start(self, memory: Memory, hypotheses: int = 1) -> State:
         """The state before the first word, for N = B * hypotheses rows."""
 
+    def words(self, tokens: Tensor) -> Tensor:
+        """Tokens (...) to all that `advance` takes of them (..., W): embeddings, or what the decoder makes of these."""
+        return self.dropout(self.embedding(tokens))  # type: ignore[no-any-return]
+
     @abstractmethod
     def advance(self, words: Tensor, state: State, memory: Memory) -> Step:
-        """From embedded words (N, D) to the hidden vectors (N, H) that the output layer reads."""
+        """From the last words (N, W) to the hidden vectors (N, H) that the output layer reads."""
 
     def step(self, tokens: Tensor, state: State, memory: Memory) -> Step:
         """From the last tokens (N,) to logits (N, V) for the next ones."""
-        output, state, attention = self.advance(self.dropout(self.embedding(tokens)), state, memory)
+        return self.speak(self.words(tokens), state, memory)
+
+    def speak(self, words: Tensor, state: State, memory: Memory) -> Step:
+        """`advance`, and the output layer: to logits (N, V)."""
+        output, state, attention = self.advance(words, state, memory)
         return Step(self.output(self.dropout(output)), state, attention)
 
     def forward(self, grid: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -92,7 +104,7 @@ class Decoder(nn.Module, ABC):
             logits (B, T, V) for the token after each, and attention weights (B, T, P) where there is attention; what
             they are after a caption's last token is left open.
         """
-        words = self.dropout(self.embedding(tokens))  # (B, T, D)
+        words = self.words(tokens)  # (B, T, W)
         state = self.start(memory)
         outputs, attentions = [], []
         for time, going in enumerate(rows_going_on(tokens)):
@@ -133,7 +145,7 @@ class ShowAndTell(Decoder):
 
     def write(self, memory: Memory, tokens: Tensor) -> tuple[Tensor, None]:
         """As `Decoder.write`, with all steps in one call."""
-        outputs, _ = self._run(self.dropout(self.embedding(tokens)), self.start(memory))  # (B, T, H)
+        outputs, _ = self._run(self.words(tokens), self.start(memory))  # (B, T, H)
         return self.output(self.dropout(outputs)), None
 
 
@@ -169,8 +181,11 @@ class SoftAttention(Decoder):
 class TopDown(Decoder):
     """Anderson et al., "Bottom-Up and Top-Down Attention" (2018), section 3.2, over the grid instead of regions.
 
-    The attention LSTM sees the mean feature, the last word and what the language LSTM said; its hidden vector chooses
+    The attention LSTM sees what the language LSTM said, the mean feature and the last word; its hidden vector chooses
     where to look, and the language LSTM writes from what is seen there.
+
+    Of the attention LSTM's product with these three, the mean's part is the same for all words, and a word's for all
+    pictures: each is computed by itself.
     """
 
     def __init__(self, config: DecoderConfig, *, num_features: int, vocabulary_size: int) -> None:
@@ -180,8 +195,19 @@ class TopDown(Decoder):
         self.attention_cell = build_cell(config.cell, hidden + hidden + config.embedding_size, hidden)
         self.language_cell = build_cell(config.cell, hidden + hidden, hidden)
 
+    def _weights(self) -> tuple[Tensor, ...]:
+        """The attention LSTM's, for what was said (4 H, H), the mean (4 H, H) and the last word (4 H, D)."""
+        hidden, words = self.config.hidden_size, self.config.embedding_size
+        return self.attention_cell.weight_ih.split([hidden, hidden, words], 1)  # type: ignore[no-any-return]
+
+    def _mean(self, values: Tensor) -> Tensor:
+        return linear(values.mean(1), self._weights()[1], self.attention_cell.bias_ih)  # (B, 4 H)
+
     def _keys(self, values: Tensor) -> Tensor:
         return self.attention.keys(values)
+
+    def words(self, tokens: Tensor) -> Tensor:
+        return linear(super().words(tokens), self._weights()[2])  # (..., 4 H)
 
     def start(self, memory: Memory, hypotheses: int = 1) -> State:
         zeros = memory.mean.new_zeros(memory.mean.shape[0] * hypotheses, self.config.hidden_size)
@@ -190,8 +216,8 @@ class TopDown(Decoder):
     def advance(self, words: Tensor, state: State, memory: Memory) -> Step:
         looking, saying = state[: len(state) // 2], state[len(state) // 2 :]
         hypotheses = words.shape[0] // memory.mean.shape[0]
-        mean = memory.mean[:, None].expand(-1, hypotheses, -1).flatten(0, 1)  # (N, H)
-        looking = self.attention_cell(torch.cat([saying[0], mean, words], 1), looking)
+        mean = memory.mean[:, None].expand(-1, hypotheses, -1).flatten(0, 1)  # (N, 4 H)
+        looking = self.attention_cell.step(linear(saying[0], self._weights()[0]) + mean + words, looking)
         context, alpha = self.attention(looking[0], memory.keys, memory.values)  # (N, H), (N, P)
         saying = self.language_cell(torch.cat([context, looking[0]], 1), saying)
         return Step(saying[0], (*looking, *saying), alpha)

@@ -49,16 +49,20 @@ class Program:
 
     def __init__(self, compiled: "openvino.CompiledModel", tensor: "type[openvino.Tensor]") -> None:
         self._request = compiled.create_infer_request()
+        self._given: list[Tensor | None] = [None] * len(compiled.inputs)
         self._outputs = range(len(compiled.outputs))
         self._tensor = tensor
         self._lock = threading.Lock()
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         request = self._request
-        arrays = [tensor.contiguous().numpy() for tensor in inputs]  # whose memory the plugin reads, but does not hold
         with self._lock:
-            for place, array in enumerate(arrays):
-                request.set_input_tensor(place, self._tensor(array, shared_memory=True))
+            for place, tensor in enumerate(inputs):
+                if tensor is not self._given[place]:  # and what a picture's steps all take is still there
+                    self._given[place] = tensor = (
+                        tensor.contiguous()
+                    )  # whose memory the plugin reads, but does not hold
+                    request.set_input_tensor(place, self._tensor(tensor.numpy(), shared_memory=True))
             request.start_async()  # and wait: half the time of `infer`, which looks at what it is given first
             request.wait()
             # Copies, since the plugin writes the next call's outputs to the same memory.

@@ -57,7 +57,7 @@ def test_pictures_do_not_see_each_other(kind: str, cell: str) -> None:
     grid, tokens = torch.randn(3, 4, 7), torch.randint(4, 11, (3, 5))
     together, _ = decoder(grid, tokens)
     alone = torch.cat([decoder(grid[i : i + 1], tokens[i : i + 1])[0] for i in range(3)])
-    torch.testing.assert_close(together, alone)
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-4)  # of products in other shapes
 
 
 @every_decoder
