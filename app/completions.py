@@ -12,7 +12,8 @@ from app.openapi import closed, unsupported
 from app.parameters import invalid, refused, unknown
 from app.settings import Settings
 from model.config import GenerationConfig
-from model.generation import TextStream, Token
+from model.prompt import Token
+from model.textstream import TextStream
 
 MAX_CHOICES = 128
 """Texts of one request: prompts times n. It is OpenAI's limit for n."""

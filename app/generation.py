@@ -14,8 +14,10 @@ from app.errors import ApiError, draining
 from app.telemetry import Metrics
 from app.turns import Turns
 from model.config import GenerationConfig
-from model.generation import Delta, FinishReason, TextBatch, TextStream, Token
+from model.generation import TextBatch
 from model.language import LanguageModel
+from model.prompt import Token
+from model.textstream import Delta, FinishReason, TextStream
 
 TURN = 0.05
 """Seconds that a batch goes on while others wait for the processor: about what a picture takes."""

@@ -38,6 +38,8 @@ class Network(ABC):
 
     width = BLOCK
     """Rows of a block; 0 where a block may have any number of them."""
+    short = 0
+    """Tokens of a prompt that are read in steps, beside the other texts, rather than at a go by the model itself."""
 
     def __init__(self, model: LanguageModel, dtype: torch.dtype) -> None:
         self.dtype = dtype
@@ -87,6 +89,8 @@ def build_network(model: LanguageModel, dtype: torch.dtype | None) -> Network:
 
 class CompiledNetwork(Network):
     """Any cell, in a program of its own: see `model.compiled`."""
+
+    short = 16  # to begin costs torch as much as ten steps
 
     def __init__(self, model: LanguageModel, step: CompiledStep) -> None:
         self.dtype = torch.float32

@@ -16,174 +16,20 @@ Rules:
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
 
 import torch
-from torch import Tensor
 
 from model.blocks import build_network
-from model.cells import State
 from model.config import GenerationConfig
 from model.language import LanguageModel
-from model.precision import autocast
+from model.prompt import CHUNK, MAX_ALTERNATIVES, Prompt, Token, likeliest
 from model.sampling import Sampler
-from model.vocabulary import SPECIALS, pieces
-
-CHUNK = 128
-"""Tokens of a prompt that are read in one go."""
-MAX_ALTERNATIVES = 20
-"""Most of the likeliest tokens that can be told with each token."""
-
-FinishReason = Literal["stop", "length"]
+from model.textstream import Delta, TextStream
+from model.vocabulary import SPECIALS
 
 
 class BatchFullError(Exception):
     """All slots are taken."""
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A character or word, and what the model thought of it."""
-
-    text: str
-    logprob: float | None
-    """Natural logarithm of the model's own probability; None for the first token of a prompt."""
-    alternatives: tuple[tuple[str, float], ...] = ()
-    """The likeliest tokens in its place and their log-probabilities, as many as were asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Delta:
-    """What a step adds to a text."""
-
-    text: str
-    """May be empty while a stop string may still come; never has any of a stop string."""
-    tokens: tuple[Token, ...]
-    """Whose text this is. Where a stop string begins inside a word, that word stands here whole."""
-    finish_reason: FinishReason | None = None
-    """Of the last one: `stop` before a stop string, `length` after the most tokens allowed."""
-
-
-class TextStream:
-    """A text in the making.
-
-    Args:
-        slot: its place in the batch.
-        generation: its parameters.
-        choice: which of several texts from one seed.
-        alternatives: how many to tell with each token.
-        reading: its prompt.
-    """
-
-    def __init__(
-        self, slot: int, generation: GenerationConfig, choice: int, alternatives: int, reading: "_Reading"
-    ) -> None:
-        self.slot = slot
-        self.generation = generation
-        self.choice = choice
-        self.alternatives = alternatives
-        self.prompt_tokens = reading.length
-        """How many."""
-        self.prompt: tuple[Token, ...] = ()
-        """Filled once the prompt has been read, where its log-probabilities were asked for."""
-        self.written = 0
-        """Tokens so far, also those held back."""
-        self.reading: _Reading | None = reading
-        self.held: list[Token] = []
-        self.held_text = ""
-
-    def write(self, token: Token) -> Delta:
-        """One token further."""
-        self.written += 1
-        over: FinishReason | None = "length" if self.written >= self.generation.max_tokens else None
-        if not self.generation.stop:
-            return Delta(token.text, (token,), over)
-        self.held.append(token)
-        self.held_text += token.text
-        found = [place for stop in self.generation.stop if (place := self.held_text.find(stop)) >= 0]
-        if found:
-            return self._release(min(found), "stop")
-        return self._release(len(self.held_text) if over else self._safe(), over)
-
-    def _safe(self) -> int:
-        """Where the longest end of the text begins that may yet become a stop string."""
-        for start in range(len(self.held_text)):
-            if any(stop.startswith(self.held_text[start:]) for stop in self.generation.stop):
-                return start
-        return len(self.held_text)
-
-    def _release(self, end: int, over: FinishReason | None) -> Delta:
-        """Held tokens up to a place in their text: whole ones, unless a stop string cuts the last."""
-        count, length = 0, 0
-        while count < len(self.held):
-            after = length + len(self.held[count].text)
-            if after > end and (over != "stop" or length >= end):
-                break
-            count, length = count + 1, after
-        text = self.held_text[: min(length, end)]
-        tokens, self.held, self.held_text = tuple(self.held[:count]), self.held[count:], self.held_text[length:]
-        return Delta(text, tokens, over)
-
-
-class _Reading:
-    """A prompt on its way through the network, alone, all but its last token, with which writing begins."""
-
-    def __init__(self, prompt: str, model: LanguageModel, alternatives: int, *, logprobs: bool) -> None:
-        texts = pieces(prompt, model.config.unit)
-        self.length = len(texts)
-        self.ids = torch.tensor(model.vocabulary.encode(texts or ["\n"]))  # (T,)
-        self.place = 0
-        self.state: State | None = None
-        self.alternatives = alternatives
-        self.texts = texts if logprobs else None
-        self.tokens: list[Token] = [Token(text, None) for text in texts[:1]] if logprobs else []
-
-    @property
-    def done(self) -> bool:
-        return self.place >= len(self.ids) - 1
-
-    def read(self, model: LanguageModel, dtype: torch.dtype) -> int:
-        """Reads the next chunk.
-
-        Returns:
-            Its length.
-        """
-        chunk = self.ids[self.place : min(self.place + CHUNK, len(self.ids) - 1)].to(model.device)  # (T,)
-        fast = model.config.cell == "lstm" and dtype != torch.float32  # the others gain little, or lose digits
-        with autocast(model.device, wanted=fast):
-            hidden, self.state = model.recurrent(model.inputs(chunk[None]), self.state)  # (1, T, H)
-        if self.texts is not None:
-            after = slice(self.place + 1, self.place + 1 + len(chunk))
-            logits = model.output(hidden[0].float())  # (T, V)
-            ids = self.ids[after].to(model.device)  # (T,)
-            self.tokens += _tokens(self.texts[after], ids, logits, self.alternatives, model)
-        self.place += len(chunk)
-        return len(chunk)
-
-
-def _tokens(texts: list[str], ids: Tensor, logits: Tensor, alternatives: int, model: LanguageModel) -> list[Token]:
-    """Tokens (T,) that came after logits (T, V)."""
-    logprobs = logits.log_softmax(1)  # (T, V)
-    chosen = logprobs.gather(1, ids[:, None])[:, 0].tolist()
-    if not alternatives:
-        return [Token(text, logprob) for text, logprob in zip(texts, chosen, strict=True)]
-    likeliest = _likeliest(logprobs, model)
-    return [
-        Token(text, logprob, others[:alternatives])
-        for text, logprob, others in zip(texts, chosen, likeliest, strict=True)
-    ]
-
-
-def _likeliest(logprobs: Tensor, model: LanguageModel) -> list[tuple[tuple[str, float], ...]]:
-    """The likeliest tokens of each row (N, V), always as many: what the search for k finds first may depend on k."""
-    words = model.vocabulary.words
-    text = logprobs[:, len(SPECIALS) :]
-    values, places = text.topk(min(MAX_ALTERNATIVES, text.shape[1]))  # (N, A)
-    return [
-        tuple((words[len(SPECIALS) + place], value) for place, value in zip(row_places, row_values, strict=True))
-        for row_places, row_values in zip(places.tolist(), values.tolist(), strict=True)
-    ]
 
 
 class TextBatch:
@@ -209,6 +55,7 @@ class TextBatch:
         network = build_network(model, dtype)
         self.dtype = network.dtype
         self.width = network.width or capacity
+        self.short = network.short
         self.blocks = [network.block(capacity) for _ in range(-(-capacity // self.width))]
         rows = len(self.blocks) * self.width
         self.last = torch.zeros(rows, dtype=torch.long, device=model.device)  # (N,)
@@ -249,7 +96,7 @@ class TextBatch:
         if None not in self.streams:
             raise BatchFullError(f"all {self.capacity} slots are taken")
         slot = self.streams.index(None)  # the lowest, so that few texts need few blocks
-        reading = _Reading(prompt, self.model, alternatives, logprobs=prompt_logprobs)
+        reading = Prompt(prompt, self.model, alternatives, logprobs=prompt_logprobs)
         stream = TextStream(slot, generation, choice, alternatives, reading)
         self.streams[slot] = stream
         self.waiting.append(stream)
@@ -260,7 +107,7 @@ class TextBatch:
         if self.streams[stream.slot] is stream:
             self.streams[stream.slot] = None
             self.sampler.remove(stream.slot)
-            if stream.reading is not None:
+            if not stream.placed:
                 self.waiting.remove(stream)
 
     @torch.inference_mode()
@@ -270,10 +117,10 @@ class TextBatch:
         for stream in self._read():
             results.append((stream, Delta("", (), "length")))
             self.leave(stream)
-        writing = [stream for stream in self.streams if stream is not None and stream.reading is None]
-        if not writing:
+        placed = [stream for stream in self.streams if stream is not None and stream.placed]
+        if not placed:
             return results
-        for stream, token in zip(writing, self._tokens(writing), strict=True):
+        for stream, token in self._tokens(placed):
             delta = stream.write(token)
             results.append((stream, delta))
             if delta.finish_reason is not None:
@@ -281,7 +128,7 @@ class TextBatch:
         return results
 
     def _read(self) -> list[TextStream]:
-        """Reads about a chunk of the waiting prompts, in turn, and starts those that have come to their end.
+        """Reads about a chunk of the waiting prompts, in turn, and places those that are near their end.
 
         Returns:
             Texts that end before they begin, as they may have no tokens.
@@ -291,26 +138,31 @@ class TextBatch:
             stream = self.waiting[0]
             reading = stream.reading
             assert reading is not None
-            if not reading.done:
+            short = self.short if stream.generation.max_tokens else 0
+            if reading.left > short:
                 budget -= reading.read(self.model, self.dtype)
-            if not reading.done:
+            if reading.left > short:
                 self.waiting.rotate(-1)
                 continue
             self.waiting.popleft()
-            stream.reading = None
-            stream.prompt = tuple(reading.tokens)
+            stream.placed = True
+            self.blocks[stream.slot // self.width].put(stream.slot % self.width, reading.state)
+            self._go_on(stream, reading)
             if stream.generation.max_tokens == 0:
                 ended.append(stream)
-                continue
-            slot = stream.slot
-            self.blocks[slot // self.width].put(slot % self.width, reading.state)
-            self.last[slot] = reading.ids[-1]
-            self.sampler.put(slot, stream.generation, reading.ids, stream.choice)
         return ended
 
-    def _tokens(self, writing: list[TextStream]) -> list[Token]:
-        """The next token of each text."""
-        rows = writing[-1].slot + 1
+    def _go_on(self, stream: TextStream, reading: Prompt) -> None:
+        """What the next step of a placed text begins with. After its prompt's last token, it writes."""
+        self.last[stream.slot] = reading.ids[reading.place]
+        if not reading.left:
+            stream.reading = None
+            stream.prompt = tuple(reading.tokens)
+            self.sampler.put(stream.slot, stream.generation, reading.ids, stream.choice)
+
+    def _tokens(self, placed: list[TextStream]) -> list[tuple[TextStream, Token]]:
+        """A step of all: the next token of each text that is being written."""
+        rows = placed[-1].slot + 1
         logits = torch.cat(
             [
                 block.step(self.last[start : start + self.width], min(rows - start, self.width))
@@ -322,13 +174,17 @@ class TextBatch:
         self.last[:rows] = chosen[:, 0]
         ids, values = chosen[:, 0].tolist(), logprobs.gather(1, chosen)[:, 0].tolist()
         words = self.model.vocabulary.words
-        if not any(stream.alternatives for stream in writing):
-            return [Token(words[ids[stream.slot]], values[stream.slot]) for stream in writing]
-        others = _likeliest(logprobs, self.model)
-        return [
-            Token(words[ids[stream.slot]], values[stream.slot], others[stream.slot][: stream.alternatives])
-            for stream in writing
-        ]
+        others = likeliest(logprobs, self.model) if any(stream.alternatives for stream in placed) else None
+        written = []
+        for stream in placed:
+            slot = stream.slot
+            alternatives = others[slot][: stream.alternatives] if others else ()
+            if stream.reading:
+                stream.reading.step(logprobs[slot], alternatives)
+                self._go_on(stream, stream.reading)
+            else:
+                written.append((stream, Token(words[ids[slot]], values[slot], alternatives)))
+        return written
 
 
 def generate(

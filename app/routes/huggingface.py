@@ -19,7 +19,7 @@ from app.parameters import invalid
 from app.schemas.huggingface import GeneratedText, HuggingFaceError
 from app.uploads import json_object, picture_of, read_json
 from model.checkpoint import CaptionerCheckpoint, Checkpoint, LanguageCheckpoint
-from model.generation import Token
+from model.prompt import Token
 from model.vocabulary import EOS, SPECIALS, Vocabulary
 
 router = APIRouter(tags=["Hugging Face"])

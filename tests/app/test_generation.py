@@ -25,8 +25,9 @@ from app.settings import Settings
 from app.telemetry import Metrics
 from app.turns import Turns
 from model.config import GenerationConfig
-from model.generation import TextBatch, TextStream, generate
+from model.generation import TextBatch, generate
 from model.language import LanguageModel
+from model.textstream import TextStream
 
 Serve = Callable[..., AbstractContextManager[httpx2.Client]]
 Ready = Callable[[httpx2.Client], None]

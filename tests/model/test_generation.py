@@ -18,9 +18,11 @@ from model.blocks import BLOCK, CompiledBlock, build_network
 from model.cells import CELLS
 from model.compiled import compile_step
 from model.config import GenerationConfig, LanguageModelConfig
-from model.generation import CHUNK, MAX_ALTERNATIVES, BatchFullError, Delta, TextBatch, TextStream, Token, generate
+from model.generation import BatchFullError, TextBatch, generate
 from model.language import LanguageModel
+from model.prompt import CHUNK, MAX_ALTERNATIVES, Token
 from model.runtime import Runtime
+from model.textstream import Delta, TextStream
 from model.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, Vocabulary
 
 LETTERS = "abcdefg. \n"
@@ -439,6 +441,28 @@ def test_a_long_prompt_in_chunks_is_the_prompt_read_whole(kind: str, length: int
     told = torch.tensor([[value for _, value in token.alternatives] for token in stream.prompt[1:]])
     torch.testing.assert_close(told, best, rtol=0, atol=1e-4)
     assert found.tokens[0].logprob == pytest.approx(float(logprobs[-1, len(SPECIALS) :].max()), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("length", "steps"), [(1, 1), (2, 2), (17, 17), (18, 1), (CHUNK + 1, 1), (CHUNK + 9, 9), (CHUNK + 18, 2)]
+)
+def test_a_compiled_model_reads_the_end_of_a_prompt_in_steps(length: int, steps: int, runtime: Runtime) -> None:
+    model = random_model(sharpness=1.0)
+    model.compiled = compile_step(model, "sharp", runtime)
+    prompt = (LETTERS * length)[:length]
+    batch = TextBatch(model, capacity=3)
+    other = batch.join("a", GenerationConfig(max_tokens=100))
+    stream = batch.join(prompt, GenerationConfig(max_tokens=1, temperature=0))
+    (found,) = run(batch, stream)
+    with torch.inference_mode():
+        logprobs = model(torch.tensor(model.encode(prompt))[None])[0][0, -1].log_softmax(0)  # (V,)
+    assert found.tokens[0].logprob == pytest.approx(float(logprobs[len(SPECIALS) :].max()), abs=1e-4)
+    assert found.tokens[0].text == model.vocabulary.words[len(SPECIALS) + int(logprobs[len(SPECIALS) :].argmax())]
+    assert other.written == steps
+    gone = batch.join(prompt, GenerationConfig(max_tokens=2))
+    batch.step()
+    batch.leave(gone)  # in the middle of its prompt
+    assert batch.free == 2
 
 
 def test_leaving_frees_the_slot_at_once() -> None:

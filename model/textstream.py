@@ -1,0 +1,85 @@
+"""A text in the making, and what each step adds to it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from model.config import GenerationConfig
+from model.prompt import Prompt, Token
+
+FinishReason = Literal["stop", "length"]
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What a step adds to a text."""
+
+    text: str
+    """May be empty while a stop string may still come; never has any of a stop string."""
+    tokens: tuple[Token, ...]
+    """Whose text this is. Where a stop string begins inside a word, that word stands here whole."""
+    finish_reason: FinishReason | None = None
+    """Of the last one: `stop` before a stop string, `length` after the most tokens allowed."""
+
+
+class TextStream:
+    """A text in the making.
+
+    Args:
+        slot: its place in the batch.
+        generation: its parameters.
+        choice: which of several texts from one seed.
+        alternatives: how many to tell with each token.
+        reading: its prompt.
+    """
+
+    def __init__(
+        self, slot: int, generation: GenerationConfig, choice: int, alternatives: int, reading: Prompt
+    ) -> None:
+        self.slot = slot
+        self.generation = generation
+        self.choice = choice
+        self.alternatives = alternatives
+        self.prompt_tokens = reading.length
+        """How many."""
+        self.prompt: tuple[Token, ...] = ()
+        """Filled once the prompt has been read, where its log-probabilities were asked for."""
+        self.written = 0
+        """Tokens so far, also those held back."""
+        self.reading: Prompt | None = reading
+        """None once writing has begun."""
+        self.placed = False
+        """Whether it takes part in the steps."""
+        self.held: list[Token] = []
+        self.held_text = ""
+
+    def write(self, token: Token) -> Delta:
+        """One token further."""
+        self.written += 1
+        over: FinishReason | None = "length" if self.written >= self.generation.max_tokens else None
+        if not self.generation.stop:
+            return Delta(token.text, (token,), over)
+        self.held.append(token)
+        self.held_text += token.text
+        found = [place for stop in self.generation.stop if (place := self.held_text.find(stop)) >= 0]
+        if found:
+            return self._release(min(found), "stop")
+        return self._release(len(self.held_text) if over else self._safe(), over)
+
+    def _safe(self) -> int:
+        """Where the longest end of the text begins that may yet become a stop string."""
+        for start in range(len(self.held_text)):
+            if any(stop.startswith(self.held_text[start:]) for stop in self.generation.stop):
+                return start
+        return len(self.held_text)
+
+    def _release(self, end: int, over: FinishReason | None) -> Delta:
+        """Held tokens up to a place in their text: whole ones, unless a stop string cuts the last."""
+        count, length = 0, 0
+        while count < len(self.held):
+            after = length + len(self.held[count].text)
+            if after > end and (over != "stop" or length >= end):
+                break
+            count, length = count + 1, after
+        text = self.held_text[: min(length, end)]
+        tokens, self.held, self.held_text = tuple(self.held[:count]), self.held[count:], self.held_text[length:]
+        return Delta(text, tokens, over)
