@@ -1,7 +1,9 @@
 """What tests share: where the real pictures are, a small captioner and language model, and a drawn picture."""
 
+import fcntl
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -9,6 +11,7 @@ import pytest
 import torch
 from hypothesis import settings
 from PIL import Image, ImageDraw
+from safetensors.torch import load_model, save_model
 from torch.nn.functional import cross_entropy
 from torch.nn.utils.rnn import pad_sequence
 
@@ -39,8 +42,8 @@ SENTENCES = (
 def pytest_configure(config: pytest.Config) -> None:
     """One thread a process: the networks here are too small for two, and threads that fight over cores wait long.
 
-    No time limits for examples: how long one takes says more of what else the machine does. What is compiled is kept
-    for all processes of the run, and no longer.
+    No time limits for examples: how long one takes says more of what else the machine does. What is compiled or learnt
+    is kept for all processes of the run, and no longer.
     """
     torch.set_num_threads(1)
     os.environ["OMP_NUM_THREADS"] = "1"
@@ -123,6 +126,18 @@ def pictures() -> list[Image.Image]:
     return draw_pictures()
 
 
+def learn_once(model: torch.nn.Module, name: str, learn: Callable[[], None]) -> None:
+    """Lets one process of the run train `model`; it then has the same weights in all of them."""
+    file = Path(os.environ["XDG_CACHE_HOME"]) / f"{name}.safetensors"
+    with file.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if file.exists():
+            load_model(model, file)
+        else:
+            learn()
+            save_model(model, str(file))
+
+
 @pytest.fixture(scope="session")
 def tiny_captioner() -> Captioner:
     """A real captioner, small, that has learnt one sentence for each of `pictures`; the same in every run.
@@ -140,21 +155,25 @@ def tiny_captioner() -> Captioner:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         captioner = Captioner(config, vocabulary)
-    pixels = torch.stack([captioner.preprocess(image) for image in draw_pictures()])  # (B, 3, S, S)
-    norms = [module for module in captioner.modules() if isinstance(module, torch.nn.BatchNorm2d)]
-    with torch.no_grad():
-        for norm in norms:  # they must have seen pictures, or all look alike to them
-            norm.momentum = None  # the plain average of what it sees, here one batch
-        captioner.train().encoder(pixels)
-        grid = captioner.eval().encoder(pixels)  # (B, P, E)
-    optimizer = torch.optim.Adam(captioner.decoder.parameters(), lr=0.01)
-    for _ in range(150):
-        logits, _ = captioner.decoder(grid, tokens[:, :-1])  # (B, T, V)
-        loss = cross_entropy(logits.transpose(1, 2), tokens[:, 1:], ignore_index=PAD)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    return captioner.requires_grad_(False)
+
+    def learn() -> None:
+        pixels = torch.stack([captioner.preprocess(image) for image in draw_pictures()])  # (B, 3, S, S)
+        norms = [module for module in captioner.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+        with torch.no_grad():
+            for norm in norms:  # they must have seen pictures, or all look alike to them
+                norm.momentum = None  # the plain average of what it sees, here one batch
+            captioner.train().encoder(pixels)
+            grid = captioner.eval().encoder(pixels)  # (B, P, E)
+        optimizer = torch.optim.Adam(captioner.decoder.parameters(), lr=0.01)
+        for _ in range(150):
+            logits, _ = captioner.decoder(grid, tokens[:, :-1])  # (B, T, V)
+            loss = cross_entropy(logits.transpose(1, 2), tokens[:, 1:], ignore_index=PAD)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+    learn_once(captioner, "tiny", learn)
+    return captioner.eval().requires_grad_(False)
 
 
 @pytest.fixture
@@ -177,14 +196,18 @@ def tiny_language_model() -> LanguageModel:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         language_model = LanguageModel(config, Vocabulary.build([page]))
-    tokens = torch.tensor([language_model.encode(page * 2)])  # (1, T)
-    optimizer = torch.optim.Adam(language_model.parameters(), lr=0.02)
-    for _ in range(60):
-        logits, _ = language_model(tokens[:, :-1])  # (1, T, V)
-        loss = cross_entropy(logits.transpose(1, 2), tokens[:, 1:])
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+
+    def learn() -> None:
+        tokens = torch.tensor([language_model.encode(page * 2)])  # (1, T)
+        optimizer = torch.optim.Adam(language_model.parameters(), lr=0.02)
+        for _ in range(60):
+            logits, _ = language_model(tokens[:, :-1])  # (1, T, V)
+            loss = cross_entropy(logits.transpose(1, 2), tokens[:, 1:])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+    learn_once(language_model, "tiny-text", learn)
     return language_model.eval().requires_grad_(False)
 
 
