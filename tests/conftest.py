@@ -155,13 +155,13 @@ def tiny_captioner() -> Captioner:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         captioner = Captioner(config, vocabulary)
+    for module in captioner.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = None  # the plain average of what it sees, here one batch
 
     def learn() -> None:
         pixels = torch.stack([captioner.preprocess(image) for image in draw_pictures()])  # (B, 3, S, S)
-        norms = [module for module in captioner.modules() if isinstance(module, torch.nn.BatchNorm2d)]
-        with torch.no_grad():
-            for norm in norms:  # they must have seen pictures, or all look alike to them
-                norm.momentum = None  # the plain average of what it sees, here one batch
+        with torch.no_grad():  # the norms must have seen pictures, or all look alike to them
             captioner.train().encoder(pixels)
             grid = captioner.eval().encoder(pixels)  # (B, P, E)
         optimizer = torch.optim.Adam(captioner.decoder.parameters(), lr=0.01)

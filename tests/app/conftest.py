@@ -1,5 +1,6 @@
 """Real servers on real sockets, and pictures as the bytes of files."""
 
+import gc
 import io
 import socket
 import threading
@@ -27,14 +28,18 @@ Encode = Callable[..., bytes]
 
 
 @contextmanager
-def serving(app: FastAPI, *, send_buffer: int | None = None) -> Iterator[httpx2.Client]:
+def serving(
+    app: FastAPI, *, server: uvicorn.Server | None = None, send_buffer: int | None = None
+) -> Iterator[httpx2.Client]:
     """A client of `app`, which listens on a free port from a thread of its own.
 
     Args:
         app: what is served.
+        server: that serves it; by default one of uvicorn's own.
         send_buffer: bytes that the network may hold back for a client that does not read; by default many.
     """
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", lifespan="on", proxy_headers=False))
+    config = uvicorn.Config(app, port=0, log_level="warning", lifespan="on", proxy_headers=False)
+    server = server or uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
@@ -50,6 +55,7 @@ def serving(app: FastAPI, *, send_buffer: int | None = None) -> Iterator[httpx2.
     finally:
         server.should_exit = True
         thread.join(20)
+        gc.unfreeze()  # what `app.server` has frozen
 
 
 @pytest.fixture(scope="session")

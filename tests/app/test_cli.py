@@ -230,16 +230,19 @@ def read_terminal(terminal: int) -> str:
     return shown.decode()
 
 
-def test_a_terminal_shows_a_bar_and_a_pipe_gets_json_alone(folder: Path) -> None:
+def test_a_terminal_shows_a_bar_and_a_pipe_gets_json_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     terminal, inside = pty.openpty()
-    command = [*COMMAND, "caption", str(folder), "--json"]
-    with ThreadPoolExecutor(1) as pool, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=inside) as process:
-        os.close(inside)
+    with ThreadPoolExecutor(1) as pool:
         screen = pool.submit(read_terminal, terminal)
-        assert process.stdout is not None
-        assert len(json.load(process.stdout)) == 6
+        with os.fdopen(inside, "w") as stderr:
+            monkeypatch.setattr(sys, "stderr", stderr)
+            assert cli(["caption", str(folder), "--json"], standalone_mode=False) == 1
+            monkeypatch.undo()
         shown = screen.result(30)
     os.close(terminal)
+    assert len(json.loads(capsys.readouterr().out)) == 6
     assert "6/6" in shown
     assert "/s" in shown
     assert "3b.JPG: these 13 bytes are not a picture" in shown

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import httpx2
@@ -22,6 +22,8 @@ from app.settings import Settings
 
 COMMAND = [sys.executable, "-c", "from app.cli import main; main()", "serve", "--port", "0"]
 URL = "/v1/captions"
+LOGGED = {"event", "level", "logger", "timestamp"}
+"""What each line of the log has."""
 
 
 @contextmanager
@@ -35,7 +37,7 @@ def serving(checkpoints: Path, **settings: object) -> Iterator[tuple[subprocess.
             log = ""
             while "serving tiny" not in log or "http://" not in log:
                 line = process.stderr.readline()
-                assert line, log
+                assert json.loads(line or "{}").keys() >= LOGGED, log + line
                 log += line
             url = "http://" + log.partition("http://")[2].split()[0].strip('",')
             with httpx2.Client(base_url=url, timeout=30) as client:
@@ -88,18 +90,29 @@ def test_what_is_in_flight_is_finished_and_what_is_new_refused(
             sock.close()
         assert process.wait(20) == 0
         assert process.stderr is not None
-        assert "Traceback" not in process.stderr.read()
+        log = [json.loads(line) for line in process.stderr]
+    assert all(entry.keys() >= LOGGED for entry in log)
+    assert sum(entry["logger"] == "recap.access" for entry in log) >= len(bodies) + len(flying) + 3
+    assert not any("exception" in entry for entry in log)
 
 
-def test_what_takes_too_long_ends_with_an_error(checkpoints: Path, encode: Callable[..., bytes]) -> None:
-    with serving(checkpoints, drain_seconds=1) as (process, client):
-        with begin(client, encode(Image.new("RGB", (8, 8)))) as sock:
-            time.sleep(0.2)
+def test_what_takes_too_long_ends_with_an_error(both_checkpoints: Path, encode: Callable[..., bytes]) -> None:
+    endless = {"prompt": "A", "max_tokens": 100_000, "n": 20, "stream": True}
+    with serving(both_checkpoints, drain_seconds=1) as (process, client):
+        with (
+            begin(client, encode(Image.new("RGB", (8, 8)))) as sock,
+            client.stream("POST", "/v1/completions", json=endless) as response,
+        ):
+            lines = response.iter_lines()
+            assert next(lines)
             process.send_signal(signal.SIGTERM)
-            time.sleep(1.5)
+            rest = [line for line in lines if line]
             sock.sendall(b"\x82")
             assert answer(sock)[0] == 503
+        assert json.loads(rest[-1].removeprefix("data: "))["error"]["code"] == "draining"
         assert process.wait(20) == 0
+        assert process.stderr is not None
+        assert not any("exception" in json.loads(line) for line in process.stderr)
 
 
 def test_told_twice_it_hurries(checkpoints: Path) -> None:
@@ -114,8 +127,12 @@ def test_told_twice_it_hurries(checkpoints: Path) -> None:
         assert time.monotonic() - began < 10  # much less than it would have waited
 
 
-def test_a_head_that_does_not_come_is_not_waited_for(checkpoints: Path) -> None:
-    with serving(checkpoints, receive_seconds=1) as (_, client):
+def test_a_head_that_does_not_come_is_not_waited_for(
+    checkpoints: Path, serve: Callable[..., AbstractContextManager[httpx2.Client]]
+) -> None:
+    settings = Settings(checkpoints=checkpoints, threads=1, port=0, receive_seconds=1)
+    application = create_app(settings)
+    with serve(application, server=Server(application, settings)) as client:
         place = (client.base_url.host, client.base_url.port or 80)
         silent, slow, again = (socket.create_connection(place, timeout=20) for _ in range(3))
         again.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")

@@ -3,10 +3,7 @@
 import base64
 import json
 import logging
-import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -14,18 +11,18 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from fastapi import FastAPI
 from PIL import Image
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from app.logs import configure_logs
 from app.main import create_app
+from app.server import Server
 from app.settings import Settings
 
 Encode = Callable[..., bytes]
 Ready = Callable[[httpx2.Client], None]
-Serve = Callable[[FastAPI], AbstractContextManager[httpx2.Client]]
+Serve = Callable[..., AbstractContextManager[httpx2.Client]]
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
@@ -111,64 +108,74 @@ def test_what_is_refused_is_counted_by_its_reason(fresh: httpx2.Client) -> None:
     assert value(found, "recap_requests_total", method="other", route="unmatched", code="404") == 1
 
 
-def test_a_client_that_left_is_counted_as_such(fresh: httpx2.Client) -> None:
-    with socket.create_connection((fresh.base_url.host, fresh.base_url.port or 80), timeout=20) as sock:
+def test_a_client_that_left_is_counted_as_such(text_client: httpx2.Client) -> None:
+    key = "recap_requests_total", frozenset({"method": "POST", "route": "/v1/captions", "code": "499"}.items())
+    before = samples(text_client).get(key, 0)
+    with socket.create_connection((text_client.base_url.host, text_client.base_url.port or 80), timeout=20) as sock:
         sock.sendall(b"POST /v1/captions HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\nabc")
         time.sleep(0.1)
     until = time.monotonic() + 10
-    name = "recap_requests_total"
-    labels = frozenset({"method": "POST", "route": "/v1/captions", "code": "499"}.items())
-    while (name, labels) not in (found := samples(fresh)):
+    while (found := samples(text_client)).get(key, 0) == before:
         assert time.monotonic() < until, found
         time.sleep(0.02)
-    assert found[name, labels] == 1
+    assert found[key] == before + 1
 
 
-def test_openmetrics_comes_where_it_is_asked_for(fresh: httpx2.Client) -> None:
-    response = fresh.get("/metrics", headers={"accept": "application/openmetrics-text; version=1.0.0"})
+def test_openmetrics_comes_where_it_is_asked_for(text_client: httpx2.Client) -> None:
+    response = text_client.get("/metrics", headers={"accept": "application/openmetrics-text; version=1.0.0"})
     assert response.headers["content-type"].startswith("application/openmetrics-text")
     assert "recap_requests" in {family.name for family in parse_openmetrics(response.text)}  # type: ignore[no-untyped-call]
+
+
+@pytest.fixture
+def own_root() -> Iterator[None]:
+    """The root logger as it was, afterwards."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 SECRET = "zanzibar"
 
 
+@pytest.mark.usefixtures("own_root")
 def test_the_log_is_json_and_has_nothing_of_what_clients_send(
-    both_checkpoints: Path, encode: Encode, picture: Image.Image, monkeypatch: pytest.MonkeyPatch
+    serve: Serve,
+    ready: Ready,
+    both_checkpoints: Path,
+    encode: Encode,
+    picture: Image.Image,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setenv("RECAP_CHECKPOINTS", str(both_checkpoints))
-    monkeypatch.setenv("RECAP_THREADS", "1")
+    caplog.set_level(logging.WARNING, "httpx2")  # the client's own lines
+    settings = Settings(checkpoints=both_checkpoints, threads=1, port=0)
+    app = create_app(settings)
     data = encode(picture)
     text = base64.b64encode(data).decode()
-    command = [sys.executable, "-c", "from app.cli import main; main()", "serve", "--port", "0"]
-    lines: list[str] = []
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        while not any("serving tiny" in line for line in lines) or not any("http://" in line for line in lines):
-            lines.append(process.stderr.readline())
-            assert lines[-1], lines
-        (url,) = [line.partition("http://")[2].split()[0] for line in lines if "http://" in line]
-        with httpx2.Client(base_url=f"http://{url}", timeout=30) as client:
-            answers = [
-                client.post(f"/v1/captions?prefix=a&seed=1&model={SECRET}", content=data),
-                client.post("/v1/captions", params={"prefix": SECRET}, content=data),
-                client.post("/v1/captions", json={"image": text, "prefix": "a dog"}),
-                client.post("/v1/captions", files={"image": (f"{SECRET}.png", data)}, data={SECRET: "1"}),
-                client.post("/v1/captions", content=SECRET.encode()),
-                client.post("/v1/completions", json={"prompt": SECRET, "max_tokens": 5}),
-                client.post("/v1/completions", json={"prompt": "x", "stop": [SECRET], "n": 0}),
-                client.post("/v1/completions", json={"prompt": SECRET, "max_tokens": 5, "stream": True}),
-                client.post("/models/tiny-text", json={"inputs": SECRET, "parameters": {"max_new_tokens": 5}}),
-                client.get(f"/nowhere?{SECRET}", headers={"authorization": SECRET, "x-request-id": "trace-1"}),
-                client.get("/a%0Ab\u20ac"),
-            ]
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
-        lines += process.stderr.read().splitlines()
+    configure_logs("auto", "info")  # this is no terminal
+    with serve(app, server=Server(app, settings)) as client:
+        ready(client)
+        answers = [
+            client.post(f"/v1/captions?prefix=a&seed=1&model={SECRET}", content=data),
+            client.post("/v1/captions", params={"prefix": SECRET}, content=data),
+            client.post("/v1/captions", json={"image": text, "prefix": "a dog"}),
+            client.post("/v1/captions", files={"image": (f"{SECRET}.png", data)}, data={SECRET: "1"}),
+            client.post("/v1/captions", content=SECRET.encode()),
+            client.post("/v1/completions", json={"prompt": SECRET, "max_tokens": 5}),
+            client.post("/v1/completions", json={"prompt": "x", "stop": [SECRET], "n": 0}),
+            client.post("/v1/completions", json={"prompt": SECRET, "max_tokens": 5, "stream": True}),
+            client.post("/models/tiny-text", json={"inputs": SECRET, "parameters": {"max_new_tokens": 5}}),
+            client.get(f"/nowhere?{SECRET}", headers={"authorization": SECRET, "x-request-id": "trace-1"}),
+            client.get("/a%0Ab\u20ac"),
+        ]
+    lines = capfd.readouterr().err.splitlines()
     assert sorted({answer.status_code for answer in answers}) == [200, 400, 404, 422]
     log = [json.loads(line) for line in lines]
     assert all({"event", "level", "logger", "timestamp"} <= entry.keys() for entry in log)
-    requests = [entry for entry in log if entry["logger"] == "recap.access"]
+    requests = [entry for entry in log if entry["logger"] == "recap.access" and entry["path"] != "/readyz"]
     assert [entry["request_id"] for entry in requests] == [answer.headers["x-request-id"] for answer in answers]
     assert [entry["status"] for entry in requests] == [answer.status_code for answer in answers]
     assert [entry["bytes"] for entry in requests] == [len(answer.content) for answer in answers]
@@ -193,16 +200,6 @@ def test_the_log_is_json_and_has_nothing_of_what_clients_send(
     everything = "\n".join(lines)
     for hidden in (SECRET, text[:40], "a dog", "prefix=", "seed="):
         assert hidden not in everything
-
-
-@pytest.fixture
-def own_root() -> Iterator[None]:
-    """The root logger as it was, afterwards."""
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 @pytest.mark.usefixtures("own_root")
@@ -239,9 +236,9 @@ def printed_line(capfd: pytest.CaptureFixture[str], part: str) -> str:
 
 
 @pytest.mark.usefixtures("own_root")
-def test_people_get_columns(fresh: httpx2.Client, capfd: pytest.CaptureFixture[str]) -> None:
+def test_people_get_columns(text_client: httpx2.Client, capfd: pytest.CaptureFixture[str]) -> None:
     configure_logs("console", "info")
-    fresh.get("/healthz", headers={"x-request-id": "trace-7"})
+    text_client.get("/healthz", headers={"x-request-id": "trace-7"})
     line = printed_line(capfd, "route=/healthz")
     assert "status=200" in line
     assert "request_id=trace-7" in line
@@ -251,5 +248,5 @@ def test_people_get_columns(fresh: httpx2.Client, capfd: pytest.CaptureFixture[s
         logging.getLogger("here").exception("it went wrong")
     assert printed_line(capfd, "ValueError: for") == "ValueError: for people"
     configure_logs("auto", "info")  # this is no terminal
-    fresh.get("/healthz")
+    text_client.get("/healthz")
     assert json.loads(printed_line(capfd, '"route": "/healthz"'))["status"] == 200
