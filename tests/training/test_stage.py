@@ -1,17 +1,13 @@
 """What all stages of a captioner share: several processes learn together what one learns alone."""
 
 import json
-import os
 import socket
-import subprocess
-import sys
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.training.conftest import train
+from tests.training.conftest import begin, train
 from training.captioning import CaptionerTrainer
 from training.recipe import CaptionerRecipe, SelfCriticalRecipe, StageRecipe, TuningRecipe
 from training.selfcritical import SelfCriticalTrainer
@@ -25,22 +21,17 @@ STAGES: dict[str, tuple[type[Stage[Any, Any]], type[StageRecipe]]] = {
     "tuning": (TuningTrainer, TuningRecipe),
 }
 
-SCRIPT = """
-import json
-from pathlib import Path
-import torch
-from tests.training.conftest import train
-from tests.training.test_stage import STAGES, STEPS
-torch.set_num_threads(1)
-folder, figures = Path(__file__).parent, {}
-for name, (trainer, recipe) in STAGES.items():
-    stage = trainer(recipe.model_validate_json((folder / f"{name}.json").read_text()))
-    figures[name] = train(stage, STEPS)
-assert stage.accelerator.num_processes == 2
-if stage.accelerator.is_main_process:
-    (folder / "figures.json").write_text(json.dumps(figures))
-stage.accelerator.end_training()
-"""
+
+def learn(folder: Path) -> None:
+    """What each of the two processes does."""
+    figures = {}
+    for name, (trainer, recipe) in STAGES.items():
+        stage = trainer(recipe.model_validate_json((folder / f"{name}.json").read_text()))
+        figures[name] = train(stage, STEPS)
+    assert stage.accelerator.num_processes == 2
+    if stage.accelerator.is_main_process:
+        (folder / "figures.json").write_text(json.dumps(figures))
+    stage.accelerator.end_training()
 
 
 @pytest.mark.timeout(300)
@@ -60,7 +51,6 @@ def test_two_processes_learn_as_one_does(
     }
     alone, folder = {}, tmp_path / "together"
     folder.mkdir()
-    (folder / "learn.py").write_text(SCRIPT)
     for name, (path, options) in given.items():
         trainer, recipe = STAGES[name]
         alone[name] = train(trainer(recipe.read(path, [*options, f"run={tmp_path}/alone/{name}"])), STEPS)
@@ -69,21 +59,14 @@ def test_two_processes_learn_as_one_does(
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     told = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "ACCELERATE_USE_CPU": "1"}
-    environment = {**os.environ, **told, "PYTHONPATH": str(Path.cwd())}  # as torchrun says it
-    with ExitStack() as stack:
-        processes = [
-            stack.enter_context(
-                subprocess.Popen(
-                    [sys.executable, folder / "learn.py"], env={**environment, "RANK": rank, "LOCAL_RANK": rank}
-                )
-            )
-            for rank in "01"
-        ]
-        try:
-            assert [process.wait(200) for process in processes] == [0, 0]
-        finally:
-            for process in processes:
-                process.kill()
+    processes = [begin(learn, folder, RANK=rank, LOCAL_RANK=rank, **told) for rank in "01"]  # as torchrun says it
+    try:
+        for process in processes:
+            process.join(200)
+        assert [process.exitcode for process in processes] == [0, 0]
+    finally:
+        for process in processes:
+            process.kill()
     together = json.loads((folder / "figures.json").read_text())
     assert together.keys() == alone.keys()
     for name, figures in alone.items():
