@@ -35,24 +35,36 @@ URL = "/v1/completions"
 LONG = {"prompt": "A", "max_tokens": 100_000}
 
 
-@pytest.fixture
-def app(both_checkpoints: Path) -> FastAPI:
-    """Two texts at a time, and one that waits."""
-    return create_app(Settings(checkpoints=both_checkpoints, threads=1, text_slots=2, text_queue=1))
+@pytest.fixture(scope="module")
+def create(both_checkpoints: Path) -> Callable[[], FastAPI]:
+    """Makes services of two texts at a time, and one that waits."""
+    return lambda: create_app(Settings(checkpoints=both_checkpoints, threads=1, text_slots=2, text_queue=1))
 
 
-@pytest.fixture
-def client(app: FastAPI, serve: Serve, ready: Ready) -> Iterator[httpx2.Client]:
+@pytest.fixture(scope="module")
+def app(create: Callable[[], FastAPI]) -> FastAPI:
+    """Shared by most of these tests, each of which leaves it with nothing to do."""
+    return create()
+
+
+@pytest.fixture(scope="module")
+def service(app: FastAPI, serve: Serve, ready: Ready) -> Iterator[httpx2.Client]:
     with serve(app) as client:
         ready(client)
         yield client
 
 
 @pytest.fixture
-def worker(app: FastAPI, client: httpx2.Client) -> TextWorker:
+def worker(app: FastAPI, service: httpx2.Client) -> Iterator[TextWorker]:
     """The one that `client` asks."""
-    workers: dict[str, TextWorker] = app.state.engine.workers
-    return workers["tiny-text"]
+    worker: TextWorker = app.state.engine.workers["tiny-text"]
+    yield worker
+    wait_for(lambda: worker.pending == 0)
+
+
+@pytest.fixture
+def client(service: httpx2.Client, worker: TextWorker) -> httpx2.Client:
+    return service
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -117,7 +129,10 @@ def test_the_slots_of_a_client_that_leaves_are_free_within_a_step(
     assert client.post(URL, json={"prompt": "A", "max_tokens": 5}).status_code == 200
 
 
-def test_a_client_that_reads_nothing_and_leaves_frees_its_slots(app: FastAPI, serve: Serve, ready: Ready) -> None:
+def test_a_client_that_reads_nothing_and_leaves_frees_its_slots(
+    create: Callable[[], FastAPI], serve: Serve, ready: Ready
+) -> None:
+    app = create()
     with serve(app, send_buffer=4096) as client:
         ready(client)
         worker: TextWorker = app.state.engine.workers["tiny-text"]
@@ -286,9 +301,9 @@ def test_a_caller_who_is_slow_finds_all_in_one_update(tiny_language_model: Langu
     assert not any(update.tokens for update in updates)  # nobody asked for them, and they would take much room
 
 
-def test_a_server_that_stops_ends_its_threads(app: FastAPI, serve: Serve, ready: Ready) -> None:
+def test_a_server_that_stops_ends_its_threads(create: Callable[[], FastAPI], serve: Serve, ready: Ready) -> None:
     before = set(threading.enumerate())
-    with serve(app) as client:
+    with serve(create()) as client:
         ready(client)
         assert client.post(URL, json={"prompt": "A", "max_tokens": 5}).status_code == 200
         threads = [thread for thread in threading.enumerate() if thread not in before and "tiny-text" in thread.name]

@@ -27,7 +27,7 @@ def service(benchmarks: Any, checkpoints: Path) -> Iterator[Any]:
 
 
 def test_overload(benchmarks: Any, service: Any) -> None:
-    figures = asyncio.run(benchmarks("load").overload(service, 3))
+    figures = asyncio.run(benchmarks("load").overload(service, 1.5))
     assert figures["answered 200"] > 0
     assert figures["answered 429"] > 0
     for never in (

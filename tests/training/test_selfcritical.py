@@ -26,7 +26,7 @@ from training.selfcritical import SelfCriticalTrainer, leave_one_out
 )
 def test_the_reward_rises(selfcritical_recipe: Path, options: tuple[str, ...]) -> None:
     fixed = ("training.epochs=1000", "training.dropout=0")
-    rewards = train(SelfCriticalTrainer(SelfCriticalRecipe.read(selfcritical_recipe, [*fixed, *options])), 60)
+    rewards = train(SelfCriticalTrainer(SelfCriticalRecipe.read(selfcritical_recipe, [*fixed, *options])), 32)
     assert sum(rewards[-8:]) > 1.5 * sum(rewards[:8]) > 0
 
 

@@ -41,7 +41,6 @@ _AFRESH = """async () => {
     decoding.reset();
 }"""
 
-Serve = Callable[..., AbstractContextManager[str]]
 Open = Callable[..., Page]
 Visit = Callable[[], AbstractContextManager[Open]]
 Encode = Callable[[Image.Image], bytes]
@@ -59,12 +58,11 @@ def caption_example(page: Page) -> None:
     page.locator(".frame[data-state=done]").wait_for()
 
 
-@contextmanager
-def serving(checkpoints: Path, **settings: object) -> Iterator[str]:
-    """Address of a server that is ready, with settings as an operator gives them."""
+@pytest.fixture(scope="package")
+def server() -> Iterator[str]:
+    """Address of a server with the checkpoints that are shipped, once it is ready."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RECAP_")}
-    environment |= {f"RECAP_{name.upper()}": str(value) for name, value in settings.items()}
-    environment |= {"RECAP_CHECKPOINTS": str(checkpoints), "RECAP_THREADS": "1"}
+    environment |= {"RECAP_CHECKPOINTS": str(ROOT / "checkpoints"), "RECAP_THREADS": "1"}
     with (
         NamedTemporaryFile("r", encoding="utf-8") as log,
         subprocess.Popen(COMMAND, stderr=log.fileno(), env=environment, cwd=ROOT) as process,
@@ -75,23 +73,9 @@ def serving(checkpoints: Path, **settings: object) -> Iterator[str]:
                 assert process.poll() is None, told
                 assert time.monotonic() < until, told
                 time.sleep(0.1)
-            url = "http://" + told.partition("http://")[2].split()[0].strip('",')
-            yield url
+            yield "http://" + told.partition("http://")[2].split()[0].strip('",')
         finally:
             process.kill()
-
-
-@pytest.fixture(scope="package")
-def serve() -> Serve:
-    """Starts another server for a `with` block."""
-    return serving
-
-
-@pytest.fixture(scope="package")
-def server() -> Iterator[str]:
-    """Address of a server with the checkpoints that are shipped."""
-    with serving(ROOT / "checkpoints") as url:
-        yield url
 
 
 @pytest.fixture(scope="package")
