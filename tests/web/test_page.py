@@ -127,8 +127,8 @@ def test_axe_finds_nothing(browser: Browser, server: str, photo: bytes) -> None:
         for state in states(page, photo):
             for theme, options in themes.items():
                 page.emulate_media(color_scheme=theme)
-                context = "dialog[open]" if "dialog" in state else None  # what lies below it has been walked through
-                results = Axe().run(page, context=context, options={"resultTypes": ["violations"], **options})
+                part = "dialog[open]" if "dialog" in state else None  # what lies below it has been walked through
+                results = Axe().run(page, context=part, options={"resultTypes": ["violations"], **options})
                 if results.violations_count:
                     found[state, theme] = results.generate_report()
         assert found == {}, "\n".join(f"{where}\n{report}" for where, report in found.items())
