@@ -5,15 +5,18 @@ to OpenVINO's own description of it, which is kept on disk: from there it is rea
 description does not depend on the CPU; what is compiled from it does, and is compiled at each start.
 """
 
+import ctypes
 import hashlib
 import json
 import logging
+import mmap
 import shutil
 import sys
 import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -122,11 +125,11 @@ class Runtime:
             models = {name: self._trace(network) for name, network in networks().items()}
             if folder:
                 self._write(folder, models)
-        tensor = self._openvino.Tensor
-        return {
-            name: Program(self._core.compile_model(model, "CPU", self._properties), tensor)
-            for name, model in models.items()
-        }
+                models = self._read(folder) or models
+        compiled = {name: self._core.compile_model(model, "CPU", self._properties) for name, model in models.items()}
+        if folder:
+            _let_go(folder)
+        return {name: Program(program, self._openvino.Tensor) for name, program in compiled.items()}
 
     def _key(self, description: str) -> str:
         """The name of a folder for all that networks come from: data, this package's code, and versions."""
@@ -173,6 +176,20 @@ class Runtime:
         finally:
             if fresh:
                 shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _let_go(folder: Path) -> None:
+    """Takes the files of a folder, which are mapped, out of the process's memory.
+
+    Networks read the weights as they were packed when compiled, but OpenVINO holds on to the originals. What is read
+    of these after all comes back from the file. Without Linux's `/proc`, they stay.
+    """
+    with suppress(OSError):
+        for line in Path("/proc/self/maps").read_text().splitlines():
+            span, access, _, _, _, *file = line.split(maxsplit=5)
+            if file and Path(file[0]).parent == folder.resolve() and access == "r--s":  # nothing there to lose
+                begin, end = (int(address, 16) for address in span.split("-"))
+                ctypes.CDLL(None).madvise(ctypes.c_void_p(begin), ctypes.c_size_t(end - begin), mmap.MADV_DONTNEED)
 
 
 @cache

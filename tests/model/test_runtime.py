@@ -106,6 +106,23 @@ def test_captions_are_those_of_torch(
             )
 
 
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="there is no /proc")
+def test_the_files_of_the_cache_take_no_memory(tmp_path: Path) -> None:
+    big = nn.Linear(1000, 1000)
+    inputs = torch.rand(2, 1000)
+    for _ in range(2):  # made, and found
+        runtime = Runtime(tmp_path, threads=1, precision="float32")
+        program = runtime.programs("big", lambda: {"big": Network(big, (inputs,))})["big"]
+        torch.testing.assert_close(program(inputs)[0], big(inputs).detach())
+        resident, mapped = 0, False
+        for line in Path("/proc/self/smaps").read_text().splitlines():
+            if " " in line and not line.split(" ")[0].endswith(":"):
+                mapped = line.endswith("big.bin")
+            elif mapped and line.startswith("Rss:"):
+                resident += int(line.split()[1])
+        assert resident < 200  # KB, of 4,000
+
+
 def test_what_a_program_returns_stays(runtime: Runtime) -> None:
     program = runtime.programs("square", lambda: {"square": Network(nn.ReLU(), (torch.ones(2, 3),))})["square"]
     (first,) = program(torch.full((2, 3), 1.0))
