@@ -185,9 +185,10 @@ def _let_go(folder: Path) -> None:
     of these after all comes back from the file. Without Linux's `/proc`, they stay.
     """
     with suppress(OSError):
+        files = f" {folder.resolve()}/"
         for line in Path("/proc/self/maps").read_text().splitlines():
-            span, access, _, _, _, *file = line.split(maxsplit=5)
-            if file and Path(file[0]).parent == folder.resolve() and access == "r--s":  # nothing there to lose
+            span, access, *_ = line.split(maxsplit=2)
+            if files in line and access == "r--s":  # nothing there to lose
                 begin, end = (int(address, 16) for address in span.split("-"))
                 ctypes.CDLL(None).madvise(ctypes.c_void_p(begin), ctypes.c_size_t(end - begin), mmap.MADV_DONTNEED)
 
