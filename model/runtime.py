@@ -10,10 +10,12 @@ import hashlib
 import json
 import logging
 import mmap
+import os
 import shutil
 import sys
 import tempfile
 import threading
+import time
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     import openvino
 
 DIGESTS = "digests.json"
+KEPT_DAYS = 60
+"""That networks of other versions, or of other checkpoints, stay in the cache after they were last taken from it."""
 
 logger = logging.getLogger(__name__)
 
@@ -153,7 +157,12 @@ class Runtime:
             for name, digest in digests.items():
                 if file_sha256(folder / name) != digest:
                     raise ValueError(f"{name} was changed")
-            return {Path(name).stem: self._core.read_model(folder / name) for name in digests if name.endswith(".xml")}
+            models = {
+                Path(name).stem: self._core.read_model(folder / name) for name in digests if name.endswith(".xml")
+            }
+            with suppress(OSError):  # who may not write may still read
+                os.utime(folder)
+            return models
         except Exception as error:  # whatever is wrong with them, they can be made again
             logger.warning("%s is damaged and will be made again: %s", folder, error)
             shutil.rmtree(folder, ignore_errors=True)
@@ -170,6 +179,9 @@ class Runtime:
             (fresh / DIGESTS).write_text(json.dumps({file.name: file_sha256(file) for file in fresh.iterdir()}))
             fresh.chmod(0o755)
             fresh.rename(folder)
+            for other in folder.parent.iterdir():
+                if (other / DIGESTS).is_file() and time.time() - other.stat().st_mtime > KEPT_DAYS * 86_400:
+                    shutil.rmtree(other)
         except (OSError, RuntimeError) as error:  # RuntimeError is OpenVINO's, when the disk is full
             if not folder.is_dir():  # by another process, meanwhile
                 logger.warning("%s can't be written, so the next start takes as long as this one: %s", folder, error)

@@ -4,6 +4,7 @@ import logging
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from model.checkpoint import CaptionerCheckpoint, Checkpoint, save
 from model.compiled import CompiledCaptioner, captioner_networks, load_captioner
 from model.config import CaptionerConfig, DecoderConfig, DecodingConfig, EncoderConfig, PreprocessingConfig
 from model.decoder import DECODERS
-from model.runtime import Network, Runtime
+from model.runtime import KEPT_DAYS, Network, Runtime
 from model.vocabulary import Vocabulary
 
 pytestmark = pytest.mark.skipif(not Runtime.available(), reason="OpenVINO is not installed")
@@ -154,6 +155,22 @@ def test_a_second_start_takes_networks_from_the_cache(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="the cache has it"):
         Runtime(cache, threads=1).programs("another", must_not_be_asked)
     assert len(list(cache.iterdir())) == 1  # nothing half-written stands beside it
+
+
+def test_what_has_not_been_taken_from_the_cache_for_long_is_deleted(tmp_path: Path) -> None:
+    runtime = Runtime(tmp_path, threads=1)
+    long_ago = time.time() - (KEPT_DAYS + 1) * 86_400
+    (tmp_path / "mine").mkdir()
+    for description in ("forgotten", "wanted"):
+        runtime.programs(description, relu)
+    for folder in tmp_path.iterdir():
+        os.utime(folder, (long_ago, long_ago))
+    runtime.programs("wanted", must_not_be_asked)
+    runtime.programs("new", relu)
+    assert len(list(tmp_path.glob("*/digests.json"))) == 2
+    assert (tmp_path / "mine").is_dir()
+    for description in ("wanted", "new"):
+        runtime.programs(description, must_not_be_asked)
 
 
 def cut(file: Path) -> None:
