@@ -48,7 +48,7 @@ class Settings(BaseSettings):
     runtime: NetworkRuntime = "auto"
     """What runs networks on a CPU: `openvino`, two to three times as fast; `torch`; or `auto`: OpenVINO where it is."""
     cache: Path | None = None
-    """Folder where compiled networks are kept for the next start, and for 60 days after the last; unset: `recap` among the user's caches."""
+    """Folder where compiled networks are kept, for 60 days after a start; unset: `recap` among the user's caches."""
     threads: Annotated[int, Field(ge=1, le=256)] | None = None
     """CPU threads of the networks; unset takes one a core."""
     api_keys: Annotated[tuple[Annotated[str, _pattern("[0-9a-f]{64}")], ...], *COMMAS] = ()
