@@ -194,20 +194,22 @@ def test_no_word_is_told_twice_when_a_batch_goes_again(
     data, engine = encode(picture), app.state.engine
     sample = {"method": "sample", "temperature": 3, "min_length": 9}
 
-    def post(url: str, parameters: dict[str, Any]) -> Future[httpx2.Response]:
+    batcher = engine.pictures._batcher
+
+    def post(url: str, parameters: dict[str, Any], *, ready: int) -> Future[httpx2.Response]:
         waiting = engine.pictures.pending
         answer = pool.submit(client.post, url, params=parameters, content=data)
         until = time.monotonic() + 20
-        while engine.pictures.pending == waiting:
+        while engine.pictures.pending == waiting or batcher._preparing or len(batcher._ready) != ready:
             assert time.monotonic() < until
             time.sleep(0.005)
         return answer
 
     with ThreadPoolExecutor(3) as pool:
         with engine._turns.turn():
-            post("/v1/captions", {"method": "greedy"})  # it is at work; those that follow make a batch
-            stream, other = post(URL, sample), post("/v1/captions", {"beam_size": 3})
-            time.sleep(0.1)
+            post("/v1/captions", {"method": "greedy"}, ready=0)  # it is at work; those that follow make a batch
+            stream = post(URL, sample, ready=1)
+            other = post("/v1/captions", {"beam_size": 3}, ready=2)
         found = events(stream.result())
     assert failed
     assert other.result().status_code == 200
