@@ -58,7 +58,8 @@ def test_each_word_lights_what_it_was_written_from(captioned: Page, tokens: list
         assert found.max() > 0.99
         assert found.min() < 0.5
         likeness = [np.corrcoef(found.ravel(), spots(token["attention"]).ravel())[0, 1] for token in tokens]
-        assert likeness[place] == max(likeness) > 0.95
+        assert likeness[place] > 0.95
+        assert likeness[place] > max(likeness) - 0.01  # where two words look alike, so do their lights
     page.locator(".top").hover()
     expect(frame).to_have_attribute("data-word", "")
     assert light(page).min() == 1
