@@ -65,11 +65,10 @@ class Program:
         request = self._request
         with self._lock:
             for place, tensor in enumerate(inputs):
-                if tensor is not self._given[place]:  # and what a picture's steps all take is still there
-                    self._given[place] = tensor = (
-                        tensor.contiguous()
-                    )  # whose memory the plugin reads, but does not hold
-                    request.set_input_tensor(place, self._tensor(tensor.numpy(), shared_memory=True))
+                if tensor is not self._given[place]:  # what all steps of a picture take is there already
+                    whole = tensor.contiguous()  # whose memory the plugin reads, but does not hold
+                    request.set_input_tensor(place, self._tensor(whole.numpy(), shared_memory=True))
+                    self._given[place] = whole
             request.start_async()  # and wait: half the time of `infer`, which looks at what it is given first
             request.wait()
             # Copies, since the plugin writes the next call's outputs to the same memory.
