@@ -32,7 +32,8 @@ class StateError(Exception):
 
 
 def learning_rate(step: int, *, peak: float, warmup: int, total: int) -> float:
-    """A linear rise over `warmup` steps, then half a cosine from `peak` down to zero at step `total`."""
+    """A linear rise over `warmup` steps, at most a tenth of all, then half a cosine from `peak` to zero at `total`."""
+    warmup = min(warmup, total // 10)  # a run of few steps, over few pictures, would else end before it has risen
     if step < warmup:
         return peak * (step + 1) / warmup
     return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
@@ -60,16 +61,7 @@ def averaged(module: nn.Module, decay: float) -> AveragedModel:
 
 def save_state(path: Path, tensors: dict[str, Tensor], progress: dict[str, Any]) -> None:
     """Writes tensors and progress to one file, in place of the last state once it is safely on disk."""
-    partial = path.with_suffix(".partial")
-    save_file(
-        {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
-        partial,
-        {"progress": json.dumps(progress)},
-    )
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    partial.replace(path)
-    fsync_directory(path.parent)
+    _replace(path, tensors, {"progress": json.dumps(progress)})
 
 
 def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -112,9 +104,16 @@ def check_run(state_path: Path, recipe: Recipe, *, resume: bool) -> None:
 
 def put_aside(tensors: dict[str, Tensor], path: Path) -> None:
     """Writes weights, in place of those put aside before."""
+    _replace(path, tensors)
+
+
+def _replace(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
     partial = path.with_suffix(".partial")
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial)
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, partial, metadata)
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
     partial.replace(path)
+    fsync_directory(path.parent)
 
 
 def trained_tensors(module: nn.Module) -> dict[str, Tensor]:

@@ -85,6 +85,7 @@ class StageTraining(Config):
     learning_rate: Annotated[float, Field(gt=0)] = 5e-4
     """Peak of the schedule: a linear rise, then a cosine to zero at the last step."""
     warmup_steps: Annotated[int, Field(ge=0)] = 200
+    """Of that rise; at most a tenth of all steps are taken."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     gradient_clip: Annotated[float, Field(gt=0)] = 5.0
     """Largest norm of the gradient."""

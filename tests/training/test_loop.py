@@ -31,6 +31,12 @@ def test_the_learning_rate_rises_then_falls_to_zero() -> None:
     assert rates[10:] == sorted(rates[10:], reverse=True)
 
 
+def test_a_run_of_few_steps_reaches_its_learning_rate_all_the_same() -> None:
+    rates = [learning_rate(step, peak=2.0, warmup=200, total=40) for step in range(40)]
+    assert rates[3] == rates[4] == 2.0
+    assert learning_rate(0, peak=2.0, warmup=200, total=3) == 2.0
+
+
 def test_a_steps_randomness_is_its_own() -> None:
     def draw(seed: int, step: int, process: int) -> list[float]:
         seed_step(seed, step, process)
