@@ -70,7 +70,8 @@ $(PEERS): $(SERVING)
 	@$(BIN)/python -m venv $(VENV)/bench
 	@$(BIN)/python -c 'import site; print(site.getsitepackages()[0])' > \
 		$$($(VENV)/bench/bin/python -c 'import site; print(site.getsitepackages()[0])')/recap.pth
-	@$(VENV)/bench/bin/pip install --quiet --constraint constraints.txt litserve==0.2.19 transformers==5.24.0
+	@$(VENV)/bench/bin/pip install --quiet --constraint constraints.txt litserve==0.2.19 transformers==5.24.0 \
+		onnx==1.23.2 onnxruntime==1.32.0 onnxscript==0.7.2
 	@touch $@
 
 $(ALL): $(SERVING)
