@@ -1,9 +1,11 @@
 """What an operator may set, each as an environment variable RECAP_NAME."""
 
+import os
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, IPvAnyNetwork
+from pydantic import BeforeValidator, Field, IPvAnyNetwork, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -24,10 +26,15 @@ COMMAS = (NoDecode, BeforeValidator(_split))
 """Several values, which stand in a variable with commas between them."""
 
 
+PREFIX = "RECAP_"
+LIKENESS = 0.6
+"""From which on a variable's name is taken for one of ours with a mistake in it: see `difflib`."""
+
+
 class Settings(BaseSettings):
     """Settings of the service: an option of the `recap` command goes before a variable, a variable before a default."""
 
-    model_config = SettingsConfigDict(env_prefix="RECAP_", frozen=True, use_attribute_docstrings=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, use_attribute_docstrings=True)
 
     host: str = "127.0.0.1"
     """Address to listen on. 0.0.0.0 is every address of the machine: do that behind a proxy, or in a container."""
@@ -102,3 +109,14 @@ class Settings(BaseSettings):
     """Most pixels in a picture; more is answered 422, from the header, before any is decoded."""
     max_dimension: Annotated[int, Field(ge=1)] = 30_000
     """Most pixels along one side of a picture: scaling a very long one down takes memory that its pixels don't show."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_mistaken_names(cls, given: object) -> object:
+        """A variable that was meant for one of these must not be passed over: it may be the one that locks the API."""
+        names = [name.upper() for name in cls.model_fields]
+        for variable in os.environ:
+            prefix, name = variable[: len(PREFIX)].upper(), variable[len(PREFIX) :].upper()
+            if prefix == PREFIX and name not in names and (near := get_close_matches(name, names, 1, LIKENESS)):
+                raise ValueError(f"{variable}: no such setting; did you mean {PREFIX}{near[0]}?")
+        return given

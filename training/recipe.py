@@ -3,9 +3,10 @@
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from model.config import Config, DecoderConfig, DecodingConfig, EncoderConfig, LanguageModelConfig
 
@@ -42,7 +43,7 @@ class Recipe(Config):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            lines = [f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()]
+            lines = [f"{'.'.join(map(str, problem['loc']))}: {_told(cls, problem)}" for problem in error.errors()]
             raise RecipeError(f"{path}: " + "; ".join(lines)) from error
 
 
@@ -306,6 +307,17 @@ class LanguageRecipe(Recipe):
     data: TextRecipe
     model: LanguageModelConfig = LanguageModelConfig()
     training: LanguageTrainingRecipe = LanguageTrainingRecipe()
+
+
+def _told(section: type[BaseModel], problem: ErrorDetails) -> str:
+    """What is wrong with a key; of one that is not known, those that are."""
+    if problem["type"] != "extra_forbidden":
+        return problem["msg"]
+    for name in problem["loc"][:-1]:
+        annotation = section.model_fields[str(name)].annotation
+        parts = get_args(annotation) or (annotation,)  # of one that may be left out, it and None
+        section = next(part for part in parts if isinstance(part, type) and issubclass(part, BaseModel))
+    return f"no such key; there are {', '.join(section.model_fields)}"
 
 
 def _override(values: dict[str, Any], override: str) -> None:

@@ -47,6 +47,8 @@ def read_settings(**options: Any) -> "Settings":
         return Settings(**{name: value for name, value in options.items() if value is not None})
     except ValidationError as error:
         first = error.errors()[0]
+        if not first["loc"]:  # of no setting that there is
+            fail(first["msg"].removeprefix("Value error, "))
         name = str(first["loc"][0])
         fail(f"{name} (RECAP_{name.upper()}) = {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}")
 

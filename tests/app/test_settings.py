@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 from pydantic import ValidationError
+from typer.testing import CliRunner
 
+from app.cli import cli
 from app.registry import Registry, UnknownModelError, choose_device
 from app.settings import Settings
 from model.checkpoint import CaptionerCheckpoint, CheckpointError, LanguageCheckpoint
@@ -48,6 +50,31 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("RECAP_DEVICE", "toaster")
     with pytest.raises(ValidationError, match="'auto', 'cpu' or 'cuda'"):
         Settings()
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("RECAP_API_KEY", "RECAP_API_KEYS"),
+        ("RECAP_PROT", "RECAP_PORT"),
+        ("recap_loglevel", "RECAP_LOG_LEVEL"),
+        ("RECAP_MAX_BODY", "RECAP_MAX_BODY_BYTES"),
+    ],
+)
+def test_a_mistaken_name_is_not_passed_over(monkeypatch: pytest.MonkeyPatch, variable: str, meant: str) -> None:
+    monkeypatch.setenv(variable, "1")
+    with pytest.raises(ValidationError, match=rf"{variable}: no such setting; did you mean {meant}\?"):
+        Settings()
+    told = CliRunner().invoke(cli, ["serve"])
+    assert (told.exit_code, told.stderr) == (2, f"error: {variable}: no such setting; did you mean {meant}?\n")
+
+
+@pytest.mark.parametrize(
+    "variable", ["RECAP_DATA", "RECAP_KEY", "RECAP_SERVICE_HOST", "RECAP_PORT_8000_TCP_ADDR", "RECAP"]
+)
+def test_variables_of_others_are_none_of_ours(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.setenv(variable, "tcp://10.0.0.1:8000")
+    Settings()
 
 
 def test_the_default_limits_are_the_documented_ones() -> None:

@@ -46,7 +46,10 @@ def test_set_overrides_in_toml(tiny_recipe: Path) -> None:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("training.epoch=3", r"training\.epoch: Extra inputs"),
+        ("training.epoch=3", r"training\.epoch: no such key; there are epochs, batch_size, learning_rate"),
+        ("train.epochs=3", "train: no such key; there are name, output, run, data, training"),
+        ("distillation.teacher=x", r"distillation\.teacher: no such key; there are teachers, weight"),
+        ("encoder.preprocessing.side=8", r"encoder\.preprocessing\.side: no such key; there are size, resize"),
         ("training.epochs=many", r"training\.epochs: Input should be a valid integer"),
         ("training.epochs", r"--set training\.epochs: write section\.key=value"),
         ("name.first=x", r"--set name\.first=x: name is a value, not a section"),

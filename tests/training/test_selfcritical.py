@@ -110,7 +110,7 @@ def test_of_a_mirrored_view_left_is_right(selfcritical_recipe: Path) -> None:
         ("start={tmp}/nowhere", CheckpointError, r"nowhere.config\.json: no such file"),
         ("start={language}", CheckpointError, "made for text-generation, not for captions"),
         ("training.samples=1", RecipeError, "leave-one-out needs 2 or more"),
-        ("decoder.kind=top-down", RecipeError, "decoder: Extra inputs"),
+        ("decoder.kind=top-down", RecipeError, "decoder: no such key; there are name, output"),
     ],
 )
 def test_what_cannot_be_is_told(

@@ -119,7 +119,7 @@ def test_a_larger_size_is_trained_and_served(tuning_recipe: Path) -> None:
         ("start={tmp}/nowhere", CheckpointError, r"nowhere.config\.json: no such file"),
         ("start={language}", CheckpointError, "made for text-generation, not for captions"),
         ("training.first=layer3", RecipeError, r"no module 'layer3'; there are conv_stem, bn1, blocks\.0, blocks\.1"),
-        ("encoder.name=timm/resnet18", RecipeError, "encoder: Extra inputs"),
+        ("encoder.name=timm/resnet18", RecipeError, "encoder: no such key; there are name, output"),
         ("size=16", RecipeError, "size: Input should be greater than or equal to 32"),
     ],
 )
