@@ -3,6 +3,7 @@
 APIs that others have defined answer in their own shape: `_SHAPES`.
 """
 
+import asyncio
 import logging
 import re
 from collections.abc import Mapping
@@ -148,6 +149,10 @@ class RequestIdMiddleware:
         with bound_contextvars(request_id=request_id):
             try:
                 await self.app(scope, receive, send_with_id)
+            except asyncio.CancelledError:  # the server has been told to stop at once, or its patience is at an end
+                if not started:
+                    await error_response(draining(), scope)(scope, receive, send_with_id)
+                raise
             except Exception as error:
                 told = unexpected(error, scope)
                 if started:
