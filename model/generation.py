@@ -96,11 +96,20 @@ class TextBatch:
         if None not in self.streams:
             raise BatchFullError(f"all {self.capacity} slots are taken")
         slot = self.streams.index(None)  # the lowest, so that few texts need few blocks
-        reading = Prompt(prompt, self.model, alternatives, logprobs=prompt_logprobs)
+        reading = self._shared(prompt, generation, alternatives, prompt_logprobs)
+        reading = reading or Prompt(prompt, self.model, alternatives, logprobs=prompt_logprobs)
         stream = TextStream(slot, generation, choice, alternatives, reading)
         self.streams[slot] = stream
         self.waiting.append(stream)
         return stream
+
+    def _shared(self, prompt: str, generation: GenerationConfig, alternatives: int, logprobs: bool) -> Prompt | None:
+        """That of a text which waits, if it is the same, and read to the same place: several choices read it once."""
+        for other in self.waiting:
+            same_end = (other.generation.max_tokens == 0) == (generation.max_tokens == 0)
+            if same_end and other.reading and other.reading.given == (prompt, alternatives, logprobs):
+                return other.reading
+        return None
 
     def leave(self, stream: TextStream) -> None:
         """Frees a text's slot at once; does nothing if it has ended."""
@@ -147,6 +156,7 @@ class TextBatch:
             self.waiting.popleft()
             stream.placed = True
             self.blocks[stream.slot // self.width].put(stream.slot % self.width, reading.state)
+            stream.reading = reading = reading.copy()
             self._go_on(stream, reading)
             if stream.generation.max_tokens == 0:
                 ended.append(stream)

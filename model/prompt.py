@@ -1,5 +1,6 @@
 """A prompt on its way through a language model, and what the model thinks of its tokens."""
 
+from copy import copy
 from dataclasses import dataclass
 
 import torch
@@ -28,9 +29,13 @@ class Token:
 
 
 class Prompt:
-    """A prompt on its way through the network, alone, all but its last token, with which writing begins."""
+    """A prompt on its way through the network, alone, all but its last token, with which writing begins.
+
+    Several texts that go on from one prompt share it until it has been read, and take copies of it then.
+    """
 
     def __init__(self, prompt: str, model: LanguageModel, alternatives: int, *, logprobs: bool) -> None:
+        self.given = prompt, alternatives, logprobs
         texts = pieces(prompt, model.config.unit)
         self.length = len(texts)
         self.ids = torch.tensor(model.vocabulary.encode(texts or ["\n"]))  # (T,)
@@ -39,6 +44,12 @@ class Prompt:
         self.alternatives = alternatives
         self.texts = texts if logprobs else None
         self.tokens: list[Token] = [Token(text, None) for text in texts[:1]] if logprobs else []
+
+    def copy(self) -> "Prompt":
+        """The same, to go on by itself."""
+        other = copy(self)
+        other.tokens = self.tokens.copy()
+        return other
 
     @property
     def left(self) -> int:

@@ -5,8 +5,10 @@ import itertools
 import math
 import resource
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 import torch
@@ -20,7 +22,7 @@ from model.compiled import compile_step
 from model.config import GenerationConfig, LanguageModelConfig
 from model.generation import BatchFullError, TextBatch, generate
 from model.language import LanguageModel
-from model.prompt import CHUNK, MAX_ALTERNATIVES, Token
+from model.prompt import CHUNK, MAX_ALTERNATIVES, Prompt, Token
 from model.runtime import Runtime
 from model.textstream import Delta, TextStream
 from model.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, Vocabulary
@@ -463,6 +465,37 @@ def test_a_compiled_model_reads_the_end_of_a_prompt_in_steps(length: int, steps:
     batch.step()
     batch.leave(gone)  # in the middle of its prompt
     assert batch.free == 2
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_choices_of_a_prompt_read_it_once(compiled: bool, runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = random_model(sharpness=1.0)
+    if compiled:
+        model.compiled = compile_step(model, "sharp", runtime)
+    prompt = (LETTERS * CHUNK)[: 4 * CHUNK + 10]
+    generation = GenerationConfig(max_tokens=12, seed=3)
+    alone = ["".join(delta.text for delta in generate(model, prompt, generation, choice=choice)) for choice in range(3)]
+    reads: list[Prompt] = []
+    read = Prompt.read
+
+    def counted(self: Prompt, *given: Any) -> int:
+        reads.append(self)
+        return read(self, *given)
+
+    monkeypatch.setattr(Prompt, "read", counted)
+    batch = TextBatch(model, capacity=5)
+    first = batch.join(prompt, generation, choice=0, prompt_logprobs=True)
+    batch.step()  # it is on its way already
+    choices = [first, *(batch.join(prompt, generation, choice=choice, prompt_logprobs=True) for choice in (1, 2))]
+    batch.join(prompt, generation)  # tells no log-probabilities of its prompt, so it has one of its own
+    gone = batch.join(prompt, generation, prompt_logprobs=True)
+    batch.leave(gone)
+    written = run(batch, *choices)
+    assert [one.text for one in written] == alone
+    assert len(set(alone)) == 3
+    assert len({stream.prompt for stream in choices}) == 1
+    assert len(first.prompt) == len(prompt)
+    assert sorted(Counter(map(id, reads)).values()) == ([4, 4] if compiled else [5, 5])
 
 
 def test_leaving_frees_the_slot_at_once() -> None:
