@@ -79,13 +79,10 @@ def blip() -> None:
     pixels = torch.rand(1, 3, 384, 384)
     length = 12  # as long as our captions
 
-    def once() -> float:
-        started = time.perf_counter()
-        with torch.inference_mode():
-            model.generate(pixel_values=pixels, max_new_tokens=length, min_new_tokens=length, num_beams=1)
-        return time.perf_counter() - started
-
-    tell_best(once, 3)
+    with torch.inference_mode():
+        tell_best(
+            lambda: model.generate(pixel_values=pixels, max_new_tokens=length, min_new_tokens=length, num_beams=1), 3
+        )
 
 
 def onnxruntime() -> None:
@@ -98,13 +95,7 @@ def onnxruntime() -> None:
     assert exported is not None
     session = InferenceSession(exported.model_proto.SerializeToString(), providers=["CPUExecutionProvider"])
     given = {session.get_inputs()[0].name: pixels.numpy()}
-
-    def once() -> float:
-        started = time.perf_counter()
-        session.run(None, given)
-        return time.perf_counter() - started
-
-    tell_best(once, 40)
+    tell_best(lambda: session.run(None, given), 40)
 
 
 def encoder() -> None:
@@ -112,20 +103,18 @@ def encoder() -> None:
     import torch
 
     captioner, pixels = load("openvino"), torch.rand(1, 3, 224, 224)
+    tell_best(lambda: captioner.encode(pixels), 40)
 
-    def once() -> float:
+
+def tell_best(function: Callable[[], object], repeats: int) -> None:
+    """The least that it takes in so many calls, after one that does not count, as JSON."""
+    function()
+    best = float("inf")
+    for _ in range(repeats):
         started = time.perf_counter()
-        captioner.encode(pixels)
-        return time.perf_counter() - started
-
-    tell_best(once, 40)
-
-
-def tell_best(once: Callable[[], float], repeats: int) -> None:
-    """The least of so many times, after one that does not count, as JSON."""
-    once()
-    result: dict[str, Any] = {"seconds": min(once() for _ in range(repeats))}
-    sys.stdout.write(json.dumps(result) + "\n")
+        function()
+        best = min(best, time.perf_counter() - started)
+    sys.stdout.write(json.dumps({"seconds": best}) + "\n")
 
 
 SERVERS = {"litserve": litserve, "fastapi": fastapi}

@@ -41,7 +41,7 @@ def read_settings(**options: Any) -> "Settings":
     """The settings, with the options that were given before what the environment says."""
     from pydantic import ValidationError
 
-    from app.settings import Settings
+    from app.settings import PREFIX, Settings
 
     try:
         return Settings(**{name: value for name, value in options.items() if value is not None})
@@ -50,7 +50,7 @@ def read_settings(**options: Any) -> "Settings":
         if not first["loc"]:  # of no setting that there is
             fail(first["msg"].removeprefix("Value error, "))
         name = str(first["loc"][0])
-        fail(f"{name} (RECAP_{name.upper()}) = {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}")
+        fail(f"{name} ({PREFIX}{name.upper()}) = {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}")
 
 
 def find_checkpoint(settings: "Settings", kind: type[C], model: str | None) -> C:
