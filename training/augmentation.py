@@ -33,7 +33,7 @@ def augmented(
     """
     # As fine as the picture is, but no finer than the smallest cut needs.
     side = max(preprocessing.size, min(math.ceil(preprocessing.size / recipe.crop**0.5), *image.size))
-    image = resize(image, preprocessing.model_copy(update={"size": side}))
+    image = _resized(image, preprocessing.model_copy(update={"size": side}))
     area = chance.uniform(recipe.crop, 1)
     aspect = min(ASPECT, 1 / area) ** chance.uniform(-1, 1)
     width, height = (round(side * (area * ratio) ** 0.5) for ratio in (aspect, 1 / aspect))
@@ -42,9 +42,13 @@ def augmented(
     factors = chance.uniform(1 - recipe.colour, 1 + recipe.colour, len(LIGHT))
 
     image = image.crop((left, top, left + width, top + height))
-    image = resize(image, preprocessing.model_copy(update={"resize": "squash"}))
+    image = _resized(image, preprocessing.model_copy(update={"resize": "squash"}))
     if mirrored:
         image = ImageOps.mirror(image)
     for enhance, factor in zip(LIGHT, factors, strict=True):
         image = enhance(image).enhance(factor) if recipe.colour else image
     return image
+
+
+def _resized(image: Image.Image, preprocessing: PreprocessingConfig) -> Image.Image:
+    return Image.fromarray(resize(image, preprocessing).movedim(0, -1).numpy())

@@ -105,13 +105,13 @@ def _build(
     def load(job: tuple[int, int]) -> Tensor:
         picture, number = job
         image = view(open_picture(pictures[picture]), number, picture)
-        return torch.from_numpy(np.array(resize(image, config.preprocessing)))  # (S, S, 3)
+        return resize(image, config.preprocessing)  # (3, S, S)
 
     out: np.memmap | None = None
     start = 0
     with progress("features", len(work)) as bar:
         for batch in load_batches(load, in_batches(work, batch_size)):
-            pixels = normalize(batch.to(device), config.preprocessing)  # (B, 3, S, S), already channels last
+            pixels = normalize(batch.to(device, memory_format=torch.channels_last), config.preprocessing)
             with torch.inference_mode(), autocast(device):
                 grid = encoder(pixels).half().cpu().numpy()  # (B, P, E)
             if not np.isfinite(grid).all():

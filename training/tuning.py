@@ -29,7 +29,7 @@ class Pictures(NamedTuple):
     """A batch, of which a process has its share in hand."""
 
     numbers: list[int]
-    pixels: Tensor  # (B, S, S, 3), bytes
+    pixels: Tensor  # (B, 3, S, S), bytes
 
 
 class EndToEnd(nn.Module):
@@ -103,7 +103,7 @@ class TuningTrainer(TeacherForcing[TuningRecipe, Pictures]):
         return map(Pictures, batches, load_batches(self._load, jobs))
 
     def _load(self, job: tuple[int, int]) -> Tensor:
-        """(S, S, 3) bytes: a training picture, in its view of the epoch."""
+        """(3, S, S) bytes: a training picture, in its view of the epoch."""
         picture, epoch = job
         image = augmented(
             open_picture(self.train[picture].path),
@@ -112,7 +112,7 @@ class TuningTrainer(TeacherForcing[TuningRecipe, Pictures]):
             np.random.default_rng((self.recipe.training.seed, epoch, picture)),
             mirrors=all(self.examples[number].mirrors for number in self.captions[picture]),
         )
-        return torch.from_numpy(np.array(image))
+        return torch.from_numpy(np.array(image)).movedim(-1, 0)
 
     def _dev_grids(self, captioner: Captioner) -> Iterator[Tensor]:
         return read_pictures(captioner, self.dev, 50)
@@ -126,7 +126,7 @@ class TuningTrainer(TeacherForcing[TuningRecipe, Pictures]):
         share.sort(key=lambda caption: len(self.examples[caption[0]].tokens), reverse=True)
         numbers, places = zip(*share, strict=True)
         tokens, targets = (part.to(device) for part in collate([self.examples[number] for number in numbers]))
-        pixels = normalize(batch.pixels.to(device), self.preprocessing)
+        pixels = normalize(batch.pixels.to(device, memory_format=torch.channels_last), self.preprocessing)
         logits, attention = self.network(pixels, tokens, torch.tensor(places, device=device))
         everyones = [number for picture in batch.numbers for number in self.captions[picture]]
         return self._learn(logits, attention, targets, numbers, everyones)

@@ -9,7 +9,7 @@ from PIL import Image
 from torchvision.transforms import v2
 
 from model.config import PreprocessingConfig
-from model.preprocessing import preprocess
+from model.preprocessing import preprocess, resize
 
 
 def gradient(width: int, height: int) -> Image.Image:
@@ -45,8 +45,17 @@ def test_crop_is_torchvisions_evaluation_transform(interpolation: str) -> None:
     assert (preprocess(picture, config) - theirs(picture)).abs().mean() < 0.02  # they round to whole pixels twice
 
 
-def test_squash_is_pillows_resize() -> None:
-    picture = gradient(90, 50)
-    expected = np.asarray(picture.resize((64, 64), Image.Resampling.BICUBIC)) / 127.5 - 1
+@pytest.mark.parametrize("size", [(90, 50), (64, 64), (30, 40), (500, 70), (1000, 800)])
+def test_squash_is_pillows_resize_to_a_level(size: tuple[int, int]) -> None:
+    picture = gradient(*size)
+    expected = np.asarray(picture.resize((64, 64), Image.Resampling.BICUBIC, reducing_gap=3)) / 127.5 - 1
     ours = preprocess(picture, PreprocessingConfig(size=64)).permute(1, 2, 0).numpy()
-    np.testing.assert_allclose(ours, expected, atol=1e-6)
+    np.testing.assert_allclose(ours, expected, atol=1.001 / 127.5)
+
+
+def test_pixels_of_noise_are_pillows_but_for_a_few() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)
+    picture = Image.fromarray(noise)
+    ours = resize(picture, PreprocessingConfig()).permute(1, 2, 0).numpy().astype(int)
+    expected = np.asarray(picture.resize((224, 224), Image.Resampling.BICUBIC)).astype(int)
+    assert (ours != expected).mean() < 0.02

@@ -101,14 +101,14 @@ def test_pictures_that_say_left_or_right_are_never_mirrored(tuning_recipe: Path)
     plain = trainer._load((0, 0))
     assert all(torch.equal(trainer._load((0, epoch)), plain) for epoch in range(12))  # a caption says "left"
     trainer.captions[0] = [number for number in trainer.captions[0] if trainer.examples[number].mirrors]
-    mirrored = [torch.equal(trainer._load((0, epoch)), plain.flip(1)) for epoch in range(12)]
+    mirrored = [torch.equal(trainer._load((0, epoch)), plain.flip(2)) for epoch in range(12)]
     assert 0 < sum(mirrored) < 12
 
 
 def test_a_larger_size_is_trained_and_served(tuning_recipe: Path) -> None:
     trainer = TuningTrainer(TuningRecipe.read(tuning_recipe, ["size=96"]))
     (batch,) = trainer._ready([[0, 1]])
-    assert batch.pixels.shape == (2, 96, 96, 3)
+    assert batch.pixels.shape == (2, 3, 96, 96)
     assert trainer.captioner.config.encoder.preprocessing.size == 96
     assert [len(grid) for grid in trainer._dev_grids(trainer.captioner)] == [8]
 
