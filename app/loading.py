@@ -14,7 +14,6 @@ from model.captioner import Captioner
 from model.checkpoint import CaptionerCheckpoint, Checkpoint, CheckpointError, LanguageCheckpoint
 from model.compiled import load_captioner, load_language_model
 from model.language import LanguageModel
-from model.precision import fast_dtype
 from model.runtime import Runtime
 
 C = TypeVar("C", bound=Checkpoint)
@@ -53,19 +52,16 @@ class Loader:
         Raises:
             CheckpointError: a file was changed or cut, or its tensors are not those of the architecture.
         """
-        # A state that goes on for long stays in single precision. Where there is a faster one, torch reads weights in
-        # that one, so that OpenVINO would be slower.
-        compilable = fast_dtype(self.device) == torch.float32
-        return self._compiled(checkpoint, load_language_model if compilable else None) or checkpoint.load(self.device)
+        return self._compiled(checkpoint, load_language_model) or checkpoint.load(self.device)
 
-    def _compiled(self, checkpoint: C, load: Callable[[C, Runtime], M] | None) -> M | None:
-        """The model, compiled; None if it is not to be, or can't be.
+    def _compiled(self, checkpoint: C, load: Callable[[C, Runtime], M]) -> M | None:
+        """The model, compiled; None if it can't be.
 
         It sets torch's threads, in the whole process. Beside OpenVINO torch has little to do and one thread: more would
         wait for the cores that OpenVINO's threads hold, which took a search several times as long.
         """
         model = None
-        if self.runtime and load:
+        if self.runtime:
             try:
                 model = load(checkpoint, self.runtime)
             except CheckpointError:
@@ -89,4 +85,4 @@ def _choose_runtime(settings: Settings, device: torch.device, cache: Path) -> Ru
             raise ValueError(f"runtime=openvino: {missing}; or use torch, which is slower")
         logger.info("the networks run in torch, which takes about twice as long: %s", missing)
         return None
-    return Runtime(cache, threads=settings.threads)
+    return Runtime(cache, threads=settings.threads, precision=settings.precision)

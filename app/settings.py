@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Device = Literal["auto", "cpu", "cuda"]
 NetworkRuntime = Literal["auto", "openvino", "torch"]
+Precision = Literal["auto", "float32"]
 LogFormat = Literal["auto", "json", "console"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -54,6 +55,9 @@ class Settings(BaseSettings):
     """Where the networks run: `cpu`, `cuda`, or `auto`, which is `cuda` where there is one."""
     runtime: NetworkRuntime = "auto"
     """What runs networks on a CPU: `openvino`, two to three times as fast; `torch`; or `auto`: OpenVINO where it is."""
+    precision: Precision = "auto"
+    """Of OpenVINO's products: `auto` is bfloat16 on a CPU that has instructions for it; `float32` gives the
+    captions and texts of CPUs that have none, more slowly."""
     cache: Path | None = None
     """Folder where compiled networks are kept, for 60 days after a start; unset: `recap` among the user's caches."""
     threads: Annotated[int, Field(ge=1, le=256)] | None = None

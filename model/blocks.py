@@ -93,7 +93,7 @@ class CompiledNetwork(Network):
     short = 16  # to begin costs torch as much as ten steps
 
     def __init__(self, model: LanguageModel, step: CompiledStep) -> None:
-        self.dtype = torch.float32
+        self.dtype = step.dtype
         self.program, self.state_size = step.program, step.state_size
         self.width = 0 if step.independent else BLOCK
 

@@ -144,7 +144,7 @@ def compile_step(model: LanguageModel, description: str, runtime: Runtime) -> Co
     step = _TextStep(model)
     example = torch.zeros(2, dtype=torch.long), torch.zeros(2, step.state_size)
     program = runtime.programs(description, lambda: {"step": Network(step, example)})["step"]
-    return CompiledStep(program, step.state_size, _rows_are_independent(program, step))
+    return CompiledStep(program, step.state_size, _rows_are_independent(program, step), runtime.dtype)
 
 
 class _TextStep(nn.Module):

@@ -23,6 +23,8 @@ class CompiledStep(NamedTuple):
     """S."""
     independent: bool
     """Whether a row is the same to the bit, however many others there are."""
+    dtype: torch.dtype
+    """Of its products."""
 
 
 class LanguageModel(nn.Module):

@@ -99,6 +99,8 @@ class Runtime:
         self._core = _core()
         self._cache = cache
         low = precision == "auto" and "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        self.dtype = torch.bfloat16 if low else torch.float32
+        """Of products. What stands between them and a program's outputs, such as a cell's state, is float32."""
         self._properties: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",  # a call takes all threads, and there is one at a time
             "INFERENCE_PRECISION_HINT": "bf16" if low else "f32",

@@ -29,6 +29,8 @@ from model.language import LanguageModel
 from model.vocabulary import BOS, EOS, PAD, Vocabulary, tokenize
 
 ROOT = Path(__file__).resolve().parent.parent
+KEPT = ("RECAP_DATA", "RECAP_PRECISION")
+"""Variables that tests see."""
 
 SENTENCES = (
     "A brown dog runs through the green grass .",
@@ -47,6 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     torch.set_num_threads(1)
     os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ["RECAP_PRECISION"] = "float32"  # what is served is compared with torch, whatever the CPU has
     settings.register_profile("untimed", deadline=None)
     settings.load_profile("untimed")
     if not hasattr(config, "workerinput"):
@@ -223,5 +226,5 @@ def tiny_language_checkpoint(tiny_language_model: LanguageModel, tmp_path: Path)
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings of the person who runs the tests do not reach the code under test."""
-    for name in [name for name in os.environ if name.startswith("RECAP_") and name != "RECAP_DATA"]:
+    for name in [name for name in os.environ if name.startswith("RECAP_") and name not in KEPT]:
         monkeypatch.delenv(name)

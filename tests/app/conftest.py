@@ -13,6 +13,7 @@ from typing import Any
 import httpx2
 import openai
 import pytest
+import torch
 import uvicorn
 from fastapi import FastAPI
 from PIL import Image
@@ -21,6 +22,8 @@ from app.main import create_app
 from app.settings import Settings
 from model.captioner import Captioner
 from model.checkpoint import CaptionerCheckpoint, Checkpoint, LanguageCheckpoint, save
+from model.config import GenerationConfig
+from model.generation import generate
 from model.language import LanguageModel
 
 Serve = Callable[..., AbstractContextManager[httpx2.Client]]
@@ -120,6 +123,12 @@ def openai_client(text_client: httpx2.Client) -> Iterator[openai.OpenAI]:
     """OpenAI's client of the same server, as it comes, but for its address."""
     with openai.OpenAI(base_url=f"{text_client.base_url}/v1", api_key="none", max_retries=0) as client:
         yield client
+
+
+def alone(model: LanguageModel, prompt: str, *, choice: int = 0, **parameters: Any) -> str:
+    """What a model says without a server and without company, in single precision."""
+    config = GenerationConfig(**{**model.config.generation.model_dump(), **parameters})
+    return "".join(delta.text for delta in generate(model, prompt, config, choice=choice, dtype=torch.float32))
 
 
 def wait_until_ready(client: httpx2.Client) -> None:

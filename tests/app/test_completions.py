@@ -18,18 +18,12 @@ from app.completions import CompletionRequest
 from app.main import create_app
 from app.settings import Settings
 from model.config import GenerationConfig
-from model.generation import generate
 from model.language import LanguageModel
+from tests.app.conftest import alone
 
 Serve = Callable[[FastAPI], AbstractContextManager[httpx2.Client]]
 Ready = Callable[[httpx2.Client], None]
 URL = "/v1/completions"
-
-
-def alone(model: LanguageModel, prompt: str, *, choice: int = 0, **parameters: Any) -> str:
-    """What the model says without a server and without company."""
-    config = GenerationConfig(**{**model.config.generation.model_dump(), **parameters})
-    return "".join(delta.text for delta in generate(model, prompt, config, choice=choice))
 
 
 def error(response: httpx2.Response, status: int, code: str, param: str | None) -> str:

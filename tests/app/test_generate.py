@@ -12,9 +12,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from app.cli import cli
-from model.config import GenerationConfig
-from model.generation import generate
 from model.language import LanguageModel
+from tests.app.conftest import alone
 
 COMMAND = [sys.executable, "-c", "from app.cli import main; main()"]
 
@@ -29,11 +28,6 @@ def recap(*arguments: object, given: str | bytes | None = None) -> Result:
     return CliRunner().invoke(
         cli, ["generate", *(str(argument) for argument in arguments)], input=given, catch_exceptions=False
     )
-
-
-def alone(model: LanguageModel, prompt: str, **parameters: Any) -> str:
-    config = GenerationConfig(**{**model.config.generation.model_dump(), **parameters})
-    return "".join(delta.text for delta in generate(model, prompt, config))
 
 
 def test_prompt_and_text_are_printed(served_text: LanguageModel) -> None:

@@ -22,9 +22,9 @@ from PIL import Image
 from app.main import create_app
 from app.settings import Settings
 from model.captioner import Captioner
-from model.config import DecodingConfig, GenerationConfig
-from model.generation import generate
+from model.config import DecodingConfig
 from model.language import LanguageModel
+from tests.app.conftest import alone
 
 Encode = Callable[..., bytes]
 Ready = Callable[[httpx2.Client], None]
@@ -41,12 +41,6 @@ def captioner(text_client: httpx2.Client) -> InferenceClient:
 def writer(text_client: httpx2.Client) -> InferenceClient:
     """Hugging Face's client of the language model."""
     return InferenceClient(model=f"{text_client.base_url}/models/tiny-text")
-
-
-def alone(model: LanguageModel, prompt: str, **parameters: Any) -> str:
-    """What the model says without a server."""
-    config = GenerationConfig(**{**model.config.generation.model_dump(), **parameters})
-    return "".join(delta.text for delta in generate(model, prompt, config))
 
 
 def test_its_client_captions_files_and_bytes(

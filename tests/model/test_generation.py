@@ -197,6 +197,23 @@ def test_compiled_logits_are_those_of_torch(kind: str, runtime: Runtime) -> None
             torch.testing.assert_close(found, expected[:, time], atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("kind", [kind for kind in CELLS if not kind.startswith("rnn")])
+def test_a_compiled_state_stays_in_single_precision(kind: str) -> None:
+    """Products may be in bfloat16, as they are on a CPU that has it; what is carried along beside them is not."""
+    runtime = Runtime(threads=1) if Runtime.available() else pytest.skip("OpenVINO is not installed")
+    model = random_model(cell=kind, sharpness=1, hidden_size=40)
+    model.compiled = compile_step(model, kind, runtime)
+    block = build_network(model, None).block(3)
+    assert isinstance(block, CompiledBlock)
+    tokens = torch.randint(len(model.vocabulary), (3, 100))
+    with torch.inference_mode():
+        expected, _ = model(tokens)  # (N, T, V)
+        for time in range(tokens.shape[1]):
+            found = block.step(tokens[:, time], 3)  # (N, V)
+    torch.testing.assert_close(found, expected[:, -1], atol=0.02, rtol=0)
+    assert (block.state != block.state.bfloat16()).float().mean() > 0.9
+
+
 @pytest.mark.parametrize("independent", [True, False])
 def test_compiled_texts_are_what_they_are_alone(independent: bool, runtime: Runtime) -> None:
     model = random_model()

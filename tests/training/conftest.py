@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 
 from model.captioner import Captioner
 from model.config import CaptionerConfig, DecoderConfig, EncoderConfig, PreprocessingConfig
@@ -42,6 +43,12 @@ def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "Flickr_8k.trainImages.txt").write_text("\n".join(names[:24]) + "\n")
     (root / "Flickr_8k.devImages.txt").write_text("\n".join(names[24:]) + "\n")
     return root
+
+
+@pytest.fixture(autouse=True)
+def fresh_accelerator() -> None:
+    """Accelerate holds a process to the precision that was first asked for."""
+    AcceleratorState._reset_state()
 
 
 @pytest.fixture

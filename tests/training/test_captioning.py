@@ -3,12 +3,10 @@
 import json
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
-from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
@@ -21,15 +19,7 @@ from training.loop import StateError
 from training.recipe import CaptionerRecipe
 
 
-@pytest.fixture
-def fresh_accelerator() -> Iterator[None]:
-    """Accelerate holds a process to the precision that was first asked for."""
-    AcceleratorState._reset_state()
-    yield
-    AcceleratorState._reset_state()
-
-
-@pytest.mark.usefixtures("fresh_accelerator", "no_java")
+@pytest.mark.usefixtures("no_java")
 def test_killed_and_resumed_it_ends_with_the_same_weights_to_the_bit(tiny_recipe: Path, tmp_path: Path) -> None:
     killed = tmp_path / "killed"
     options = [
@@ -96,7 +86,6 @@ def test_every_decoder_learns(tiny_recipe: Path, decoder: str, steps: int) -> No
     assert sum(losses[-8:]) < 0.8 * sum(losses[:8])
 
 
-@pytest.mark.usefixtures("fresh_accelerator")
 def test_every_step_is_in_the_recipes_precision(tiny_recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
     trainer = CaptionerTrainer(CaptionerRecipe.read(tiny_recipe, ["features.views=1"]))
