@@ -52,14 +52,22 @@ class Program:
     """A compiled network, called with tensors on the CPU. What it returns is its caller's own.
 
     Threads that call it at the same time wait for each other.
+
+    Args:
+        compiled: the network.
+        tensor: OpenVINO's class of them.
+        folder: of the cache, where its weights stand.
     """
 
-    def __init__(self, compiled: "openvino.CompiledModel", tensor: "type[openvino.Tensor]") -> None:
+    def __init__(
+        self, compiled: "openvino.CompiledModel", tensor: "type[openvino.Tensor]", folder: Path | None
+    ) -> None:
         self._request = compiled.create_infer_request()
         self._given: list[Tensor | None] = [None] * len(compiled.inputs)
         self._outputs = range(len(compiled.outputs))
         self._tensor = tensor
         self._lock = threading.Lock()
+        self._unpacked = folder
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         request = self._request
@@ -71,6 +79,9 @@ class Program:
                     self._given[place] = whole
             request.start_async()  # and wait: half the time of `infer`, which looks at what it is given first
             request.wait()
+            if self._unpacked:
+                _let_go(self._unpacked)
+                self._unpacked = None
             # Copies, since the plugin writes the next call's outputs to the same memory.
             return tuple([torch.from_numpy(request.get_output_tensor(place).data.copy()) for place in self._outputs])
 
@@ -132,9 +143,7 @@ class Runtime:
                 self._write(folder, models)
                 models = self._read(folder) or models
         compiled = {name: self._core.compile_model(model, "CPU", self._properties) for name, model in models.items()}
-        if folder:
-            _let_go(folder)
-        return {name: Program(program, self._openvino.Tensor) for name, program in compiled.items()}
+        return {name: Program(program, self._openvino.Tensor, folder) for name, program in compiled.items()}
 
     def _key(self, description: str) -> str:
         """The name of a folder for all that networks come from: data, this package's code, and versions."""
@@ -194,8 +203,8 @@ class Runtime:
 def _let_go(folder: Path) -> None:
     """Takes the files of a folder, which are mapped, out of the process's memory.
 
-    Networks read the weights as they were packed when compiled, but OpenVINO holds on to the originals. What is read
-    of these after all comes back from the file. Without Linux's `/proc`, they stay.
+    Networks read the weights as they were packed when first called, but OpenVINO holds on to the originals. What is
+    read of these after all comes back from the file. Without Linux's `/proc`, they stay.
     """
     with suppress(OSError):
         files = f" {folder.resolve()}/"
