@@ -8,11 +8,12 @@ from PIL import Image
 
 from app.captioning import PictureWorker
 from app.errors import ApiError, draining
-from app.generation import Generation, TextRequest, TextWorker
+from app.generation import Generation, TextRequest
 from app.loading import Loader
 from app.registry import Registry, UnknownModelError
 from app.settings import Settings
 from app.telemetry import Metrics
+from app.textworker import TextWorker
 from app.turns import Turns
 from model.captioner import Captioner
 from model.checkpoint import CaptionerCheckpoint, Checkpoint, LanguageCheckpoint

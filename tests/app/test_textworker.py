@@ -19,10 +19,11 @@ from fastapi import FastAPI
 from PIL import Image
 
 from app.errors import ApiError
-from app.generation import TextRequest, TextWorker, Update
+from app.generation import TextRequest, Update
 from app.main import create_app
 from app.settings import Settings
 from app.telemetry import Metrics
+from app.textworker import TextWorker
 from app.turns import Turns
 from model.config import GenerationConfig
 from model.generation import TextBatch, generate
@@ -196,7 +197,7 @@ def test_a_step_that_fails_fails_its_texts_and_no_others(
     assert (error["type"], error["code"], error["param"]) == ("server_error", "internal_error", None)
     assert "1234" not in str(rest)
     assert plain.result().status_code == 200
-    (record,) = [record for record in caplog.records if record.name == "app.generation"]
+    (record,) = [record for record in caplog.records if record.name == "app.textworker"]
     assert record.exc_info is not None
     broken.set()
     failed = client.post(URL, json=LONG)
