@@ -130,8 +130,17 @@ class EfficientNetLite(nn.Module):
         self.bn2 = _norm(self.num_features)
 
     def forward(self, pixels: Tensor) -> Tensor:
+        return self.trunk(self.stem(pixels))
+
+    def stem(self, pixels: Tensor) -> Tensor:
+        """(B, 3, S, S) to the first stage's output (B, 16, S/2, S/2)."""
         x: Tensor = F.relu6(self.bn1(self.conv_stem(pixels)))  # (B, 32, S/2, S/2)
-        x = self.blocks(x)  # (B, C, S/32, S/32)
+        return self.blocks[0](x)  # type: ignore[no-any-return]
+
+    def trunk(self, x: Tensor) -> Tensor:
+        """From there to the grid (B, P, E)."""
+        for stage in self.blocks[1:]:
+            x = stage(x)  # (B, C, S/32, S/32) in the end
         x = F.relu6(self.bn2(self.conv_head(x)))  # (B, E, S/32, S/32)
         return x.flatten(2).transpose(1, 2)  # (B, P, E)
 

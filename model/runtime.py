@@ -36,6 +36,9 @@ DIGESTS = "digests.json"
 KEPT_DAYS = 60
 """That networks of other versions, or of other checkpoints, stay in the cache after they were last taken from it."""
 
+_PRECISE = "precise"
+"""Where a traced network has its `Network.precise`."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -46,10 +49,12 @@ class Network(NamedTuple):
     """From tensors to a tensor, or to a tuple of them."""
     example: tuple[Tensor, ...]
     """Tensors that it takes. Their first dimensions may be any later, the others are as here."""
+    precise: bool = False
+    """Whether it multiplies in float32 on every CPU."""
 
 
 class Program:
-    """A compiled network, called with tensors on the CPU. What it returns is its caller's own.
+    """A compiled network, called with tensors on the CPU.
 
     Threads that call it at the same time wait for each other.
 
@@ -70,20 +75,28 @@ class Program:
         self._unpacked = folder
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        request = self._request
+        """Its outputs, the caller's own."""
         with self._lock:
-            for place, tensor in enumerate(inputs):
-                if tensor is not self._given[place]:  # what all steps of a picture take is there already
-                    whole = tensor.contiguous()  # whose memory the plugin reads, but does not hold
-                    request.set_input_tensor(place, self._tensor(whole.numpy(), shared_memory=True))
-                    self._given[place] = whole
-            request.start_async()  # and wait: half the time of `infer`, which looks at what it is given first
-            request.wait()
-            if self._unpacked:
-                _let_go(self._unpacked)
-                self._unpacked = None
-            # Copies, since the plugin writes the next call's outputs to the same memory.
-            return tuple([torch.from_numpy(request.get_output_tensor(place).data.copy()) for place in self._outputs])
+            return tuple([output.clone() for output in self._run(inputs)])
+
+    def lend(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Its outputs in the plugin's memory, to which the next call writes its own."""
+        with self._lock:
+            return self._run(inputs)
+
+    def _run(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        request = self._request
+        for place, tensor in enumerate(inputs):
+            if tensor is not self._given[place]:  # what all steps of a picture take is there already
+                whole = tensor.contiguous()  # whose memory the plugin reads, but does not hold
+                request.set_input_tensor(place, self._tensor(whole.numpy(), shared_memory=True))
+                self._given[place] = whole
+        request.start_async()  # and wait: half the time of `infer`, which looks at what it is given first
+        request.wait()
+        if self._unpacked:
+            _let_go(self._unpacked)
+            self._unpacked = None
+        return tuple([torch.from_numpy(request.get_output_tensor(place).data) for place in self._outputs])
 
 
 class Runtime:
@@ -142,8 +155,7 @@ class Runtime:
             if folder:
                 self._write(folder, models)
                 models = self._read(folder) or models
-        compiled = {name: self._core.compile_model(model, "CPU", self._properties) for name, model in models.items()}
-        return {name: Program(program, self._openvino.Tensor, folder) for name, program in compiled.items()}
+        return {name: Program(self._compile(model), self._openvino.Tensor, folder) for name, model in models.items()}
 
     def _key(self, description: str) -> str:
         """The name of a folder for all that networks come from: data, this package's code, and versions."""
@@ -156,7 +168,14 @@ class Runtime:
         with torch.inference_mode(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that sizes become constants, which all but the first ones should
             traced = torch.jit.trace(network.module, network.example, check_trace=False)
-            return self._openvino.convert_model(traced, example_input=network.example, input=shapes)
+            model = self._openvino.convert_model(traced, example_input=network.example, input=shapes)
+        model.set_rt_info(network.precise, _PRECISE)
+        return model
+
+    def _compile(self, model: "openvino.Model") -> "openvino.CompiledModel":
+        precise = model.get_rt_info(_PRECISE).astype(bool)
+        properties = self._properties | ({"INFERENCE_PRECISION_HINT": "f32"} if precise else {})
+        return self._core.compile_model(model, "CPU", properties)
 
     def _read(self, folder: Path) -> "dict[str, openvino.Model] | None":
         """The networks that stand in a folder; None if there are none, or if they were damaged."""
