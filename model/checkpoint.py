@@ -120,7 +120,10 @@ class Checkpoint:
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"][1:])) or ("task" if "union_tag" in first["type"] else "the file")
-            raise CheckpointError(f"{path / CONFIG}: {where}: {first['msg']}") from error
+            what = first["msg"]
+            if first["type"] == "extra_forbidden":
+                what = "no such key is known; was it written by a later version?"
+            raise CheckpointError(f"{path / CONFIG}: {where}: {what}") from error
         for name in (WEIGHTS, VOCABULARY):
             if name not in manifest.sha256:
                 raise CheckpointError(f"{path / CONFIG}: sha256: no digest for {name}")
