@@ -83,6 +83,6 @@ def _choose_runtime(settings: Settings, device: torch.device, cache: Path) -> Ru
         missing = "OpenVINO is not installed: pip install 'recap-captioner[fast]'"
         if settings.runtime == "openvino":
             raise ValueError(f"runtime=openvino: {missing}; or use torch, which is slower")
-        logger.info("the networks run in torch, which takes about twice as long: %s", missing)
+        logger.info("the networks run in torch, which takes two to five times as long: %s", missing)
         return None
     return Runtime(cache, threads=settings.threads, precision=settings.precision)

@@ -54,7 +54,7 @@ class Settings(BaseSettings):
     device: Device = "auto"
     """Where the networks run: `cpu`, `cuda`, or `auto`, which is `cuda` where there is one."""
     runtime: NetworkRuntime = "auto"
-    """What runs networks on a CPU: `openvino`, two to three times as fast; `torch`; or `auto`: OpenVINO where it is."""
+    """What runs networks on a CPU: `openvino`, two to five times as fast; `torch`; or `auto`: OpenVINO where it is."""
     precision: Precision = "auto"
     """Of OpenVINO's products: `auto` is bfloat16 on a CPU that has instructions for it; `float32` gives the
     captions and texts of CPUs that have none, more slowly."""

@@ -25,12 +25,6 @@ pytestmark = pytest.mark.skipif(not Runtime.available(), reason="OpenVINO is not
 
 
 @pytest.fixture(scope="module")
-def runtime() -> Runtime:
-    """In torch's precision, whatever the CPU has."""
-    return Runtime(threads=1, precision="float32")
-
-
-@pytest.fixture(scope="module")
 def compiled(tiny_captioner: Captioner, runtime: Runtime) -> CompiledCaptioner:
     programs = runtime.programs("tiny", lambda: captioner_networks(tiny_captioner))
     return CompiledCaptioner(tiny_captioner.config, tiny_captioner.vocabulary, programs)

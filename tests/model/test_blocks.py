@@ -1,0 +1,43 @@
+"""A step of a block against the model itself."""
+
+import pytest
+import torch
+
+from model.blocks import CompiledBlock, build_network
+from model.cells import CELLS
+from model.compiled import compile_step
+from model.runtime import Runtime
+from tests.model.conftest import random_model
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_compiled_logits_are_those_of_torch(kind: str, runtime: Runtime) -> None:
+    model = random_model(cell=kind, sharpness=1, embedding_size=5 if kind == "gru" else 0, hidden_size=40)
+    model.compiled = compile_step(model, kind, runtime)
+    block = build_network(model, None).block(3)
+    assert isinstance(block, CompiledBlock)
+    tokens = torch.randint(len(model.vocabulary), (3, 20))
+    with torch.inference_mode():
+        expected, _ = model(tokens)  # (N, T, V)
+        for row in range(3):
+            block.put(row, None)
+        for time in range(tokens.shape[1]):
+            found = block.step(tokens[:, time], 3)  # (N, V)
+            torch.testing.assert_close(found, expected[:, time], atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in CELLS if not kind.startswith("rnn")])
+def test_a_compiled_state_stays_in_single_precision(kind: str) -> None:
+    """Products may be in bfloat16, as they are on a CPU that has it; what is carried along beside them is not."""
+    runtime = Runtime(threads=1) if Runtime.available() else pytest.skip("OpenVINO is not installed")
+    model = random_model(cell=kind, sharpness=1, hidden_size=40)
+    model.compiled = compile_step(model, kind, runtime)
+    block = build_network(model, None).block(3)
+    assert isinstance(block, CompiledBlock)
+    tokens = torch.randint(len(model.vocabulary), (3, 100))
+    with torch.inference_mode():
+        expected, _ = model(tokens)  # (N, T, V)
+        for time in range(tokens.shape[1]):
+            found = block.step(tokens[:, time], 3)  # (N, V)
+    torch.testing.assert_close(found, expected[:, -1], atol=0.02, rtol=0)
+    assert (block.state != block.state.bfloat16()).float().mean() > 0.9
