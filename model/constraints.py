@@ -40,9 +40,9 @@ class Constraints:
         if self.ngram and length >= self.ngram:
             grams = history.unfold(1, self.ngram, 1)  # (N, T - n + 1, n)
             last = history[:, None, length - self.ngram + 1 :]  # (N, 1, n - 1)
-            rows, places = (grams[:, :, :-1] == last).all(2).nonzero(as_tuple=True)
-            said = grams[rows, places, -1]
-            logprobs[rows[said != EOS], said[said != EOS]] = NEVER
+            said = grams[:, :, -1]  # (N, T - n + 1)
+            again = (grams[:, :, :-1] == last).all(2) & (said != EOS)
+            logprobs.scatter_(1, said.where(again, PAD), NEVER)  # PAD is not allowed as it is
         if length < self.min_length:
             logprobs[:, EOS] = NEVER
         return logprobs

@@ -45,9 +45,11 @@ class Hypotheses:
 
     def take(self, order: Tensor) -> "Hypotheses":
         """The hypotheses (B, K') that `order` names, in that order."""
-        rows = torch.arange(len(order), device=order.device)[:, None]
-        seen = None if self.attention is None else self.attention[rows, order]
-        return Hypotheses(self.tokens[rows, order], self.logprobs[rows, order], seen)
+        places = order[:, :, None].expand(-1, -1, self.tokens.shape[2])  # (B, K', T)
+        seen = None
+        if self.attention is not None:
+            seen = self.attention.gather(1, places[..., None].expand(-1, -1, -1, self.attention.shape[3]))
+        return Hypotheses(self.tokens.gather(1, places), self.logprobs.gather(1, places), seen)
 
     def cpu(self) -> "Hypotheses":
         """The same, in main memory."""
