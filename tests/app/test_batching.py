@@ -343,8 +343,10 @@ def test_a_client_that_left_is_not_worked_for(
         with engine._turns.turn():
             first = post(pool, client, file)
             wait_for(lambda: engine.pictures.pending == 1)
+            second = pool.submit(client.post, URL, content=file, timeout=2)
+            wait_for(lambda: engine.pictures.pending == 2)
             with pytest.raises(httpx2.ReadTimeout):
-                client.post(URL, content=file, timeout=0.3)
+                second.result()
             wait_for(lambda: engine.pictures.pending == 1)
         assert first.result().status_code == 200
     assert client.post(URL, content=file).status_code == 200
