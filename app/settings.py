@@ -96,7 +96,7 @@ class Settings(BaseSettings):
     max_tokens: Annotated[int, Field(ge=1)] = 100_000
     """Most tokens that a request may ask for in one text."""
     max_prompt_chars: Annotated[int, Field(ge=1)] = 1_000_000
-    """Most characters in the prompts of one request; a model of 3 x 512 reads some ten thousand a second."""
+    """Most characters in the prompts of one request; a model of 3 x 512 reads some thousands a second."""
     drain_seconds: Annotated[int, Field(ge=0)] = 20
     """Seconds that what is in flight has when the server is stopped; then it ends with an error."""
     receive_seconds: Annotated[float, Field(gt=0)] = 20

@@ -65,9 +65,9 @@ def load_captioner(checkpoint: CaptionerCheckpoint, runtime: Runtime) -> Compile
 def captioner_networks(captioner: Captioner) -> dict[str, Network]:
     """What is compiled of a captioner.
 
-    `encoder`: pictures (B, 3, S, S), or what `stem` makes of them, to grids (B, P, E); `start`: grids to
-    the state before the first word (B, S) and what the steps need of the memory; `step`: tokens (N,), states (N, S) and
-    that memory to logits (N, V), states (N, S), and attention weights (N, P) where there is attention.
+    `encoder`: pictures (B, 3, S, S), or what `stem` makes of them, to grids (B, P, E); `start`: grids to the state
+    before the first word (B, S) and what the steps need of the memory; `step`: tokens (N,), states (N, S) and that
+    memory to logits (N, V), states (N, S), and attention weights (N, P) where there is attention.
     """
     size = captioner.config.encoder.preprocessing.size
     pixels = torch.zeros(2, 3, size, size)

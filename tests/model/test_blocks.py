@@ -6,16 +6,23 @@ import torch
 from model.blocks import CompiledBlock, build_network
 from model.cells import CELLS
 from model.compiled import compile_step
+from model.language import LanguageModel
 from model.runtime import Runtime
 from tests.model.conftest import random_model
+
+
+def compiled_block(model: LanguageModel, runtime: Runtime) -> CompiledBlock:
+    """For three texts that have not begun."""
+    model.compiled = compile_step(model, model.config.cell, runtime)
+    block = build_network(model, None).block(3)
+    assert isinstance(block, CompiledBlock)
+    return block
 
 
 @pytest.mark.parametrize("kind", CELLS)
 def test_compiled_logits_are_those_of_torch(kind: str, runtime: Runtime) -> None:
     model = random_model(cell=kind, sharpness=1, embedding_size=5 if kind == "gru" else 0, hidden_size=40)
-    model.compiled = compile_step(model, kind, runtime)
-    block = build_network(model, None).block(3)
-    assert isinstance(block, CompiledBlock)
+    block = compiled_block(model, runtime)
     tokens = torch.randint(len(model.vocabulary), (3, 20))
     with torch.inference_mode():
         expected, _ = model(tokens)  # (N, T, V)
@@ -26,14 +33,12 @@ def test_compiled_logits_are_those_of_torch(kind: str, runtime: Runtime) -> None
             torch.testing.assert_close(found, expected[:, time], atol=1e-4, rtol=0)
 
 
+@pytest.mark.skipif(not Runtime.available(), reason="OpenVINO is not installed")
 @pytest.mark.parametrize("kind", [kind for kind in CELLS if not kind.startswith("rnn")])
 def test_a_compiled_state_stays_in_single_precision(kind: str) -> None:
     """Products may be in bfloat16, as they are on a CPU that has it; what is carried along beside them is not."""
-    runtime = Runtime(threads=1) if Runtime.available() else pytest.skip("OpenVINO is not installed")
     model = random_model(cell=kind, sharpness=1, hidden_size=40)
-    model.compiled = compile_step(model, kind, runtime)
-    block = build_network(model, None).block(3)
-    assert isinstance(block, CompiledBlock)
+    block = compiled_block(model, Runtime(threads=1))
     tokens = torch.randint(len(model.vocabulary), (3, 100))
     with torch.inference_mode():
         expected, _ = model(tokens)  # (N, T, V)
