@@ -22,25 +22,30 @@ logger = logging.getLogger(__name__)
 class Batcher(Generic[Item, Ready, Result]):
     """Items are made ready one by one, by a few threads; one thread then works on all that are ready, in batches.
 
+    When a whole batch is ready besides, another thread works on that at the same time: there are several lanes.
+
     All methods belong on the event loop, where `run` must be running.
 
     Args:
         prepare: makes an item ready. What it raises is the item's owner's alone.
-        work: turns what is ready into as many results. Should it fail, each goes again alone, so that one that can't be
-            worked on fails no other.
+        work: turns what is ready into as many results. It is told its lane, a number below `lanes`, or None when no
+            other is at work. Should it fail, each item goes again alone, so that one that can't be worked on fails no
+            other.
         threads: how many make items ready.
-        size: most items in a batch.
+        lanes: most batches that are worked on at the same time.
+        size: most items in a batch; where there are lanes, one that is worked on alone has half as many.
         pause: seconds that a batch waits for items that are being made ready.
-        queue: most items that wait, beside a batch that is worked on.
+        queue: most items that wait, beside as many as one batch takes.
         deadline: seconds after which an item is given up.
     """
 
     def __init__(
         self,
         prepare: Callable[[Item], Ready],
-        work: Callable[[Sequence[Ready]], Sequence[Result]],
+        work: Callable[[Sequence[Ready], int | None], Sequence[Result]],
         *,
         threads: int,
+        lanes: int,
         size: int,
         pause: float,
         queue: int,
@@ -48,15 +53,20 @@ class Batcher(Generic[Item, Ready, Result]):
     ) -> None:
         self._prepare = prepare
         self._work = work
+        self._lanes = lanes
         self._size = size
+        self._part = math.ceil(size / min(lanes, 2))
+        """Most items in a batch that is worked on alone, while others are made ready for the next."""
         self._pause = pause
         self._room = queue + size
         self._deadline = deadline
         self._preparers = ThreadPoolExecutor(threads, "prepare")
-        self._worker = ThreadPoolExecutor(1, "work")
+        self._workers = ThreadPoolExecutor(lanes, "work")
         self._tasks: set[asyncio.Task[Result]] = set()
         self._ready: deque[tuple[Ready, asyncio.Future[Result]]] = deque()
         self._preparing = 0
+        self._working = 0
+        """Lanes."""
         self._changed = asyncio.Event()
         self._closed = False
         self._seconds = 0.0
@@ -95,16 +105,25 @@ class Batcher(Generic[Item, Ready, Result]):
 
     async def run(self) -> None:
         """Works until cancelled."""
+        async with asyncio.TaskGroup() as lanes:
+            for lane in range(self._lanes):
+                lanes.create_task(self._run(lane))
+
+    async def _run(self, lane: int) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            await self._gather()
-            taken = [self._ready.popleft() for _ in range(min(self._size, len(self._ready)))]
+            most = await self._gather()
+            taken = [self._ready.popleft() for _ in range(min(most, len(self._ready)))]
             batch = [(item, future) for item, future in taken if not future.done()]  # the others were withdrawn
             if not batch:
                 continue
+            alone = not self._working
+            self._working += 1
             started = time.monotonic()
-            results = await loop.run_in_executor(self._worker, self._results, [item for item, _ in batch])
-            self._seconds = (self._seconds + (time.monotonic() - started) / len(batch)) / 2
+            items = [item for item, _ in batch]
+            results = await loop.run_in_executor(self._workers, self._results, items, None if alone else lane)
+            self._seconds = (self._seconds + (time.monotonic() - started) / len(batch) / self._working) / 2
+            self._working -= 1
             for (_, future), result in zip(batch, results, strict=True):
                 if future.done():
                     continue
@@ -121,7 +140,7 @@ class Batcher(Generic[Item, Ready, Result]):
                 future.set_exception(draining())
         self._ready.clear()
         self._preparers.shutdown(wait=False)
-        self._worker.shutdown(wait=False)
+        self._workers.shutdown(wait=False)
 
     async def _attend(self, item: Item) -> Result:
         """Follows an item from its arrival to its result."""
@@ -143,16 +162,22 @@ class Batcher(Generic[Item, Ready, Result]):
             message = f"it was not done within {self._deadline:g} s, and is given up"
             raise ApiError(504, "deadline_exceeded", message) from None
 
-    async def _gather(self) -> None:
-        """Returns when something is ready, and no more will be shortly, or as much as a batch takes."""
-        while not self._ready:
+    async def _gather(self) -> int:
+        """Returns when something is ready, and no more will be shortly, or as many as a batch takes.
+
+        Returns:
+            How many that is.
+        """
+        while len(self._ready) < (self._size if self._working else 1):
             self._changed.clear()
             await self._changed.wait()
+        most = self._size if self._working else self._part
         with suppress(TimeoutError):
             async with asyncio.timeout(self._pause):
-                while self._preparing and len(self._ready) < self._size:
+                while self._preparing and len(self._ready) < most:
                     self._changed.clear()
                     await self._changed.wait()
+        return most
 
     def _require_open(self) -> None:
         if self._closed:
@@ -162,11 +187,11 @@ class Batcher(Generic[Item, Ready, Result]):
         self._require_open()  # on its thread: others may have had to wait for it
         return self._prepare(item)
 
-    def _results(self, batch: Sequence[Ready]) -> Sequence[Result | Exception]:
+    def _results(self, batch: Sequence[Ready], lane: int | None) -> Sequence[Result | Exception]:
         try:
-            return self._work(batch)
+            return self._work(batch, lane)
         except Exception as error:
             if len(batch) == 1:
                 return [error]
             logger.warning("a batch of %d failed, so each goes alone", len(batch), exc_info=True)
-            return [self._results([item])[0] for item in batch]
+            return [self._results([item], lane)[0] for item in batch]

@@ -86,7 +86,7 @@ class _Decoded:
 
 
 class PictureWorker:
-    """Decodes pictures on a few threads, since Pillow lets go of the interpreter lock, and captions them on one.
+    """Decodes pictures on a few threads, since Pillow lets go of the interpreter lock, and captions them on others.
 
     Its methods belong on the event loop, where `run` must be running.
 
@@ -94,9 +94,10 @@ class PictureWorker:
         settings: of limits and batches.
         turns: shared by all who want the processor.
         metrics: told of what is done.
+        lanes: batches that are captioned at the same time, when many pictures wait.
     """
 
-    def __init__(self, settings: Settings, turns: Turns, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, turns: Turns, metrics: Metrics, lanes: int) -> None:
         self._settings = settings
         self._turns = turns
         self._metrics = metrics
@@ -104,6 +105,7 @@ class PictureWorker:
             self._decode,
             self._caption,
             threads=settings.decode_threads,
+            lanes=lanes,
             size=settings.batch_size,
             pause=settings.batch_pause_ms / 1000,
             queue=settings.picture_queue,
@@ -158,34 +160,39 @@ class PictureWorker:
             seconds=seconds,
         )
 
-    def _caption(self, batch: Sequence[_Decoded]) -> list[Answer]:
+    def _caption(self, batch: Sequence[_Decoded], lane: int | None) -> list[Answer]:
         """Encodes all pictures of a model together, and decodes those together that are decoded alike."""
         self._metrics.batch_size.observe(len(batch))
         answers: dict[_Decoded, Answer] = {}
         for pictures in _groups(batch, lambda picture: picture.captioner):
-            with self._turns.turn():
+            whole = pictures[0].captioner
+            narrow = None if lane is None or not whole.lanes else whole.lanes[lane]
+            captioner = narrow or whole
+            with self._turns.turn(share=captioner is narrow):
                 started = time.perf_counter()
-                grids = pictures[0].captioner.encode(torch.stack([picture.pixels for picture in pictures]))  # (B, P, E)
+                grids = captioner.encode(torch.stack([picture.pixels for picture in pictures]))  # (B, P, E)
                 if grids.is_cuda:
                     torch.cuda.synchronize()
                 encode = time.perf_counter() - started
             self._metrics.stage_seconds.labels("encode").observe(encode)
             encoded = zip(pictures, grids, strict=True)
             for group in _groups(encoded, lambda pair: (pair[0].decoding, pair[0].attention)):
-                answers |= self._generate(group, encode)
+                answers |= self._generate(captioner, group, encode, share=captioner is narrow)
         for answer in answers.values():
             self._metrics.captions.inc(len(answer.captions))
             self._metrics.queue_seconds.labels("picture").observe(answer.queue)
         return [answers[picture] for picture in batch]
 
-    def _generate(self, group: Sequence[tuple[_Decoded, Tensor]], encode: float) -> dict[_Decoded, Answer]:
+    def _generate(
+        self, captioner: Captioner, group: Sequence[tuple[_Decoded, Tensor]], encode: float, *, share: bool
+    ) -> dict[_Decoded, Answer]:
         """Captions of pictures and their grids (P, E), which are decoded alike."""
         first = group[0][0]
-        with self._turns.turn():
+        with self._turns.turn(share=share):
             started = time.perf_counter()
             grids = torch.stack([grid for _, grid in group])  # (B, P, E)
             observers, trees = _observers([picture for picture, _ in group])
-            found = first.captioner.generate(
+            found = captioner.generate(
                 grids,
                 first.decoding,
                 attention=first.attention,

@@ -22,7 +22,7 @@ C = TypeVar("C", bound=Checkpoint)
 
 
 class Engine:
-    """The models, and the threads they run on. These take turns, since each call of a network takes all cores."""
+    """The models, and the threads they run on. These take turns: a call of a network takes all cores, or a share."""
 
     def __init__(self, settings: Settings) -> None:
         """Reads the checkpoints' descriptions; `load` brings their weights.
@@ -38,8 +38,8 @@ class Engine:
         self.captioners: dict[str, Captioner] = {}
         self.workers: dict[str, TextWorker] = {}
         self.metrics = Metrics()
-        self._turns = Turns()
-        self.pictures = PictureWorker(settings, self._turns, self.metrics)
+        self._turns = Turns(self.loader.lanes)
+        self.pictures = PictureWorker(settings, self._turns, self.metrics, self.loader.lanes)
         depths = {
             "picture": lambda: self.pictures.pending,
             "text": lambda: sum(worker.pending for worker in self.workers.values()),
@@ -62,6 +62,13 @@ class Engine:
                 slots, queue = self.settings.text_slots, self.settings.text_queue
                 workers[name] = TextWorker(name, language_model, self._turns, self.metrics, slots=slots, queue=queue)
         self.captioners, self.workers = captioners, workers
+
+    def widen(self) -> None:
+        """Makes captioners ready for several batches at the same time; blocks. The server needs it under load alone."""
+        for name, captioner in self.captioners.items():
+            checkpoint = self.registry.checkpoints[name]
+            assert isinstance(checkpoint, CaptionerCheckpoint)
+            captioner.lanes = self.loader.captioner_lanes(checkpoint, captioner)
 
     async def close(self) -> None:
         """Gives up the pictures that wait and the texts that are being written, and ends the threads."""

@@ -12,12 +12,15 @@ from app.registry import choose_device
 from app.settings import Settings
 from model.captioner import Captioner
 from model.checkpoint import CaptionerCheckpoint, Checkpoint, CheckpointError, LanguageCheckpoint
-from model.compiled import load_captioner, load_language_model
+from model.compiled import CompiledCaptioner, load_captioner, load_lanes, load_language_model
 from model.language import LanguageModel
 from model.runtime import Runtime
 
 C = TypeVar("C", bound=Checkpoint)
 M = TypeVar("M", Captioner, LanguageModel)
+
+LANES = 4
+"""More than two cores would need, since one that waits for Python's lock leaves its core to another."""
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +41,8 @@ class Loader:
         """Where compiled networks are kept."""
         self.runtime = _choose_runtime(settings, self.device, self.cache)
         self._threads = settings.threads or torch.get_num_threads()
+        self.lanes = LANES if self.runtime and self._threads >= 2 else 1
+        """Batches of pictures that are worth captioning at the same time."""
         self._in_torch = False
 
     def captioner(self, checkpoint: CaptionerCheckpoint) -> Captioner:
@@ -46,6 +51,16 @@ class Loader:
             CheckpointError: a file was changed or cut, or its tensors are not those of the architecture.
         """
         return self._compiled(checkpoint, load_captioner) or checkpoint.load(self.device)
+
+    def captioner_lanes(self, checkpoint: CaptionerCheckpoint, captioner: Captioner) -> tuple[Captioner, ...]:
+        """Of the checkpoint's captioner, as `Captioner.lanes`.
+
+        Raises:
+            CheckpointError: a file was changed or cut, or its tensors are not those of the architecture.
+        """
+        if self.lanes == 1 or not self.runtime or not isinstance(captioner, CompiledCaptioner):
+            return ()
+        return load_lanes(checkpoint, self.runtime, self.lanes)
 
     def language_model(self, checkpoint: LanguageCheckpoint) -> LanguageModel:
         """

@@ -51,6 +51,10 @@ async def _load(engine: Engine, on_failure: Callable[[str], None] | None) -> Non
         if engine.state == "loading":  # and not told to stop meanwhile
             engine.state = "ready"
         logger.info("serving %s on %s", ", ".join((*engine.captioners, *engine.workers)), engine.loader.device)
+        try:
+            await anyio.to_thread.run_sync(engine.widen, abandon_on_cancel=True)
+        except Exception:
+            logger.warning("captioners take one batch of pictures at a time, for want of the rest", exc_info=True)
 
 
 def create_app(settings: Settings | None = None, on_failure: Callable[[str], None] | None = None) -> FastAPI:

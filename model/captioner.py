@@ -63,6 +63,9 @@ class Captioner(nn.Module):
         assert isinstance(num_features, int)
         self.decoder = build_decoder(config.decoder, num_features=num_features, vocabulary_size=len(vocabulary))
 
+    lanes: "tuple[Captioner, ...]" = ()
+    """Others that say the same, for threads that caption at the same time; each takes a part of the cores."""
+
     @property
     def device(self) -> torch.device:
         return self.decoder.output.weight.device

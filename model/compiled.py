@@ -18,6 +18,9 @@ from model.language import CompiledStep, LanguageModel
 from model.runtime import Network, Program, Runtime
 from model.vocabulary import Vocabulary
 
+TOGETHER = 4
+"""Pictures that are encoded at once. More are 7 % faster on two threads, slower on one, and take 10 MB each."""
+
 
 class CompiledCaptioner(Captioner):
     """A captioner without weights of its own.
@@ -55,11 +58,26 @@ def load_captioner(checkpoint: CaptionerCheckpoint, runtime: Runtime) -> Compile
     Raises:
         CheckpointError: a file was changed or cut, or its tensors are not those of the architecture.
     """
+    (captioner,) = load_lanes(checkpoint, runtime, 1)
+    return captioner
+
+
+def load_lanes(checkpoint: CaptionerCheckpoint, runtime: Runtime, lanes: int) -> tuple[CompiledCaptioner, ...]:
+    """As many captioners of a checkpoint, for as many threads, each on its part of the cores; weights are shared.
+
+    Raises:
+        CheckpointError: as `load_captioner`.
+    """
     vocabulary = checkpoint.verify()
     programs = runtime.programs(
-        checkpoint.manifest.model_dump_json(), lambda: captioner_networks(checkpoint.build(vocabulary))
+        checkpoint.manifest.model_dump_json(), lambda: captioner_networks(checkpoint.build(vocabulary)), lanes
     )
-    return CompiledCaptioner(checkpoint.config, vocabulary, programs)
+    return tuple(
+        CompiledCaptioner(
+            checkpoint.config, vocabulary, {name: program.another() for name, program in programs.items()}
+        )
+        for _ in range(lanes)
+    )
 
 
 def captioner_networks(captioner: Captioner) -> dict[str, Network]:
@@ -101,6 +119,9 @@ class _Encoder(nn.Module):
         self.lock = threading.Lock()
 
     def forward(self, pixels: Tensor) -> Tensor:
+        return torch.cat([self._encode(part) for part in pixels.split(TOGETHER)])
+
+    def _encode(self, pixels: Tensor) -> Tensor:
         if self.stem is None:
             return self.trunk(pixels)[0]
         with self.lock:  # what is lent holds until the next call

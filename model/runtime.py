@@ -18,6 +18,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
@@ -67,12 +68,17 @@ class Program:
     def __init__(
         self, compiled: "openvino.CompiledModel", tensor: "type[openvino.Tensor]", folder: Path | None
     ) -> None:
+        self._compiled = compiled
         self._request = compiled.create_infer_request()
         self._given: list[Tensor | None] = [None] * len(compiled.inputs)
         self._outputs = range(len(compiled.outputs))
         self._tensor = tensor
         self._lock = threading.Lock()
-        self._unpacked = folder
+        self._unpacked = self._folder = folder
+
+    def another(self) -> "Program":
+        """The same network, which can be called at the same time."""
+        return Program(self._compiled, self._tensor, self._folder)
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Its outputs, the caller's own."""
@@ -125,10 +131,7 @@ class Runtime:
         low = precision == "auto" and "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         self.dtype = torch.bfloat16 if low else torch.float32
         """Of products. What stands between them and a program's outputs, such as a cell's state, is float32."""
-        self._properties: dict[str, Any] = {
-            "PERFORMANCE_HINT": "LATENCY",  # a call takes all threads, and there is one at a time
-            "INFERENCE_PRECISION_HINT": "bf16" if low else "f32",
-        }
+        self._properties: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "bf16" if low else "f32"}
         if threads:
             self._properties["INFERENCE_NUM_THREADS"] = threads
 
@@ -137,13 +140,17 @@ class Runtime:
         """Whether OpenVINO is installed."""
         return find_spec("openvino") is not None
 
-    def programs(self, description: str, networks: Callable[[], Mapping[str, Network]]) -> dict[str, Program]:
+    def programs(
+        self, description: str, networks: Callable[[], Mapping[str, Network]], lanes: int = 1
+    ) -> dict[str, Program]:
         """Compiles networks.
 
         Args:
             description: of what they are made from, such as the digests of a checkpoint's files. With the same one, the
                 same program and the same OpenVINO, they are taken from the cache.
             networks: makes them, when they are not there.
+            lanes: calls of a program and of `Program.another` that run at the same time, each on its part of the
+                threads. When there are several, these let other threads go first: see `_give_way`.
 
         Returns:
             A program of each network's name.
@@ -155,7 +162,9 @@ class Runtime:
             if folder:
                 self._write(folder, models)
                 models = self._read(folder) or models
-        return {name: Program(self._compile(model), self._openvino.Tensor, folder) for name, model in models.items()}
+        return {
+            name: Program(self._compile(model, lanes), self._openvino.Tensor, folder) for name, model in models.items()
+        }
 
     def _key(self, description: str) -> str:
         """The name of a folder for all that networks come from: data, this package's code, and versions."""
@@ -172,10 +181,14 @@ class Runtime:
         model.set_rt_info(network.precise, _PRECISE)
         return model
 
-    def _compile(self, model: "openvino.Model") -> "openvino.CompiledModel":
+    def _compile(self, model: "openvino.Model", lanes: int) -> "openvino.CompiledModel":
         precise = model.get_rt_info(_PRECISE).astype(bool)
         properties = self._properties | ({"INFERENCE_PRECISION_HINT": "f32"} if precise else {})
-        return self._core.compile_model(model, "CPU", properties)
+        properties |= {"NUM_STREAMS": lanes}
+        if lanes == 1:
+            return self._core.compile_model(model, "CPU", properties)
+        with ThreadPoolExecutor(1, initializer=_give_way) as compiling:
+            return compiling.submit(self._core.compile_model, model, "CPU", properties).result()
 
     def _read(self, folder: Path) -> "dict[str, openvino.Model] | None":
         """The networks that stand in a folder; None if there are none, or if they were damaged."""
@@ -217,6 +230,16 @@ class Runtime:
         finally:
             if fresh:
                 shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _give_way() -> None:
+    """On Linux, this thread, and those that it starts, run when no others want the core.
+
+    Lanes take all cores for as long as there is work. What has to be done at once meanwhile, such as to refuse more of
+    it, would wait for its time to come.
+    """
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
 
 
 def _let_go(folder: Path) -> None:

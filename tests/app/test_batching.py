@@ -27,6 +27,7 @@ from app.telemetry import Metrics
 from app.turns import Turns
 from model.captioner import Captioner
 from model.config import DecodingConfig
+from model.runtime import Runtime
 
 Encode = Callable[..., bytes]
 Ready = Callable[[httpx2.Client], None]
@@ -40,9 +41,11 @@ class Kitchen:
     def __init__(self, **options: Any) -> None:
         self.prepared: list[int] = []
         self.batches: list[list[int]] = []
+        self.lanes: list[int | None] = []
+        """Of each batch."""
         self.open = threading.Event()
         self.open.set()
-        usual: dict[str, Any] = {"threads": 1, "size": 3, "pause": 0.2, "queue": 100, "deadline": 20}
+        usual: dict[str, Any] = {"threads": 1, "lanes": 1, "size": 3, "pause": 0.2, "queue": 100, "deadline": 20}
         self.batcher = Batcher[int, int, int](self.prepare, self.work, **usual | options)
 
     def prepare(self, item: int) -> int:
@@ -51,7 +54,8 @@ class Kitchen:
         self.prepared.append(item)
         return item
 
-    def work(self, items: Sequence[int]) -> list[int]:
+    def work(self, items: Sequence[int], lane: int | None) -> list[int]:
+        self.lanes.append(lane)
         assert self.open.wait(20)
         self.batches.append(list(items))
         if 7 in items:
@@ -88,10 +92,18 @@ async def until(condition: Callable[[], bool]) -> None:
     await asyncio.to_thread(wait_for, condition)
 
 
-@given(st.lists(st.integers(0, 20), max_size=12), st.integers(1, 4), st.integers(1, 3), st.sampled_from([0.0, 0.002]))
+@given(
+    st.lists(st.integers(0, 20), max_size=12),
+    st.integers(1, 4),
+    st.integers(1, 3),
+    st.integers(1, 3),
+    st.sampled_from([0.0, 0.002]),
+)
 @settings(max_examples=40)
-def test_everyone_gets_an_answer_and_it_is_their_own(items: list[int], size: int, threads: int, pause: float) -> None:
-    kitchen = Kitchen(size=size, threads=threads, pause=pause)
+def test_everyone_gets_an_answer_and_it_is_their_own(
+    items: list[int], size: int, threads: int, lanes: int, pause: float
+) -> None:
+    kitchen = Kitchen(size=size, threads=threads, lanes=lanes, pause=pause)
 
     async def guests() -> None:
         tasks = kitchen.batcher.submit(items)
@@ -134,6 +146,44 @@ def test_nobody_waits_for_company_when_none_is_on_its_way() -> None:
     began = time.monotonic()
     kitchen.run(guests)
     assert time.monotonic() - began < 10
+
+
+def test_when_many_wait_several_batches_are_worked_on() -> None:
+    kitchen = Kitchen(size=4, lanes=2, pause=0)
+
+    async def guests() -> None:
+        kitchen.open.clear()
+        first = kitchen.batcher.submit([1])
+        await until(lambda: kitchen.lanes == [None])  # alone
+        second = kitchen.batcher.submit([2])
+        await until(lambda: len(kitchen.prepared) == 2)
+        await asyncio.sleep(0.05)
+        assert len(kitchen.lanes) == 1  # one that waits is no reason
+        rest = kitchen.batcher.submit([3, 4, 5, 6, 8, 9])
+        await until(lambda: len(kitchen.prepared) == 8 and len(kitchen.lanes) == 2)
+        assert kitchen.lanes[1] in (0, 1)
+        kitchen.open.set()
+        assert [await task for task in (*first, *second, *rest)] == [1, 4, 9, 16, 25, 36, 64, 81]
+
+    kitchen.run(guests)
+    assert sorted(item for batch in kitchen.batches for item in batch) == [1, 2, 3, 4, 5, 6, 8, 9]
+    assert all(len(batch) <= 4 for batch in kitchen.batches)
+
+
+def test_a_batch_that_is_alone_leaves_half_to_another() -> None:
+    kitchen = Kitchen(size=6, lanes=2, threads=6)
+
+    async def guests() -> None:
+        kitchen.open.clear()
+        tasks = kitchen.batcher.submit(list(range(20, 29)))
+        await until(lambda: len(kitchen.lanes) == 2)
+        kitchen.open.set()
+        assert [await task for task in tasks] == [item * item for item in range(20, 29)]
+
+    kitchen.run(guests)
+    assert sorted(map(len, kitchen.batches)) == [3, 6]
+    assert kitchen.lanes[0] is None
+    assert kitchen.lanes[1] in (0, 1)
 
 
 def test_too_many_are_refused_at_once_all_or_none() -> None:
@@ -228,7 +278,7 @@ def test_a_picture_has_the_same_captions_alone_and_in_any_batch(
 ) -> None:
     files = [encode(picture) for picture in pictures]
     requests = [PictureRequest(tiny_captioner, files[place], KINDS[kind], seen) for place, kind, seen in asked]
-    worker = PictureWorker(Settings(batch_size=8), Turns(), Metrics())
+    worker = PictureWorker(Settings(batch_size=8), Turns(), Metrics(), 1)
 
     async def run() -> list[Answer]:
         running = asyncio.create_task(worker.run())
@@ -251,7 +301,7 @@ def start(checkpoints: Path, serve: Serve, ready: Ready) -> Iterator[Callable[..
     with ExitStack() as stack:
 
         def start(**options: Any) -> tuple[httpx2.Client, Engine]:
-            app = create_app(Settings(checkpoints=checkpoints, threads=1, **options))
+            app = create_app(Settings(checkpoints=checkpoints, **{"threads": 1, **options}))
             client = stack.enter_context(serve(app))
             ready(client)
             return client, app.state.engine
@@ -295,6 +345,36 @@ def test_one_bad_picture_never_fails_its_neighbours(
         (caption,) = results[number].json()["captions"]
         assert caption["text"] == alone[number][0]["text"]
     assert max(encoded) >= 4
+
+
+@pytest.mark.skipif(not Runtime.available(), reason="lanes are of compiled networks")
+def test_many_pictures_are_captioned_on_several_lanes(
+    start: Start, pictures: list[Image.Image], encode: Encode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, engine = start(threads=2, batch_size=4, device="cpu")
+    captioner = engine.captioners["tiny"]
+    wait_for(lambda: len(captioner.lanes) > 1)
+    files = [encode(picture) for picture in pictures]
+    alone = [client.post(URL, content=file).json()["captions"][0] for file in files]
+    callers: list[Captioner] = []
+    original = Captioner.encode
+
+    def noted(self: Captioner, pixels: torch.Tensor) -> torch.Tensor:
+        callers.append(self)
+        return original(self, pixels)
+
+    monkeypatch.setattr(Captioner, "encode", noted)
+    with ThreadPoolExecutor(20) as pool:
+        with engine._turns.turn():
+            answers = [post(pool, client, file) for file in 4 * files]
+            wait_for(lambda: engine.pictures.pending == 20)
+        results = [answer.result() for answer in answers]
+    for place, result in enumerate(results):
+        (caption,) = result.json()["captions"]
+        assert caption["text"] == alone[place % 5]["text"]
+        assert caption["logprob"] == pytest.approx(alone[place % 5]["logprob"], abs=1e-4)
+    assert captioner in callers  # who comes first is alone
+    assert any(lane in callers for lane in captioner.lanes)
 
 
 def test_a_full_queue_is_told_at_once(start: Start, encode: Encode, picture: Image.Image) -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from app.cli import cli
-from app.loading import Loader
+from app.loading import LANES, Loader
 from app.settings import Settings
 from model.captioner import Captioner
 from model.checkpoint import CaptionerCheckpoint, Checkpoint, CheckpointError
@@ -32,6 +32,18 @@ def test_captioners_are_compiled_where_they_can_be(checkpoints: Path, served: Ca
     captioner = Loader(Settings(device="cpu", threads=1)).captioner(opened(checkpoints))
     assert isinstance(captioner, CompiledCaptioner)
     assert captioner.caption([picture])[0][0].text == served.caption([picture])[0][0].text
+
+
+@needs_openvino
+def test_captioners_have_lanes_where_there_are_cores_for_them(checkpoints: Path) -> None:
+    checkpoint = opened(checkpoints)
+    for options, lanes in (({"threads": 1}, 1), ({"threads": 2}, LANES), ({"threads": 2, "runtime": "torch"}, 1)):
+        loader = Loader(Settings.model_validate({"device": "cpu", **options}))
+        assert loader.lanes == lanes
+        found = loader.captioner_lanes(checkpoint, loader.captioner(checkpoint))
+        assert len(found) == (lanes if lanes > 1 else 0)
+    two = Loader(Settings(device="cpu", threads=2))
+    assert two.captioner_lanes(checkpoint, checkpoint.load()) == ()  # one that could not be compiled
 
 
 def test_torch_when_asked_for(checkpoints: Path) -> None:

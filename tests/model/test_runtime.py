@@ -6,16 +6,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 import torch
 from PIL import Image
 from torch import nn
 
-from model.captioner import Captioner
+from model.captioner import Caption, Captioner
 from model.checkpoint import CaptionerCheckpoint, Checkpoint, save
-from model.compiled import CompiledCaptioner, captioner_networks, load_captioner
+from model.compiled import CompiledCaptioner, captioner_networks, load_captioner, load_lanes
 from model.config import CaptionerConfig, DecoderConfig, DecodingConfig, EncoderConfig, PreprocessingConfig
 from model.decoder import DECODERS
 from model.runtime import KEPT_DAYS, Network, Runtime
@@ -99,6 +101,49 @@ def test_captions_are_those_of_torch(
             torch.testing.assert_close(
                 torch.tensor(caption.tokens[0].attention), torch.tensor(original.tokens[0].attention), atol=1e-3, rtol=0
             )
+
+
+def test_lanes_say_the_same_at_the_same_time(tiny_checkpoint: Path, pictures: list[Image.Image]) -> None:
+    checkpoint = opened(tiny_checkpoint)
+    expected = [captions[0] for captions in checkpoint.load().caption(pictures)]
+    lanes = load_lanes(checkpoint, Runtime(threads=2, precision="float32"), 2)
+    with ThreadPoolExecutor(2) as threads:
+        together = Barrier(2)
+
+        def caption(lane: Captioner) -> list[list[Caption]]:
+            together.wait(20)
+            return [captions for _ in range(5) for captions in lane.caption(pictures)]
+
+        for found in threads.map(caption, lanes):
+            for (first, *_), original in zip(found, 5 * expected, strict=True):
+                assert first.text == original.text
+                assert first.logprob == pytest.approx(original.logprob, abs=1e-3)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own")
+def test_lanes_let_other_threads_go_first() -> None:
+    """In a process of its own: OpenVINO takes threads that earlier networks have left."""
+    script = """
+import os
+from pathlib import Path
+import torch
+from model.runtime import Network, Runtime
+
+def lower():
+    threads = [int(folder.name) for folder in Path("/proc/self/task").iterdir()]
+    return sum(os.getpriority(os.PRIO_PROCESS, thread) > os.getpriority(os.PRIO_PROCESS, 0) for thread in threads)
+
+inputs = torch.ones(2, 3)
+for lanes in (1, 2):
+    network = Runtime(threads=2).programs("", lambda: {"relu": Network(torch.nn.ReLU(), (inputs,))}, lanes)["relu"]
+    assert network(inputs)[0].sum() == network.another()(inputs)[0].sum() == 6
+    print(lower())
+"""
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=100, check=False)
+    assert found.returncode == 0, found.stderr
+    one, two = map(int, found.stdout.split())
+    assert one == 0
+    assert two >= 2
 
 
 @pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="there is no /proc")
