@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -167,8 +168,9 @@ class PictureWorker:
         for pictures in _groups(batch, lambda picture: picture.captioner):
             whole = pictures[0].captioner
             narrow = None if lane is None or not whole.lanes else whole.lanes[lane]
-            captioner = narrow or whole
-            with self._turns.turn(share=captioner is narrow):
+            # A lane's networks take turns, each for itself: all of a batch would be too long for a text to wait.
+            captioner, turn = (narrow, nullcontext) if narrow else (whole, self._turns.turn)
+            with turn():
                 started = time.perf_counter()
                 grids = captioner.encode(torch.stack([picture.pixels for picture in pictures]))  # (B, P, E)
                 if grids.is_cuda:
@@ -177,18 +179,22 @@ class PictureWorker:
             self._metrics.stage_seconds.labels("encode").observe(encode)
             encoded = zip(pictures, grids, strict=True)
             for group in _groups(encoded, lambda pair: (pair[0].decoding, pair[0].attention)):
-                answers |= self._generate(captioner, group, encode, share=captioner is narrow)
+                answers |= self._generate(captioner, turn, group, encode)
         for answer in answers.values():
             self._metrics.captions.inc(len(answer.captions))
             self._metrics.queue_seconds.labels("picture").observe(answer.queue)
         return [answers[picture] for picture in batch]
 
     def _generate(
-        self, captioner: Captioner, group: Sequence[tuple[_Decoded, Tensor]], encode: float, *, share: bool
+        self,
+        captioner: Captioner,
+        turn: Callable[[], AbstractContextManager[None]],
+        group: Sequence[tuple[_Decoded, Tensor]],
+        encode: float,
     ) -> dict[_Decoded, Answer]:
         """Captions of pictures and their grids (P, E), which are decoded alike."""
         first = group[0][0]
-        with self._turns.turn(share=share):
+        with turn():
             started = time.perf_counter()
             grids = torch.stack([grid for _, grid in group])  # (B, P, E)
             observers, trees = _observers([picture for picture, _ in group])

@@ -1,6 +1,7 @@
 """Pictures to captions and prompts to texts, without ever holding up the event loop."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal, TypeVar
 
 import anyio.to_thread
@@ -68,7 +69,7 @@ class Engine:
         for name, captioner in self.captioners.items():
             checkpoint = self.registry.checkpoints[name]
             assert isinstance(checkpoint, CaptionerCheckpoint)
-            captioner.lanes = self.loader.captioner_lanes(checkpoint, captioner)
+            captioner.lanes = self.loader.captioner_lanes(checkpoint, captioner, partial(self._turns.turn, share=True))
 
     async def close(self) -> None:
         """Gives up the pictures that wait and the texts that are being written, and ends the threads."""

@@ -14,7 +14,7 @@ from model.captioner import Captioner
 from model.checkpoint import CaptionerCheckpoint, Checkpoint, CheckpointError, LanguageCheckpoint
 from model.compiled import CompiledCaptioner, load_captioner, load_lanes, load_language_model
 from model.language import LanguageModel
-from model.runtime import Runtime
+from model.runtime import Runtime, Turn
 
 C = TypeVar("C", bound=Checkpoint)
 M = TypeVar("M", Captioner, LanguageModel)
@@ -52,15 +52,17 @@ class Loader:
         """
         return self._compiled(checkpoint, load_captioner) or checkpoint.load(self.device)
 
-    def captioner_lanes(self, checkpoint: CaptionerCheckpoint, captioner: Captioner) -> tuple[Captioner, ...]:
-        """Of the checkpoint's captioner, as `Captioner.lanes`.
+    def captioner_lanes(
+        self, checkpoint: CaptionerCheckpoint, captioner: Captioner, turn: Turn
+    ) -> tuple[Captioner, ...]:
+        """Of the checkpoint's captioner, as `Captioner.lanes`; each call of a network waits for its turn.
 
         Raises:
             CheckpointError: a file was changed or cut, or its tensors are not those of the architecture.
         """
         if self.lanes == 1 or not self.runtime or not isinstance(captioner, CompiledCaptioner):
             return ()
-        return load_lanes(checkpoint, self.runtime, self.lanes)
+        return load_lanes(checkpoint, self.runtime, self.lanes, turn)
 
     def language_model(self, checkpoint: LanguageCheckpoint) -> LanguageModel:
         """

@@ -3,6 +3,7 @@
 import math
 import threading
 from collections.abc import Mapping
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ from model.decoder import Decoder, Memory, Step
 from model.encoder import EfficientNetLite
 from model.hypotheses import PictureMemory, StepFunction
 from model.language import CompiledStep, LanguageModel
-from model.runtime import Network, Program, Runtime
+from model.runtime import Network, Program, Runtime, Turn
 from model.vocabulary import Vocabulary
 
 TOGETHER = 4
@@ -62,8 +63,16 @@ def load_captioner(checkpoint: CaptionerCheckpoint, runtime: Runtime) -> Compile
     return captioner
 
 
-def load_lanes(checkpoint: CaptionerCheckpoint, runtime: Runtime, lanes: int) -> tuple[CompiledCaptioner, ...]:
-    """As many captioners of a checkpoint, for as many threads, each on its part of the cores; weights are shared.
+def load_lanes(
+    checkpoint: CaptionerCheckpoint, runtime: Runtime, lanes: int, turn: Turn = nullcontext
+) -> tuple[CompiledCaptioner, ...]:
+    """Captioners of a checkpoint for as many threads, each on its part of the cores; weights are shared.
+
+    Args:
+        checkpoint: what they are made from.
+        runtime: whose cores they take.
+        lanes: how many.
+        turn: what each network waits for when it is called.
 
     Raises:
         CheckpointError: as `load_captioner`.
@@ -74,7 +83,7 @@ def load_lanes(checkpoint: CaptionerCheckpoint, runtime: Runtime, lanes: int) ->
     )
     return tuple(
         CompiledCaptioner(
-            checkpoint.config, vocabulary, {name: program.another() for name, program in programs.items()}
+            checkpoint.config, vocabulary, {name: program.another(turn) for name, program in programs.items()}
         )
         for _ in range(lanes)
     )

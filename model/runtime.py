@@ -19,7 +19,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -39,6 +39,9 @@ KEPT_DAYS = 60
 
 _PRECISE = "precise"
 """Where a traced network has its `Network.precise`."""
+
+Turn = Callable[[], AbstractContextManager[object]]
+"""Makes what is entered for as long as a network computes."""
 
 logger = logging.getLogger(__name__)
 
@@ -63,10 +66,15 @@ class Program:
         compiled: the network.
         tensor: OpenVINO's class of them.
         folder: of the cache, where its weights stand.
+        turn: waits until it may compute, and tells when it has.
     """
 
     def __init__(
-        self, compiled: "openvino.CompiledModel", tensor: "type[openvino.Tensor]", folder: Path | None
+        self,
+        compiled: "openvino.CompiledModel",
+        tensor: "type[openvino.Tensor]",
+        folder: Path | None,
+        turn: Turn = nullcontext,
     ) -> None:
         self._compiled = compiled
         self._request = compiled.create_infer_request()
@@ -74,20 +82,21 @@ class Program:
         self._outputs = range(len(compiled.outputs))
         self._tensor = tensor
         self._lock = threading.Lock()
+        self._turn = turn
         self._unpacked = self._folder = folder
 
-    def another(self) -> "Program":
+    def another(self, turn: Turn = nullcontext) -> "Program":
         """The same network, which can be called at the same time."""
-        return Program(self._compiled, self._tensor, self._folder)
+        return Program(self._compiled, self._tensor, self._folder, turn)
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Its outputs, the caller's own."""
-        with self._lock:
+        with self._lock, self._turn():
             return tuple([output.clone() for output in self._run(inputs)])
 
     def lend(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Its outputs in the plugin's memory, to which the next call writes its own."""
-        with self._lock:
+        with self._lock, self._turn():
             return self._run(inputs)
 
     def _run(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +41,10 @@ def test_captioners_have_lanes_where_there_are_cores_for_them(checkpoints: Path)
     for options, lanes in (({"threads": 1}, 1), ({"threads": 2}, LANES), ({"threads": 2, "runtime": "torch"}, 1)):
         loader = Loader(Settings.model_validate({"device": "cpu", **options}))
         assert loader.lanes == lanes
-        found = loader.captioner_lanes(checkpoint, loader.captioner(checkpoint))
+        found = loader.captioner_lanes(checkpoint, loader.captioner(checkpoint), nullcontext)
         assert len(found) == (lanes if lanes > 1 else 0)
     two = Loader(Settings(device="cpu", threads=2))
-    assert two.captioner_lanes(checkpoint, checkpoint.load()) == ()  # one that could not be compiled
+    assert two.captioner_lanes(checkpoint, checkpoint.load(), nullcontext) == ()  # one that could not be compiled
 
 
 def test_torch_when_asked_for(checkpoints: Path) -> None:

@@ -5,8 +5,9 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Barrier
 
@@ -118,6 +119,21 @@ def test_lanes_say_the_same_at_the_same_time(tiny_checkpoint: Path, pictures: li
             for (first, *_), original in zip(found, 5 * expected, strict=True):
                 assert first.text == original.text
                 assert first.logprob == pytest.approx(original.logprob, abs=1e-3)
+
+
+def test_each_network_of_a_lane_waits_for_its_turn(tiny_checkpoint: Path, picture: Image.Image) -> None:
+    turns: list[str] = []
+
+    @contextmanager
+    def turn() -> Iterator[None]:
+        turns.append("begins")
+        yield
+        turns.append("ends")
+
+    (lane, _) = load_lanes(opened(tiny_checkpoint), Runtime(threads=2, precision="float32"), 2, turn)
+    ((caption,),) = lane.caption([picture], DecodingConfig(method="greedy"))
+    assert turns == ["begins", "ends"] * (len(turns) // 2)
+    assert len(turns) // 2 >= 2 + len(caption.tokens)  # encoder, start, and a step a word
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own")
