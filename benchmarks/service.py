@@ -75,13 +75,16 @@ async def ask(port: int, body: bytes = b"", *, path: str = URL, request_id: str 
     head += f"content-type: {content_type}\r\n" if content_type else ""
     started = time.perf_counter()
     status, headers, content = 0, {}, b""
-    with suppress(OSError, ValueError, IndexError):
+    with suppress(OSError, EOFError, ValueError, IndexError):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         with closing(writer):
             writer.write(head.encode() + b"\r\n" + body)
-            top, _, content = (await reader.read(-1)).partition(b"\r\n\r\n")
-        first, *lines = top.decode("latin-1").split("\r\n")
-        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+            top = await reader.readuntil(b"\r\n\r\n")
+            first, *lines = top.decode("latin-1").split("\r\n")
+            headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+            # Where an answer's length is told, that is its end; the server may listen on, to what it has refused.
+            length = headers.get("content-length")
+            content = await (reader.read(-1) if length is None else reader.readexactly(int(length)))
         status = int(first.split()[1])
     return Answer(status, time.perf_counter() - started, headers, content)
 
