@@ -20,20 +20,20 @@ logger = logging.getLogger(__name__)
 
 
 class Batcher(Generic[Item, Ready, Result]):
-    """Items are made ready one by one, by a few threads; one thread then works on all that are ready, in batches.
+    """Items are made ready one by one, by a few threads; another thread works on all that are ready, in batches.
 
-    When a whole batch is ready besides, another thread works on that at the same time: there are several lanes.
+    Where there are lanes, others work on more batches at the same time, once so many are ready that the lanes will be
+    full, and for as long as each can be.
 
     All methods belong on the event loop, where `run` must be running.
 
     Args:
         prepare: makes an item ready. What it raises is the item's owner's alone.
-        work: turns what is ready into as many results. It is told its lane, a number below `lanes`, or None when no
-            other is at work. Should it fail, each item goes again alone, so that one that can't be worked on fails no
-            other.
+        work: turns what is ready into as many results. It is told its lane, or None of a batch that is on none. Should
+            it fail, each item goes again alone, so that one that can't be worked on fails no other.
         threads: how many make items ready.
-        lanes: most batches that are worked on at the same time.
-        size: most items in a batch; where there are lanes, one that is worked on alone has half as many.
+        size: most items in a batch. Where there are lanes, one that is on none has half as many, while others are made
+            ready.
         pause: seconds that a batch waits for items that are being made ready.
         queue: most items that wait, beside as many as one batch takes.
         deadline: seconds after which an item is given up.
@@ -45,7 +45,6 @@ class Batcher(Generic[Item, Ready, Result]):
         work: Callable[[Sequence[Ready], int | None], Sequence[Result]],
         *,
         threads: int,
-        lanes: int,
         size: int,
         pause: float,
         queue: int,
@@ -53,24 +52,33 @@ class Batcher(Generic[Item, Ready, Result]):
     ) -> None:
         self._prepare = prepare
         self._work = work
-        self._lanes = lanes
-        self._size = size
-        self._part = math.ceil(size / min(lanes, 2))
-        """Most items in a batch that is worked on alone, while others are made ready for the next."""
+        self._size = self._half = size
         self._pause = pause
         self._room = queue + size
         self._deadline = deadline
         self._preparers = ThreadPoolExecutor(threads, "prepare")
-        self._workers = ThreadPoolExecutor(lanes, "work")
+        self._workers = ThreadPoolExecutor(1, "work")
         self._tasks: set[asyncio.Task[Result]] = set()
         self._ready: deque[tuple[Ready, asyncio.Future[Result]]] = deque()
         self._preparing = 0
-        self._working = 0
-        """Lanes."""
+        self._many = 0
+        """Enough for lanes to begin."""
+        self._free: list[int] = []
+        """Lanes that no batch is on."""
+        self._at_work: list[int | None] = []
+        """The lanes of the batches that are worked on."""
         self._changed = asyncio.Event()
         self._closed = False
         self._seconds = 0.0
         """That an item has taken of late."""
+
+    def widen(self, lanes: int) -> None:
+        """Works on so many batches, two or more, at the same time from now on, when enough wait for all."""
+        self._half = math.ceil(self._size / 2)
+        self._many = self._size * (lanes - 1)
+        self._free = list(range(lanes))
+        self._workers.shutdown(wait=False)
+        self._workers = ThreadPoolExecutor(1 + lanes, "work")
 
     @property
     def pending(self) -> int:
@@ -105,32 +113,35 @@ class Batcher(Generic[Item, Ready, Result]):
 
     async def run(self) -> None:
         """Works until cancelled."""
-        async with asyncio.TaskGroup() as lanes:
-            for lane in range(self._lanes):
-                lanes.create_task(self._run(lane))
+        async with asyncio.TaskGroup() as batches:
+            while True:
+                await self._gather()
+                on_lane = bool(self._at_work) and len(self._ready) >= self._size
+                most = self._size if on_lane else self._half
+                taken = [self._ready.popleft() for _ in range(min(most, len(self._ready)))]
+                batch = [(item, future) for item, future in taken if not future.done()]  # the others were withdrawn
+                if batch:
+                    lane = self._free.pop() if on_lane else None
+                    self._at_work.append(lane)
+                    batches.create_task(self._see_through(batch, lane))
 
-    async def _run(self, lane: int) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            most = await self._gather()
-            taken = [self._ready.popleft() for _ in range(min(most, len(self._ready)))]
-            batch = [(item, future) for item, future in taken if not future.done()]  # the others were withdrawn
-            if not batch:
+    async def _see_through(self, batch: list[tuple[Ready, asyncio.Future[Result]]], lane: int | None) -> None:
+        """Follows a batch from its beginning to its results."""
+        started = time.monotonic()
+        items = [item for item, _ in batch]
+        results = await asyncio.get_running_loop().run_in_executor(self._workers, self._results, items, lane)
+        self._seconds = (self._seconds + (time.monotonic() - started) / len(batch) / len(self._at_work)) / 2
+        self._at_work.remove(lane)
+        if lane is not None:
+            self._free.append(lane)
+        self._changed.set()
+        for (_, future), result in zip(batch, results, strict=True):
+            if future.done():
                 continue
-            alone = not self._working
-            self._working += 1
-            started = time.monotonic()
-            items = [item for item, _ in batch]
-            results = await loop.run_in_executor(self._workers, self._results, items, None if alone else lane)
-            self._seconds = (self._seconds + (time.monotonic() - started) / len(batch) / self._working) / 2
-            self._working -= 1
-            for (_, future), result in zip(batch, results, strict=True):
-                if future.done():
-                    continue
-                if isinstance(result, Exception):
-                    future.set_exception(result)
-                else:
-                    future.set_result(result)
+            if isinstance(result, Exception):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
 
     def close(self) -> None:
         """Gives up all that is not worked on yet, and takes on nothing more."""
@@ -162,22 +173,24 @@ class Batcher(Generic[Item, Ready, Result]):
             message = f"it was not done within {self._deadline:g} s, and is given up"
             raise ApiError(504, "deadline_exceeded", message) from None
 
-    async def _gather(self) -> int:
-        """Returns when something is ready, and no more will be shortly, or as many as a batch takes.
-
-        Returns:
-            How many that is.
-        """
-        while len(self._ready) < (self._size if self._working else 1):
+    async def _gather(self) -> None:
+        """Returns when another batch may begin, and no more will be ready shortly, or as many as it takes."""
+        while len(self._ready) < self._enough():
             self._changed.clear()
             await self._changed.wait()
-        most = self._size if self._working else self._part
         with suppress(TimeoutError):
             async with asyncio.timeout(self._pause):
-                while self._preparing and len(self._ready) < most:
+                while self._preparing and len(self._ready) < self._half:
                     self._changed.clear()
                     await self._changed.wait()
-        return most
+
+    def _enough(self) -> float:
+        """How many have to be ready for another batch to begin."""
+        if not self._at_work:
+            return 1
+        if not self._free:
+            return math.inf
+        return self._many if None in self._at_work else 1
 
     def _require_open(self) -> None:
         if self._closed:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -19,6 +19,7 @@ from model.captioner import Caption, Captioner, Token
 from model.config import DecodingConfig
 from model.hypotheses import Observer
 from model.observers import BeamTree, Observers, TreeObserver, WordObserver
+from model.runtime import Turn
 
 _JPEG_MARGIN = 3
 """A JPEG is decoded at no less than this many times the network's size a side, so that scaling it down stays smooth."""
@@ -60,7 +61,7 @@ class Answer:
     queue: float
     decode: float
     encode: float
-    """Of the whole batch, as generate."""
+    """Of the whole batch, as generate. On a lane, its networks' waiting for their turns as well."""
     generate: float
     tree: BeamTree | None = None
     """Where it was asked for."""
@@ -95,10 +96,9 @@ class PictureWorker:
         settings: of limits and batches.
         turns: shared by all who want the processor.
         metrics: told of what is done.
-        lanes: batches that are captioned at the same time, when many pictures wait.
     """
 
-    def __init__(self, settings: Settings, turns: Turns, metrics: Metrics, lanes: int) -> None:
+    def __init__(self, settings: Settings, turns: Turns, metrics: Metrics) -> None:
         self._settings = settings
         self._turns = turns
         self._metrics = metrics
@@ -106,13 +106,13 @@ class PictureWorker:
             self._decode,
             self._caption,
             threads=settings.decode_threads,
-            lanes=lanes,
             size=settings.batch_size,
             pause=settings.batch_pause_ms / 1000,
             queue=settings.picture_queue,
             deadline=settings.deadline_seconds,
         )
         self.run = self._batcher.run
+        self.widen = self._batcher.widen
         self.close = self._batcher.close
         self.require_room = self._batcher.require_room
 
@@ -167,9 +167,8 @@ class PictureWorker:
         answers: dict[_Decoded, Answer] = {}
         for pictures in _groups(batch, lambda picture: picture.captioner):
             whole = pictures[0].captioner
-            narrow = None if lane is None or not whole.lanes else whole.lanes[lane]
             # A lane's networks take turns, each for itself: all of a batch would be too long for a text to wait.
-            captioner, turn = (narrow, nullcontext) if narrow else (whole, self._turns.turn)
+            captioner, turn = (whole, self._turns.turn) if lane is None else (whole.lanes[lane], nullcontext)
             with turn():
                 started = time.perf_counter()
                 grids = captioner.encode(torch.stack([picture.pixels for picture in pictures]))  # (B, P, E)
@@ -188,7 +187,7 @@ class PictureWorker:
     def _generate(
         self,
         captioner: Captioner,
-        turn: Callable[[], AbstractContextManager[None]],
+        turn: Turn,
         group: Sequence[tuple[_Decoded, Tensor]],
         encode: float,
     ) -> dict[_Decoded, Answer]:

@@ -18,6 +18,7 @@ from app.textworker import TextWorker
 from app.turns import Turns
 from model.captioner import Captioner
 from model.checkpoint import CaptionerCheckpoint, Checkpoint, LanguageCheckpoint
+from model.compiled import CompiledCaptioner
 
 C = TypeVar("C", bound=Checkpoint)
 
@@ -36,11 +37,13 @@ class Engine:
         self.registry = Registry.open(settings.checkpoints, settings.default_model, settings.default_text_model)
         self.loader = Loader(settings)
         self.state: Literal["loading", "ready", "draining", "failed"] = "loading"
+        self.settled = False
+        """All is loaded that will be."""
         self.captioners: dict[str, Captioner] = {}
         self.workers: dict[str, TextWorker] = {}
         self.metrics = Metrics()
         self._turns = Turns(self.loader.lanes)
-        self.pictures = PictureWorker(settings, self._turns, self.metrics, self.loader.lanes)
+        self.pictures = PictureWorker(settings, self._turns, self.metrics)
         depths = {
             "picture": lambda: self.pictures.pending,
             "text": lambda: sum(worker.pending for worker in self.workers.values()),
@@ -64,12 +67,15 @@ class Engine:
                 workers[name] = TextWorker(name, language_model, self._turns, self.metrics, slots=slots, queue=queue)
         self.captioners, self.workers = captioners, workers
 
-    def widen(self) -> None:
-        """Makes captioners ready for several batches at the same time; blocks. The server needs it under load alone."""
-        for name, captioner in self.captioners.items():
-            checkpoint = self.registry.checkpoints[name]
-            assert isinstance(checkpoint, CaptionerCheckpoint)
-            captioner.lanes = self.loader.captioner_lanes(checkpoint, captioner, partial(self._turns.turn, share=True))
+    async def widen(self) -> None:
+        """Makes captioners ready for several batches at the same time, where all can be: many pictures need it."""
+        lanes = self.loader.lanes
+        compiled = [captioner for captioner in self.captioners.values() if isinstance(captioner, CompiledCaptioner)]
+        if lanes > 1 and len(compiled) == len(self.captioners):
+            for captioner in compiled:
+                turn = partial(self._turns.turn, share=True)
+                await anyio.to_thread.run_sync(captioner.widen, lanes, turn, abandon_on_cancel=True)
+            self.pictures.widen(lanes)
 
     async def close(self) -> None:
         """Gives up the pictures that wait and the texts that are being written, and ends the threads."""

@@ -12,15 +12,15 @@ from app.registry import choose_device
 from app.settings import Settings
 from model.captioner import Captioner
 from model.checkpoint import CaptionerCheckpoint, Checkpoint, CheckpointError, LanguageCheckpoint
-from model.compiled import CompiledCaptioner, load_captioner, load_lanes, load_language_model
+from model.compiled import load_captioner, load_language_model
 from model.language import LanguageModel
-from model.runtime import Runtime, Turn
+from model.runtime import Runtime
 
 C = TypeVar("C", bound=Checkpoint)
 M = TypeVar("M", Captioner, LanguageModel)
 
 LANES = 4
-"""More than two cores would need, since one that waits for Python's lock leaves its core to another."""
+"""More than two cores would need (OpenVINO runs two at a time there): the next call is there when one has ended."""
 
 logger = logging.getLogger(__name__)
 
@@ -51,18 +51,6 @@ class Loader:
             CheckpointError: a file was changed or cut, or its tensors are not those of the architecture.
         """
         return self._compiled(checkpoint, load_captioner) or checkpoint.load(self.device)
-
-    def captioner_lanes(
-        self, checkpoint: CaptionerCheckpoint, captioner: Captioner, turn: Turn
-    ) -> tuple[Captioner, ...]:
-        """Of the checkpoint's captioner, as `Captioner.lanes`; each call of a network waits for its turn.
-
-        Raises:
-            CheckpointError: a file was changed or cut, or its tensors are not those of the architecture.
-        """
-        if self.lanes == 1 or not self.runtime or not isinstance(captioner, CompiledCaptioner):
-            return ()
-        return load_lanes(checkpoint, self.runtime, self.lanes, turn)
 
     def language_model(self, checkpoint: LanguageCheckpoint) -> LanguageModel:
         """

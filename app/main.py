@@ -52,9 +52,10 @@ async def _load(engine: Engine, on_failure: Callable[[str], None] | None) -> Non
             engine.state = "ready"
         logger.info("serving %s on %s", ", ".join((*engine.captioners, *engine.workers)), engine.loader.device)
         try:
-            await anyio.to_thread.run_sync(engine.widen, abandon_on_cancel=True)
-        except Exception:
-            logger.warning("captioners take one batch of pictures at a time, for want of the rest", exc_info=True)
+            await engine.widen()
+        except Exception:  # out of memory: what there is serves
+            logger.warning("pictures are captioned a batch at a time, even when many wait", exc_info=True)
+        engine.settled = True
 
 
 def create_app(settings: Settings | None = None, on_failure: Callable[[str], None] | None = None) -> FastAPI:

@@ -56,7 +56,7 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Whether it is time to stop; uvicorn asks ten times a second."""
-        if self._engine.state == "ready" and not self._settled:
+        if self._engine.settled and not self._settled:
             self._settled = True
             gc.collect()
             gc.freeze()  # what is there stays, and need not be gone through again: that would hold up everyone

@@ -64,7 +64,7 @@ class Captioner(nn.Module):
         self.decoder = build_decoder(config.decoder, num_features=num_features, vocabulary_size=len(vocabulary))
 
     lanes: "tuple[Captioner, ...]" = ()
-    """Others that say the same, for threads that caption at the same time; each takes a part of the cores."""
+    """Others that say the same, for as many threads at the same time, which share the cores and the weights."""
 
     @property
     def device(self) -> torch.device:

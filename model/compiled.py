@@ -37,7 +37,21 @@ class CompiledCaptioner(Captioner):
         self.config = config
         self.vocabulary = vocabulary
         self.encoder = _Encoder(programs.get("stem"), programs["encoder"])
+        self._programs = programs
         self._start, self._step = programs["start"], programs["step"]
+
+    def widen(self, lanes: int, turn: Turn = nullcontext) -> None:
+        """Makes its `lanes`.
+
+        Args:
+            lanes: how many.
+            turn: what each of their networks waits for whenever it is called.
+        """
+        programs = {name: program.lanes(lanes, turn) for name, program in self._programs.items()}
+        self.lanes = tuple(
+            CompiledCaptioner(self.config, self.vocabulary, {name: made[lane] for name, made in programs.items()})
+            for lane in range(lanes)
+        )
 
     @property
     def device(self) -> torch.device:
@@ -59,34 +73,11 @@ def load_captioner(checkpoint: CaptionerCheckpoint, runtime: Runtime) -> Compile
     Raises:
         CheckpointError: a file was changed or cut, or its tensors are not those of the architecture.
     """
-    (captioner,) = load_lanes(checkpoint, runtime, 1)
-    return captioner
-
-
-def load_lanes(
-    checkpoint: CaptionerCheckpoint, runtime: Runtime, lanes: int, turn: Turn = nullcontext
-) -> tuple[CompiledCaptioner, ...]:
-    """Captioners of a checkpoint for as many threads, each on its part of the cores; weights are shared.
-
-    Args:
-        checkpoint: what they are made from.
-        runtime: whose cores they take.
-        lanes: how many.
-        turn: what each network waits for when it is called.
-
-    Raises:
-        CheckpointError: as `load_captioner`.
-    """
     vocabulary = checkpoint.verify()
     programs = runtime.programs(
-        checkpoint.manifest.model_dump_json(), lambda: captioner_networks(checkpoint.build(vocabulary)), lanes
+        checkpoint.manifest.model_dump_json(), lambda: captioner_networks(checkpoint.build(vocabulary))
     )
-    return tuple(
-        CompiledCaptioner(
-            checkpoint.config, vocabulary, {name: program.another(turn) for name, program in programs.items()}
-        )
-        for _ in range(lanes)
-    )
+    return CompiledCaptioner(checkpoint.config, vocabulary, programs)
 
 
 def captioner_networks(captioner: Captioner) -> dict[str, Network]:

@@ -20,7 +20,8 @@ import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext, suppress
-from functools import cache
+from copy import copy
+from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -63,31 +64,39 @@ class Program:
     Threads that call it at the same time wait for each other.
 
     Args:
-        compiled: the network.
+        compile: compiles the network for so many calls at the same time.
         tensor: OpenVINO's class of them.
         folder: of the cache, where its weights stand.
-        turn: waits until it may compute, and tells when it has.
     """
 
     def __init__(
-        self,
-        compiled: "openvino.CompiledModel",
-        tensor: "type[openvino.Tensor]",
-        folder: Path | None,
-        turn: Turn = nullcontext,
+        self, compile: "Callable[[int], openvino.CompiledModel]", tensor: "type[openvino.Tensor]", folder: Path | None
     ) -> None:
-        self._compiled = compiled
+        self._compile = compile
+        self._tensor = tensor
+        self._folder = folder
+        self._take(compile(1), nullcontext)
+
+    def _take(self, compiled: "openvino.CompiledModel", turn: Turn) -> None:
         self._request = compiled.create_infer_request()
         self._given: list[Tensor | None] = [None] * len(compiled.inputs)
         self._outputs = range(len(compiled.outputs))
-        self._tensor = tensor
         self._lock = threading.Lock()
         self._turn = turn
-        self._unpacked = self._folder = folder
+        self._unpacked = self._folder
 
-    def another(self, turn: Turn = nullcontext) -> "Program":
-        """The same network, which can be called at the same time."""
-        return Program(self._compiled, self._tensor, self._folder, turn)
+    def lanes(self, number: int, turn: Turn = nullcontext) -> "list[Program]":
+        """The same network for calls at the same time, which share the cores, and let other threads go first.
+
+        Args:
+            number: of calls.
+            turn: entered for as long as one computes.
+        """
+        compiled = self._compile(number)
+        lanes = [copy(self) for _ in range(number)]
+        for lane in lanes:
+            lane._take(compiled, turn)
+        return lanes
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Its outputs, the caller's own."""
@@ -149,17 +158,13 @@ class Runtime:
         """Whether OpenVINO is installed."""
         return find_spec("openvino") is not None
 
-    def programs(
-        self, description: str, networks: Callable[[], Mapping[str, Network]], lanes: int = 1
-    ) -> dict[str, Program]:
+    def programs(self, description: str, networks: Callable[[], Mapping[str, Network]]) -> dict[str, Program]:
         """Compiles networks.
 
         Args:
             description: of what they are made from, such as the digests of a checkpoint's files. With the same one, the
                 same program and the same OpenVINO, they are taken from the cache.
             networks: makes them, when they are not there.
-            lanes: calls of a program and of `Program.another` that run at the same time, each on its part of the
-                threads. When there are several, these let other threads go first: see `_give_way`.
 
         Returns:
             A program of each network's name.
@@ -172,7 +177,8 @@ class Runtime:
                 self._write(folder, models)
                 models = self._read(folder) or models
         return {
-            name: Program(self._compile(model, lanes), self._openvino.Tensor, folder) for name, model in models.items()
+            name: Program(partial(self._compile, model), self._openvino.Tensor, folder)
+            for name, model in models.items()
         }
 
     def _key(self, description: str) -> str:
@@ -242,13 +248,13 @@ class Runtime:
 
 
 def _give_way() -> None:
-    """On Linux, this thread, and those that it starts, run when no others want the core.
+    """On Linux, this thread, and those that it starts, hardly run where others of the process want the core.
 
     Lanes take all cores for as long as there is work. What has to be done at once meanwhile, such as to refuse more of
     it, would wait for its time to come.
     """
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+    if sys.platform == "linux":  # where it is the thread's alone
+        os.nice(10)
 
 
 def _let_go(folder: Path) -> None:

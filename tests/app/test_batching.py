@@ -38,19 +38,24 @@ URL = "/v1/captions"
 class Kitchen:
     """Squares numbers, in batches. It can't prepare 13, can't work on 7, and works only while `open` is set."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, lanes: int = 0, slowly: float = 0.0, **options: Any) -> None:
+        self.slowly = slowly
+        """Seconds that preparing takes."""
         self.prepared: list[int] = []
         self.batches: list[list[int]] = []
         self.lanes: list[int | None] = []
         """Of each batch."""
         self.open = threading.Event()
         self.open.set()
-        usual: dict[str, Any] = {"threads": 1, "lanes": 1, "size": 3, "pause": 0.2, "queue": 100, "deadline": 20}
+        usual: dict[str, Any] = {"threads": 1, "size": 3, "pause": 0.2, "queue": 100, "deadline": 20}
         self.batcher = Batcher[int, int, int](self.prepare, self.work, **usual | options)
+        if lanes:
+            self.batcher.widen(lanes)
 
     def prepare(self, item: int) -> int:
         if item == 13:
             raise ApiError(400, "unlucky", "13")
+        time.sleep(self.slowly)
         self.prepared.append(item)
         return item
 
@@ -96,7 +101,7 @@ async def until(condition: Callable[[], bool]) -> None:
     st.lists(st.integers(0, 20), max_size=12),
     st.integers(1, 4),
     st.integers(1, 3),
-    st.integers(1, 3),
+    st.sampled_from([0, 2, 3]),
     st.sampled_from([0.0, 0.002]),
 )
 @settings(max_examples=40)
@@ -148,30 +153,52 @@ def test_nobody_waits_for_company_when_none_is_on_its_way() -> None:
     assert time.monotonic() - began < 10
 
 
-def test_when_many_wait_several_batches_are_worked_on() -> None:
-    kitchen = Kitchen(size=4, lanes=2, pause=0)
+def test_lanes_begin_when_they_will_be_full() -> None:
+    kitchen = Kitchen(size=2, lanes=3, pause=0.01)
 
     async def guests() -> None:
         kitchen.open.clear()
-        first = kitchen.batcher.submit([1])
-        await until(lambda: kitchen.lanes == [None])  # alone
-        second = kitchen.batcher.submit([2])
-        await until(lambda: len(kitchen.prepared) == 2)
+        tasks = kitchen.batcher.submit([1])
+        await until(lambda: kitchen.lanes == [None])
+        tasks += kitchen.batcher.submit([2, 3, 4])
+        await until(lambda: len(kitchen.prepared) == 4)
         await asyncio.sleep(0.05)
-        assert len(kitchen.lanes) == 1  # one that waits is no reason
-        rest = kitchen.batcher.submit([3, 4, 5, 6, 8, 9])
-        await until(lambda: len(kitchen.prepared) == 8 and len(kitchen.lanes) == 2)
-        assert kitchen.lanes[1] in (0, 1)
+        assert len(kitchen.lanes) == 1  # what is on all cores will be done soon
+        tasks += kitchen.batcher.submit([5, 6, 8, 9])
+        await until(lambda: len(kitchen.lanes) == 2)
+        await asyncio.sleep(0.05)
+        assert len(kitchen.lanes) == 3
         kitchen.open.set()
-        assert [await task for task in (*first, *second, *rest)] == [1, 4, 9, 16, 25, 36, 64, 81]
+        assert [await task for task in tasks] == [1, 4, 9, 16, 25, 36, 64, 81]
 
     kitchen.run(guests)
-    assert sorted(item for batch in kitchen.batches for item in batch) == [1, 2, 3, 4, 5, 6, 8, 9]
-    assert all(len(batch) <= 4 for batch in kitchen.batches)
+    assert None not in kitchen.lanes[1:3]
+    assert sorted(kitchen.batches)[:2] == [[1], [2, 3]]
 
 
-def test_a_batch_that_is_alone_leaves_half_to_another() -> None:
-    kitchen = Kitchen(size=6, lanes=2, threads=6)
+def test_what_does_not_fill_a_lane_goes_beside_them() -> None:
+    kitchen = Kitchen(size=2, lanes=2, pause=0)
+
+    async def guests() -> None:
+        kitchen.open.clear()
+        tasks = kitchen.batcher.submit([1])
+        await until(lambda: kitchen.lanes == [None])
+        tasks += kitchen.batcher.submit([2, 3])
+        await until(lambda: len(kitchen.lanes) == 2)
+        kitchen.batcher._at_work.remove(None)  # as if that one had ended first
+        tasks += kitchen.batcher.submit([4])
+        await until(lambda: len(kitchen.lanes) == 3)
+        assert kitchen.lanes[2] is None
+        kitchen.batcher._at_work.append(None)
+        kitchen.open.set()
+        assert [await task for task in tasks] == [1, 4, 9, 16]
+
+    kitchen.run(guests)
+
+
+@pytest.mark.parametrize("slowly", [0.0, 0.015])
+def test_a_batch_on_no_lane_has_half_the_size(slowly: float) -> None:
+    kitchen = Kitchen(size=6, lanes=2, threads=6, slowly=slowly)
 
     async def guests() -> None:
         kitchen.open.clear()
@@ -278,7 +305,7 @@ def test_a_picture_has_the_same_captions_alone_and_in_any_batch(
 ) -> None:
     files = [encode(picture) for picture in pictures]
     requests = [PictureRequest(tiny_captioner, files[place], KINDS[kind], seen) for place, kind, seen in asked]
-    worker = PictureWorker(Settings(batch_size=8), Turns(), Metrics(), 1)
+    worker = PictureWorker(Settings(batch_size=8), Turns(), Metrics())
 
     async def run() -> list[Answer]:
         running = asyncio.create_task(worker.run())
@@ -353,7 +380,7 @@ def test_many_pictures_are_captioned_on_several_lanes(
 ) -> None:
     client, engine = start(threads=2, batch_size=4, device="cpu")
     captioner = engine.captioners["tiny"]
-    wait_for(lambda: len(captioner.lanes) > 1)
+    wait_for(lambda: engine.settled)
     files = [encode(picture) for picture in pictures]
     alone = [client.post(URL, content=file).json()["captions"][0] for file in files]
     callers: list[Captioner] = []

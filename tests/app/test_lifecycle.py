@@ -170,7 +170,7 @@ def test_the_garbage_collector_leaves_alone_what_is_there_for_good(checkpoints: 
     try:
         asyncio.run(server.on_tick(0))
         assert gc.get_freeze_count() == before  # not while it loads
-        application.state.engine.state = "ready"
+        application.state.engine.settled = True
         asyncio.run(server.on_tick(1))
         assert gc.get_freeze_count() > before + 10_000
     finally:

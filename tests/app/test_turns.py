@@ -2,9 +2,17 @@
 
 import threading
 import time
+from collections.abc import Callable
 from itertools import pairwise
 
 from app.turns import Turns
+
+
+def wait_for(found: Callable[[], object], expected: object) -> None:
+    until = time.monotonic() + 10
+    while found() != expected:
+        assert time.monotonic() < until, f"it is still {found()!r} after 10 seconds"
+        time.sleep(0.001)
 
 
 def test_turns_go_to_those_who_wait_in_their_order() -> None:
@@ -19,10 +27,7 @@ def test_turns_go_to_those_who_wait_in_their_order() -> None:
         assert not turns.wanted
         for waiting, thread in enumerate(threads, start=1):
             thread.start()
-            until = time.monotonic() + 10
-            while len(turns._waiting) < waiting:
-                assert time.monotonic() < until
-                time.sleep(0.001)
+            wait_for(lambda: len(turns._waiting), waiting)
         assert turns.wanted
         assert order == []
     for thread in threads:
@@ -61,27 +66,40 @@ def test_shares_are_had_together_and_the_whole_alone() -> None:
 
     threads = {name: threading.Thread(target=take, args=(name,)) for name in leave}
 
-    def wait_until(there: str) -> None:
-        until = time.monotonic() + 10
-        while "".join(order) != there:
-            assert time.monotonic() < until
-            time.sleep(0.001)
-
-    for name, there in (("a", "a"), ("b", "ab"), ("w", "ab"), ("c", "ab")):
+    for name, there, waiting in (("a", "a", 0), ("b", "ab", 0), ("w", "ab", 1), ("c", "ab", 2)):
         threads[name].start()
-        wait_until(there)
-        while name in "wc" and len(turns._waiting) < "wc".index(name) + 1:
-            time.sleep(0.001)
+        wait_for(lambda: "".join(order), there)
+        wait_for(lambda: len(turns._waiting), waiting)
     leave["b"].set()
     threads["b"].join(10)
     assert order == ["a", "b"]  # the whole is not free, and who wants a share does not go before who came earlier
     leave["a"].set()
-    wait_until("abw")
+    wait_for(lambda: "".join(order), "abw")
     leave["w"].set()
-    wait_until("abwc")
+    wait_for(lambda: "".join(order), "abwc")
     leave["c"].set()
     threads["c"].join(10)
     assert not turns.wanted
+
+
+def test_whoever_has_the_whole_has_it_alone() -> None:
+    turns, there, seen = Turns(3), [], set[tuple[int, int]]()
+
+    def take(share: bool) -> None:
+        for _ in range(200):
+            with turns.turn(share=share):
+                there.append(share)
+                seen.add((there.count(True), there.count(False)))
+                time.sleep(0)
+                there.remove(share)
+
+    threads = [threading.Thread(target=take, args=(share,)) for share in (True, True, True, True, False, False)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert seen <= {(0, 1), (1, 0), (2, 0), (3, 0)}
+    assert (0, 1) in seen
 
 
 def test_a_turn_that_fails_is_over() -> None:

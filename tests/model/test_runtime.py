@@ -18,7 +18,7 @@ from torch import nn
 
 from model.captioner import Caption, Captioner
 from model.checkpoint import CaptionerCheckpoint, Checkpoint, save
-from model.compiled import CompiledCaptioner, captioner_networks, load_captioner, load_lanes
+from model.compiled import CompiledCaptioner, captioner_networks, load_captioner
 from model.config import CaptionerConfig, DecoderConfig, DecodingConfig, EncoderConfig, PreprocessingConfig
 from model.decoder import DECODERS
 from model.runtime import KEPT_DAYS, Network, Runtime
@@ -107,7 +107,8 @@ def test_captions_are_those_of_torch(
 def test_lanes_say_the_same_at_the_same_time(tiny_checkpoint: Path, pictures: list[Image.Image]) -> None:
     checkpoint = opened(tiny_checkpoint)
     expected = [captions[0] for captions in checkpoint.load().caption(pictures)]
-    lanes = load_lanes(checkpoint, Runtime(threads=2, precision="float32"), 2)
+    captioner = load_captioner(checkpoint, Runtime(threads=2, precision="float32"))
+    captioner.widen(2)
     with ThreadPoolExecutor(2) as threads:
         together = Barrier(2)
 
@@ -115,7 +116,7 @@ def test_lanes_say_the_same_at_the_same_time(tiny_checkpoint: Path, pictures: li
             together.wait(20)
             return [captions for _ in range(5) for captions in lane.caption(pictures)]
 
-        for found in threads.map(caption, lanes):
+        for found in threads.map(caption, captioner.lanes):
             for (first, *_), original in zip(found, 5 * expected, strict=True):
                 assert first.text == original.text
                 assert first.logprob == pytest.approx(original.logprob, abs=1e-3)
@@ -130,8 +131,9 @@ def test_each_network_of_a_lane_waits_for_its_turn(tiny_checkpoint: Path, pictur
         yield
         turns.append("ends")
 
-    (lane, _) = load_lanes(opened(tiny_checkpoint), Runtime(threads=2, precision="float32"), 2, turn)
-    ((caption,),) = lane.caption([picture], DecodingConfig(method="greedy"))
+    captioner = load_captioner(opened(tiny_checkpoint), Runtime(threads=2, precision="float32"))
+    captioner.widen(2, turn)
+    ((caption,),) = captioner.lanes[1].caption([picture], DecodingConfig(method="greedy"))
     assert turns == ["begins", "ends"] * (len(turns) // 2)
     assert len(turns) // 2 >= 2 + len(caption.tokens)  # encoder, start, and a step a word
 
@@ -150,10 +152,11 @@ def lower():
     return sum(os.getpriority(os.PRIO_PROCESS, thread) > os.getpriority(os.PRIO_PROCESS, 0) for thread in threads)
 
 inputs = torch.ones(2, 3)
-for lanes in (1, 2):
-    network = Runtime(threads=2).programs("", lambda: {"relu": Network(torch.nn.ReLU(), (inputs,))}, lanes)["relu"]
-    assert network(inputs)[0].sum() == network.another()(inputs)[0].sum() == 6
-    print(lower())
+network = Runtime(threads=2).programs("", lambda: {"relu": Network(torch.nn.ReLU(), (inputs,))})["relu"]
+assert network(inputs)[0].sum() == 6
+print(lower())
+assert [lane(inputs)[0].sum() for lane in network.lanes(2)] == [6, 6]
+print(lower())
 """
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=100, check=False)
     assert found.returncode == 0, found.stderr
