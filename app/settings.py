@@ -80,7 +80,7 @@ class Settings(BaseSettings):
     decode_threads: Annotated[int, Field(ge=1, le=64)] = 2
     """Pictures decoded at the same time. Each takes up to 18 bytes a pixel meanwhile."""
     batch_size: Annotated[int, Field(ge=1, le=256)] = 16
-    """Most pictures that go through the network together; half of them, where there are lanes and these are not full."""
+    """Most pictures that go through the network together; half of them, where full batches go on lanes."""
     batch_pause_ms: Annotated[float, Field(ge=0, le=100)] = 3
     """Milliseconds that a batch which is not full waits for pictures that are being decoded."""
     picture_queue: Annotated[int, Field(ge=0)] = 64
