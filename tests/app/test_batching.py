@@ -165,9 +165,9 @@ def test_lanes_begin_when_they_will_be_full() -> None:
         await asyncio.sleep(0.05)
         assert len(kitchen.lanes) == 1  # what is on all cores will be done soon
         tasks += kitchen.batcher.submit([5, 6, 8, 9])
-        await until(lambda: len(kitchen.lanes) == 2)
+        await until(lambda: len(kitchen.lanes) == 3)
         await asyncio.sleep(0.05)
-        assert len(kitchen.lanes) == 3
+        assert len(kitchen.lanes) == 3  # what is left would not fill another
         kitchen.open.set()
         assert [await task for task in tasks] == [1, 4, 9, 16, 25, 36, 64, 81]
 
