@@ -52,7 +52,9 @@ class Batcher(Generic[Item, Ready, Result]):
     ) -> None:
         self._prepare = prepare
         self._work = work
-        self._size = self._half = size
+        self._size = size
+        self._half = size
+        """Most on no lane; half of the size where there are lanes."""
         self._pause = pause
         self._room = queue + size
         self._deadline = deadline

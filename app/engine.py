@@ -72,8 +72,8 @@ class Engine:
         lanes = self.loader.lanes
         compiled = [captioner for captioner in self.captioners.values() if isinstance(captioner, CompiledCaptioner)]
         if lanes > 1 and len(compiled) == len(self.captioners):
+            turn = partial(self._turns.turn, share=True)
             for captioner in compiled:
-                turn = partial(self._turns.turn, share=True)
                 await anyio.to_thread.run_sync(captioner.widen, lanes, turn, abandon_on_cancel=True)
             self.pictures.widen(lanes)
 

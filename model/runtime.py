@@ -199,7 +199,7 @@ class Runtime:
     def _compile(self, model: "openvino.Model", lanes: int) -> "openvino.CompiledModel":
         precise = model.get_rt_info(_PRECISE).astype(bool)
         properties = self._properties | ({"INFERENCE_PRECISION_HINT": "f32"} if precise else {})
-        properties |= {"NUM_STREAMS": lanes}
+        properties |= {"NUM_STREAMS": lanes}  # calls at the same time; one takes all threads
         if lanes == 1:
             return self._core.compile_model(model, "CPU", properties)
         with ThreadPoolExecutor(1, initializer=_give_way) as compiling:
