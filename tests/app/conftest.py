@@ -145,6 +145,20 @@ def ready() -> Callable[[httpx2.Client], None]:
     return wait_until_ready
 
 
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Returns when the condition has come true."""
+    until = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < until, "it did not come true in 30 seconds"
+        time.sleep(0.005)
+
+
+@pytest.fixture(scope="session")
+def wait_for() -> Callable[[Callable[[], bool]], None]:
+    """Waits for a condition to come true."""
+    return wait_until
+
+
 @pytest.fixture(scope="session")
 def encode() -> Encode:
     """`encode(image, format, **options)`: the bytes of a picture's file."""

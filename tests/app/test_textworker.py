@@ -32,6 +32,7 @@ from model.textstream import TextStream
 
 Serve = Callable[..., AbstractContextManager[httpx2.Client]]
 Ready = Callable[[httpx2.Client], None]
+WaitFor = Callable[[Callable[[], bool]], None]
 URL = "/v1/completions"
 LONG = {"prompt": "A", "max_tokens": 100_000}
 
@@ -56,7 +57,7 @@ def service(app: FastAPI, serve: Serve, ready: Ready) -> Iterator[httpx2.Client]
 
 
 @pytest.fixture
-def worker(app: FastAPI, service: httpx2.Client) -> Iterator[TextWorker]:
+def worker(app: FastAPI, service: httpx2.Client, wait_for: WaitFor) -> Iterator[TextWorker]:
     """The one that `client` asks."""
     worker: TextWorker = app.state.engine.workers["tiny-text"]
     yield worker
@@ -66,13 +67,6 @@ def worker(app: FastAPI, service: httpx2.Client) -> Iterator[TextWorker]:
 @pytest.fixture
 def client(service: httpx2.Client, worker: TextWorker) -> httpx2.Client:
     return service
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < until, "it did not come true in 30 seconds"
-        time.sleep(0.005)
 
 
 def connect(client: httpx2.Client, body: dict[str, Any], receive_buffer: int | None = None) -> socket.socket:
@@ -99,7 +93,7 @@ def streaming(client: httpx2.Client, **parameters: Any) -> Iterator[Iterator[str
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_the_slots_of_a_client_that_leaves_are_free_within_a_step(
-    client: httpx2.Client, worker: TextWorker, monkeypatch: pytest.MonkeyPatch, stream: bool
+    client: httpx2.Client, worker: TextWorker, monkeypatch: pytest.MonkeyPatch, stream: bool, wait_for: WaitFor
 ) -> None:
     events: list[str] = []
 
@@ -131,7 +125,7 @@ def test_the_slots_of_a_client_that_leaves_are_free_within_a_step(
 
 
 def test_a_client_that_reads_nothing_and_leaves_frees_its_slots(
-    create: Callable[[], FastAPI], serve: Serve, ready: Ready
+    create: Callable[[], FastAPI], serve: Serve, ready: Ready, wait_for: WaitFor
 ) -> None:
     app = create()
     with serve(app, send_buffer=4096) as client:
@@ -147,7 +141,7 @@ def test_a_client_that_reads_nothing_and_leaves_frees_its_slots(
 
 
 def test_texts_wait_for_a_slot_and_too_many_are_refused(
-    client: httpx2.Client, worker: TextWorker, served_text: LanguageModel
+    client: httpx2.Client, worker: TextWorker, served_text: LanguageModel, wait_for: WaitFor
 ) -> None:
     body = {"prompt": "The woman", "max_tokens": 20, "seed": 1}
     with ThreadPoolExecutor(1) as pool, streaming(client), streaming(client):
@@ -176,7 +170,11 @@ def test_a_request_of_more_texts_than_there_is_room_is_taken_when_nobody_waits(c
 
 
 def test_a_step_that_fails_fails_its_texts_and_no_others(
-    client: httpx2.Client, worker: TextWorker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    client: httpx2.Client,
+    worker: TextWorker,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    wait_for: WaitFor,
 ) -> None:
     step = TextBatch.step
     broken = threading.Event()
@@ -208,7 +206,7 @@ def test_a_step_that_fails_fails_its_texts_and_no_others(
 
 
 def test_a_text_that_cannot_begin_fails_alone(
-    client: httpx2.Client, worker: TextWorker, monkeypatch: pytest.MonkeyPatch
+    client: httpx2.Client, worker: TextWorker, monkeypatch: pytest.MonkeyPatch, wait_for: WaitFor
 ) -> None:
     join = TextBatch.join
 
@@ -282,7 +280,7 @@ def test_a_worker_that_closes_tells_all_who_wait(tiny_language_model: LanguageMo
     assert worker.pending == 0
 
 
-def test_a_caller_who_is_slow_finds_all_in_one_update(tiny_language_model: LanguageModel) -> None:
+def test_a_caller_who_is_slow_finds_all_in_one_update(tiny_language_model: LanguageModel, wait_for: WaitFor) -> None:
     worker = TextWorker("tiny-text", tiny_language_model, Turns(), Metrics(), slots=2, queue=8)
     config = GenerationConfig(max_tokens=3000, seed=1)
 
