@@ -42,13 +42,16 @@ SENTENCES = (
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """One thread a process: the networks here are too small for two, and threads that fight over cores wait long.
+    """On the CPU, also where there is a GPU, whose sums come in another order each time: tests compare to the bit.
+
+    One thread a process: the networks here are too small for two, and threads that fight over cores wait long.
 
     No time limits for examples: how long one takes says more of what else the machine does. What is compiled or learnt
     is kept for all processes of the run, and no longer.
     """
     torch.set_num_threads(1)
     os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
     os.environ["RECAP_PRECISION"] = "float32"  # what is served is compared with torch, whatever the CPU has
     settings.register_profile("untimed", deadline=None)
     settings.load_profile("untimed")
