@@ -42,7 +42,8 @@ SENTENCES = (
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """On the CPU, also where there is a GPU, whose sums come in another order each time: tests compare to the bit.
+    """On the CPU, also where there is a GPU, whose sums come in another order each time: tests compare to the bit. With
+    CUDA_VISIBLE_DEVICES set, on what it names.
 
     One thread a process: the networks here are too small for two, and threads that fight over cores wait long.
 
@@ -51,7 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     torch.set_num_threads(1)
     os.environ["OMP_NUM_THREADS"] = "1"
-    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
     os.environ["RECAP_PRECISION"] = "float32"  # what is served is compared with torch, whatever the CPU has
     settings.register_profile("untimed", deadline=None)
     settings.load_profile("untimed")
