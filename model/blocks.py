@@ -94,7 +94,8 @@ class CompiledNetwork(Network):
 
     def __init__(self, model: LanguageModel, step: CompiledStep) -> None:
         self.dtype = step.dtype
-        self.program, self.state_size = step.program, step.state_size
+        self.hidden_size = model.config.hidden_size
+        self.program, self.parts = step.program, step.parts
         self.width = 0 if step.independent else BLOCK
 
     def block(self, rows: int = BLOCK) -> "CompiledBlock":
@@ -106,15 +107,18 @@ class CompiledBlock(Block):
 
     def __init__(self, network: CompiledNetwork, rows: int) -> None:
         self.network = network
-        self.state = torch.zeros(rows, network.state_size)  # (N, S)
+        self.state = torch.zeros(network.parts, rows, network.hidden_size)  # (parts, N, H)
+        self.used = tuple(self.state)  # (N, H) each
+        """The rows that were last asked for: the same tensors each time are known to the program."""
 
     def put(self, row: int, state: State | None) -> None:
-        self.state[row] = 0.0 if state is None else torch.cat([part.flatten() for part in state])
+        self.state[:, row] = 0.0 if state is None else torch.cat(state)[:, 0]
 
     def step(self, tokens: Tensor, rows: int) -> Tensor:
         used = self.network.width or rows
-        logits, self.state[:used] = self.network.program(tokens[:used], self.state[:used])
-        return logits[:rows]
+        if used != len(self.used[0]):
+            self.used = tuple(self.state[:, :used])
+        return self.network.program.advance(tokens[:used], self.used)[:rows]
 
 
 class CellNetwork(Network):

@@ -1,15 +1,15 @@
 """Models whose networks were compiled: they do what the originals do, on the CPU, faster."""
 
-import math
 import threading
 from collections.abc import Mapping
 from contextlib import nullcontext
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
 
 from model.captioner import Captioner
-from model.cells import State
+from model.cells import Cell, State
 from model.checkpoint import CaptionerCheckpoint, LanguageCheckpoint
 from model.config import CaptionerConfig
 from model.decoder import Decoder, Memory, Step
@@ -188,31 +188,41 @@ def load_language_model(checkpoint: LanguageCheckpoint, runtime: Runtime) -> Lan
 def compile_step(model: LanguageModel, description: str, runtime: Runtime) -> CompiledStep:
     """A language model one token further, as a program; for `description` see `Runtime.programs`."""
     step = _TextStep(model)
-    example = torch.zeros(2, dtype=torch.long), torch.zeros(2, step.state_size)
+    example = torch.zeros(2, dtype=torch.long), *torch.zeros(step.parts, 2, step.hidden_size)
     program = runtime.programs(description, lambda: {"step": Network(step, example)})["step"]
-    return CompiledStep(program, step.state_size, _rows_are_independent(program, step), runtime.dtype)
+    return CompiledStep(program, step.parts, _rows_are_independent(program, step), runtime.dtype)
 
 
 class _TextStep(nn.Module):
-    """A language model one token further, with its state as a single tensor."""
+    """A language model one token further. Its state stands in parts, so that none is copied out of another."""
 
     def __init__(self, model: LanguageModel) -> None:
         super().__init__()
         self.model = model
         self.cells = model.recurrent.cells()
-        self.shape = self.cells[0].num_states, len(self.cells), model.config.hidden_size
-        self.state_size = math.prod(self.shape)
+        self.hidden_size = model.config.hidden_size
+        self.parts = self.cells[0].num_states * len(self.cells)
         self.vocabulary_size = len(model.vocabulary)
 
-    def forward(self, tokens: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, tokens: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
+        step = _lstm if self.model.config.cell == "lstm" else Cell.__call__
         hidden = self.model.inputs(tokens)  # (N, D)
-        layers = state.unflatten(1, self.shape).unbind(2)  # (N, states, H) each
         after = []
-        for cell, layer in zip(self.cells, layers, strict=True):
-            parts = cell(hidden, layer.unbind(1))
-            after.append(torch.stack(parts, 1))  # (N, states, H)
-            hidden = parts[0]
-        return self.model.output(hidden), torch.stack(after, 2).flatten(1)
+        for layer, cell in enumerate(self.cells):
+            after.append(step(cell, hidden, state[layer :: len(self.cells)]))
+            hidden = after[-1][0]  # (N, H)
+        return self.model.output(hidden), *chain.from_iterable(zip(*after, strict=True))
+
+
+def _lstm(cell: Cell, inputs: Tensor, state: State) -> State:
+    """What the cell does, as a sequence of one step, for which the plugin has a kernel of its own.
+
+    32 texts gain 9 % by it. It rounds h to what the next product takes, which a GRU could not afford.
+    """
+    h, c = state  # (N, H) each
+    weights = cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh
+    _, h, c = torch.lstm(inputs[:, None], (h[None], c[None]), weights, True, 1, 0.0, False, False, True)
+    return h[0], c[0]
 
 
 WIDTHS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 31)
@@ -223,14 +233,14 @@ def _rows_are_independent(program: Program, step: _TextStep) -> bool:
     """Whether each row has the same bits in any place, among any number of others."""
     generator = torch.Generator().manual_seed(0)
     tokens = torch.randint(step.vocabulary_size, (32,), generator=generator)
-    state = torch.rand(32, step.state_size, generator=generator) * 2 - 1
-    expected = program(tokens, state)
+    state = torch.rand(step.parts, 32, step.hidden_size, generator=generator) * 2 - 1
+    expected = program(tokens, *state)
     return all(
         torch.equal(part, whole[start : start + width])
         for width in WIDTHS
         for start in (0, 32 - width)
         for part, whole in zip(
-            program(tokens[start : start + width], state[start : start + width]), expected, strict=True
+            program(tokens[start : start + width], *state[:, start : start + width]), expected, strict=True
         )
     )
 

@@ -1,7 +1,6 @@
 """Character and word language models: a token to the distribution of the next one, with a state carried along."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -13,14 +12,18 @@ from model.config import LanguageModelConfig
 from model.recurrent import Recurrent
 from model.vocabulary import SPECIALS, Vocabulary, pieces
 
+if TYPE_CHECKING:
+    from model.runtime import Program
+
 
 class CompiledStep(NamedTuple):
     """A model one token further, compiled."""
 
-    program: Callable[..., tuple[Tensor, ...]]
-    """Tokens (N,) and states (N, S) to logits (N, V) and states."""
-    state_size: int
-    """S."""
+    program: "Program"
+    """Tokens (N,) and the parts of a state (N, H), those of a kind after another, one a layer, to logits (N, V) and the
+    parts after it."""
+    parts: int
+    """How many."""
     independent: bool
     """Whether a row is the same to the bit, however many others there are."""
     dtype: torch.dtype

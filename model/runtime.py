@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext, suppress
 from copy import copy
@@ -102,6 +102,14 @@ class Program:
         """Its outputs, the caller's own."""
         with self._lock, self._turn():
             return tuple([output.clone() for output in self._run(inputs)])
+
+    def advance(self, inputs: Tensor, state: Sequence[Tensor]) -> Tensor:
+        """A step of a recurrence: its first output. The others, which are the next state, are written over this one."""
+        with self._lock, self._turn():
+            output, *after = self._run((inputs, *state))
+            for part, value in zip(state, after, strict=True):
+                part.copy_(value)
+            return output.clone()
 
     def lend(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Its outputs in the plugin's memory, to which the next call writes its own."""
