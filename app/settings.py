@@ -56,8 +56,8 @@ class Settings(BaseSettings):
     runtime: NetworkRuntime = "auto"
     """What runs networks on a CPU: `openvino`, two to five times as fast; `torch`; or `auto`: OpenVINO where it is."""
     precision: Precision = "auto"
-    """Of OpenVINO's products: `auto` is bfloat16 on a CPU that has instructions for it; `float32` gives the
-    captions and texts of CPUs that have none, more slowly."""
+    """Of OpenVINO's products: `auto` is bfloat16, and 8 bits in decoders and language models, on a CPU that has
+    instructions for them; `float32` gives the captions and texts of CPUs that have none, more slowly."""
     cache: Path | None = None
     """Folder where compiled networks are kept, for 60 days after a start; unset: `recap` among the user's caches."""
     threads: Annotated[int, Field(ge=1, le=256)] | None = None

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from model.captioner import Captioner
-from model.cells import Cell, State
+from model.cells import State
 from model.checkpoint import CaptionerCheckpoint, LanguageCheckpoint
 from model.config import CaptionerConfig
 from model.decoder import Decoder, Memory, Step
@@ -97,12 +97,15 @@ def captioner_networks(captioner: Captioner) -> dict[str, Network]:
         encoder = {"encoder": Network(captioner.encoder, (pixels,))}
         if isinstance(captioner.encoder, EfficientNetLite):
             stem, trunk = _Method(captioner.encoder, "stem"), _Method(captioner.encoder, "trunk")
-            encoder = {"stem": Network(stem, (pixels,), precise=True), "encoder": Network(trunk, (stem(pixels),))}
+            encoder = {
+                "stem": Network(stem, (pixels,), precision="float32"),
+                "encoder": Network(trunk, (stem(pixels),)),
+            }
     hypotheses = 3  # unlike the number of pictures, so that the two can't be mistaken for each other
     tokens = torch.zeros(len(pixels) * hypotheses, dtype=torch.long)
     return encoder | {
         "start": Network(start, (grid,)),
-        "step": Network(step, (tokens, state.repeat_interleave(hypotheses, 0), *memory)),
+        "step": Network(step, (tokens, state.repeat_interleave(hypotheses, 0), *memory), precision="int8"),
     }
 
 
@@ -189,7 +192,7 @@ def compile_step(model: LanguageModel, description: str, runtime: Runtime) -> Co
     """A language model one token further, as a program; for `description` see `Runtime.programs`."""
     step = _TextStep(model)
     example = torch.zeros(2, dtype=torch.long), *torch.zeros(step.parts, 2, step.hidden_size)
-    program = runtime.programs(description, lambda: {"step": Network(step, example)})["step"]
+    program = runtime.programs(description, lambda: {"step": Network(step, example, precision="int8")})["step"]
     return CompiledStep(program, step.parts, _rows_are_independent(program, step), runtime.dtype)
 
 
@@ -205,24 +208,12 @@ class _TextStep(nn.Module):
         self.vocabulary_size = len(model.vocabulary)
 
     def forward(self, tokens: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
-        step = _lstm if self.model.config.cell == "lstm" else Cell.__call__
         hidden = self.model.inputs(tokens)  # (N, D)
         after = []
         for layer, cell in enumerate(self.cells):
-            after.append(step(cell, hidden, state[layer :: len(self.cells)]))
+            after.append(cell(hidden, state[layer :: len(self.cells)]))
             hidden = after[-1][0]  # (N, H)
         return self.model.output(hidden), *chain.from_iterable(zip(*after, strict=True))
-
-
-def _lstm(cell: Cell, inputs: Tensor, state: State) -> State:
-    """What the cell does, as a sequence of one step, for which the plugin has a kernel of its own.
-
-    32 texts gain 9 % by it. It rounds h to what the next product takes, which a GRU could not afford.
-    """
-    h, c = state  # (N, H) each
-    weights = cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh
-    _, h, c = torch.lstm(inputs[:, None], (h[None], c[None]), weights, True, 1, 0.0, False, False, True)
-    return h[0], c[0]
 
 
 WIDTHS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 31)

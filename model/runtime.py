@@ -1,8 +1,8 @@
 """The fast CPU path: networks that OpenVINO compiles, from the same checkpoints, with torch's numbers to 1e-4.
 
 Torch remains the reference, what runs on CUDA, and what runs where OpenVINO is not installed. A network is traced once,
-to OpenVINO's own description of it, which is kept on disk: from there it is ready in a fraction of a second. That
-description does not depend on the CPU; what is compiled from it does, and is compiled at each start.
+to OpenVINO's own description of it, which is kept on disk: from there it is ready in a fraction of a second. It depends
+on the CPU in one thing, whether weights are in 8 bits; what is compiled from it, at each start, does in all.
 """
 
 import ctypes
@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from model import quantization
 from model.checkpoint import file_sha256
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ DIGESTS = "digests.json"
 KEPT_DAYS = 60
 """That networks of other versions, or of other checkpoints, stay in the cache after they were last taken from it."""
 
-_PRECISE = "precise"
-"""Where a traced network has its `Network.precise`."""
+_PRECISION = "precision"
+"""Where a traced network has its `Network.precision`."""
 
 Turn = Callable[[], AbstractContextManager[object]]
 """Makes what is entered for as long as a network computes."""
@@ -54,8 +55,9 @@ class Network(NamedTuple):
     """From tensors to a tensor, or to a tuple of them."""
     example: tuple[Tensor, ...]
     """Tensors that it takes. Their first dimensions may be any later, the others are as here."""
-    precise: bool = False
-    """Whether it multiplies in float32 on every CPU."""
+    precision: Literal["bfloat16", "int8", "float32"] = "bfloat16"
+    """What it multiplies in where the CPU has instructions for it, and in float32 elsewhere. `int8` is products with
+    weights alone: what else there is to multiply is in float32."""
 
 
 class Program:
@@ -138,7 +140,7 @@ class Runtime:
         cache: that folder, which is made when something is to be put there. None keeps nothing. One that can't be
             written is told in the log, and does no harm.
         threads: of the CPU; None takes one a core.
-        precision: `float32`, or `auto`, which is bfloat16 on a CPU that has instructions for it.
+        precision: `float32`, or `auto`, which is each network's own.
 
     Raises:
         ImportError: OpenVINO is not installed: see `Runtime.available`.
@@ -154,10 +156,12 @@ class Runtime:
         self._openvino = _import_openvino()
         self._core = _core()
         self._cache = cache
-        low = precision == "auto" and "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        auto = precision == "auto"
+        low = auto and "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         self.dtype = torch.bfloat16 if low else torch.float32
-        """Of products. What stands between them and a program's outputs, such as a cell's state, is float32."""
-        self._properties: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "bf16" if low else "f32"}
+        """Of products in bfloat16. What stands between products, such as a cell's state, is float32."""
+        self._quantizes = auto and quantization.available()
+        self._properties: dict[str, Any] = {"DYNAMIC_QUANTIZATION_GROUP_SIZE": quantization.GROUP}
         if threads:
             self._properties["INFERENCE_NUM_THREADS"] = threads
 
@@ -192,7 +196,7 @@ class Runtime:
     def _key(self, description: str) -> str:
         """The name of a folder for all that networks come from: data, this package's code, and versions."""
         code = [file_sha256(file) for file in sorted(Path(__file__).parent.glob("*.py"))]
-        made_from = [description, code, self._openvino.get_version(), torch.__version__]
+        made_from = [description, self._quantizes, code, self._openvino.get_version(), torch.__version__]
         return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
 
     def _trace(self, network: Network) -> "openvino.Model":
@@ -201,12 +205,14 @@ class Runtime:
             warnings.simplefilter("ignore")  # that sizes become constants, which all but the first ones should
             traced = torch.jit.trace(network.module, network.example, check_trace=False)
             model = self._openvino.convert_model(traced, example_input=network.example, input=shapes)
-        model.set_rt_info(network.precise, _PRECISE)
+        if self._quantizes and network.precision == "int8":
+            quantization.quantize(model)
+        model.set_rt_info(network.precision, _PRECISION)
         return model
 
     def _compile(self, model: "openvino.Model", lanes: int) -> "openvino.CompiledModel":
-        precise = model.get_rt_info(_PRECISE).astype(bool)
-        properties = self._properties | ({"INFERENCE_PRECISION_HINT": "f32"} if precise else {})
+        low = self.dtype == torch.bfloat16 and model.get_rt_info(_PRECISION).astype(str) == "bfloat16"
+        properties = self._properties | {"INFERENCE_PRECISION_HINT": "bf16" if low else "f32"}
         properties |= {"NUM_STREAMS": lanes}  # calls at the same time; one takes all threads
         if lanes == 1:
             return self._core.compile_model(model, "CPU", properties)

@@ -184,9 +184,10 @@ def test_the_files_of_the_cache_take_no_memory(tmp_path: Path) -> None:
 
 def test_what_is_to_be_precise_is_in_single_precision_on_every_cpu(tmp_path: Path) -> None:
     linear, inputs = nn.Linear(100, 50), torch.rand(2, 100)
+    networks = {"linear": Network(linear, (inputs,), precision="float32")}
     for _ in range(2):  # made, and found
         runtime = Runtime(tmp_path, threads=1)
-        program = runtime.programs("precise", lambda: {"linear": Network(linear, (inputs,), precise=True)})["linear"]
+        program = runtime.programs("precise", lambda: networks)["linear"]
         torch.testing.assert_close(program(inputs)[0], linear(inputs).detach(), atol=1e-5, rtol=0)
 
 

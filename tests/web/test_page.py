@@ -44,8 +44,8 @@ def test_nothing_is_wider_than_the_window(captioned: Page) -> None:
         page.locator(f"section[aria-label='{view}'] h1").locator("visible=true").first.wait_for()
         for width, height in ((320, 640), (768, 1024), (1920, 1080), (1280, 800)):
             page.set_viewport_size({"width": width, "height": height})
-            wider = page.evaluate("document.documentElement.scrollWidth - document.body.clientWidth")
-            assert wider <= 0, (view, width)
+            # as soon as what is drawn has followed the window, on a busy machine some frames later
+            page.wait_for_function("document.documentElement.scrollWidth <= document.body.clientWidth", timeout=5000)
             expect(page.get_by_role("link", name=view)).to_be_in_viewport()
 
 
