@@ -20,14 +20,15 @@ def available() -> bool:
     return bool(torch.cpu.get_capabilities().get("avx512_vnni", False))
 
 
-def quantize(model: "openvino.Model") -> None:
-    """Takes the weights of a network's products to 8 bits, each of their outputs scaled to its largest one.
+def quantized(model: "openvino.Model") -> "openvino.Model":
+    """The same network with its products' weights in 8 bits, each of their outputs scaled to its largest one.
 
     Products with fewer inputs than `GROUP` stay as they are: the plugin does not quantize these. It multiplies in
     integers, whose sums are exact, so that a row still depends on nothing in the others.
     """
     from openvino import opset13
 
+    model = model.clone()
     for product in model.get_ops():
         if product.get_type_name() != "MatMul" or product.input_value(1).get_node().get_type_name() != "Constant":
             continue
@@ -40,3 +41,4 @@ def quantize(model: "openvino.Model") -> None:
         scaled = opset13.multiply(rounded, opset13.constant(scale.astype(np.float32)))
         product.input(1).replace_source_output(scaled.output(0))
     model.validate_nodes_and_infer_types()
+    return model

@@ -1,8 +1,8 @@
 """The fast CPU path: networks that OpenVINO compiles, from the same checkpoints, with torch's numbers to 1e-4.
 
 Torch remains the reference, what runs on CUDA, and what runs where OpenVINO is not installed. A network is traced once,
-to OpenVINO's own description of it, which is kept on disk: from there it is ready in a fraction of a second. It depends
-on the CPU in one thing, whether weights are in 8 bits; what is compiled from it, at each start, does in all.
+to OpenVINO's own description of it, which is kept on disk: from there it is ready in a fraction of a second. That
+description does not depend on the CPU; what is compiled from it does, and is compiled at each start.
 """
 
 import ctypes
@@ -39,6 +39,8 @@ DIGESTS = "digests.json"
 KEPT_DAYS = 60
 """That networks of other versions, or of other checkpoints, stay in the cache after they were last taken from it."""
 
+_QUANTIZED = "-quantized"
+"""Ends the name of a network whose weights are in 8 bits, beside which the same one stands as it was."""
 _PRECISION = "precision"
 """Where a traced network has its `Network.precision`."""
 
@@ -184,19 +186,25 @@ class Runtime:
         folder = self._cache and self._cache / self._key(description)
         models = self._read(folder) if folder else None
         if models is None:
-            models = {name: self._trace(network) for name, network in networks().items()}
+            models = {}
+            for name, network in networks().items():
+                models[name] = self._trace(network)
+                if network.precision == "int8":  # also where it is of no use: the cache may be for another CPU
+                    models[name + _QUANTIZED] = quantization.quantized(models[name])
             if folder:
                 self._write(folder, models)
                 models = self._read(folder) or models
+        taken = {name: model for name, model in models.items() if not name.endswith(_QUANTIZED)}
+        if self._quantizes:
+            taken = {name: models.get(name + _QUANTIZED, model) for name, model in taken.items()}
         return {
-            name: Program(partial(self._compile, model), self._openvino.Tensor, folder)
-            for name, model in models.items()
+            name: Program(partial(self._compile, model), self._openvino.Tensor, folder) for name, model in taken.items()
         }
 
     def _key(self, description: str) -> str:
         """The name of a folder for all that networks come from: data, this package's code, and versions."""
         code = [file_sha256(file) for file in sorted(Path(__file__).parent.glob("*.py"))]
-        made_from = [description, self._quantizes, code, self._openvino.get_version(), torch.__version__]
+        made_from = [description, code, self._openvino.get_version(), torch.__version__]
         return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
 
     def _trace(self, network: Network) -> "openvino.Model":
@@ -205,8 +213,6 @@ class Runtime:
             warnings.simplefilter("ignore")  # that sizes become constants, which all but the first ones should
             traced = torch.jit.trace(network.module, network.example, check_trace=False)
             model = self._openvino.convert_model(traced, example_input=network.example, input=shapes)
-        if self._quantizes and network.precision == "int8":
-            quantization.quantize(model)
         model.set_rt_info(network.precision, _PRECISION)
         return model
 

@@ -70,3 +70,4 @@ def test_a_cache_keeps_both_apart(tmp_path: Path) -> None:
     )
     assert single < 1e-5
     assert again == first > 1e-4
+    assert len(list(tmp_path.iterdir())) == 1  # one for all CPUs
