@@ -19,7 +19,7 @@ from model.captioner import Caption, Captioner, Token
 from model.config import DecodingConfig
 from model.hypotheses import Observer
 from model.observers import BeamTree, Observers, TreeObserver, WordObserver
-from model.runtime import Turn
+from model.program import Turn
 
 _JPEG_MARGIN = 3
 """A JPEG is decoded at no less than this many times the network's size a side, so that scaling it down stays smooth."""

@@ -16,7 +16,8 @@ from model.decoder import Decoder, Memory, Step
 from model.encoder import EfficientNetLite
 from model.hypotheses import PictureMemory, StepFunction
 from model.language import CompiledStep, LanguageModel
-from model.runtime import Network, Program, Runtime, Turn
+from model.program import Program, Turn
+from model.runtime import Network, Runtime
 from model.vocabulary import Vocabulary
 
 TOGETHER = 4

@@ -1,6 +1,6 @@
 """Character and word language models: a token to the distribution of the next one, with a state carried along."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -9,17 +9,15 @@ from torch.nn.functional import dropout
 
 from model.cells import State
 from model.config import LanguageModelConfig
+from model.program import Program
 from model.recurrent import Recurrent
 from model.vocabulary import SPECIALS, Vocabulary, pieces
-
-if TYPE_CHECKING:
-    from model.runtime import Program
 
 
 class CompiledStep(NamedTuple):
     """A model one token further, compiled."""
 
-    program: "Program"
+    program: Program
     """Tokens (N,) and the parts of a state (N, H), those of a kind after another, one a layer, to logits (N, V) and the
     parts after it."""
     parts: int

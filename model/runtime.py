@@ -5,22 +5,18 @@ to OpenVINO's own description of it, which is kept on disk: from there it is rea
 description does not depend on the CPU; what is compiled from it does, and is compiled at each start.
 """
 
-import ctypes
 import hashlib
 import json
 import logging
-import mmap
 import os
 import shutil
 import sys
 import tempfile
-import threading
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext, suppress
-from copy import copy
+from contextlib import suppress
 from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,6 +27,7 @@ from torch import Tensor, nn
 
 from model import quantization
 from model.checkpoint import file_sha256
+from model.program import Program
 
 if TYPE_CHECKING:
     import openvino
@@ -43,9 +40,6 @@ _QUANTIZED = "-quantized"
 """Ends the name of a network whose weights are in 8 bits, beside which the same one stands as it was."""
 _PRECISION = "precision"
 """Where a traced network has its `Network.precision`."""
-
-Turn = Callable[[], AbstractContextManager[object]]
-"""Makes what is entered for as long as a network computes."""
 
 logger = logging.getLogger(__name__)
 
@@ -60,79 +54,6 @@ class Network(NamedTuple):
     precision: Literal["bfloat16", "int8", "float32"] = "bfloat16"
     """What it multiplies in where the CPU has instructions for it, and in float32 elsewhere. `int8` is products with
     weights alone: what else there is to multiply is in float32."""
-
-
-class Program:
-    """A compiled network, called with tensors on the CPU.
-
-    Threads that call it at the same time wait for each other.
-
-    Args:
-        compile: compiles the network for so many calls at the same time.
-        tensor: OpenVINO's class of them.
-        folder: of the cache, where its weights stand.
-    """
-
-    def __init__(
-        self, compile: "Callable[[int], openvino.CompiledModel]", tensor: "type[openvino.Tensor]", folder: Path | None
-    ) -> None:
-        self._compile = compile
-        self._tensor = tensor
-        self._folder = folder
-        self._take(compile(1), nullcontext)
-
-    def _take(self, compiled: "openvino.CompiledModel", turn: Turn) -> None:
-        self._request = compiled.create_infer_request()
-        self._given: list[Tensor | None] = [None] * len(compiled.inputs)
-        self._outputs = range(len(compiled.outputs))
-        self._lock = threading.Lock()
-        self._turn = turn
-        self._unpacked = self._folder
-
-    def lanes(self, number: int, turn: Turn = nullcontext) -> "list[Program]":
-        """The same network for calls at the same time, which share the cores, and let other threads go first.
-
-        Args:
-            number: of calls.
-            turn: entered for as long as one computes.
-        """
-        compiled = self._compile(number)
-        lanes = [copy(self) for _ in range(number)]
-        for lane in lanes:
-            lane._take(compiled, turn)
-        return lanes
-
-    def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Its outputs, the caller's own."""
-        with self._lock, self._turn():
-            return tuple([output.clone() for output in self._run(inputs)])
-
-    def advance(self, inputs: Tensor, state: Sequence[Tensor]) -> Tensor:
-        """A step of a recurrence: its first output. The others, which are the next state, are written over this one."""
-        with self._lock, self._turn():
-            output, *after = self._run((inputs, *state))
-            for part, value in zip(state, after, strict=True):
-                part.copy_(value)
-            return output.clone()
-
-    def lend(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Its outputs in the plugin's memory, to which the next call writes its own."""
-        with self._lock, self._turn():
-            return self._run(inputs)
-
-    def _run(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        request = self._request
-        for place, tensor in enumerate(inputs):
-            if tensor is not self._given[place]:  # what all steps of a picture take is there already
-                whole = tensor.contiguous()  # whose memory the plugin reads, but does not hold
-                request.set_input_tensor(place, self._tensor(whole.numpy(), shared_memory=True))
-                self._given[place] = whole
-        request.start_async()  # and wait: half the time of `infer`, which looks at what it is given first
-        request.wait()
-        if self._unpacked:
-            _let_go(self._unpacked)
-            self._unpacked = None
-        return tuple([torch.from_numpy(request.get_output_tensor(place).data) for place in self._outputs])
 
 
 class Runtime:
@@ -275,21 +196,6 @@ def _give_way() -> None:
     """
     if sys.platform == "linux":  # where it is the thread's alone
         os.nice(10)
-
-
-def _let_go(folder: Path) -> None:
-    """Takes the files of a folder, which are mapped, out of the process's memory.
-
-    Networks read the weights as they were packed when first called, but OpenVINO holds on to the originals. What is
-    read of these after all comes back from the file. Without Linux's `/proc`, they stay.
-    """
-    with suppress(OSError):
-        files = f" {folder.resolve()}/"
-        for line in Path("/proc/self/maps").read_text().splitlines():
-            span, access, *_ = line.split(maxsplit=2)
-            if files in line and access == "r--s":  # nothing there to lose
-                begin, end = (int(address, 16) for address in span.split("-"))
-                ctypes.CDLL(None).madvise(ctypes.c_void_p(begin), ctypes.c_size_t(end - begin), mmap.MADV_DONTNEED)
 
 
 @cache

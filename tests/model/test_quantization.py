@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from model import quantization
-from model.runtime import Network, Program, Runtime
+from model.program import Program
+from model.runtime import Network, Runtime
 
 pytestmark = [
     pytest.mark.skipif(not Runtime.available(), reason="OpenVINO is not installed"),
