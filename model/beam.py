@@ -1,5 +1,7 @@
 """Beam search and diverse beam search, batched over pictures; with one beam, greedy decoding."""
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -8,6 +10,10 @@ from model.config import DecodingConfig
 from model.constraints import NEVER, Constraints
 from model.hypotheses import Hypotheses, Observer, PictureMemory, StepFunction, num_groups, rows_per_picture
 from model.vocabulary import BOS, EOS, PAD
+
+Floats = npt.NDArray[np.float32]
+Integers = npt.NDArray[np.int64]
+Truths = npt.NDArray[np.bool_]
 
 
 def beam_search(
@@ -24,108 +30,124 @@ def beam_search(
 
     The hypothesis that greedy decoding would give is never dropped: where it falls out of the best K, it takes the
     last place. So one beam is greedy decoding, and more never score below it (with the length penalty off).
+
+    Of the network's logits, torch finds the few best words after each hypothesis. What becomes of them is a matter of
+    a few numbers a picture, for each operation on which numpy takes a third of torch's time.
     """
     groups = num_groups(decoding)
-    beams = rows_per_picture(decoding) // groups  # K' of each group
-    shape = (pictures, groups * beams)
+    hypotheses = rows_per_picture(decoding)  # K
+    beams = hypotheses // groups  # K' of each group
     device = state[0].device
-    empty = torch.zeros(*shape, 0, device=device)
-    found = Hypotheses(empty.long(), empty, None)
-    first_beam = torch.arange(groups, device=device)[:, None] * beams  # (G, 1)
-    first_row = torch.arange(pictures, device=device)[:, None] * shape[1]  # (B, 1)
-    own_place = torch.arange(shape[1], device=device).expand(shape)  # (B, K)
-    silence, nothing = torch.full(shape, PAD, device=device), torch.zeros(shape, device=device)
-    hope = nothing.bool()  # (B, K)
+    tokens = np.full((pictures, hypotheses, decoding.max_length), PAD)  # (B, K, T)
+    logprobs = np.zeros(tokens.shape, np.float32)  # (B, K, T)
+    looked: Tensor | None = None  # (B, K, T, P)
+    own_place = np.tile(np.arange(hypotheses), (pictures, 1))  # (B, K)
+    hope = np.zeros(own_place.shape, np.bool_)  # (B, K)
+    silence = np.full(hypotheses, NEVER, np.float32)  # (K,), what follows a finished hypothesis: nothing, once
+    silence[0] = 0.0
 
-    going = torch.arange(pictures, device=device)  # (B',), whose search goes on: all but `found` is of these alone
-    tokens = torch.full(shape, BOS, device=device)
-    totals = torch.full((pictures, groups, beams), NEVER, device=device)
+    going = np.arange(pictures)  # (B',), whose search goes on; what follows is of these alone
+    totals = np.full((pictures, groups, beams), NEVER, np.float32)
     totals[:, :, 0] = 0.0  # all beams are alike at first, so only one may speak
-    lengths = torch.zeros(pictures, groups, beams, device=device)
-    finished = torch.zeros(pictures, groups, beams, dtype=torch.bool, device=device)
-    greedy = torch.zeros(pictures, groups, 1, dtype=torch.long, device=device)  # its place among the beams
+    lengths = np.zeros(totals.shape, np.float32)
+    finished = np.zeros(totals.shape, np.bool_)
+    greedy = np.zeros((pictures, groups), np.int64)  # its place among the beams
+    last = torch.full((pictures * hypotheses,), BOS, device=device)  # (N,)
+    time = 0
 
-    for _ in range(decoding.max_length):
-        logits, state, seen = step(tokens.flatten(), state, memory)
-        logprobs = constraints.logprobs(logits, found.tokens[going].flatten(0, 1))  # (N, V)
-        logprobs = logprobs.unflatten(0, finished.shape)  # (B', G, K', V)
-        logprobs.masked_fill_(finished[..., None], NEVER)
-        logprobs[..., PAD].masked_fill_(finished, 0.0)
+    for time in range(decoding.max_length):
+        logits, state, seen = step(last, state, memory)
+        history = tokens[going, :, :time].reshape(len(logits), time)
+        # A step keeps no more of the words after one hypothesis than there is room for, and those that other groups
+        # have taken.
+        likely = constraints.logprobs(logits, history).topk(min(hypotheses, logits.shape[1]))  # (N, C)
+        logprob, word = (part.cpu().numpy().reshape(*totals.shape, -1) for part in likely)  # (B', G, K', C)
+        logprob = np.where(finished[..., None], silence[: logprob.shape[3]], logprob)
+        word[finished] = PAD
         lengths = lengths + ~finished
-        scores = (totals[..., None] + logprobs) / lengths[..., None] ** decoding.length_penalty  # (B', G, K', V)
-        parent, word, greedy = _choose(scores, greedy, decoding.diversity)  # (B', G, K'), (B', G, K'), (B', G, 1)
-        logprob = logprobs.flatten(2).gather(2, parent * logprobs.shape[3] + word)
-        totals = totals.gather(2, parent) + logprob
-        lengths = lengths.gather(2, parent)
-        finished = finished.gather(2, parent) | (word == EOS)
+        scores = (totals[..., None] + logprob) / lengths[..., None] ** decoding.length_penalty  # (B', G, K', C)
+        chosen, greedy = _choose(scores, word, greedy, decoding.diversity)  # (B', G, K'), (B', G)
 
-        tokens, place = word.flatten(1), (parent + first_beam).flatten(1)  # (B', K)
-        row = place + first_row[: len(going)]  # (B', K)
-        looked = seen[row] if attention and seen is not None else None  # (B', K, P)
-        parents = _among_all(place, going, own_place)
-        found = found.take(parents).extend(
-            _among_all(tokens, going, silence),
-            _among_all(logprob.flatten(1), going, nothing),
-            None if looked is None else _among_all(looked, going, looked.new_zeros(*shape, looked.shape[2])),
-        )
+        row = chosen // word.shape[3]  # (B', G, K'), in 0..N-1: that which each goes on from
+        word, logprob = word.ravel()[chosen], logprob.ravel()[chosen]  # (B', G, K')
+        totals = totals.ravel()[row] + logprob
+        lengths = lengths.ravel()[row]
+        finished = finished.ravel()[row] | (word == EOS)
+        place = row.reshape(len(going), hypotheses) - np.arange(len(going))[:, None] * hypotheses  # (B', K)
+        tokens[going] = tokens[going[:, None], place]
+        tokens[going, :, time] = word.reshape(place.shape)
+        logprobs[going] = logprobs[going[:, None], place]
+        logprobs[going, :, time] = logprob.reshape(place.shape)
+        if attention and seen is not None:
+            if looked is None:
+                looked = seen.new_zeros(*tokens.shape, seen.shape[1])
+            looked[going] = looked[going[:, None], place]
+            looked[going, :, time] = seen[row.reshape(place.shape)]
         if observer:
-            hope = _among_all(_hopeful(totals, lengths, finished, greedy, decoding).flatten(1), going, hope)
-            observer.step(found, parents, hope)
+            parents = own_place.copy()
+            parents[going] = place
+            hope[going] = _hopeful(totals, lengths, finished, greedy, decoding).reshape(place.shape)
+            observer.step(_until(tokens, logprobs, looked, time), torch.from_numpy(parents), torch.tensor(hope))
 
-        stay = (~finished).flatten(1).any(1).nonzero().flatten()
-        if not len(stay):
+        stay = ~finished.all((1, 2))  # (B',)
+        if not stay.any():
             break
-        if len(stay) < len(going):
-            going, tokens, row = going[stay], tokens[stay], row[stay]
+        if not stay.all():
+            going, row, word = going[stay], row[stay], word[stay]
             totals, lengths, finished, greedy = totals[stay], lengths[stay], finished[stay], greedy[stay]
-            memory = tuple(part.index_select(0, stay) for part in memory)
-        state = tuple(part.index_select(0, row.flatten()) for part in state)
-    return found
+            kept = torch.from_numpy(stay.nonzero()[0]).to(device)
+            memory = tuple(part.index_select(0, kept) for part in memory)
+        last = torch.from_numpy(word.ravel()).to(device)
+        rows = torch.from_numpy(row.ravel()).to(device)
+        state = tuple(part.index_select(0, rows) for part in state)
+    return _until(tokens, logprobs, looked, time)
 
 
-def _choose(scores: Tensor, greedy: Tensor, diversity: float) -> tuple[Tensor, Tensor, Tensor]:
-    """The hypotheses that a step keeps, of the scores (B, G, K', V) of all that it could.
+def _choose(scores: Floats, words: Integers, greedy: Integers, diversity: float) -> tuple[Integers, Integers]:
+    """The hypotheses that a step keeps, of all that it could: `words` after each, with scores (B, G, K', C).
 
     Returns:
-        which they go on from and with which word, (B, G, K') each; and the greedy one's place among them (B, G, 1).
+        their places among all B * G * K' * C, (B, G, K'); and the greedy one's place among them (B, G).
     """
-    pictures, groups, beams, vocabulary = scores.shape
-    kept, places = [], []
-    taken = scores.new_zeros(pictures, vocabulary)
+    pictures, groups, beams, candidates = scores.shape
+    picture = np.arange(pictures)
+    chosen = np.empty((pictures, groups, beams), np.int64)
+    places = np.empty((pictures, groups), np.int64)
     for group in range(groups):
-        ranking = scores[:, group] - diversity * taken[:, None] if group else scores[:, group]  # (B, K', V)
-        before = greedy[:, group]  # (B, 1)
-        lead = ranking.gather(1, before[:, :, None].expand(-1, 1, vocabulary)).argmax(2)  # (B, 1)
-        lead = lead + before * vocabulary
-        best = ranking.flatten(1).topk(beams).indices  # (B, K')
-        found = best == lead
-        best[:, -1:] = torch.where(found.any(1, keepdim=True), best[:, -1:], lead)
-        places.append((best == lead).int().argmax(1, keepdim=True))
-        kept.append(best)
-        if groups > 1:
-            words = best % vocabulary
-            taken.scatter_add_(1, words, (words != PAD).float())
-    chosen = torch.stack(kept, 1)  # (B, G, K')
-    return chosen // vocabulary, chosen % vocabulary, torch.stack(places, 1)
+        ranking = scores[:, group]  # (B, K', C)
+        if group:
+            taken = words.ravel()[chosen[:, :group]].reshape(pictures, -1)  # (B, g K')
+            again = (words[:, group, :, :, None] == taken[:, None, None]) & (taken != PAD)[:, None, None]
+            ranking = ranking - np.float32(diversity) * again.sum(3, dtype=np.float32)
+        before = greedy[:, group]  # (B,)
+        lead = before * candidates + ranking[picture, before].argmax(1)  # (B,)
+        best = (-ranking.reshape(pictures, -1)).argsort(1, kind="stable")[:, :beams]  # (B, K')
+        led = best == lead[:, None]
+        best[:, -1] = np.where(led.any(1), best[:, -1], lead)
+        places[:, group] = (best == lead[:, None]).argmax(1)
+        chosen[:, group] = best + (picture * groups + group)[:, None] * (beams * candidates)
+    return chosen, places
 
 
-def _among_all(part: Tensor, going: Tensor, rest: Tensor) -> Tensor:
-    """What some of the pictures have (B', ...), and the others of `rest` (B, ...)."""
-    return part if len(going) == len(rest) else rest.clone().index_copy_(0, going, part)
+def _until(tokens: Integers, logprobs: Floats, looked: Tensor | None, time: int) -> Hypotheses:
+    """A copy of what was found until a step, that included."""
+    end = time + 1
+    seen = None if looked is None else looked[:, :, :end].clone()
+    return Hypotheses(torch.tensor(tokens[:, :, :end]), torch.tensor(logprobs[:, :, :end]), seen)
 
 
-def _hopeful(totals: Tensor, lengths: Tensor, finished: Tensor, greedy: Tensor, decoding: DecodingConfig) -> Tensor:
+def _hopeful(totals: Floats, lengths: Floats, finished: Truths, greedy: Integers, decoding: DecodingConfig) -> Truths:
     """Which hypotheses (B, G, K') can still become the best.
 
     One can't where a finished one has a score that it would not reach even if all words to come were certain. It never
     ranks above that one, so it is gone before that one is. The greedy one alone may stay without ranking, and ranks
     with a penalty have no such order; there, all hope that are possible.
     """
-    possible = totals > NEVER
+    possible: Truths = totals > NEVER
     if totals.shape[1] > 1:
         return possible
-    penalty = decoding.length_penalty
-    ceiling = totals / torch.where(finished, lengths, decoding.max_length) ** penalty
-    reached = ceiling.masked_fill(~finished, NEVER).amax(2, keepdim=True)  # (B, 1, 1)
-    beaten = ceiling < reached - 1e-4  # the final ranks are sums in another order
-    return possible & ~beaten.scatter(2, greedy, False)
+    ceiling = totals / np.where(finished, lengths, np.float32(decoding.max_length)) ** decoding.length_penalty
+    reached = np.where(finished, ceiling, NEVER).max(2, keepdims=True)  # (B, 1, 1)
+    beaten: Truths = ceiling < reached - 1e-4  # the final ranks are sums in another order
+    np.put_along_axis(beaten, greedy[..., None], False, 2)
+    return possible & ~beaten

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from model.config import DecodingConfig
 from model.neutral import Neutral
-from model.vocabulary import BOS, EOS, PAD, UNK
+from model.vocabulary import BOS, EOS, PAD, SPECIALS, UNK
 
 NEVER = float("-inf")
 
@@ -26,7 +28,7 @@ class Constraints:
         self.min_length = decoding.min_length
         self.ngram = decoding.block_ngram
 
-    def logprobs(self, logits: Tensor, history: Tensor) -> Tensor:
+    def logprobs(self, logits: Tensor, history: npt.NDArray[np.int64]) -> Tensor:
         """Logits (N, V) after the tokens `history` (N, T) to log-probabilities, -inf for what is not allowed."""
         logprobs = logits.float().log_softmax(1)
         length = history.shape[1]
@@ -38,11 +40,19 @@ class Constraints:
             logprobs = self.neutral.logprobs(logprobs, history)
         logprobs.index_fill_(1, self.specials.to(logits.device), NEVER)
         if self.ngram and length >= self.ngram:
-            grams = history.unfold(1, self.ngram, 1)  # (N, T - n + 1, n)
-            last = history[:, None, length - self.ngram + 1 :]  # (N, 1, n - 1)
-            said = grams[:, :, -1]  # (N, T - n + 1)
-            again = (grams[:, :, :-1] == last).all(2) & (said != EOS)
-            logprobs.scatter_(1, said.where(again, PAD), NEVER)  # PAD is not allowed as it is
+            rows, words = _repeating(history, self.ngram)
+            if len(rows):
+                logprobs[torch.from_numpy(rows), torch.from_numpy(words)] = NEVER
         if length < self.min_length:
             logprobs[:, EOS] = NEVER
         return logprobs
+
+
+def _repeating(history: npt.NDArray[np.int64], ngram: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Rows of `history` (N, T), and words that would end an n-gram there which the row has already."""
+    starts = history.shape[1] - ngram + 1
+    again = history[:, ngram - 1 :] >= len(SPECIALS)  # (N, T - n + 1)
+    for place in range(ngram - 1):
+        again &= history[:, place : place + starts] == history[:, starts + place, None]
+    rows, found = again.nonzero()
+    return rows, history[rows, found + ngram - 1]

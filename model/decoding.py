@@ -77,7 +77,7 @@ def _sample(
     finished = torch.zeros(shape, dtype=torch.bool, device=device)
     for time in range(decoding.max_length):
         logits, state, seen = step(tokens.flatten(), state, memory)
-        logprobs = constraints.logprobs(logits, found.tokens.flatten(0, 1))  # (N, V)
+        logprobs = constraints.logprobs(logits, found.tokens.flatten(0, 1).cpu().numpy())  # (N, V)
         drawn = inverse_transform(_sharpen(logprobs, decoding), uniform[time].flatten()[:, None])  # (N, 1)
         logprob = logprobs.gather(1, drawn).view(shape).masked_fill(finished, 0.0)
         tokens = drawn.view(shape).masked_fill(finished, PAD)

@@ -1,5 +1,7 @@
 """Captions that leave people's gender, and the colour of their skin, unsaid."""
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -59,13 +61,13 @@ class Neutral:
         self.colours = torch.tensor([known[word] for word in COLOURS.split() if word in known], dtype=torch.long)
         self.people = [known[word] for word in PEOPLE.split() if word in known]
 
-    def logprobs(self, logprobs: Tensor, history: Tensor) -> Tensor:
+    def logprobs(self, logprobs: Tensor, history: npt.NDArray[np.int64]) -> Tensor:
         """Log-probabilities (N, V) of the word after `history` (N, T), those of what is not said moved or lost."""
         logprobs = logprobs.clone()
         for word, others in self.groups:
             logprobs[:, word] = logprobs[:, [word, *others]].logsumexp(1)
         logprobs[:, self.unsaid] = float("-inf")
         if history.shape[1]:
-            coloured = torch.isin(history[:, -1], self.colours.to(history.device))  # (N,)
+            coloured = torch.isin(torch.from_numpy(history[:, -1]), self.colours).to(logprobs.device)  # (N,)
             logprobs[:, self.people] = logprobs[:, self.people].masked_fill(coloured[:, None], float("-inf"))
         return logprobs
