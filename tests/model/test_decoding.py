@@ -1,6 +1,7 @@
 """Searches against slow, obvious ones, on small random networks."""
 
 import itertools
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -239,6 +240,49 @@ def test_diverse_groups_differ(seed: int) -> None:
         for picture in range(2)
     ]
     assert all(len(words) == 3 for words in first)  # a penalty this high forbids the same first word
+
+
+def searched_slowly(network: Network, picture: int, beams: int, groups: int, penalty: float, diversity: float) -> Any:
+    """The best sentence of each group, best first, by a search that looks at all words after every hypothesis."""
+    memory = (network.pictures[picture : picture + 1],)
+    kept: list[list[tuple[list[int], float, State]]] = [[([], 0.0, memory)] for _ in range(groups)]
+    greedy = [0] * groups
+    for _ in range(LENGTH):
+        said: Counter[int] = Counter()
+        for group in range(groups):
+            options = []
+            for parent, (tokens, total, state) in enumerate(kept[group]):
+                if EOS in tokens:
+                    options.append((total / len(tokens) ** penalty, parent, (tokens, total, state)))
+                    continue
+                last = torch.tensor([tokens[-1] if tokens else BOS])
+                logits, after, _ = network.step(last, state, memory)
+                for word, logprob in enumerate(logits.log_softmax(1)[0].tolist()):
+                    if word not in (PAD, BOS, UNK):
+                        score = (total + logprob) / (len(tokens) + 1) ** penalty - diversity * said[word]
+                        options.append((score, parent, ([*tokens, word], total + logprob, after)))
+            options.sort(key=lambda option: -option[0])
+            lead = next(option for option in options if option[1] == greedy[group])
+            best = options[:beams] if lead in options[:beams] else [*options[: beams - 1], lead]
+            greedy[group] = best.index(lead)
+            said.update(tokens[-1] for _, parent, (tokens, *_) in best if EOS not in kept[group][parent][0])
+            kept[group] = [hypothesis for *_, hypothesis in best]
+    found = [max((total / len(tokens) ** penalty, tokens) for tokens, total, _ in group) for group in kept]
+    return [tokens for _, tokens in sorted(found, reverse=True)]
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("vocabulary", [6, 40])
+@pytest.mark.parametrize(("beams", "groups", "diversity"), [(4, 1, 0.0), (6, 3, 0.4), (6, 2, 3.0)])
+@pytest.mark.parametrize("penalty", [0.0, 1.0])
+def test_searches_find_what_slow_ones_find(
+    seed: int, vocabulary: int, beams: int, groups: int, diversity: float, penalty: float
+) -> None:
+    network = Network(seed, 2, vocabulary=vocabulary, sharpness=0.7)
+    found = network.decode(beam_size=beams, num_captions=groups, diversity=diversity, length_penalty=penalty)
+    for picture in range(2):
+        expected = searched_slowly(network, picture, beams // groups, groups, penalty, diversity)
+        assert [sentence(found, picture, place) for place in range(groups)] == expected
 
 
 @given(SEEDS)
