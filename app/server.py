@@ -8,13 +8,16 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.engine import Engine
 from app.settings import Settings
 
 ENDING_SECONDS = 5
 """That answers have to get out when all work has come to an end."""
+
+MAX_HEAD_BYTES = 32_768
+"""Of a request, beyond which it is not read on: as nginx has it."""
 
 
 class Server(uvicorn.Server):
@@ -70,10 +73,15 @@ class Server(uvicorn.Server):
 
 
 def _protocol(seconds: float) -> type[asyncio.Protocol]:
-    """HTTP as uvicorn has it, without those who take longer than this to send the head of a request."""
+    """HTTP as uvicorn has it, without those who take longer than this to send the head of a request, or too much of it.
 
-    class Protocol(H11Protocol):
+    It is Node's parser, which takes a third less of a refusal's time than h11, and leaves limits to others.
+    """
+
+    class Protocol(HttpToolsProtocol):
         _timer: asyncio.TimerHandle | None = None
+        _unread = 0
+        """Bytes that have arrived since the last of which something came: a head, or trailers, in the making."""
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
@@ -83,9 +91,23 @@ def _protocol(seconds: float) -> type[asyncio.Protocol]:
             cycle = self.cycle
             if self._timer is None and cycle and cycle.response_complete:  # the next request on the same connection
                 self._timer = self.loop.call_later(seconds, self.transport.close)
+            self._unread += len(data)
             super().data_received(data)
             if self.cycle is not cycle:
                 self._stop_timer()
+            if self._unread > MAX_HEAD_BYTES and not self.transport.is_closing():
+                self.send_400_response(f"The head of a request may have {MAX_HEAD_BYTES:,} bytes.")
+
+        def on_headers_complete(self) -> None:
+            self._unread = 0
+            hosts = sum(name == b"host" for name, _ in self.headers)
+            if hosts != 1 and (hosts or self.parser.get_http_version() == "1.1"):
+                raise ValueError("RFC 9112, section 3.2")  # which the parser makes an invalid request
+            super().on_headers_complete()
+
+        def on_body(self, body: bytes) -> None:
+            self._unread = 0
+            super().on_body(body)
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._stop_timer()

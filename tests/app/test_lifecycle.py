@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 import httpx2
@@ -160,6 +160,41 @@ def test_a_head_that_does_not_come_is_not_waited_for(checkpoints: Path, serve: S
         assert client.get("/healthz").status_code == 200
         for _ in range(3):  # connections that are used are kept
             time.sleep(0.5)
+            assert client.get("/healthz").status_code == 200
+
+
+GET, POST = b"GET /healthz HTTP/1.1\r\n", b"POST /v1/captions HTTP/1.1\r\n"
+CHUNKS = b"transfer-encoding: chunked\r\n"
+NO_REQUESTS = {
+    "a long header": GET + b"host: x\r\nx: " + b"y" * 400_000,
+    "many headers": GET + b"host: x\r\n" + b"x: y\r\n" * 80_000,
+    "a long path": b"GET /" + b"x" * 400_000,
+    "many trailers": POST + b"host: x\r\n" + CHUNKS + b"\r\n0\r\n" + b"x: y\r\n" * 80_000,
+    "no host": GET + b"\r\n",
+    "two hosts": GET + b"host: x\r\nhost: y\r\n\r\n",
+    "no name": GET + b"host: x\r\nx\xff y: z\r\n\r\n",
+    "no value": GET + b"host: x\r\nx: \0\r\n\r\n",
+    "two lengths": POST + b"host: x\r\ncontent-length: 4\r\ncontent-length: 5\r\n\r\nabcde",
+    "a negative length": POST + b"host: x\r\ncontent-length: -4\r\n\r\nabcde",
+    "a length, and chunks": POST + b"host: x\r\ncontent-length: 4\r\n" + CHUNKS + b"\r\n0\r\n\r\n",
+    "an unknown coding": POST + b"host: x\r\ntransfer-encoding: chunked, x\r\n\r\n0\r\n\r\n",
+    "an unknown method": b"BREW /healthz HTTP/1.1\r\nhost: x\r\n\r\n",
+    "TLS": b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03",
+}
+
+
+def test_what_is_no_request_is_refused(checkpoints: Path, serve: Serve, ready: Ready) -> None:
+    settings = Settings(checkpoints=checkpoints, threads=1, port=0)
+    application = create_app(settings)
+    with serve(application, server=Server(application, settings)) as client:
+        ready(client)
+        for what, data in NO_REQUESTS.items():
+            with socket.create_connection((client.base_url.host, client.base_url.port or 80), timeout=20) as sock:
+                with suppress(OSError):  # refused before all was sent
+                    for start in range(0, len(data), 10_000):
+                        sock.sendall(data[start : start + 10_000])
+                        time.sleep(0.001)
+                assert answer(sock)[0] == 400, what
             assert client.get("/healthz").status_code == 200
 
 

@@ -88,7 +88,7 @@ def test_what_is_refused_is_counted_by_its_reason(fresh: httpx2.Client) -> None:
     fresh.post("/v1/captions", content=b"x" * 100_001)
     fresh.post("/v1/captions?beam_size=99", content=b"x")
     fresh.post("/v1/chat/completions", json={"model": "nobody", "messages": [{}]})
-    fresh.request("BREW", "/coffee")
+    fresh.request("PROPFIND", "/coffee")
     fresh.get("/nowhere/at/all")
     found = samples(fresh)
     reasons = {
