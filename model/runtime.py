@@ -189,13 +189,14 @@ class Runtime:
 
 
 def _give_way() -> None:
-    """On Linux, this thread, and those that it starts, hardly run where others of the process want the core.
+    """On Linux, this thread, and those that it starts, make way at once for any other that wants the core.
 
     Lanes take all cores for as long as there is work. What has to be done at once meanwhile, such as to refuse more of
     it, would wait for its time to come.
     """
-    if sys.platform == "linux":  # where it is the thread's alone
-        os.nice(10)
+    if sys.platform == "linux":
+        with suppress(OSError):  # where that is forbidden, what has to be done waits
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))  # 0 is this thread alone
 
 
 @cache
