@@ -18,6 +18,7 @@ from app.errors import REQUEST_ID, RequestIdMiddleware, install_error_handlers
 from app.fetching import Fetcher
 from app.headers import SecurityHeadersMiddleware
 from app.limits import BodyLimitMiddleware
+from app.room import RoomMiddleware
 from app.routes import (
     caption_batch,
     caption_stream,
@@ -109,6 +110,7 @@ def create_app(settings: Settings | None = None, on_failure: Callable[[str], Non
     for module in modules:
         app.include_router(module.router, dependencies=[] if module in (health, docs) else needs_key)
     # From the innermost to the outermost.
+    app.add_middleware(RoomMiddleware, engine=engine)
     app.add_middleware(BodyLimitMiddleware, settings=settings)
     app.add_middleware(AccessMiddleware, settings=settings)
     app.add_middleware(RequestIdMiddleware)

@@ -37,7 +37,6 @@ async def create_captions(request: Request) -> BatchResponse:
         curl -F image=@one.jpg -F image=@two.jpg localhost:8000/v1/captions/batch
     """
     engine: Engine = request.app.state.engine
-    engine.require_room()
     uploads = await read_uploads(request, engine.settings.max_batch_images)
     asked = CaptionRequest.parse(engine, uploads.parameters)
     tasks = iter(engine.pictures.caption([asked.of(image) for image in uploads.images if isinstance(image, bytes)]))

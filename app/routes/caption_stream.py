@@ -54,7 +54,6 @@ async def stream_captions(request: Request) -> EventStream:
       elsewhere.
     """
     engine: Engine = request.app.state.engine
-    engine.require_room()
     upload = await read_upload(request)
     asked = CaptionRequest.parse(engine, upload.parameters)
     if asked.decoding.method == "sample" and asked.decoding.seed is None:  # were it to start again, with the same words

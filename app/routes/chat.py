@@ -60,7 +60,6 @@ async def create_chat_completion_of_model(request: Request, name: str) -> Any:
 
 async def _answer(request: Request, name: str | None) -> Any:
     engine: Engine = request.app.state.engine
-    engine.require_room()
     asked, ours = ChatRequest.parse(await read_json(request))
     checkpoint = engine.find(CaptionerCheckpoint, name or asked.model)
     wanted = CaptionRequest(engine, checkpoint, asked.decoding(checkpoint.config.decoding, ours))

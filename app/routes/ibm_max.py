@@ -26,7 +26,6 @@ _ERRORS = errors(
 async def predict(request: Request) -> MaxResponse:
     """The three likeliest captions that beam search finds, each with the probability of the whole sentence."""
     engine: Engine = request.app.state.engine
-    engine.require_room()
     upload = await read_upload(request)
     checkpoint = engine.find(CaptionerCheckpoint, None)
     decoding = decoding_config(checkpoint.config.decoding, {"method": "beam", "num_captions": _PREDICTIONS})

@@ -161,6 +161,12 @@ def test_a_full_queue_is_told_at_once(start: Start, encode: Encode, picture: Ima
                 assert refused.status_code == 429
                 assert refused.json()["error"]["code"] == "queue_full"
                 assert 1 <= int(refused.headers["retry-after"]) <= 60
+            documented = client.get("/openapi.json").json()["paths"]
+            paths = {path.format(name="tiny") for path in documented if "post" in documented[path]}
+            for path in paths - {"/v1/completions"} | {"/models/tiny/v1/chat/completions"}:
+                refused = client.post(path, content=b"{")  # whatever it would say about that
+                assert (refused.status_code, "retry-after" in refused.headers) == (429, True), path
+            assert client.post("/v1/completions", content=b"{").status_code == 400
             assert client.get("/healthz").status_code == 200
             assert not any(answer.done() for answer in taken)
         assert [answer.result().status_code for answer in taken] == [200] * 3
