@@ -7,9 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from model.checkpoint import CaptionerCheckpoint, Checkpoint
+from model.compiled import load_captioner
+from model.runtime import Runtime
 from training.recipe import SelfCriticalRecipe
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,6 +37,32 @@ def test_it_captions_the_readmes_picture_as_the_readme_says() -> None:
     ((neutral,),) = captioner.caption([picture], checkpoint.config.decoding.model_copy(update={"neutral": True}))
     assert "person" in neutral.text
     assert " man " not in f" {neutral.text} "
+
+
+@pytest.mark.skipif(not Runtime.available(), reason="OpenVINO is not installed")
+def test_a_picture_has_the_same_caption_alone_and_in_any_batch() -> None:
+    """As it is served, with what this CPU has for bfloat16 and 8 bits."""
+    checkpoint = Checkpoint.open(FOLDER)
+    assert isinstance(checkpoint, CaptionerCheckpoint)
+    captioner = load_captioner(checkpoint, Runtime(threads=2))
+    with Image.open(ROOT / "docs" / "photo.jpg") as file:
+        whole = file.convert("RGB")
+    pictures = [
+        whole.crop((left, top, left + side, top + side))
+        for side in (256, 400)
+        for left in (0, 100)
+        for top in (0, 50, 112)
+    ]
+    pixels = torch.stack([captioner.preprocess(picture) for picture in pictures])  # (B, 3, S, S)
+    decoding = checkpoint.config.decoding
+    alone = [captioner.generate(captioner.encode(one[None]), decoding)[0][0] for one in pixels]
+    assert len({caption.logprob for caption in alone}) == len(alone)
+    for size in (2, 3, 5, len(alone)):
+        for start in range(0, len(alone), size):
+            together = captioner.generate(captioner.encode(pixels[start : start + size]), decoding)
+            for (caption, *_), expected in zip(together, alone[start : start + size], strict=True):
+                assert caption.text == expected.text
+                assert caption.logprob == pytest.approx(expected.logprob, abs=1e-4)
 
 
 @pytest.mark.parametrize("document", [ROOT / "README.md", FOLDER / "README.md"], ids=["README", "card"])
