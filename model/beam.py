@@ -3,7 +3,6 @@
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from model.cells import State
 from model.config import DecodingConfig
@@ -40,7 +39,7 @@ def beam_search(
     device = state[0].device
     tokens = np.full((pictures, hypotheses, decoding.max_length), PAD)  # (B, K, T)
     logprobs = np.zeros(tokens.shape, np.float32)  # (B, K, T)
-    looked: Tensor | None = None  # (B, K, T, P)
+    looked: Floats | None = None  # (B, K, T, P)
     own_place = np.tile(np.arange(hypotheses), (pictures, 1))  # (B, K)
     hope = np.zeros(own_place.shape, np.bool_)  # (B, K)
     silence = np.full(hypotheses, NEVER, np.float32)  # (K,), what follows a finished hypothesis: nothing, once
@@ -53,7 +52,6 @@ def beam_search(
     finished = np.zeros(totals.shape, np.bool_)
     greedy = np.zeros((pictures, groups), np.int64)  # its place among the beams
     last = torch.full((pictures * hypotheses,), BOS, device=device)  # (N,)
-    time = 0
 
     for time in range(decoding.max_length):
         logits, state, seen = step(last, state, memory)
@@ -80,9 +78,9 @@ def beam_search(
         logprobs[going, :, time] = logprob.reshape(place.shape)
         if attention and seen is not None:
             if looked is None:
-                looked = seen.new_zeros(*tokens.shape, seen.shape[1])
+                looked = np.zeros((*tokens.shape, seen.shape[1]), np.float32)
             looked[going] = looked[going[:, None], place]
-            looked[going, :, time] = seen[row.reshape(place.shape)]
+            looked[going, :, time] = seen.float().cpu().numpy()[row.reshape(place.shape)]
         if observer:
             parents = own_place.copy()
             parents[going] = place
@@ -129,10 +127,10 @@ def _choose(scores: Floats, words: Integers, greedy: Integers, diversity: float)
     return chosen, places
 
 
-def _until(tokens: Integers, logprobs: Floats, looked: Tensor | None, time: int) -> Hypotheses:
-    """A copy of what was found until a step, that included."""
+def _until(tokens: Integers, logprobs: Floats, looked: Floats | None, time: int) -> Hypotheses:
+    """A copy of what was found until a step, that included, in main memory."""
     end = time + 1
-    seen = None if looked is None else looked[:, :, :end].clone()
+    seen = None if looked is None else torch.tensor(looked[:, :, :end])
     return Hypotheses(torch.tensor(tokens[:, :, :end]), torch.tensor(logprobs[:, :, :end]), seen)
 
 
