@@ -22,8 +22,8 @@ logger = logging.getLogger(__name__)
 class Batcher(Generic[Item, Ready, Result]):
     """Items are made ready one by one, by a few threads; another thread works on all that are ready, in batches.
 
-    Where there are lanes, others work on more batches at the same time, once so many are ready that the lanes will be
-    full, and for as long as each can be.
+    Where there are lanes, others work on more batches at the same time, as soon as a full one waits, and for as long as
+    each can be half full.
 
     All methods belong on the event loop, where `run` must be running.
 
@@ -63,8 +63,6 @@ class Batcher(Generic[Item, Ready, Result]):
         self._tasks: set[asyncio.Task[Result]] = set()
         self._ready: deque[tuple[Ready, asyncio.Future[Result]]] = deque()
         self._preparing = 0
-        self._many = 0
-        """Enough for lanes to begin."""
         self._free: list[int] = []
         """Lanes that no batch is on."""
         self._at_work: list[int | None] = []
@@ -75,9 +73,8 @@ class Batcher(Generic[Item, Ready, Result]):
         """That an item has taken of late."""
 
     def widen(self, lanes: int) -> None:
-        """Works on so many batches, two or more, at the same time from now on, when enough wait for all."""
+        """Works on so many batches, two or more, at the same time from now on, when enough wait."""
         self._half = math.ceil(self._size / 2)
-        self._many = self._size * (lanes - 1)
         self._free = list(range(lanes))
         self._workers.shutdown(wait=False)
         self._workers = ThreadPoolExecutor(1 + lanes, "work")
@@ -118,7 +115,7 @@ class Batcher(Generic[Item, Ready, Result]):
         async with asyncio.TaskGroup() as batches:
             while True:
                 await self._gather()
-                on_lane = bool(self._at_work) and len(self._ready) >= self._size
+                on_lane = bool(self._at_work)
                 most = self._size if on_lane else self._half
                 taken = [self._ready.popleft() for _ in range(min(most, len(self._ready)))]
                 batch = [(item, future) for item, future in taken if not future.done()]  # the others were withdrawn
@@ -192,7 +189,7 @@ class Batcher(Generic[Item, Ready, Result]):
             return 1
         if not self._free:
             return math.inf
-        return self._many if None in self._at_work else 1
+        return self._size if None in self._at_work else self._half
 
     def _require_open(self) -> None:
         if self._closed:

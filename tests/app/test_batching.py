@@ -127,8 +127,8 @@ def test_nobody_waits_for_company_when_none_is_on_its_way() -> None:
     assert time.monotonic() - began < 10
 
 
-def test_lanes_begin_when_they_will_be_full() -> None:
-    kitchen = Kitchen(size=2, lanes=3, pause=0.01)
+def test_lanes_begin_when_a_full_batch_waits_and_go_on_with_half_full_ones() -> None:
+    kitchen = Kitchen(size=4, lanes=3, pause=0.01)
 
     async def guests() -> None:
         kitchen.open.clear()
@@ -138,36 +138,41 @@ def test_lanes_begin_when_they_will_be_full() -> None:
         await until(lambda: len(kitchen.prepared) == 4)
         await asyncio.sleep(0.05)
         assert len(kitchen.lanes) == 1  # what is on all cores will be done soon
-        tasks += kitchen.batcher.submit([5, 6, 8, 9])
-        await until(lambda: len(kitchen.lanes) == 3)
+        tasks += kitchen.batcher.submit([5])
+        await until(lambda: len(kitchen.lanes) == 2)
+        kitchen.batcher._at_work.remove(None)  # as if that one had ended first
+        tasks += kitchen.batcher.submit([6])
+        await until(lambda: len(kitchen.prepared) == 6)
         await asyncio.sleep(0.05)
-        assert len(kitchen.lanes) == 3  # what is left would not fill another
+        assert len(kitchen.lanes) == 2  # alone, it waits for company, or for the lanes to end
+        tasks += kitchen.batcher.submit([8])
+        await until(lambda: len(kitchen.lanes) == 3)
+        kitchen.batcher._at_work.append(None)
         kitchen.open.set()
-        assert [await task for task in tasks] == [1, 4, 9, 16, 25, 36, 64, 81]
+        assert [await task for task in tasks] == [1, 4, 9, 16, 25, 36, 64]
 
     kitchen.run(guests)
-    assert None not in kitchen.lanes[1:3]
-    assert sorted(kitchen.batches)[:2] == [[1], [2, 3]]
+    assert None not in kitchen.lanes[1:]
+    assert sorted(kitchen.batches) == [[1], [2, 3, 4, 5], [6, 8]]
 
 
-def test_what_does_not_fill_a_lane_goes_beside_them() -> None:
-    kitchen = Kitchen(size=2, lanes=2, pause=0)
+def test_what_is_left_when_lanes_have_ended_has_all_cores() -> None:
+    kitchen = Kitchen(size=4, lanes=2, pause=0)
 
     async def guests() -> None:
         kitchen.open.clear()
         tasks = kitchen.batcher.submit([1])
         await until(lambda: kitchen.lanes == [None])
-        tasks += kitchen.batcher.submit([2, 3])
+        tasks += kitchen.batcher.submit([2, 3, 4, 5])
         await until(lambda: len(kitchen.lanes) == 2)
-        kitchen.batcher._at_work.remove(None)  # as if that one had ended first
-        tasks += kitchen.batcher.submit([4])
-        await until(lambda: len(kitchen.lanes) == 3)
-        assert kitchen.lanes[2] is None
-        kitchen.batcher._at_work.append(None)
+        tasks += kitchen.batcher.submit([6])
+        await until(lambda: len(kitchen.prepared) == 6)
         kitchen.open.set()
-        assert [await task for task in tasks] == [1, 4, 9, 16]
+        assert [await task for task in tasks] == [1, 4, 9, 16, 25, 36]
 
     kitchen.run(guests)
+    assert kitchen.lanes == [None, kitchen.lanes[1], None]
+    assert kitchen.batches[2] == [6]
 
 
 @pytest.mark.parametrize("slowly", [0.0, 0.015])
