@@ -54,7 +54,7 @@ class Batcher(Generic[Item, Ready, Result]):
         self._work = work
         self._size = size
         self._half = size
-        """Most on no lane; half of the size where there are lanes."""
+        """Where there are lanes, half of the size: most on none, and least for another while some are at work."""
         self._pause = pause
         self._room = queue + size
         self._deadline = deadline
