@@ -39,13 +39,13 @@ class AccessMiddleware:
 
     def _admit(self, scope: Scope) -> None:
         refusal: ApiError | None = None
-        client = _address(scope)
+        owner: str | None = None
         if self.keys:
             try:
-                client = self._owner(Headers(scope=scope))
+                owner = self._owner(Headers(scope=scope))
             except ApiError as error:
                 refusal = error  # counted by its address, as a guess
-        if self.rates and (seconds := self.rates.count(client, time.monotonic())):
+        if self.rates and (seconds := self.rates.count(owner or _address(scope), time.monotonic())):
             message = f"this client may ask {self.rates.per_minute:g} times a minute; try again in {seconds} s"
             raise ApiError(429, "rate_limit_exceeded", message, headers={"retry-after": str(seconds)})
         if refusal:

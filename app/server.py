@@ -72,6 +72,40 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter)
 
 
+class _Gathered:
+    """A transport that sends what is written at the same time together: an answer's head and body, most of the time.
+
+    Two calls to the system, and two of the client, are a sixth of the time that a refusal takes both.
+    """
+
+    most = 65_536
+    """Bytes that are sent at once, so that the transport can tell when a client does not keep up."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._written = b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if not self._written:
+            self._loop.call_soon(self._send)
+        self._written += data
+        if len(self._written) > self.most:
+            self._send()
+
+    def close(self) -> None:
+        self._send()
+        self._transport.close()
+
+    def _send(self) -> None:
+        if self._written:
+            self._transport.write(self._written)
+            self._written = b""
+
+
 def _protocol(seconds: float) -> type[asyncio.Protocol]:
     """HTTP as uvicorn has it, without those who take longer than this to send the head of a request, or too much of it.
 
@@ -84,8 +118,8 @@ def _protocol(seconds: float) -> type[asyncio.Protocol]:
         """Bytes that have arrived since the last of which something came: a head, or trailers, in the making."""
 
         def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
-            self._timer = self.loop.call_later(seconds, transport.close)
+            super().connection_made(_Gathered(transport, self.loop))  # type: ignore[arg-type]
+            self._timer = self.loop.call_later(seconds, self.transport.close)
 
         def data_received(self, data: bytes) -> None:
             cycle = self.cycle

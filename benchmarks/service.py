@@ -10,12 +10,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from select import select
 from urllib.error import URLError
 from urllib.request import urlopen
 
 ROOT = Path(__file__).resolve().parent.parent
 PHOTO = ROOT / "docs" / "photo.jpg"
 URL = "/v1/captions"
+
+_kept: dict[int, list[socket.socket]] = {}
+"""Connections that servers have left open, by the port."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,8 @@ def serving(checkpoints: Path, **settings: object) -> Iterator[Service]:
             yield Service(process, port)
         finally:
             process.terminate()
+            for sock in _kept.pop(port, []):
+                sock.close()
 
 
 def is_ready(port: int) -> bool:
@@ -68,36 +74,58 @@ def is_ready(port: int) -> bool:
 
 
 async def ask(port: int, body: bytes = b"", *, path: str = URL, request_id: str = "", content_type: str = "") -> Answer:
-    """A request over a connection of its own: a POST, or a GET where there is no body."""
-    head = f"{'POST' if body else 'GET'} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n"
-    head += f"content-length: {len(body)}\r\n"
+    """A request: a POST, or a GET where there is no body. Connections are kept, as proxies and load generators do."""
+    head = f"{'POST' if body else 'GET'} {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n"
     head += f"x-request-id: {request_id}\r\n" if request_id else ""
     head += f"content-type: {content_type}\r\n" if content_type else ""
     started = time.perf_counter()
-    status, headers, content = 0, {}, b""
-    loop = asyncio.get_running_loop()
-    # A socket alone, since streams take twice the time, of the processor on which the server is as well.
-    with suppress(OSError, EOFError, ValueError, IndexError), socket.socket() as sock:
-        sock.setblocking(False)
-        await loop.sock_connect(sock, ("127.0.0.1", port))
-        with suppress(ConnectionError):  # refused before all was sent; there may be an answer
-            await loop.sock_sendall(sock, head.encode() + b"\r\n" + body)
-        while b"\r\n\r\n" not in content:
-            content += await _received(loop, sock)
-        top, _, content = content.partition(b"\r\n\r\n")
-        first, *lines = top.decode("latin-1").split("\r\n")
-        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
-        # Where an answer's length is told, that is its end; the server may listen on, to what it has refused.
-        length = int(headers.get("content-length", -1))
-        with suppress(EOFError if length < 0 else ()):
-            while len(content) != length:
-                content += await _received(loop, sock)
-        status = int(first.split()[1])
+    status, content = 0, b""
+    headers: dict[str, str] = {}
+    with suppress(OSError, EOFError, ValueError, IndexError):
+        sock = await _connection(port)
+        try:
+            with suppress(ConnectionError):  # refused before all was sent; there may be an answer
+                await asyncio.get_running_loop().sock_sendall(sock, head.encode() + b"\r\n" + body)
+            status, headers, content = await _answer(sock)
+        finally:
+            if status and headers.get("connection") != "close":
+                _kept[port].append(sock)
+            else:
+                sock.close()
     return Answer(status, time.perf_counter() - started, headers, content)
 
 
-async def _received(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> bytes:
-    data = await loop.sock_recv(sock, 65_536)
+async def _connection(port: int) -> socket.socket:
+    """A socket alone, since streams take twice the time, of the processor on which the server is as well."""
+    kept = _kept.setdefault(port, [])
+    while kept:
+        sock = kept.pop()
+        if not select([sock], [], [], 0)[0]:
+            return sock
+        sock.close()  # all that may have come is the connection's end
+    sock = socket.socket()
+    sock.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
+    return sock
+
+
+async def _answer(sock: socket.socket) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body, which is as it came where it came in chunks."""
+    content = b""
+    while b"\r\n\r\n" not in content:
+        content += await _received(sock)
+    top, _, content = content.partition(b"\r\n\r\n")
+    first, *lines = top.decode("latin-1").split("\r\n")
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+    # The server may listen on, to what it has refused, so the end of the answer is not that of the connection.
+    length = int(headers.get("content-length", -1))
+    while not content.endswith(b"0\r\n\r\n") if length < 0 else len(content) < length:
+        content += await _received(sock)
+    return int(first.split()[1]), headers, content
+
+
+async def _received(sock: socket.socket) -> bytes:
+    data = await asyncio.get_running_loop().sock_recv(sock, 65_536)
     if not data:
         raise EOFError
     return data

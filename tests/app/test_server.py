@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx2
 import pytest
 from fastapi import FastAPI
+from fastapi.responses import PlainTextResponse
 from PIL import Image
 
 from app.limits import BodyLimitMiddleware
@@ -244,6 +245,42 @@ def test_connections_are_kept_after_good_answers(client: httpx2.Client, encode: 
         assert response.getheader("connection") is None
         response.read()
     connection.close()
+
+
+def test_connections_are_kept_after_answers_that_come_before_the_body(client: httpx2.Client) -> None:
+    with connect(client) as sock:
+        for _ in range(3):
+            sock.sendall(b"POST /v1/captions?beamsize=1 HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n")
+            status, headers, _ = read_answer(sock)
+            assert (status, "connection" in headers) == (422, False)  # the query alone decides it
+            sock.sendall(b"\xff" * 100_000)
+        sock.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert read_answer(sock)[0] == 200
+
+
+@pytest.mark.parametrize(
+    "unsure", [b"content-length: 5000000", b"transfer-encoding: chunked", b"content-length: 9\r\nexpect: 100-continue"]
+)
+def test_but_not_where_more_may_come_than_is_worth_it_or_nothing(client: httpx2.Client, unsure: bytes) -> None:
+    with connect(client) as sock:
+        sock.sendall(b"POST /v1/captions?beamsize=1 HTTP/1.1\r\nhost: x\r\n%b\r\n\r\n" % unsure)
+        status, headers, _ = read_answer(sock)
+    assert (status, headers["connection"]) == (422, "close")
+
+
+def test_head_and_body_of_an_answer_come_together(serve: Serve, checkpoints: Path) -> None:
+    app = create_app(Settings(checkpoints=checkpoints))
+
+    @app.get("/xs")
+    def xs(count: int) -> PlainTextResponse:
+        return PlainTextResponse("x" * count)
+
+    with serve(app) as client:
+        with connect(client) as sock:
+            sock.sendall(b"GET /xs?count=9 HTTP/1.1\r\nhost: x\r\n\r\n")
+            assert sock.recv(65_536).endswith(b"\r\n\r\nxxxxxxxxx")
+        for count in (0, 65_000, 66_000, 5_000_000):
+            assert client.get(f"/xs?count={count}").text == "x" * count
 
 
 def test_the_event_loop_stays_free_while_pictures_are_decoded(client: httpx2.Client, encode: Encode) -> None:
