@@ -19,8 +19,8 @@ from model.generation import TextBatch
 from model.language import LanguageModel
 from model.textstream import Delta, TextStream
 
-TURN = 0.05
-"""Seconds that a batch goes on while others wait for the processor: about what a picture takes."""
+SHORTEST_TURN, LONGEST_TURN = 0.005, 0.05
+"""Seconds that a batch goes on while others wait for the processor: as many as it has waited for them, within these."""
 NEWS = 0.02
 """Seconds between messages to the event loop, which wakes up once for all tokens of that time."""
 
@@ -131,8 +131,10 @@ class TextWorker:
 
     def _run(self) -> None:
         while self._wait():
+            asked = time.monotonic()
             with self._turns.turn():
-                until = time.monotonic() + TURN
+                began = time.monotonic()
+                until = began + min(max(began - asked, SHORTEST_TURN), LONGEST_TURN)
                 while self._step():
                     if self._turns.wanted and time.monotonic() >= until:
                         break

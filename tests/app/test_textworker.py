@@ -308,3 +308,17 @@ def test_a_server_that_stops_ends_its_threads(create: Callable[[], FastAPI], ser
         threads = [thread for thread in threading.enumerate() if thread not in before and "tiny-text" in thread.name]
         assert len(threads) == 1
     assert not threads[0].is_alive()
+
+
+def test_a_text_takes_no_more_time_than_it_leaves_to_pictures(client: httpx2.Client, worker: TextWorker) -> None:
+    theirs = 0.0
+    with streaming(client) as lines:
+        began = time.monotonic()
+        while time.monotonic() < began + 1:
+            with worker._turns.turn():
+                since = time.monotonic()
+                time.sleep(0.01)  # as a picture's network
+                theirs += time.monotonic() - since
+        took = time.monotonic() - began
+        assert next(line for line in lines if line).startswith("data: ")
+    assert theirs > took / 3
