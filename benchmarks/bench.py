@@ -7,24 +7,17 @@ machine that others use as well has slow moments, and slow minutes. Servers' cli
 `peers.py` has what they are compared with, in processes of its own.
 """
 
-import asyncio
-import base64
-import io
 import json
 import os
 import platform
-import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
-from socket import create_server
 from statistics import median
 from typing import TypeVar
 
@@ -32,7 +25,8 @@ import torch
 from generation import plain_loop, write_texts
 from peers import load
 from PIL import Image
-from service import PHOTO, ROOT, Answer, ask, quantile, serving
+from service import PHOTO, ROOT, serving
+from throughput import PEERS, measure
 from torch import Tensor, nn
 
 from app.loading import Loader
@@ -43,12 +37,8 @@ from model.generation import TextBatch
 
 T = TypeVar("T")
 
-CLIENTS = 64
-"""That ask at the same time for as long as throughput is measured: enough for every server to be at its best."""
-SECONDS = 5.0
-"""Of throughput, each turn."""
-TURNS = 5
-PEERS = Path(__file__).with_name("peers.py")
+STARTS = 5
+"""From the cache."""
 CORES = torch.get_num_threads()
 """What torch takes by itself: those that it is compared with have them, whatever our loading leaves it."""
 
@@ -197,7 +187,7 @@ def start() -> None:
     """From the start of the process until it is ready, and the memory that it takes then."""
     taken = []
     with tempfile.TemporaryDirectory() as cache:
-        for _ in range(1 + TURNS):
+        for _ in range(1 + STARTS):
             began = time.perf_counter()
             with serving(ROOT / "checkpoints", cache=cache) as service:
                 taken.append(time.perf_counter() - began)
@@ -208,111 +198,17 @@ def start() -> None:
     row("memory, a captioner and three language models", f"{memory:.0f} MB", "", "", "900 MB")
 
 
-@contextmanager
-def peer(name: str) -> Iterator[tuple[int, int]]:
-    """The port and the process group of one of the other servers, which is ready, and asleep."""
-    with closing(create_server(("127.0.0.1", 0))) as free:
-        port = free.getsockname()[1]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen([sys.executable, str(PEERS), name, str(port)], env=environment, process_group=0)
-    try:
-        body = request()
-        until = time.perf_counter() + 120
-        while asyncio.run(post(port, body)).status != 200:
-            if process.poll() is not None or time.perf_counter() > until:
-                raise SystemExit(f"{name} did not start")
-            time.sleep(0.2)
-        os.killpg(process.pid, signal.SIGSTOP)
-        yield port, process.pid
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)  # all that it started: LitServe has workers
-        os.killpg(process.pid, signal.SIGCONT)
-        process.wait()
-
-
-@contextmanager
-def awake(group: int) -> Iterator[None]:
-    """Wakes a server for as long as this lasts: LitServe's workers are busy even when nobody asks them."""
-    os.killpg(group, signal.SIGCONT)
-    yield
-    os.killpg(group, signal.SIGSTOP)
-
-
-def request() -> bytes:
-    """A JPEG of 500 x 375 in JSON."""
-    file = io.BytesIO()
-    Image.open(PHOTO).convert("RGB").resize((500, 375)).save(file, "JPEG", quality=90)
-    return json.dumps({"image": base64.b64encode(file.getvalue()).decode(), "beam_size": 3}).encode()
-
-
-def post(port: int, body: bytes) -> "asyncio.Future[Answer]":
-    """Asks for a caption."""
-    return ask(port, body, content_type="application/json")
-
-
-async def closed_loop(port: int) -> float:
-    """Answers a second to clients that each ask again as soon as they have one, after a while of the same."""
-    body = request()
-    since = time.perf_counter() + SECONDS / 4
-    until = since + SECONDS
-    done = 0
-
-    async def client() -> None:
-        nonlocal done
-        while time.perf_counter() < until:
-            answer = await post(port, body)
-            done += answer.status == 200 and since <= time.perf_counter() < until
-
-    await asyncio.gather(*(client() for _ in range(CLIENTS)))
-    return done / SECONDS
-
-
-async def open_loop(port: int, seconds: float, rate: float) -> list[float]:
-    """Seconds of answers to requests that come at a rate, whatever the answers do."""
-    body, began = request(), time.perf_counter()
-    taken = []
-
-    async def one() -> None:
-        taken.append((await post(port, body)).seconds)
-
-    async with asyncio.TaskGroup() as tasks:
-        for number in range(max(1, round(seconds * rate))):
-            await asyncio.sleep(began + number / rate - time.perf_counter())
-            tasks.create_task(one())
-    return taken
-
-
-async def alone(port: int, times: int) -> list[float]:
-    """Seconds of answers to requests that come one by one."""
-    body = request()
-    return [(await post(port, body)).seconds for _ in range(times)]
-
-
 def http() -> None:
     """Captions a second over HTTP, and how long one takes."""
     others = {
         "fastapi": ("plain FastAPI over our runtime, without batching", "2x"),
         "litserve": ("LitServe over our torch model, with batching", "3x"),
     }
-    rates: defaultdict[str, list[float]] = defaultdict(list)
-    unloaded, slow = [], []
-    with ExitStack() as servers:
-        service = servers.enter_context(serving(ROOT / "checkpoints"))
-        started = {name: servers.enter_context(peer(name)) for name in others}
-        for _ in range(TURNS):
-            rates["ours"].append(asyncio.run(closed_loop(service.port)))
-            for name, (port, group) in started.items():
-                with awake(group):
-                    rates[name].append(asyncio.run(closed_loop(port)))
-        ours = median(rates["ours"])
-        for _ in range(TURNS):
-            unloaded += asyncio.run(alone(service.port, 20))
-            slow.append(quantile(asyncio.run(open_loop(service.port, 2 * SECONDS, ours / 2)), 0.99))
-    usual = median(unloaded)
-    ratio = f"{median(slow) / usual:.1f}x"
-    row("p99 at half the peak, against the unloaded median", ms(median(slow)), ms(usual), ratio, "at most 4")
+    rates, unloaded, slow = measure(list(others))
+    ratio = f"{slow / unloaded:.1f}x"
+    row("p99 at half the peak, against the unloaded median", ms(slow), ms(unloaded), ratio, "at most 4")
     for name, (what, bar) in others.items():
-        theirs = median(rates[name])
+        ours, theirs = rates["recap"], rates[name]
         row(f"captions over HTTP, against {what}", f"{ours:.1f}/s", f"{theirs:.1f}/s", f"{ours / theirs:.1f}x", bar)
 
 
