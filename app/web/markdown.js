@@ -2,6 +2,8 @@
 
 import { element } from "./element.js";
 
+const INDENTED = /^( {4}|\t)/;
+
 /**
  * @param {string} text Markdown.
  * @param {number} deepest level that its first heading gets; those below it follow.
@@ -11,7 +13,8 @@ export function markdown(text, deepest = 2) {
   const blocks = [];
   while (lines.length) {
     if (!lines[0].trim()) lines.shift();
-    else if (/^```/.test(lines[0])) blocks.push(code(lines));
+    else if (/^```/.test(lines[0])) blocks.push(fenced(lines));
+    else if (INDENTED.test(lines[0])) blocks.push(indented(lines));
     else if (/^#{1,6} /.test(lines[0])) blocks.push(heading(lines.shift(), deepest));
     else if (/^\|/.test(lines[0])) blocks.push(table(takeWhile(lines, /^\|/)));
     else if (/^([-*]|\d+\.) /.test(lines[0])) blocks.push(list(lines));
@@ -31,12 +34,22 @@ function heading(line, deepest) {
   return element(`h${Math.min(6, marks.length + deepest - 1)}`, {}, ...inline(text));
 }
 
-function code(lines) {
+function fenced(lines) {
   lines.shift();
   const body = [];
   while (lines.length && !/^```/.test(lines[0])) body.push(lines.shift());
   lines.shift();
-  return element("pre", { tabindex: 0 }, element("code", {}, body.join("\n")));
+  return code(body.join("\n"));
+}
+
+function indented(lines) {
+  const body = [];
+  while (lines.length && (INDENTED.test(lines[0]) || !lines[0].trim())) body.push(lines.shift().replace(INDENTED, ""));
+  return code(body.join("\n").trimEnd());
+}
+
+function code(text) {
+  return element("pre", { tabindex: 0 }, element("code", {}, text));
 }
 
 function list(lines) {

@@ -75,6 +75,8 @@ def test_the_keyboard_walks_the_tree(inside: Page, answer: Any) -> None:
 
 def test_the_card_and_the_figures_are_the_checkpoints(inside: Page) -> None:
     page = inside
+    model = page.get_by_role("combobox", name="Model").locator("visible=true")
+    model.select_option("flickr8k")
     metrics = json.loads((ROOT / "checkpoints" / "flickr8k" / "metrics.json").read_text(encoding="utf-8"))
     for name in ("BLEU-4", "METEOR", "CIDEr"):
         expect(page.locator(".figures div").filter(has_text=name)).to_contain_text(f"{metrics[name]:.3f}")
@@ -84,8 +86,11 @@ def test_the_card_and_the_figures_are_the_checkpoints(inside: Page) -> None:
     expect(card.locator("pre").first).to_contain_text("recap-train evaluate --checkpoint")
     expect(card.locator("em").first).to_be_visible()
     assert "**" not in card.inner_text()
-    page.get_by_role("combobox", name="Model").locator("visible=true").select_option("linux-c")
+    model.select_option("linux-c")
     expect(card.get_by_role("heading", name="linux-c")).to_be_visible()
+    sample = card.locator("pre").inner_text()
+    assert sample.startswith("\tunsigned long flags;\n\tint i;\n\n\t/* ")  # as it was written
+    assert sample.endswith("\n\n\tif (!tracer_init(tr->array_buffer.buffer, tr->array_buffer.buffer)")
     metrics = json.loads((ROOT / "checkpoints" / "linux-c" / "metrics.json").read_text(encoding="utf-8"))
     expect(page.locator(".figures")).to_contain_text(f"{metrics['validation']['bits_per_character']:.3f}")
 

@@ -57,6 +57,12 @@ def test_nothing_is_wider_than_the_window(captioned: Page) -> None:
             wide, room = page.evaluate(WIDTHS)
             assert wide <= room, (view, width)
             expect(page.get_by_role("link", name=view)).to_be_in_viewport()
+    page.set_viewport_size({"width": 320, "height": 640})
+    for model in ("latex", "linux-c", "shakespeare", "flickr8k"):
+        page.get_by_role("combobox", name="Model").locator("visible=true").select_option(model)
+        expect(page.locator(".card-text").get_by_role("heading", name=model)).to_be_visible()
+        wide, room = page.evaluate(WIDTHS)
+        assert wide <= room, model
 
 
 def test_the_theme_is_the_systems_until_another_is_chosen(browser: Browser, server: str) -> None:
