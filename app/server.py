@@ -11,7 +11,6 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.engine import Engine
-from app.settings import Settings
 
 ENDING_SECONDS = 5
 """That answers have to get out when all work has come to an end."""
@@ -26,11 +25,12 @@ class Server(uvicorn.Server):
     uvicorn itself would close its listeners first, and nobody could see `/readyz` turn to 503.
 
     Args:
-        application: of `create_app`.
-        settings: of the same.
+        application: of `create_app`, whose settings are the server's as well.
     """
 
-    def __init__(self, application: FastAPI, settings: Settings) -> None:
+    def __init__(self, application: FastAPI) -> None:
+        self._engine: Engine = application.state.engine
+        settings = self._engine.settings
         config = uvicorn.Config(
             application,
             settings.host,
@@ -43,7 +43,6 @@ class Server(uvicorn.Server):
             timeout_graceful_shutdown=ENDING_SECONDS,
         )
         super().__init__(config)
-        self._engine: Engine = application.state.engine
         self._patience = settings.drain_seconds
         self._told = 0.0
         self._settled = False

@@ -14,11 +14,11 @@ import httpx2
 import openai
 import pytest
 import torch
-import uvicorn
 from fastapi import FastAPI
 from PIL import Image
 
 from app.main import create_app
+from app.server import Server
 from app.settings import Settings
 from model.captioner import Captioner
 from model.checkpoint import CaptionerCheckpoint, Checkpoint, LanguageCheckpoint, save
@@ -31,18 +31,16 @@ Encode = Callable[..., bytes]
 
 
 @contextmanager
-def serving(
-    app: FastAPI, *, server: uvicorn.Server | None = None, send_buffer: int | None = None
-) -> Iterator[httpx2.Client]:
+def serving(app: FastAPI, *, server: Server | None = None, send_buffer: int | None = None) -> Iterator[httpx2.Client]:
     """A client of `app`, which listens on a free port from a thread of its own.
 
     Args:
         app: what is served.
-        server: that serves it; by default one of uvicorn's own.
+        server: that serves it, for those who have to do with it themselves.
         send_buffer: bytes that the network may hold back for a client that does not read; by default many.
     """
-    config = uvicorn.Config(app, port=0, log_level="warning", lifespan="on", proxy_headers=False)
-    server = server or uvicorn.Server(config)
+    server = server or Server(app)
+    server.config.port = 0
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

@@ -118,9 +118,8 @@ def test_what_takes_too_long_ends_with_an_error(both_checkpoints: Path, encode: 
 
 
 def test_told_twice_it_hurries(checkpoints: Path, serve: Serve, ready: Ready) -> None:
-    settings = Settings(checkpoints=checkpoints, threads=1, port=0)
-    application = create_app(settings)
-    server = Server(application, settings)
+    application = create_app(Settings(checkpoints=checkpoints, threads=1))
+    server = Server(application)
     with serve(application, server=server) as client:
         ready(client)
         sock = begin(client, b"xx")
@@ -137,9 +136,7 @@ def test_told_twice_it_hurries(checkpoints: Path, serve: Serve, ready: Ready) ->
 
 
 def test_a_head_that_does_not_come_is_not_waited_for(checkpoints: Path, serve: Serve, ready: Ready) -> None:
-    settings = Settings(checkpoints=checkpoints, threads=1, port=0, receive_seconds=1)
-    application = create_app(settings)
-    with serve(application, server=Server(application, settings)) as client:
+    with serve(create_app(Settings(checkpoints=checkpoints, threads=1, receive_seconds=1))) as client:
         ready(client)
         place = (client.base_url.host, client.base_url.port or 80)
         silent, slow, again = (socket.create_connection(place, timeout=20) for _ in range(3))
@@ -184,9 +181,7 @@ NO_REQUESTS = {
 
 
 def test_what_is_no_request_is_refused(checkpoints: Path, serve: Serve, ready: Ready) -> None:
-    settings = Settings(checkpoints=checkpoints, threads=1, port=0)
-    application = create_app(settings)
-    with serve(application, server=Server(application, settings)) as client:
+    with serve(create_app(Settings(checkpoints=checkpoints, threads=1))) as client:
         ready(client)
         for what, data in NO_REQUESTS.items():
             with socket.create_connection((client.base_url.host, client.base_url.port or 80), timeout=20) as sock:
@@ -199,15 +194,15 @@ def test_what_is_no_request_is_refused(checkpoints: Path, serve: Serve, ready: R
 
 
 def test_the_garbage_collector_leaves_alone_what_is_there_for_good(checkpoints: Path) -> None:
-    settings = Settings(checkpoints=checkpoints)
-    application = create_app(settings)
-    server, before = Server(application, settings), gc.get_freeze_count()
+    application = create_app(Settings(checkpoints=checkpoints))
+    server = Server(application)
+    gc.unfreeze()  # what other tests' servers have frozen
     try:
         asyncio.run(server.on_tick(0))
-        assert gc.get_freeze_count() == before  # not while it loads
+        assert gc.get_freeze_count() == 0  # not while it loads
         application.state.engine.settled = True
         asyncio.run(server.on_tick(1))
-        assert gc.get_freeze_count() > before + 10_000
+        assert gc.get_freeze_count() > 10_000
     finally:
         gc.unfreeze()
 

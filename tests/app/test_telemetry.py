@@ -17,7 +17,6 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 
 from app.logs import configure_logs
 from app.main import create_app
-from app.server import Server
 from app.settings import Settings
 
 Encode = Callable[..., bytes]
@@ -151,12 +150,11 @@ def test_the_log_is_json_and_has_nothing_of_what_clients_send(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.WARNING, "httpx2")  # the client's own lines
-    settings = Settings(checkpoints=both_checkpoints, threads=1, port=0)
-    app = create_app(settings)
+    app = create_app(Settings(checkpoints=both_checkpoints, threads=1))
     data = encode(picture)
     text = base64.b64encode(data).decode()
     configure_logs("auto", "info")  # this is no terminal
-    with serve(app, server=Server(app, settings)) as client:
+    with serve(app) as client:
         ready(client)
         answers = [
             client.post(f"/v1/captions?prefix=a&seed=1&model={SECRET}", content=data),
