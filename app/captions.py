@@ -78,7 +78,7 @@ class CaptionRequest:
             ClientDisconnect: nobody waits for it any more.
         """
         (task,) = self.engine.pictures.caption([self.of(image)])
-        return await while_connected(request, lambda: task)
+        return await while_connected(request, task)
 
     def response(self, answer: Answer, id: str) -> CaptionResponse:
         """The answer about a picture, under an id of `new_id`."""

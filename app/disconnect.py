@@ -1,15 +1,15 @@
 """Clients that leave before they have their answer."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable
 from typing import TypeVar
 
-import anyio
 from starlette.requests import ClientDisconnect, Request
 
 T = TypeVar("T")
 
 
-async def while_connected(request: Request, work: Callable[[], Awaitable[T]]) -> T:
+async def while_connected(request: Request, work: Awaitable[T]) -> T:
     """What `work` comes to, if the client waits for it; once it has left, the work is cancelled.
 
     Args:
@@ -20,21 +20,20 @@ async def while_connected(request: Request, work: Callable[[], Awaitable[T]]) ->
         ClientDisconnect: nobody waits for it any more.
         Exception: what `work` raises.
     """
-    results: list[T] = []
-    failure: Exception = ClientDisconnect()
-    async with anyio.create_task_group() as tasks:
+    task = asyncio.ensure_future(work)
+    watcher = asyncio.create_task(_disconnected(request))
+    watcher.add_done_callback(lambda _: task.cancel())
+    try:
+        return await task
+    except asyncio.CancelledError:
+        if watcher.done():
+            raise ClientDisconnect from None
+        raise
+    finally:
+        watcher.cancel()
 
-        async def watch() -> None:
-            while (await request.receive())["type"] != "http.disconnect":
-                pass
-            tasks.cancel_scope.cancel()
 
-        tasks.start_soon(watch)
-        try:
-            results.append(await work())
-        except Exception as error:  # which would come out of the task group as one of a group
-            failure = error
-        tasks.cancel_scope.cancel()
-    if not results:
-        raise failure
-    return results[0]
+async def _disconnected(request: Request) -> None:
+    """Returns when the client has left."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -53,5 +53,5 @@ async def create_captions(request: Request) -> BatchResponse:
         return ErrorResponse.model_validate(tell(failure, request.scope)[1])
 
     found = [image if isinstance(image, ApiError) else next(tasks) for image in uploads.images]
-    results = await while_connected(request, lambda: asyncio.gather(*map(result, found)))
+    results = await while_connected(request, asyncio.gather(*map(result, found)))
     return BatchResponse(results=results)

@@ -61,7 +61,7 @@ async def stream_captions(request: Request) -> EventStream:
         asked = replace(asked, decoding=decoding)
     stream = _CaptionStream(request, asked, upload.image)
     try:
-        first = await while_connected(request, stream.first)
+        first = await while_connected(request, stream.first())
     except BaseException:
         stream.withdraw()
         raise

@@ -64,7 +64,7 @@ async def create_completion(request: Request) -> Any:
     if asked.stream:
         return EventStream(_events(generation, asked, head, request.scope), generation)
     with generation:
-        updates = await while_connected(request, generation.whole)
+        updates = await while_connected(request, generation.whole())
     choices = [Choice(index, asked).piece(update) for index, update in sorted(updates.items())]
     streams = {index: update.stream for index, update in updates.items()}
     return {**head, "choices": choices, "usage": usage(streams, asked.n)}

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
-import anyio.to_thread
 from fastapi import APIRouter, Request
 from starlette.types import Scope
 
@@ -17,7 +16,7 @@ from app.huggingface import TextInference, caption_decoding, parameters, paramet
 from app.openapi import BYTES, closed, errors, event_stream, json_body
 from app.parameters import invalid
 from app.schemas.huggingface import GeneratedText, HuggingFaceError
-from app.uploads import json_object, picture_of, read_json
+from app.uploads import json_object, parse, picture_of, read_json
 from model.checkpoint import CaptionerCheckpoint, Checkpoint, LanguageCheckpoint
 from model.prompt import Token
 from model.vocabulary import EOS, SPECIALS, Vocabulary
@@ -74,7 +73,7 @@ async def _caption(request: Request, engine: Engine, checkpoint: CaptionerCheckp
     body = await request.body()
     picture, given = body, {}
     if body.lstrip()[:1] == b"{":  # no picture begins with it
-        document = await anyio.to_thread.run_sync(json_object, body)
+        document = await parse(json_object, body)
         given = parameters(document)
         inputs = document.get("inputs")
         if not isinstance(inputs, str):
@@ -92,7 +91,7 @@ async def _write(request: Request, engine: Engine, checkpoint: LanguageCheckpoin
     if asked.completion.stream:
         return EventStream(answer.events(generation, request.scope), generation)
     with generation:
-        updates = await while_connected(request, generation.whole)
+        updates = await while_connected(request, generation.whole())
     return [answer.whole(update) for _, update in sorted(updates.items())]
 
 
