@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Generic, TypeVar
 
 from app.errors import ApiError, draining
+from app.returns import Returns
 
 Item = TypeVar("Item")
 Ready = TypeVar("Ready")
@@ -34,7 +35,7 @@ class Batcher(Generic[Item, Ready, Result]):
         threads: how many make items ready.
         size: most items in a batch. Where there are lanes, one that is on none has half as many, while others are made
             ready.
-        pause: seconds that a batch waits for items that are being made ready.
+        pause: seconds that a batch waits for another item, which is being made ready, or likely to come.
         queue: most items that wait, beside as many as one batch takes.
         deadline: seconds after which an item is given up.
     """
@@ -68,6 +69,7 @@ class Batcher(Generic[Item, Ready, Result]):
         self._at_work: list[int | None] = []
         """The lanes of the batches that are worked on."""
         self._changed = asyncio.Event()
+        self._returns = Returns(pause)
         self._closed = False
         self._seconds = 0.0
         """That an item has taken of late."""
@@ -104,6 +106,7 @@ class Batcher(Generic[Item, Ready, Result]):
             ApiError: as `require_room`; 504 from a task, when its time is up.
         """
         self.require_room(len(items))
+        self._returns.came(len(items), time.monotonic())
         tasks = [asyncio.create_task(self._attend(item)) for item in items]
         for task in tasks:
             self._tasks.add(task)
@@ -131,6 +134,7 @@ class Batcher(Generic[Item, Ready, Result]):
         results = await asyncio.get_running_loop().run_in_executor(self._workers, self._results, items, lane)
         self._seconds = (self._seconds + (time.monotonic() - started) / len(batch) / len(self._at_work)) / 2
         self._at_work.remove(lane)
+        self._returns.left(len(batch), time.monotonic())
         if lane is not None:
             self._free.append(lane)
         self._changed.set()
@@ -177,11 +181,19 @@ class Batcher(Generic[Item, Ready, Result]):
         while len(self._ready) < self._enough():
             self._changed.clear()
             await self._changed.wait()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._pause):
-                while self._preparing and len(self._ready) < self._half:
-                    self._changed.clear()
-                    await self._changed.wait()
+        ready, grown = 0, 0.0
+        while len(self._ready) < self._half and (self._preparing or self._expecting()):
+            if len(self._ready) > ready:
+                ready, grown = len(self._ready), time.monotonic()
+            wait = max(grown, self._returns.heard) + self._pause - time.monotonic()
+            if wait <= 0:
+                return
+            self._changed.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), wait)
+
+    def _expecting(self) -> bool:
+        return not self._at_work and self._returns.expected(time.monotonic())
 
     def _enough(self) -> float:
         """How many have to be ready for another batch to begin."""

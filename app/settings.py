@@ -82,7 +82,7 @@ class Settings(BaseSettings):
     batch_size: Annotated[int, Field(ge=1, le=256)] = 16
     """Most pictures that go through the network together; half of them, where full batches go on lanes."""
     batch_pause_ms: Annotated[float, Field(ge=0, le=100)] = 3
-    """Milliseconds that a batch which is not full waits for pictures that are being decoded."""
+    """Milliseconds that a batch which is not full waits for another picture, being decoded or likely to come."""
     picture_queue: Annotated[int, Field(ge=0)] = 64
     """Pictures that may wait besides a full batch; more are answered 429."""
     max_batch_images: Annotated[int, Field(ge=1, le=1000)] = 32

@@ -17,9 +17,11 @@ from app.errors import ApiError
 class Kitchen:
     """Squares numbers, in batches. It can't prepare 13, can't work on 7, and works only while `open` is set."""
 
-    def __init__(self, lanes: int = 0, slowly: float = 0.0, **options: Any) -> None:
+    def __init__(self, lanes: int = 0, slowly: float = 0.0, taking: float = 0.0, **options: Any) -> None:
         self.slowly = slowly
         """Seconds that preparing takes."""
+        self.taking = taking
+        """Seconds that a batch takes."""
         self.prepared: list[int] = []
         self.batches: list[list[int]] = []
         self.lanes: list[int | None] = []
@@ -41,6 +43,7 @@ class Kitchen:
     def work(self, items: Sequence[int], lane: int | None) -> list[int]:
         self.lanes.append(lane)
         assert self.open.wait(20)
+        time.sleep(self.taking)
         self.batches.append(list(items))
         if 7 in items:
             raise ValueError("7")
@@ -125,6 +128,22 @@ def test_nobody_waits_for_company_when_none_is_on_its_way() -> None:
     began = time.monotonic()
     kitchen.run(guests)
     assert time.monotonic() - began < 10
+
+
+def test_clients_in_a_loop_go_together() -> None:
+    kitchen = Kitchen(size=8, threads=3, taking=0.05)
+
+    async def guests() -> None:
+        async def guest(number: int) -> None:
+            for _ in range(12):
+                (task,) = kitchen.batcher.submit([number])
+                await task
+                await asyncio.sleep(0.02 * number)  # some are slower than others, but none as slow as the pause
+
+        await asyncio.gather(*map(guest, range(3)))
+
+    kitchen.run(guests)
+    assert kitchen.batches.count([0, 1, 2]) >= 6
 
 
 def test_lanes_begin_when_a_full_batch_waits_and_go_on_with_half_full_ones() -> None:
