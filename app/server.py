@@ -62,6 +62,7 @@ class Server(uvicorn.Server):
             self._settled = True
             gc.collect()
             gc.freeze()  # what is there stays, and need not be gone through again: that would hold up everyone
+            gc.enable()  # where it was not, to start sooner
         if self._engine.state == "draining" and not self.should_exit:
             if time.monotonic() >= self._told + self._patience:
                 await self._engine.close()

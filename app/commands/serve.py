@@ -1,5 +1,6 @@
 """`recap serve`."""
 
+import gc
 import signal
 import sys
 from typing import Annotated
@@ -19,6 +20,7 @@ def serve(
 
     Every setting is also an environment variable, RECAP_ and its name.
     """
+    gc.disable()  # until all is loaded: it would go through all of torch time and again, for 0.2 s
     settings = read_settings(host=host, port=port, checkpoints=checkpoints, device=device)
 
     from app.logs import configure_logs

@@ -197,13 +197,16 @@ def test_the_garbage_collector_leaves_alone_what_is_there_for_good(checkpoints: 
     application = create_app(Settings(checkpoints=checkpoints))
     server = Server(application)
     gc.unfreeze()  # what other tests' servers have frozen
+    gc.disable()  # as the command does
     try:
         asyncio.run(server.on_tick(0))
         assert gc.get_freeze_count() == 0  # not while it loads
         application.state.engine.settled = True
         asyncio.run(server.on_tick(1))
         assert gc.get_freeze_count() > 10_000
+        assert gc.isenabled()
     finally:
+        gc.enable()
         gc.unfreeze()
 
 
