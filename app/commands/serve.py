@@ -20,7 +20,7 @@ def serve(
 
     Every setting is also an environment variable, RECAP_ and its name.
     """
-    gc.disable()  # until all is loaded: it would go through all of torch time and again, for 0.2 s
+    gc.disable()  # until all is loaded: it would go through all of torch time and again, for half a second
     settings = read_settings(host=host, port=port, checkpoints=checkpoints, device=device)
 
     from app.logs import configure_logs
