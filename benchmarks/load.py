@@ -19,37 +19,10 @@ from collections import Counter
 from contextlib import closing, suppress
 from pathlib import Path
 
-from service import PHOTO, ROOT, URL, Answer, Service, ask, quantile, serving
+from service import PHOTO, ROOT, URL, Answer, Service, ask, closed_loop, open_loop, quantile, serving
 
 CLIENTS = 16
 """Of the closed loop that finds the peak: enough for full batches."""
-
-
-async def closed_loop(port: int, seconds: float, clients: int) -> list[Answer]:
-    """Answers to clients that each ask again as soon as they have one."""
-    photo, until = PHOTO.read_bytes(), time.perf_counter() + seconds
-
-    async def client() -> list[Answer]:
-        answers = []
-        while time.perf_counter() < until:
-            answers.append(await ask(port, photo))
-        return answers
-
-    return list(itertools.chain(*await asyncio.gather(*(client() for _ in range(clients)))))
-
-
-async def open_loop(port: int, seconds: float, rate: float) -> dict[str, Answer]:
-    """Answers by their request's id, to requests that come at a rate, whatever the answers do."""
-    photo, began, answers = PHOTO.read_bytes(), time.perf_counter(), {}
-
-    async def request(name: str) -> None:
-        answers[name] = await ask(port, photo, request_id=name)
-
-    async with asyncio.TaskGroup() as tasks:
-        for number in range(round(seconds * rate)):
-            await asyncio.sleep(began + number / rate - time.perf_counter())
-            tasks.create_task(request(f"request-{number}"))
-    return answers
 
 
 async def watch(port: int, path: str, answers: list[Answer]) -> None:
@@ -61,13 +34,15 @@ async def watch(port: int, path: str, answers: list[Answer]) -> None:
 
 async def overload(service: Service, seconds: float) -> dict[str, float]:
     """Figures of a load four times the peak."""
-    await closed_loop(service.port, min(5.0, seconds / 4), CLIENTS)  # warm
+    photo = PHOTO.read_bytes()
+    await closed_loop(service.port, photo, seconds=min(5.0, seconds / 4), clients=CLIENTS)  # warm
     measured = max(seconds / 3, 1.0)
-    peak = sum(answer.status == 200 for answer in await closed_loop(service.port, measured, CLIENTS)) / measured
+    answered = await closed_loop(service.port, photo, seconds=measured, clients=CLIENTS)
+    peak = sum(answer.status == 200 for answer in answered) / measured
     health: list[Answer] = []
     watcher = asyncio.create_task(watch(service.port, "/healthz", health))
     began = time.perf_counter()
-    answers = await open_loop(service.port, seconds, 4 * peak)
+    answers = await open_loop(service.port, photo, seconds=seconds, rate=4 * peak)
     took = time.perf_counter() - began
     watcher.cancel()
     good = [answer for answer in answers.values() if answer.status == 200]
@@ -151,13 +126,13 @@ async def drip(port: int) -> None:
 async def slow(service: Service, clients: int, seconds: float) -> dict[str, float]:
     """Times of a client's requests, alone and beside so many slow ones, in turns."""
     times: dict[bool, list[float]] = {False: [], True: []}
-    failed = 0
-    await closed_loop(service.port, seconds / 6, 1)  # warm
+    failed, photo = 0, PHOTO.read_bytes()
+    await closed_loop(service.port, photo, seconds=seconds / 6, clients=1)  # warm
     for turn in range(6):
         beside = bool(turn % 2)
         drips = [asyncio.create_task(drip(service.port)) for _ in range(clients * beside)]
         await asyncio.sleep(min(2.0, seconds / 6))
-        answers = await closed_loop(service.port, seconds / 6, 1)
+        answers = await closed_loop(service.port, photo, seconds=seconds / 6, clients=1)
         times[beside] += [answer.seconds for answer in answers]
         failed += sum(answer.status != 200 for answer in answers)
         for task in drips:

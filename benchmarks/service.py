@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from select import select
 from urllib.error import URLError
@@ -40,9 +41,16 @@ class Answer:
     """To a request. Status 0: the connection ended without one."""
 
     status: int
-    seconds: float
+    began: float
+    ended: float
+    """As by `time.perf_counter`."""
     headers: Mapping[str, str]
     body: bytes
+
+    @property
+    def seconds(self) -> float:
+        """That it took."""
+        return self.ended - self.began
 
 
 @contextmanager
@@ -78,7 +86,7 @@ async def ask(port: int, body: bytes = b"", *, path: str = URL, request_id: str 
     head = f"{'POST' if body else 'GET'} {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n"
     head += f"x-request-id: {request_id}\r\n" if request_id else ""
     head += f"content-type: {content_type}\r\n" if content_type else ""
-    started = time.perf_counter()
+    began = time.perf_counter()
     status, content = 0, b""
     headers: dict[str, str] = {}
     with suppress(OSError, EOFError, ValueError, IndexError):
@@ -92,7 +100,37 @@ async def ask(port: int, body: bytes = b"", *, path: str = URL, request_id: str 
                 _kept[port].append(sock)
             else:
                 sock.close()
-    return Answer(status, time.perf_counter() - started, headers, content)
+    return Answer(status, began, time.perf_counter(), headers, content)
+
+
+async def closed_loop(port: int, body: bytes, *, seconds: float, clients: int, content_type: str = "") -> list[Answer]:
+    """Answers to clients that each ask again as soon as they have one."""
+    until = time.perf_counter() + seconds
+
+    async def client() -> list[Answer]:
+        answers = []
+        while time.perf_counter() < until:
+            answers.append(await ask(port, body, content_type=content_type))
+        return answers
+
+    return list(chain(*await asyncio.gather(*(client() for _ in range(clients)))))
+
+
+async def open_loop(
+    port: int, body: bytes, *, seconds: float, rate: float, content_type: str = ""
+) -> dict[str, Answer]:
+    """Answers by their request's id, to requests that come at a rate, whatever the answers do."""
+    began = time.perf_counter()
+    answers: dict[str, Answer] = {}
+
+    async def request(name: str) -> None:
+        answers[name] = await ask(port, body, request_id=name, content_type=content_type)
+
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(max(1, round(seconds * rate))):
+            await asyncio.sleep(began + number / rate - time.perf_counter())
+            tasks.create_task(request(f"request-{number}"))
+    return answers
 
 
 async def _connection(port: int) -> socket.socket:

@@ -18,13 +18,14 @@ from statistics import median
 from typing import NamedTuple
 
 from PIL import Image
-from service import PHOTO, ROOT, Answer, ask, quantile, serving
+from service import PHOTO, ROOT, ask, closed_loop, open_loop, quantile, serving
 
 CLIENTS = 64
 """That ask at the same time for as long as throughput is measured: enough for every server to be at its best."""
 SECONDS = 5.0
 """Of throughput, each turn."""
 TURNS = 5
+JSON = "application/json"
 PEERS = Path(__file__).with_name("peers.py")
 
 
@@ -42,20 +43,19 @@ class Measured(NamedTuple):
 def measure(others: Sequence[str]) -> Measured:
     """Our server and others, of `peers.py`, which take turns and sleep meanwhile."""
     rates: defaultdict[str, list[float]] = defaultdict(list)
-    unloaded, slow = [], []
+    alone, slow = [], []
     with ExitStack() as servers:
         service = servers.enter_context(serving(ROOT / "checkpoints"))
         peers = {name: servers.enter_context(peer(name)) for name in others}
         for _ in range(TURNS):
-            rates["recap"].append(asyncio.run(closed_loop(service.port)))
+            rates["recap"].append(asyncio.run(peak(service.port)))
+            # At once: half of what it was minutes ago may be most of what it is now, if others want the cores.
+            alone += asyncio.run(unloaded(service.port))
+            slow.append(quantile(asyncio.run(loaded(service.port, rates["recap"][-1] / 2)), 0.99))
             for name, (port, group) in peers.items():
                 with awake(group):
-                    rates[name].append(asyncio.run(closed_loop(port)))
-        for _ in range(TURNS):
-            unloaded += asyncio.run(alone(service.port, 20))
-            taken = asyncio.run(open_loop(service.port, 2 * SECONDS, median(rates["recap"]) / 2))
-            slow.append(quantile(taken, 0.99))
-    return Measured({name: median(found) for name, found in rates.items()}, median(unloaded), median(slow))
+                    rates[name].append(asyncio.run(peak(port)))
+    return Measured({name: median(found) for name, found in rates.items()}, median(alone), median(slow))
 
 
 @contextmanager
@@ -68,7 +68,7 @@ def peer(name: str) -> Iterator[tuple[int, int]]:
     try:
         body = request()
         until = time.perf_counter() + 120
-        while asyncio.run(post(port, body)).status != 200:
+        while asyncio.run(ask(port, body, content_type=JSON)).status != 200:
             if process.poll() is not None or time.perf_counter() > until:
                 raise SystemExit(f"{name} did not start")
             time.sleep(0.2)
@@ -95,44 +95,21 @@ def request() -> bytes:
     return json.dumps({"image": base64.b64encode(file.getvalue()).decode(), "beam_size": 3}).encode()
 
 
-def post(port: int, body: bytes) -> "asyncio.Future[Answer]":
-    """Asks for a caption."""
-    return ask(port, body, content_type="application/json")
-
-
-async def closed_loop(port: int) -> float:
-    """Answers a second to clients that each ask again as soon as they have one, after a while of the same."""
-    body = request()
+async def peak(port: int) -> float:
+    """Captions a second that clients get who each ask again as soon as they have one, after a while of the same."""
     since = time.perf_counter() + SECONDS / 4
     until = since + SECONDS
-    done = 0
-
-    async def client() -> None:
-        nonlocal done
-        while time.perf_counter() < until:
-            answer = await post(port, body)
-            done += answer.status == 200 and since <= time.perf_counter() < until
-
-    await asyncio.gather(*(client() for _ in range(CLIENTS)))
-    return done / SECONDS
+    answers = await closed_loop(port, request(), seconds=1.25 * SECONDS, clients=CLIENTS, content_type=JSON)
+    return sum(answer.status == 200 and since <= answer.ended < until for answer in answers) / SECONDS
 
 
-async def open_loop(port: int, seconds: float, rate: float) -> list[float]:
-    """Seconds of answers to requests that come at a rate, whatever the answers do."""
-    body, began = request(), time.perf_counter()
-    taken = []
-
-    async def one() -> None:
-        taken.append((await post(port, body)).seconds)
-
-    async with asyncio.TaskGroup() as tasks:
-        for number in range(max(1, round(seconds * rate))):
-            await asyncio.sleep(began + number / rate - time.perf_counter())
-            tasks.create_task(one())
-    return taken
-
-
-async def alone(port: int, times: int) -> list[float]:
-    """Seconds of answers to requests that come one by one."""
+async def unloaded(port: int) -> list[float]:
+    """Seconds of captions, one by one."""
     body = request()
-    return [(await post(port, body)).seconds for _ in range(times)]
+    return [(await ask(port, body, content_type=JSON)).seconds for _ in range(20)]
+
+
+async def loaded(port: int, rate: float) -> list[float]:
+    """Seconds of captions that are asked for at a rate."""
+    answers = await open_loop(port, request(), seconds=2 * SECONDS, rate=rate, content_type=JSON)
+    return [answer.seconds for answer in answers.values()]
