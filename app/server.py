@@ -18,6 +18,10 @@ ENDING_SECONDS = 5
 MAX_HEAD_BYTES = 32_768
 """Of a request, beyond which it is not read on: as nginx has it."""
 
+LINGER_SECONDS, LINGER_BYTES = 2.0, 10_000_000
+"""For how long, and up to how many bytes, a client is read on whose request is none, once it is told: to close the
+connection with bytes unread would reset it, which can destroy the answer on its way."""
+
 
 class Server(uvicorn.Server):
     """Once told to stop, it refuses what is new, and goes on until nothing is in flight or its patience is at an end.
@@ -80,6 +84,8 @@ class _Gathered:
 
     most = 65_536
     """Bytes that are sent at once, so that the transport can tell when a client does not keep up."""
+    lingers = False
+    """Whether the end of what is sent is not yet that of the connection."""
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
@@ -98,7 +104,12 @@ class _Gathered:
 
     def close(self) -> None:
         self._send()
-        self._transport.close()
+        if self.lingers:
+            self.lingers = False
+            self._transport.write_eof()
+            self._loop.call_later(LINGER_SECONDS, self._transport.close)
+        else:
+            self._transport.close()
 
     def _send(self) -> None:
         if self._written:
@@ -116,21 +127,34 @@ def _protocol(seconds: float) -> type[asyncio.Protocol]:
         _timer: asyncio.TimerHandle | None = None
         _unread = 0
         """Bytes that have arrived since the last of which something came: a head, or trailers, in the making."""
+        _refused = False
 
         def connection_made(self, transport: Any) -> None:
-            super().connection_made(_Gathered(transport, self.loop))  # type: ignore[arg-type]
+            self._gathered = _Gathered(transport, self.loop)
+            super().connection_made(self._gathered)  # type: ignore[arg-type]
             self._timer = self.loop.call_later(seconds, self.transport.close)
 
         def data_received(self, data: bytes) -> None:
+            self._unread += len(data)
+            if self._refused:
+                if self._unread > LINGER_BYTES:
+                    self.transport.close()
+                return
             cycle = self.cycle
             if self._timer is None and cycle and cycle.response_complete:  # the next request on the same connection
                 self._timer = self.loop.call_later(seconds, self.transport.close)
-            self._unread += len(data)
             super().data_received(data)
             if self.cycle is not cycle:
                 self._stop_timer()
-            if self._unread > MAX_HEAD_BYTES and not self.transport.is_closing():
+            if self._unread > MAX_HEAD_BYTES and not self._refused:
                 self.send_400_response(f"The head of a request may have {MAX_HEAD_BYTES:,} bytes.")
+
+        def send_400_response(self, msg: str) -> None:
+            self._refused = self._gathered.lingers = True
+            if self.cycle and not self.cycle.response_complete:  # whose trailers they are; nothing comes after this
+                self.cycle.disconnected = True
+                self.cycle.message_event.set()
+            super().send_400_response(msg)
 
         def on_headers_complete(self) -> None:
             self._unread = 0

@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import httpx2
+import pytest
 from PIL import Image
 
 from app.main import create_app
@@ -163,9 +164,10 @@ def test_a_head_that_does_not_come_is_not_waited_for(checkpoints: Path, serve: S
 GET, POST = b"GET /healthz HTTP/1.1\r\n", b"POST /v1/captions HTTP/1.1\r\n"
 CHUNKS = b"transfer-encoding: chunked\r\n"
 NO_REQUESTS = {
-    "a long header": GET + b"host: x\r\nx: " + b"y" * 35_000,
-    "many headers": GET + b"host: x\r\n" + b"x: y\r\n" * 6_000,
-    "a long path": b"GET /" + b"x" * 35_000,
+    "a long header": GET + b"host: x\r\nx: " + b"y" * 400_000,
+    "many headers": GET + b"host: x\r\n" + b"x: y\r\n" * 80_000,
+    "a long path": b"GET /" + b"x" * 400_000,
+    "many trailers": POST + b"host: x\r\n" + CHUNKS + b"\r\n0\r\n" + b"x: y\r\n" * 80_000,
     "no host": GET + b"\r\n",
     "two hosts": GET + b"host: x\r\nhost: y\r\n\r\n",
     "no name": GET + b"host: x\r\nx\xff y: z\r\n\r\n",
@@ -184,20 +186,31 @@ def test_what_is_no_request_is_refused(checkpoints: Path, serve: Serve, ready: R
         ready(client)
         for what, data in NO_REQUESTS.items():
             with socket.create_connection((client.base_url.host, client.base_url.port or 80), timeout=20) as sock:
-                send(sock, data)
+                sock.sendall(data)
                 assert answer(sock)[0] == 400, what
             assert client.get("/healthz").status_code == 200
+
+
+@pytest.mark.parametrize(("seconds", "number"), [(0.2, 10_000_000), (60.0, 100_000)])
+def test_what_is_no_request_is_not_read_on_for_ever(
+    checkpoints: Path, serve: Serve, ready: Ready, monkeypatch: pytest.MonkeyPatch, seconds: float, number: int
+) -> None:
+    monkeypatch.setattr("app.server.LINGER_SECONDS", seconds)
+    monkeypatch.setattr("app.server.LINGER_BYTES", number)
+    with serve(create_app(Settings(checkpoints=checkpoints, threads=1))) as client:
+        ready(client)
         with socket.create_connection((client.base_url.host, client.base_url.port or 80), timeout=20) as sock:
-            sock.sendall(POST + b"host: x\r\nexpect: 100-continue\r\n" + CHUNKS + b"\r\n")
-            assert sock.recv(1000).startswith(b"HTTP/1.1 100")
-            send(sock, b"0\r\n" + b"x: y\r\n" * 6_000)  # trailers
+            sock.sendall(b"GET /" + b"x" * 35_000)
             assert answer(sock)[0] == 400
+            with pytest.raises(OSError, match=r"reset|Broken"):
+                dawdle(sock)
 
 
-def send(sock: socket.socket, data: bytes) -> None:
-    """With what is too much last: what is still on its way when it is refused may destroy the answer."""
-    sock.sendall(data[:30_000])
-    sock.sendall(data[30_000:])
+def dawdle(sock: socket.socket) -> None:
+    """Sends up to 5 MB in 5 s or more."""
+    for _ in range(5000):
+        sock.sendall(b"y" * 1000)
+        time.sleep(0.001)
 
 
 def test_the_garbage_collector_leaves_alone_what_is_there_for_good(checkpoints: Path) -> None:
