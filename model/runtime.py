@@ -20,7 +20,7 @@ from contextlib import suppress
 from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 DIGESTS = "digests.json"
 KEPT_DAYS = 60
 """That networks of other versions, or of other checkpoints, stay in the cache after they were last taken from it."""
+
+T = TypeVar("T")
 
 _QUANTIZED = "-quantized"
 """Ends the name of a network whose weights are in 8 bits, beside which the same one stands as it was."""
@@ -114,13 +116,18 @@ class Runtime:
                     models[name + _QUANTIZED] = quantization.quantized(models[name])
             if folder:
                 self._write(folder, models)
-                models = self._read(folder) or models
-        taken = {name: model for name, model in models.items() if not name.endswith(_QUANTIZED)}
-        if self._quantizes:
-            taken = {name: models.get(name + _QUANTIZED, model) for name, model in taken.items()}
+            models = (self._read(folder) if folder else None) or self._take(models)
         return {
-            name: Program(partial(self._compile, model), self._openvino.Tensor, folder) for name, model in taken.items()
+            name: Program(partial(self._compile, model), self._openvino.Tensor, folder)
+            for name, model in models.items()
         }
+
+    def _take(self, versions: Mapping[str, T]) -> dict[str, T]:
+        """Of networks, some of which there are twice, those that are for this CPU."""
+        taken = {name: version for name, version in versions.items() if not name.endswith(_QUANTIZED)}
+        if self._quantizes:
+            taken = {name: versions.get(name + _QUANTIZED, version) for name, version in taken.items()}
+        return taken
 
     def _key(self, description: str) -> str:
         """The name of a folder for all that networks come from: data, this package's code, and versions."""
@@ -147,17 +154,18 @@ class Runtime:
             return compiling.submit(self._core.compile_model, model, "CPU", properties).result()
 
     def _read(self, folder: Path) -> "dict[str, openvino.Model] | None":
-        """The networks that stand in a folder; None if there are none, or if they were damaged."""
+        """Those networks of a folder that are taken; None if there are none, or if they were damaged."""
         if not folder.is_dir():
             return None
         try:
             digests: dict[str, str] = json.loads((folder / DIGESTS).read_text())
-            for name, digest in digests.items():
-                if file_sha256(folder / name) != digest:
-                    raise ValueError(f"{name} was changed")
-            models = {
-                Path(name).stem: self._core.read_model(folder / name) for name in digests if name.endswith(".xml")
-            }
+            versions = {Path(name).stem: folder / name for name in digests if name.endswith(".xml")}
+            models = {}
+            for name, file in self._take(versions).items():
+                for part in (file, file.with_suffix(".bin")):
+                    if file_sha256(part) != digests[part.name]:
+                        raise ValueError(f"{part.name} was changed")
+                models[name] = self._core.read_model(file)
             with suppress(OSError):  # who may not write may still read
                 os.utime(folder)
             return models

@@ -224,6 +224,18 @@ def test_a_second_start_takes_networks_from_the_cache(tmp_path: Path) -> None:
     assert len(list(cache.iterdir())) == 1  # nothing half-written stands beside it
 
 
+@pytest.mark.parametrize("quantizes", [False, True])
+def test_of_networks_that_there_are_twice_one_is_read(
+    quantizes: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model.quantization.available", lambda: quantizes)
+    linear = Network(nn.Linear(256, 4), (torch.ones(2, 256),), precision="int8")
+    Runtime(tmp_path, threads=1).programs("linear", lambda: {"linear": linear})
+    (folder,) = tmp_path.iterdir()
+    (folder / ("linear.bin" if quantizes else "linear-quantized.bin")).unlink()
+    Runtime(tmp_path, threads=1).programs("linear", must_not_be_asked)
+
+
 def test_what_has_not_been_taken_from_the_cache_for_long_is_deleted(tmp_path: Path) -> None:
     runtime = Runtime(tmp_path, threads=1)
     long_ago = time.time() - (KEPT_DAYS + 1) * 86_400
