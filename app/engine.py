@@ -1,6 +1,7 @@
 """Pictures to captions and prompts to texts, without ever holding up the event loop."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Literal, TypeVar
 
@@ -56,16 +57,21 @@ class Engine:
         Raises:
             CheckpointError: a file was changed or cut; says which and how.
         """
-        captioners, workers = {}, {}
-        for name, checkpoint in self.registry.checkpoints.items():
-            if isinstance(checkpoint, CaptionerCheckpoint):
-                captioners[name] = self.loader.captioner(checkpoint)
-                captioners[name].caption([Image.new("RGB", (64, 64))])
-            else:
-                language_model = self.loader.language_model(checkpoint)
-                slots, queue = self.settings.text_slots, self.settings.text_queue
-                workers[name] = TextWorker(name, language_model, self._turns, self.metrics, slots=slots, queue=queue)
-        self.captioners, self.workers = captioners, workers
+        checkpoints = self.registry.checkpoints
+        with ThreadPoolExecutor(2) as pool:  # what is compiled, and what is read, leaves a core to another
+            models = dict(zip(checkpoints, pool.map(self._load, checkpoints.values()), strict=True))
+        self.captioners = {name: model for name, model in models.items() if isinstance(model, Captioner)}
+        self.workers = {name: model for name, model in models.items() if isinstance(model, TextWorker)}
+
+    def _load(self, checkpoint: Checkpoint) -> Captioner | TextWorker:
+        if isinstance(checkpoint, CaptionerCheckpoint):
+            captioner = self.loader.captioner(checkpoint)
+            captioner.caption([Image.new("RGB", (64, 64))])
+            return captioner
+        assert isinstance(checkpoint, LanguageCheckpoint)
+        model = self.loader.language_model(checkpoint)
+        slots, queue = self.settings.text_slots, self.settings.text_queue
+        return TextWorker(checkpoint.name, model, self._turns, self.metrics, slots=slots, queue=queue)
 
     async def widen(self) -> None:
         """Makes captioners ready for several batches at the same time, where all can be: many pictures need it."""

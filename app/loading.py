@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 class Loader:
-    """Loads models.
+    """Loads models, several at a time if need be.
 
     Args:
         settings: of device, runtime, cache and threads.
@@ -73,7 +73,8 @@ class Loader:
                 raise
             except Exception as error:  # an encoder of timm's may have what OpenVINO has not
                 logger.warning("%s can't be compiled, so it runs in torch: %s", checkpoint.name, error)
-        self._in_torch |= model is None
+        if model is None:
+            self._in_torch = True
         torch.set_num_threads(self._threads if self._in_torch else 1)
         return model
 

@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -42,6 +43,9 @@ _QUANTIZED = "-quantized"
 """Ends the name of a network whose weights are in 8 bits, beside which the same one stands as it was."""
 _PRECISION = "precision"
 """Where a traced network has its `Network.precision`."""
+
+_TRACING = threading.Lock()
+"""Warnings are left out of the log for the whole process, so one thread at a time may do that."""
 
 logger = logging.getLogger(__name__)
 
@@ -137,7 +141,7 @@ class Runtime:
 
     def _trace(self, network: Network) -> "openvino.Model":
         shapes = [self._openvino.PartialShape([-1, *tensor.shape[1:]]) for tensor in network.example]
-        with torch.inference_mode(), warnings.catch_warnings():
+        with _TRACING, torch.inference_mode(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that sizes become constants, which all but the first ones should
             traced = torch.jit.trace(network.module, network.example, check_trace=False)
             model = self._openvino.convert_model(traced, example_input=network.example, input=shapes)
