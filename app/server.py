@@ -146,7 +146,7 @@ def _protocol(seconds: float) -> type[asyncio.Protocol]:
             super().data_received(data)
             if self.cycle is not cycle:
                 self._stop_timer()
-            if self._unread > MAX_HEAD_BYTES and not self._refused:
+            if self._unread > MAX_HEAD_BYTES and not (self._refused or self.transport.is_closing()):
                 self.send_400_response(f"The head of a request may have {MAX_HEAD_BYTES:,} bytes.")
 
         def send_400_response(self, msg: str) -> None:
