@@ -11,7 +11,7 @@ from app.generation import TextRequest, Update
 from app.openapi import closed, unsupported
 from app.parameters import invalid, refused, unknown
 from app.settings import Settings
-from model.config import GenerationConfig
+from model.config import MAX_STOPS, GenerationConfig
 from model.prompt import Token
 from model.textstream import TextStream
 
@@ -141,7 +141,8 @@ def merged(defaults: GenerationConfig, drawing: Mapping[str, Any]) -> Generation
         stop = given["stop"]
         if not isinstance(stop, str | list | tuple):
             raise invalid("stop", stop, "a string is needed, or a list of them")
-        given["stop"] = (stop,) if isinstance(stop, str) else tuple(stop)
+        # One more than the most allowed is enough to be refused; millions would take gigabytes to validate.
+        given["stop"] = (stop,) if isinstance(stop, str) else tuple(stop[: MAX_STOPS + 1])
     try:
         return GenerationConfig.model_validate({**defaults.model_dump(), **given}, strict=True)
     except ValidationError as error:

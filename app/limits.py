@@ -11,6 +11,10 @@ from app.settings import Settings
 
 BATCH = "/v1/captions/batch"
 """The path whose bodies may be larger."""
+TEXT = "/v1/completions"
+"""The path whose bodies have no picture."""
+TEXT_BYTES = 8_000_000
+"""Largest body without a picture: eight times the longest prompt, since JSON may escape its characters."""
 
 
 class BodyLimitMiddleware:
@@ -44,6 +48,8 @@ class BodyLimitMiddleware:
         declared = headers.get("content-length", "0")
         has_body = declared != "0" or "transfer-encoding" in headers
         max_bytes = self.settings.max_batch_bytes if scope["path"] == BATCH else self.settings.max_body_bytes
+        if scope["path"] == TEXT:
+            max_bytes = min(max_bytes, TEXT_BYTES)
         # Who waits for leave to send a body may not send it after all, and what came next would be taken for it.
         unsure = "transfer-encoding" in headers or "expect" in headers
         kept = not unsure and declared.isdecimal() and int(declared) <= self.kept_bytes

@@ -4,6 +4,7 @@ import difflib
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from reprlib import Repr
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -31,6 +32,10 @@ DESCRIPTIONS = {
     "tree": "Also return the hypotheses that beam search kept at each step.",
 }
 
+_SHORT = Repr()
+"""Shows the first few items of a list or an object, at any depth, and the beginning of a text."""
+_SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxdict = _SHORT.maxset = 20
+_SHORT.maxstring = _SHORT.maxlong = _SHORT.maxother = 1000
 _STRING: TypeAdapter[str] = TypeAdapter(str)
 _BOOLEAN: TypeAdapter[bool] = TypeAdapter(bool)
 
@@ -101,8 +106,8 @@ def unknown(name: str, names: Collection[str]) -> ApiError:
 
 
 def shown(value: object) -> str:
-    """A value for a message, cut where it is long."""
-    text = repr(value)
+    """A value for a message, cut where it is long; of a long one, no more than the beginning is looked at."""
+    text = _SHORT.repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

@@ -3,9 +3,12 @@
 import math
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, FailFast, Field, model_validator
 
 Triple = tuple[float, float, float]
+
+MAX_STOPS = 16
+"""Most strings that may end a text."""
 
 
 class Config(BaseModel):
@@ -143,7 +146,9 @@ class GenerationConfig(Config):
     repetition_penalty: Annotated[float, Field(gt=0, le=10)] = 1.0
     """Divides the positive logits, and multiplies the negative ones, of tokens that the text has already (Keskar et
     al., "CTRL", 2019, section 4.1); 1 turns it off. Meant for words: a text soon has all characters."""
-    stop: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=200)], ...], Field(max_length=16)] = ()
+    stop: Annotated[
+        tuple[Annotated[str, Field(min_length=1, max_length=200)], ...], Field(max_length=MAX_STOPS), FailFast()
+    ] = ()
     """Strings before which the text ends."""
     seed: Annotated[int | None, Field(ge=0, lt=2**63)] = None
     """Makes sampling repeatable."""

@@ -1,6 +1,8 @@
 """Bytes to pictures: every mode and format that is read, and none that should not be."""
 
+import contextlib
 import io
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image, ImageChops, ImageStat, TiffImagePlugin
 
 from app.errors import ApiError
-from app.images import EXTENSIONS, FORMATS, Picture, read_picture
+from app.images import EXTENSIONS, FORMATS, Picture, identify, read_picture
 
 Encode = Callable[..., bytes]
 FINE = {"quality": 95, "subsampling": "4:4:4", "lossless": True}  # each format takes what it knows
@@ -240,3 +242,40 @@ def test_mutated_files_are_read_or_refused(picture: Image.Image, encode: Encode,
         assert refusal
         assert refusal.status in (400, 415, 422)
         assert refusal.field == "image"
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"<svg>",
+        b'  <?xml version="1.0"?>\n<!-- a --> <!-- b -->\n<!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" "svg11.dtd"><svg ',
+        b"<!----><svg\n",
+    ],
+)
+def test_an_svg_is_named(start: bytes) -> None:
+    with pytest.raises(ApiError, match="SVG drawing"):
+        identify(start)
+
+
+@pytest.mark.parametrize("start", [b"<svgfont>", b"<!-- <svg>", b"<?xml", b"<html><svg>", b"<!-->-><svg>"])
+def test_what_only_looks_like_an_svg_is_no_picture(start: bytes) -> None:
+    with pytest.raises(ApiError, match="not a picture"):
+        identify(start)
+
+
+PARTS = [b"<!---->", b"<!--", b"-->", b"<?xml>", b"<?xml", b"<!DOCTYPE svg>", b"<!DOCTYPE svg", b" ", b"\n", b"<", b">"]
+
+
+@settings(deadline=None)
+@given(st.lists(st.one_of(st.sampled_from(PARTS), st.binary(min_size=1, max_size=8)), min_size=1, max_size=4))
+def test_a_format_is_told_in_linear_time(parts: list[bytes]) -> None:
+    """Bytes that repeat any unit, which a regular expression with alternatives under a star divides in 2^n ways."""
+    unit = b"".join(parts)
+    data = (unit * (4096 // len(unit) + 1))[:4096]
+    fastest = float("inf")
+    for _ in range(3):
+        started = time.thread_time()
+        with contextlib.suppress(ApiError):
+            identify(data)
+        fastest = min(fastest, time.thread_time() - started)
+    assert fastest < 0.01
