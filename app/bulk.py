@@ -14,8 +14,8 @@ from torch import Tensor
 from app.errors import ApiError
 from app.images import EXTENSIONS, read_picture
 from app.settings import Settings
-from model.captioner import Caption, Captioner
 from model.config import DecodingConfig
+from model.tasks.captioning.captioner import Caption, Captioner
 
 BATCH = 16
 """Pictures that go through the network together."""

@@ -15,11 +15,11 @@ from app.images import Picture, read_picture
 from app.settings import Settings
 from app.telemetry import Metrics
 from app.turns import Turns
-from model.captioner import Caption, Captioner, Token
 from model.config import DecodingConfig
-from model.hypotheses import Observer
-from model.observers import BeamTree, Observers, TreeObserver, WordObserver
-from model.program import Turn
+from model.decoding.hypotheses import Observer
+from model.decoding.observers import BeamTree, Observers, TreeObserver, WordObserver
+from model.openvino.program import Turn
+from model.tasks.captioning.captioner import Caption, Captioner, Token
 
 _JPEG_MARGIN = 3
 """A JPEG is decoded at no less than this many times the network's size a side, so that scaling it down stays smooth."""

@@ -16,9 +16,9 @@ from app.openapi import BYTES, EXAMPLE, closed, errors, json_body
 from app.parameters import decoding_config, model_name, parameter_schemas, wants
 from app.schemas.captions import BeamTree, Caption, CaptionResponse, ImageInfo, ModelInfo, Timing
 from app.schemas.errors import ErrorResponse
-from model.captioner import UnknownPrefixError
 from model.checkpoint import CaptionerCheckpoint
 from model.config import DecodingConfig
+from model.tasks.captioning.captioner import UnknownPrefixError
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from app.completions import StreamOptions
 from app.errors import ApiError
 from app.openapi import closed, unsupported
 from app.parameters import decoding_config, errors_in_terms_of, parameter_schemas, refused, require_json_type, unknown
-from model.captioner import Caption
 from model.config import DecodingConfig
+from model.tasks.captioning.captioner import Caption
 
 _ONLY_NEUTRAL: dict[str, tuple[str, tuple[Any, ...]]] = {
     "stop": ("a caption ends by itself", ([],)),

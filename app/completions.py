@@ -12,8 +12,8 @@ from app.openapi import closed, unsupported
 from app.parameters import invalid, refused, unknown
 from app.settings import Settings
 from model.config import MAX_STOPS, GenerationConfig
-from model.prompt import Token
-from model.textstream import TextStream
+from model.tasks.text.prompt import Token
+from model.tasks.text.stream import TextStream
 
 MAX_CHOICES = 128
 """Texts of one request: prompts times n. It is OpenAI's limit for n."""

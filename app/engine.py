@@ -17,9 +17,9 @@ from app.settings import Settings
 from app.telemetry import Metrics
 from app.textworker import TextWorker
 from app.turns import Turns
-from model.captioner import Captioner
 from model.checkpoint import CaptionerCheckpoint, Checkpoint, LanguageCheckpoint
-from model.compiled import CompiledCaptioner
+from model.openvino.networks import CompiledCaptioner
+from model.tasks.captioning.captioner import Captioner
 
 C = TypeVar("C", bound=Checkpoint)
 

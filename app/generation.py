@@ -7,8 +7,8 @@ from typing import Self
 
 from app.errors import ApiError
 from model.config import GenerationConfig
-from model.prompt import Token
-from model.textstream import FinishReason, TextStream
+from model.tasks.text.prompt import Token
+from model.tasks.text.stream import FinishReason, TextStream
 
 
 @dataclass(frozen=True)

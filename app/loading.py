@@ -10,11 +10,11 @@ from platformdirs import user_cache_path
 
 from app.registry import choose_device
 from app.settings import Settings
-from model.captioner import Captioner
 from model.checkpoint import CaptionerCheckpoint, Checkpoint, CheckpointError, LanguageCheckpoint
-from model.compiled import load_captioner, load_language_model
-from model.language import LanguageModel
-from model.runtime import Runtime
+from model.openvino.networks import load_captioner, load_language_model
+from model.openvino.runtime import Runtime
+from model.tasks.captioning.captioner import Captioner
+from model.tasks.text.language import LanguageModel
 
 C = TypeVar("C", bound=Checkpoint)
 M = TypeVar("M", Captioner, LanguageModel)

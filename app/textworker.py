@@ -15,9 +15,9 @@ from app.generation import Generation, TextRequest, Update
 from app.telemetry import Metrics
 from app.turns import Turns
 from model.config import GenerationConfig
-from model.generation import TextBatch
-from model.language import LanguageModel
-from model.textstream import Delta, TextStream
+from model.tasks.text.batch import TextBatch
+from model.tasks.text.language import LanguageModel
+from model.tasks.text.stream import Delta, TextStream
 
 SHORTEST_TURN, LONGEST_TURN = 0.005, 0.05
 """Seconds that a batch goes on while others wait for the processor: as many as it has waited for them, within these."""

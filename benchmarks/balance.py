@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from model.checkpoint import Checkpoint, LanguageCheckpoint
-from model.generation import TextBatch
+from model.tasks.text.batch import TextBatch
 
 CHECKPOINTS = Path(__file__).resolve().parent.parent / "checkpoints"
 PROMPTS = {"latex": "\\begin{lemma}\n", "linux-c": "static int "}

@@ -31,9 +31,9 @@ from torch import Tensor, nn
 
 from app.loading import Loader
 from app.settings import Settings
-from model.captioner import Captioner
 from model.checkpoint import Checkpoint, LanguageCheckpoint
-from model.generation import TextBatch
+from model.tasks.captioning.captioner import Captioner
+from model.tasks.text.batch import TextBatch
 
 T = TypeVar("T")
 

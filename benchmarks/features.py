@@ -16,7 +16,7 @@ import timm
 import torch
 
 from model.config import EncoderConfig
-from model.preprocessing import preprocess
+from model.vision.preprocessing import preprocess
 from training.backbone import pretrained_encoder
 from training.data import open_dataset
 from training.data.pictures import open_picture

@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-from model.neutral import COLOURS, INSTEAD, ORIGINS, PEOPLE
+from model.tasks.captioning.neutral import COLOURS, INSTEAD, ORIGINS, PEOPLE
 from model.vocabulary import tokenize
 
 WORDS = {

@@ -15,8 +15,8 @@ import torch
 from torch.nn.functional import one_hot
 
 from model.config import GenerationConfig, LanguageModelConfig
-from model.generation import TextBatch
-from model.language import LanguageModel
+from model.tasks.text.batch import TextBatch
+from model.tasks.text.language import LanguageModel
 from model.vocabulary import Vocabulary
 
 REPEATS = 3

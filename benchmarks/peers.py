@@ -26,8 +26,8 @@ sys.path.insert(0, str(ROOT))
 
 from app.loading import Loader  # noqa: E402
 from app.settings import Settings  # noqa: E402
-from model.captioner import Captioner  # noqa: E402
 from model.checkpoint import CaptionerCheckpoint, Checkpoint  # noqa: E402
+from model.tasks.captioning.captioner import Captioner  # noqa: E402
 
 BEAM = {"beam_size": 3}
 

@@ -11,8 +11,8 @@ import torch
 
 from app.loading import Loader
 from app.settings import Settings
-from model.captioner import Captioner
 from model.checkpoint import CaptionerCheckpoint, Checkpoint
+from model.tasks.captioning.captioner import Captioner
 from training.data import CaptionedImage, open_dataset
 from training.data.pictures import open_picture
 from training.metrics import CaptionScorer

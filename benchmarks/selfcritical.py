@@ -18,9 +18,9 @@ import torch.nn.functional as F
 from pycocoevalcap.cider.cider import Cider
 from torch import Tensor
 
-from model.captioner import Captioner
 from model.checkpoint import CaptionerCheckpoint, Checkpoint
-from model.precision import autocast
+from model.openvino.precision import autocast
+from model.tasks.captioning.captioner import Captioner
 from model.vocabulary import BOS, EOS, PAD, UNK
 from training.data import open_dataset
 from training.data.pictures import open_picture

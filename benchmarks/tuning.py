@@ -15,8 +15,8 @@ from pathlib import Path
 
 import torch
 
-from model.precision import autocast
-from model.preprocessing import normalize
+from model.openvino.precision import autocast
+from model.vision.preprocessing import normalize
 from training.recipe import DataRecipe, TuningRecipe
 from training.tuning import TuningTrainer
 

@@ -19,9 +19,9 @@ from pydantic import Field, TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from model.captioner import Captioner
 from model.config import CaptionerConfig, Config, LanguageModelConfig
-from model.language import LanguageModel
+from model.tasks.captioning.captioner import Captioner
+from model.tasks.text.language import LanguageModel
 from model.vocabulary import Vocabulary
 
 M = TypeVar("M", bound=torch.nn.Module)

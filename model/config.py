@@ -85,7 +85,7 @@ class DecodingConfig(Config):
     block_ngram: Annotated[int, Field(ge=0, le=10)] = 0
     """No n-gram of this length occurs twice in a caption; 0 turns it off."""
     neutral: bool = False
-    """Say "person" rather than guess at people's gender or the colour of their skin; see `model.neutral`."""
+    """Say "person" rather than guess at people's gender or the colour of their skin; see `model.tasks.captioning.neutral`."""
     seed: Annotated[int | None, Field(ge=0, lt=2**63)] = None
     """Makes sampling repeatable."""
     prefix: Annotated[str, Field(max_length=200)] = ""

@@ -15,7 +15,6 @@ from safetensors.torch import load_model, save_model
 from torch.nn.functional import cross_entropy
 from torch.nn.utils.rnn import pad_sequence
 
-from model.captioner import Captioner
 from model.checkpoint import save
 from model.config import (
     CaptionerConfig,
@@ -25,7 +24,8 @@ from model.config import (
     LanguageModelConfig,
     PreprocessingConfig,
 )
-from model.language import LanguageModel
+from model.tasks.captioning.captioner import Captioner
+from model.tasks.text.language import LanguageModel
 from model.vocabulary import BOS, EOS, PAD, Vocabulary, tokenize
 
 ROOT = Path(__file__).resolve().parent.parent

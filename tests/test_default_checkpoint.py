@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 
 from model.checkpoint import CaptionerCheckpoint, Checkpoint
-from model.compiled import load_captioner
-from model.runtime import Runtime
+from model.openvino.networks import load_captioner
+from model.openvino.runtime import Runtime
 from training.recipe import SelfCriticalRecipe
 
 ROOT = Path(__file__).resolve().parent.parent

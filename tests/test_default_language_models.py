@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from model.checkpoint import Checkpoint, LanguageCheckpoint
-from model.generation import TextBatch, generate
-from model.textstream import TextStream
+from model.tasks.text.batch import TextBatch, generate
+from model.tasks.text.stream import TextStream
 from training.recipe import LanguageRecipe
 
 ROOT = Path(__file__).resolve().parent.parent

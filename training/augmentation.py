@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
 from model.config import PreprocessingConfig
-from model.preprocessing import resize
+from model.vision.preprocessing import resize
 from training.recipe import AugmentationRecipe
 
 ASPECT = 4 / 3  # that a cut is wider, or higher, than the whole at most

@@ -8,8 +8,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from model.config import EncoderConfig
-from model.encoder import SCALES, build_encoder
-from model.zoo import build_zoo_encoder
+from model.vision.encoder import SCALES, build_encoder
+from model.vision.zoo import build_zoo_encoder
 from training.start import open_captioner
 
 

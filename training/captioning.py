@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from model.captioner import Captioner
 from model.config import CaptionerConfig
+from model.tasks.captioning.captioner import Captioner
 from training.backbone import pretrained_encoder
 from training.batching import LengthBuckets
 from training.examples import Example, caption_vocabulary, collate

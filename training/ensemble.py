@@ -7,13 +7,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from model.captioner import Caption, Captioner
 from model.cells import State
 from model.checkpoint import CheckpointError
 from model.config import DecodingConfig
-from model.decoder import Memory, Step
-from model.decoding import decode
-from model.hypotheses import PictureMemory, rows_per_picture
+from model.decoding.decode import decode
+from model.decoding.hypotheses import PictureMemory, rows_per_picture
+from model.tasks.captioning.captioner import Caption, Captioner
+from model.tasks.captioning.decoder import Memory, Step
 from training.data import CaptionedImage
 from training.data.pictures import open_picture
 from training.prefetch import in_batches, load_batches

@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from model.captioner import Caption
 from model.config import DecodingConfig
+from model.tasks.captioning.captioner import Caption
 from training.calibration import calibration_error
 from training.data import DataError, open_dataset
 from training.ensemble import Ensemble
@@ -52,7 +52,7 @@ def evaluate(
         data: a data set, as `open_dataset` takes it.
         split: `train`, `dev` or `test`.
         beam_size: the (first) checkpoint's own when left out, or 1 where that decodes greedily.
-        neutral: caption without guessing at gender or the colour of skin (see `model.neutral`), even where that is not
+        neutral: caption without guessing at gender or the colour of skin (see `model.tasks.captioning.neutral`), even where that is not
             the checkpoint's own way.
         captions_path: where to write `{"file", "caption", "confidence", "references"}`, a line each.
         device: where the network runs.

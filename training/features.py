@@ -15,8 +15,8 @@ from PIL import Image, ImageOps
 from torch import Tensor, nn
 
 from model.config import EncoderConfig
-from model.precision import autocast
-from model.preprocessing import normalize, resize
+from model.openvino.precision import autocast
+from model.vision.preprocessing import normalize, resize
 from training.cache import add_pictures, cached
 from training.data.pictures import open_picture
 from training.prefetch import in_batches, load_batches

@@ -7,8 +7,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from model.captioner import Captioner
 from model.config import EncoderConfig
+from model.tasks.captioning.captioner import Captioner
 from training.batching import LengthBuckets
 from training.data import CaptionDataset
 from training.features import FeatureCache, cached_features

@@ -18,9 +18,9 @@ from typer import echo
 
 from model.cells import State
 from model.checkpoint import load_weights
-from model.generation import generate
-from model.language import LanguageModel
-from model.precision import autocast
+from model.openvino.precision import autocast
+from model.tasks.text.batch import generate
+from model.tasks.text.language import LanguageModel
 from model.vocabulary import Vocabulary, pieces
 from training.bptt import truncated_bptt
 from training.data.captions import DataError

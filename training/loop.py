@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from model.checkpoint import fsync_directory
-from model.precision import fast_dtype
+from model.openvino.precision import fast_dtype
 from training.recipe import Recipe
 
 

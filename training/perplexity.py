@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from model.checkpoint import METRICS, Checkpoint, CheckpointError, LanguageCheckpoint
-from model.language import LanguageModel
-from model.precision import autocast
+from model.openvino.precision import autocast
+from model.tasks.text.language import LanguageModel
 from model.vocabulary import UNK
 from training.data.captions import DataError
 from training.data.text import read_text, split_text

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from model.constraints import NEVER
-from model.decoder import Decoder
-from model.decoding import inverse_transform
+from model.decoding.constraints import NEVER
+from model.decoding.decode import inverse_transform
+from model.tasks.captioning.decoder import Decoder
 from model.vocabulary import BOS, EOS, PAD, UNK
 
 

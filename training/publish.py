@@ -16,10 +16,10 @@ from typing import Any
 
 import torch
 
-from model.captioner import Captioner
 from model.checkpoint import CARD, Checkpoint, save
 from model.config import CaptionerConfig
-from model.language import LanguageModel
+from model.tasks.captioning.captioner import Captioner
+from model.tasks.text.language import LanguageModel
 from training.calibration import CalibrationError, calibrate
 from training.data import CaptionDataset, open_dataset
 from training.data.text import read_text, split_text

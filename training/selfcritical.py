@@ -15,9 +15,9 @@ from torch import Tensor
 
 from model.cells import State
 from model.config import DecodingConfig
-from model.decoder import Memory, Step
-from model.decoding import decode
-from model.hypotheses import PictureMemory
+from model.decoding.decode import decode
+from model.decoding.hypotheses import PictureMemory
+from model.tasks.captioning.decoder import Memory, Step
 from model.vocabulary import EOS, PAD
 from training.batching import LengthBuckets
 from training.examples import MIRRORED_WORDS

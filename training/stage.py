@@ -18,7 +18,7 @@ from accelerate.utils import broadcast_object_list
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from model.captioner import Captioner
+from model.tasks.captioning.captioner import Captioner
 from training.batching import LengthBuckets
 from training.data import open_dataset
 from training.loop import (

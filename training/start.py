@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from model.captioner import Captioner
 from model.checkpoint import CaptionerCheckpoint, Checkpoint, CheckpointError
 from model.config import CaptionerConfig, DecodingConfig
+from model.tasks.captioning.captioner import Captioner
 
 
 def open_captioner(path: Path) -> Captioner:

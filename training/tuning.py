@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model.captioner import Captioner
-from model.preprocessing import normalize
+from model.tasks.captioning.captioner import Captioner
+from model.vision.preprocessing import normalize
 from training.augmentation import augmented
 from training.batching import LengthBuckets
 from training.data.pictures import open_picture

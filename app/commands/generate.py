@@ -54,8 +54,8 @@ def generate(
 
     from app.loading import Loader
     from model.checkpoint import CheckpointError, LanguageCheckpoint
-    from model.generation import generate as write
-    from model.textstream import Delta
+    from model.tasks.text.batch import generate as write
+    from model.tasks.text.stream import Delta
 
     checkpoint = find_checkpoint(settings, LanguageCheckpoint, model)
     config = _configured(

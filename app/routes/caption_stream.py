@@ -21,7 +21,7 @@ from app.openapi import FILE, TEXT, event_stream
 from app.schemas.base import Schema
 from app.schemas.captions import ImageInfo, Token
 from app.uploads import read_upload
-from model.captioner import Token as Word
+from model.tasks.captioning.captioner import Token as Word
 
 router = APIRouter(tags=["captions"])
 

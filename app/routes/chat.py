@@ -14,8 +14,8 @@ from app.events import DONE, EventStream, event
 from app.openapi import EXAMPLE, errors, event_stream, json_body
 from app.schemas.openai import ChatResponse, OpenAIErrorResponse
 from app.uploads import picture_of, read_json
-from model.captioner import Caption
 from model.checkpoint import CaptionerCheckpoint
+from model.tasks.captioning.captioner import Caption
 
 router = APIRouter(tags=["chat"])
 

@@ -18,7 +18,7 @@ from app.openapi import errors, event_stream, json_body
 from app.schemas.openai import CompletionResponse, OpenAIErrorResponse
 from app.uploads import read_json
 from model.checkpoint import LanguageCheckpoint
-from model.textstream import TextStream
+from model.tasks.text.stream import TextStream
 
 router = APIRouter(tags=["completions"])
 

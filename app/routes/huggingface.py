@@ -18,7 +18,7 @@ from app.parameters import invalid
 from app.schemas.huggingface import GeneratedText, HuggingFaceError
 from app.uploads import json_object, parse, picture_of, read_json
 from model.checkpoint import CaptionerCheckpoint, Checkpoint, LanguageCheckpoint
-from model.prompt import Token
+from model.tasks.text.prompt import Token
 from model.vocabulary import EOS, SPECIALS, Vocabulary
 
 router = APIRouter(tags=["Hugging Face"])

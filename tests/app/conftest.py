@@ -20,11 +20,11 @@ from PIL import Image
 from app.main import create_app
 from app.server import Server
 from app.settings import Settings
-from model.captioner import Captioner
 from model.checkpoint import CaptionerCheckpoint, Checkpoint, LanguageCheckpoint, save
 from model.config import GenerationConfig
-from model.generation import generate
-from model.language import LanguageModel
+from model.tasks.captioning.captioner import Captioner
+from model.tasks.text.batch import generate
+from model.tasks.text.language import LanguageModel
 
 Serve = Callable[..., AbstractContextManager[httpx2.Client]]
 Encode = Callable[..., bytes]

@@ -120,7 +120,7 @@ def test_a_network_that_fails_is_told_of_each_picture(
     def fails(*_: object) -> None:
         raise RuntimeError("the secret is 1234")
 
-    monkeypatch.setattr("model.captioner.Captioner.encode", fails)
+    monkeypatch.setattr("model.tasks.captioning.captioner.Captioner.encode", fails)
     answer = client.post(URL, files=[("image", encode(picture))] * 2 + [("image", b"x")])
     assert texts(answer.json()["results"]) == ["internal_error", "internal_error", "not_an_image"]
     assert "1234" not in answer.text

@@ -17,11 +17,11 @@ from PIL import Image
 
 from app.main import create_app
 from app.settings import Settings
-from model.captioner import Captioner
 from model.cells import State
-from model.compiled import CompiledCaptioner
-from model.decoder import Step
-from model.hypotheses import PictureMemory, StepFunction
+from model.decoding.hypotheses import PictureMemory, StepFunction
+from model.openvino.networks import CompiledCaptioner
+from model.tasks.captioning.captioner import Captioner
+from model.tasks.captioning.decoder import Step
 
 Encode = Callable[..., bytes]
 Ready = Callable[[httpx2.Client], None]

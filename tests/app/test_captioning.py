@@ -22,9 +22,9 @@ from app.main import create_app
 from app.settings import Settings
 from app.telemetry import Metrics
 from app.turns import Turns
-from model.captioner import Captioner
 from model.config import DecodingConfig
-from model.runtime import Runtime
+from model.openvino.runtime import Runtime
+from model.tasks.captioning.captioner import Captioner
 
 Encode = Callable[..., bytes]
 Ready = Callable[[httpx2.Client], None]

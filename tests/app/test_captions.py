@@ -16,9 +16,9 @@ from PIL import Image
 from app.main import create_app
 from app.parameters import DESCRIPTIONS
 from app.settings import Settings
-from model.captioner import Captioner
 from model.checkpoint import save
 from model.config import DecoderConfig, DecodingConfig
+from model.tasks.captioning.captioner import Captioner
 
 Encode = Callable[..., bytes]
 Ready = Callable[[httpx2.Client], None]

@@ -11,8 +11,8 @@ import pytest
 from huggingface_hub import InferenceClient
 from PIL import Image
 
-from model.captioner import Captioner
 from model.config import DecodingConfig
+from model.tasks.captioning.captioner import Captioner
 
 Encode = Callable[..., bytes]
 URL = "/v1/chat/completions"

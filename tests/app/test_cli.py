@@ -16,10 +16,10 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from app.cli import cli
-from model.captioner import Captioner
 from model.checkpoint import save
 from model.config import DecodingConfig
-from model.language import LanguageModel
+from model.tasks.captioning.captioner import Captioner
+from model.tasks.text.language import LanguageModel
 
 COMMAND = [sys.executable, "-c", "from app.cli import main; main()"]
 

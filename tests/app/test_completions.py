@@ -18,7 +18,7 @@ from app.completions import CompletionRequest
 from app.main import create_app
 from app.settings import Settings
 from model.config import GenerationConfig
-from model.language import LanguageModel
+from model.tasks.text.language import LanguageModel
 from tests.app.conftest import alone
 
 Serve = Callable[[FastAPI], AbstractContextManager[httpx2.Client]]

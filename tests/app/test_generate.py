@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from app.cli import cli
-from model.language import LanguageModel
+from model.tasks.text.language import LanguageModel
 from tests.app.conftest import alone
 
 COMMAND = [sys.executable, "-c", "from app.cli import main; main()"]

@@ -21,9 +21,9 @@ from PIL import Image
 
 from app.main import create_app
 from app.settings import Settings
-from model.captioner import Captioner
 from model.config import DecodingConfig
-from model.language import LanguageModel
+from model.tasks.captioning.captioner import Captioner
+from model.tasks.text.language import LanguageModel
 from tests.app.conftest import alone
 
 Encode = Callable[..., bytes]

@@ -9,8 +9,8 @@ import pytest
 import requests
 from PIL import Image
 
-from model.captioner import Captioner
 from model.config import DecodingConfig
+from model.tasks.captioning.captioner import Captioner
 
 Encode = Callable[..., bytes]
 

@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 from app.cli import cli
 from app.loading import LANES, Loader
 from app.settings import Settings
-from model.captioner import Captioner
 from model.checkpoint import CaptionerCheckpoint, Checkpoint, CheckpointError
-from model.compiled import CompiledCaptioner
-from model.runtime import Runtime
+from model.openvino.networks import CompiledCaptioner
+from model.openvino.runtime import Runtime
+from model.tasks.captioning.captioner import Captioner
 
 needs_openvino = pytest.mark.skipif(not Runtime.available(), reason="OpenVINO is not installed")
 

@@ -26,9 +26,9 @@ from app.telemetry import Metrics
 from app.textworker import TextWorker
 from app.turns import Turns
 from model.config import GenerationConfig
-from model.generation import TextBatch, generate
-from model.language import LanguageModel
-from model.textstream import TextStream
+from model.tasks.text.batch import TextBatch, generate
+from model.tasks.text.language import LanguageModel
+from model.tasks.text.stream import TextStream
 
 Serve = Callable[..., AbstractContextManager[httpx2.Client]]
 Ready = Callable[[httpx2.Client], None]

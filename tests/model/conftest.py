@@ -8,11 +8,11 @@ import torch
 from hypothesis import strategies as st
 
 from model.config import GenerationConfig, LanguageModelConfig
-from model.generation import TextBatch, generate
-from model.language import LanguageModel
-from model.prompt import Token
-from model.runtime import Runtime
-from model.textstream import Delta, TextStream
+from model.openvino.runtime import Runtime
+from model.tasks.text.batch import TextBatch, generate
+from model.tasks.text.language import LanguageModel
+from model.tasks.text.prompt import Token
+from model.tasks.text.stream import Delta, TextStream
 from model.vocabulary import SPECIALS, Vocabulary
 
 LETTERS = "abcdefg. \n"

@@ -6,9 +6,9 @@ from torch import Tensor
 
 from model.cells import State
 from model.config import DecodingConfig
-from model.decoder import Step
-from model.decoding import decode
-from model.hypotheses import Hypotheses, Observer, PictureMemory, rows_per_picture
+from model.decoding.decode import decode
+from model.decoding.hypotheses import Hypotheses, Observer, PictureMemory, rows_per_picture
+from model.tasks.captioning.decoder import Step
 from model.vocabulary import BOS, EOS, PAD, UNK
 
 WORDS = 7

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from model.blocks import CompiledBlock, build_network
 from model.cells import CELLS
-from model.compiled import compile_step
-from model.language import LanguageModel
-from model.runtime import Runtime
+from model.openvino.networks import compile_step
+from model.openvino.runtime import Runtime
+from model.tasks.text.language import LanguageModel
+from model.tasks.text.step import CompiledBlock, build_network
 from tests.model.conftest import random_model
 
 

@@ -5,8 +5,8 @@ import math
 import pytest
 from PIL import Image
 
-from model.captioner import Captioner, UnknownPrefixError
 from model.config import DecodingConfig
+from model.tasks.captioning.captioner import Captioner, UnknownPrefixError
 
 
 @pytest.mark.parametrize("method", ["greedy", "beam"])

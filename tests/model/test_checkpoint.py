@@ -11,8 +11,8 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from model import checkpoint as module
-from model.captioner import Captioner
 from model.checkpoint import Checkpoint, CheckpointError, file_sha256, save
+from model.tasks.captioning.captioner import Captioner
 
 
 @pytest.fixture

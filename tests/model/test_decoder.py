@@ -8,7 +8,7 @@ import torch
 from model.attention import AdditiveAttention
 from model.cells import State
 from model.config import DecoderConfig
-from model.decoder import Decoder, build_decoder, rows_going_on
+from model.tasks.captioning.decoder import Decoder, build_decoder, rows_going_on
 from model.vocabulary import PAD
 
 KINDS = list(itertools.product(("show-and-tell", "soft-attention", "top-down"), ("rnn", "lstm", "gru", "lstm-cifg")))

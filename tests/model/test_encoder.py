@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from model.config import EncoderConfig
-from model.encoder import SCALES, EfficientNetLite, build_encoder
-from model.zoo import zoo_preprocessing
+from model.vision.encoder import SCALES, EfficientNetLite, build_encoder
+from model.vision.zoo import zoo_preprocessing
 
 
 def randomize(module: nn.Module) -> None:

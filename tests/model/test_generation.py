@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.blocks import BLOCK
 from model.cells import CELLS
-from model.compiled import compile_step
 from model.config import GenerationConfig
-from model.generation import BatchFullError, TextBatch, generate
-from model.language import LanguageModel
-from model.prompt import CHUNK, MAX_ALTERNATIVES
-from model.runtime import Runtime
-from model.textstream import TextStream
+from model.openvino.networks import compile_step
+from model.openvino.runtime import Runtime
+from model.tasks.text.batch import BatchFullError, TextBatch, generate
+from model.tasks.text.language import LanguageModel
+from model.tasks.text.prompt import CHUNK, MAX_ALTERNATIVES
+from model.tasks.text.step import BLOCK
+from model.tasks.text.stream import TextStream
 from tests.model.conftest import LETTERS, Written, random_model, run, write
 
 

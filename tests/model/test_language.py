@@ -6,7 +6,7 @@ from torch.nn.functional import one_hot
 
 from model.cells import CELLS
 from model.config import LanguageModelConfig
-from model.language import LanguageModel
+from model.tasks.text.language import LanguageModel
 from model.vocabulary import UNK, Vocabulary, pieces
 
 TEXT = "to be, or not to be:\nthat is the question\n"

@@ -6,9 +6,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.captioner import Captioner
 from model.config import CaptionerConfig, DecoderConfig, DecodingConfig, EncoderConfig, PreprocessingConfig
-from model.neutral import COLOURS, INSTEAD, ORIGINS, PEOPLE, RELATIVES, Neutral
+from model.tasks.captioning.captioner import Captioner
+from model.tasks.captioning.neutral import COLOURS, INSTEAD, ORIGINS, PEOPLE, RELATIVES, Neutral
 from model.vocabulary import EOS, Vocabulary
 
 SAID = "a person child people black dog runs with their in"

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
-from model.captioner import Caption, Captioner, Token
 from model.config import CaptionerConfig, DecoderConfig, DecodingConfig
-from model.observers import BeamTree, Observers, TreeObserver, WordObserver
+from model.decoding.observers import BeamTree, Observers, TreeObserver, WordObserver
+from model.tasks.captioning.captioner import Caption, Captioner, Token
 from model.vocabulary import Vocabulary, detokenize
 
 PICTURES = 3

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from model.precision import autocast, fast_dtype
+from model.openvino.precision import autocast, fast_dtype
 
 CPU = torch.device("cpu")
 

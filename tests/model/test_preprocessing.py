@@ -9,7 +9,7 @@ from PIL import Image
 from torchvision.transforms import v2
 
 from model.config import PreprocessingConfig
-from model.preprocessing import preprocess, resize
+from model.vision.preprocessing import preprocess, resize
 
 
 def gradient(width: int, height: int) -> Image.Image:

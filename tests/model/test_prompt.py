@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 import torch
 
-from model.compiled import compile_step
 from model.config import GenerationConfig
-from model.generation import TextBatch, generate
-from model.prompt import CHUNK, Prompt
-from model.runtime import Runtime
-from model.textstream import Delta
+from model.openvino.networks import compile_step
+from model.openvino.runtime import Runtime
+from model.tasks.text.batch import TextBatch, generate
+from model.tasks.text.prompt import CHUNK, Prompt
+from model.tasks.text.stream import Delta
 from model.vocabulary import SPECIALS, UNK
 from tests.model.conftest import LETTERS, random_model, run, write
 

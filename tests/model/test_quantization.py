@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from model import quantization
-from model.program import Program
-from model.runtime import Network, Runtime
+from model.openvino import quantization
+from model.openvino.program import Program
+from model.openvino.runtime import Network, Runtime
 
 pytestmark = [
     pytest.mark.skipif(not Runtime.available(), reason="OpenVINO is not installed"),

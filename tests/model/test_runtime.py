@@ -16,12 +16,12 @@ import torch
 from PIL import Image
 from torch import nn
 
-from model.captioner import Caption, Captioner
 from model.checkpoint import CaptionerCheckpoint, Checkpoint, save
-from model.compiled import CompiledCaptioner, captioner_networks, load_captioner
 from model.config import CaptionerConfig, DecoderConfig, DecodingConfig, EncoderConfig, PreprocessingConfig
-from model.decoder import DECODERS
-from model.runtime import KEPT_DAYS, Network, Runtime
+from model.openvino.networks import CompiledCaptioner, captioner_networks, load_captioner
+from model.openvino.runtime import KEPT_DAYS, Network, Runtime
+from model.tasks.captioning.captioner import Caption, Captioner
+from model.tasks.captioning.decoder import DECODERS
 from model.vocabulary import Vocabulary
 
 pytestmark = pytest.mark.skipif(not Runtime.available(), reason="OpenVINO is not installed")
@@ -145,7 +145,7 @@ def test_lanes_let_other_threads_go_first() -> None:
 import os
 from pathlib import Path
 import torch
-from model.runtime import Network, Runtime
+from model.openvino.runtime import Network, Runtime
 
 def idle():
     threads = [int(folder.name) for folder in Path("/proc/self/task").iterdir()]
@@ -228,7 +228,7 @@ def test_a_second_start_takes_networks_from_the_cache(tmp_path: Path) -> None:
 def test_of_networks_that_there_are_twice_one_is_read(
     quantizes: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("model.quantization.available", lambda: quantizes)
+    monkeypatch.setattr("model.openvino.quantization.available", lambda: quantizes)
     linear = Network(nn.Linear(256, 4), (torch.ones(2, 256),), precision="int8")
     Runtime(tmp_path, threads=1).programs("linear", lambda: {"linear": linear})
     (folder,) = tmp_path.iterdir()
@@ -329,8 +329,8 @@ def test_signals_still_arrive_where_there_were_several_runtimes(tiny_checkpoint:
 import gc, os, signal
 from pathlib import Path
 from model.checkpoint import Checkpoint
-from model.compiled import load_captioner
-from model.runtime import Runtime
+from model.openvino.networks import load_captioner
+from model.openvino.runtime import Runtime
 signal.signal(signal.SIGTERM, lambda *_: None)
 first = Runtime()
 second = load_captioner(Checkpoint.open(Path({str(tiny_checkpoint)!r})), Runtime())

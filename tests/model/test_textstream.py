@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.config import GenerationConfig
-from model.generation import generate
+from model.tasks.text.batch import generate
 from tests.model.conftest import SEEDS, random_model, write
 
 

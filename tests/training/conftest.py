@@ -15,8 +15,8 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 
-from model.captioner import Captioner
 from model.config import CaptionerConfig, DecoderConfig, EncoderConfig, PreprocessingConfig
+from model.tasks.captioning.captioner import Captioner
 from tests.conftest import draw
 from training.cli import main
 from training.stage import Stage

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from model.config import PreprocessingConfig
-from model.preprocessing import resize
+from model.vision.preprocessing import resize
 from tests.conftest import draw
 from training.augmentation import augmented
 from training.recipe import AugmentationRecipe

@@ -8,9 +8,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from model.captioner import Captioner
 from model.config import EncoderConfig
-from model.encoder import SCALES
+from model.tasks.captioning.captioner import Captioner
+from model.vision.encoder import SCALES
 from training.backbone import BackboneError, pretrained_encoder
 
 LITE0 = EncoderConfig(name="tf_efficientnet_lite0")

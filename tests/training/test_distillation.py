@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.captioner import Captioner
 from model.checkpoint import CheckpointError, save
+from model.tasks.captioning.captioner import Captioner
 from tests.training.conftest import train
 from training.captioning import CaptionerTrainer
 from training.data import open_dataset

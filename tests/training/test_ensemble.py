@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.captioner import Captioner
 from model.checkpoint import CheckpointError, save
 from model.config import CaptionerConfig, DecoderConfig, DecodingConfig
+from model.tasks.captioning.captioner import Captioner
 from model.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 from training.data import CaptionedImage, open_dataset
 from training.ensemble import Ensemble

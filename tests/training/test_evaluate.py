@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from model.captioner import Captioner
 from model.checkpoint import CheckpointError, save
 from model.config import DecodingConfig
+from model.tasks.captioning.captioner import Captioner
 from tests.conftest import SENTENCES
 from training.data import DataError
 from training.evaluate import evaluate, write_json

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from model.config import EncoderConfig, PreprocessingConfig
-from model.encoder import build_encoder
-from model.precision import autocast
-from model.preprocessing import preprocess
+from model.openvino.precision import autocast
+from model.vision.encoder import build_encoder
+from model.vision.preprocessing import preprocess
 from tests.conftest import draw
 from training.backbone import pretrained_encoder
 from training.data import DataError

@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from model.config import LanguageModelConfig
-from model.language import LanguageModel
+from model.tasks.text.language import LanguageModel
 from model.vocabulary import UNK, Vocabulary, pieces
 from training.perplexity import CONTEXT, TextScore, score_text
 

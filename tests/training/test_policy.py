@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from model.config import DecoderConfig
-from model.decoder import Decoder, build_decoder
+from model.tasks.captioning.decoder import Decoder, build_decoder
 from model.vocabulary import BOS, EOS, PAD, UNK
 from training.policy import Policy
 

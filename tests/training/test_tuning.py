@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from model.checkpoint import CaptionerCheckpoint, Checkpoint, CheckpointError
-from model.preprocessing import normalize
+from model.vision.preprocessing import normalize
 from tests.training.conftest import train
 from training.cli import app
 from training.examples import collate

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from model.config import GenerationConfig
-from model.decoding import inverse_transform, keep_nucleus, keep_top_k
+from model.decoding.decode import inverse_transform, keep_nucleus, keep_top_k
 from model.vocabulary import SPECIALS
 
 DRAWS = 256

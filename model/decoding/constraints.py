@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from model.config import DecodingConfig
-from model.neutral import Neutral
+from model.tasks.captioning.neutral import Neutral
 from model.vocabulary import BOS, EOS, PAD, SPECIALS, UNK
 
 NEVER = float("-inf")

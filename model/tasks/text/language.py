@@ -9,7 +9,7 @@ from torch.nn.functional import dropout
 
 from model.cells import State
 from model.config import LanguageModelConfig
-from model.program import Program
+from model.openvino.program import Program
 from model.recurrent import Recurrent
 from model.vocabulary import SPECIALS, Vocabulary, pieces
 

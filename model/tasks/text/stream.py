@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from model.config import GenerationConfig
-from model.prompt import Prompt, Token
+from model.tasks.text.prompt import Prompt, Token
 
 FinishReason = Literal["stop", "length"]
 

@@ -8,16 +8,16 @@ from itertools import chain
 import torch
 from torch import Tensor, nn
 
-from model.captioner import Captioner
 from model.cells import State
 from model.checkpoint import CaptionerCheckpoint, LanguageCheckpoint
 from model.config import CaptionerConfig
-from model.decoder import Decoder, Memory, Step
-from model.encoder import EfficientNetLite
-from model.hypotheses import PictureMemory, StepFunction
-from model.language import CompiledStep, LanguageModel
-from model.program import Program, Turn
-from model.runtime import Network, Runtime
+from model.decoding.hypotheses import PictureMemory, StepFunction
+from model.openvino.program import Program, Turn
+from model.openvino.runtime import Network, Runtime
+from model.tasks.captioning.captioner import Captioner
+from model.tasks.captioning.decoder import Decoder, Memory, Step
+from model.tasks.text.language import CompiledStep, LanguageModel
+from model.vision.encoder import EfficientNetLite
 from model.vocabulary import Vocabulary
 
 TOGETHER = 4

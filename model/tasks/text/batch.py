@@ -2,7 +2,7 @@
 
 A text joins the batch at any step and leaves it at any step. What it says depends on the model, its prompt, its
 parameters and its seed alone: products have the shape of whole blocks, or rows that are known not to depend on each
-other (see `model.blocks`), everything else works row by row, and each text has its own random numbers.
+other (see `model.tasks.text.step`), everything else works row by row, and each text has its own random numbers.
 
 Rules:
 
@@ -19,12 +19,12 @@ from collections.abc import Iterator
 
 import torch
 
-from model.blocks import build_network
 from model.config import GenerationConfig
-from model.language import LanguageModel
-from model.prompt import CHUNK, MAX_ALTERNATIVES, Prompt, Token, likeliest
-from model.sampling import Sampler
-from model.textstream import Delta, TextStream
+from model.tasks.text.language import LanguageModel
+from model.tasks.text.prompt import CHUNK, MAX_ALTERNATIVES, Prompt, Token, likeliest
+from model.tasks.text.sampler import Sampler
+from model.tasks.text.step import build_network
+from model.tasks.text.stream import Delta, TextStream
 from model.vocabulary import SPECIALS
 
 

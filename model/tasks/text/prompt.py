@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from model.cells import State
-from model.language import LanguageModel
-from model.precision import autocast
+from model.openvino.precision import autocast
+from model.tasks.text.language import LanguageModel
 from model.vocabulary import SPECIALS, pieces
 
 CHUNK = 128

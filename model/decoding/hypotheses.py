@@ -13,7 +13,7 @@ from torch import Tensor
 
 from model.cells import State
 from model.config import DecodingConfig
-from model.decoder import Step
+from model.tasks.captioning.decoder import Step
 from model.vocabulary import EOS, PAD
 
 PictureMemory = tuple[Tensor, ...]

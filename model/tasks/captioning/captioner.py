@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 from model.cells import State
 from model.config import CaptionerConfig, DecodingConfig
-from model.decoder import Memory, Step, build_decoder
-from model.decoding import decode
-from model.encoder import build_encoder
-from model.hypotheses import Hypotheses, Observer, PictureMemory, StepFunction, rows_per_picture
-from model.neutral import Neutral
-from model.preprocessing import preprocess
+from model.decoding.decode import decode
+from model.decoding.hypotheses import Hypotheses, Observer, PictureMemory, StepFunction, rows_per_picture
+from model.tasks.captioning.decoder import Memory, Step, build_decoder
+from model.tasks.captioning.neutral import Neutral
+from model.vision.encoder import build_encoder
+from model.vision.preprocessing import preprocess
 from model.vocabulary import EOS, PAD, Vocabulary, detokenize, tokenize
 
 

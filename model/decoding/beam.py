@@ -6,8 +6,8 @@ import torch
 
 from model.cells import State
 from model.config import DecodingConfig
-from model.constraints import NEVER, Constraints
-from model.hypotheses import Hypotheses, Observer, PictureMemory, StepFunction, num_groups, rows_per_picture
+from model.decoding.constraints import NEVER, Constraints
+from model.decoding.hypotheses import Hypotheses, Observer, PictureMemory, StepFunction, num_groups, rows_per_picture
 from model.vocabulary import BOS, EOS, PAD
 
 Floats = npt.NDArray[np.float32]

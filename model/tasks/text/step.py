@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from model.cells import State
-from model.language import CompiledStep, LanguageModel
-from model.precision import fast_dtype
+from model.openvino.precision import fast_dtype
+from model.tasks.text.language import CompiledStep, LanguageModel
 
 BLOCK = 16
 """Rows of a block: as many as a tile of AMX has columns. More of them take the time of several blocks."""
@@ -88,7 +88,7 @@ def build_network(model: LanguageModel, dtype: torch.dtype | None) -> Network:
 
 
 class CompiledNetwork(Network):
-    """Any cell, in a program of its own: see `model.compiled`."""
+    """Any cell, in a program of its own: see `model.openvino.networks`."""
 
     short = 16  # to begin costs torch as much as ten steps
 

@@ -153,6 +153,8 @@ def build_encoder(config: EncoderConfig) -> nn.Module:
     """
     if config.name in SCALES:
         return EfficientNetLite(config.name)
-    from model.zoo import build_zoo_encoder  # timm and torchvision load here, and only when a checkpoint asks for them
+    from model.vision.zoo import (
+        build_zoo_encoder,  # timm and torchvision load here, and only when a checkpoint asks for them
+    )
 
     return build_zoo_encoder(config.name)

@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.beam import beam_search
 from model.cells import State
 from model.config import DecodingConfig
-from model.constraints import NEVER, Constraints
-from model.hypotheses import Hypotheses, Observer, PictureMemory, StepFunction, num_groups, rows_per_picture
-from model.neutral import Neutral
+from model.decoding.beam import beam_search
+from model.decoding.constraints import NEVER, Constraints
+from model.decoding.hypotheses import Hypotheses, Observer, PictureMemory, StepFunction, num_groups, rows_per_picture
+from model.tasks.captioning.neutral import Neutral
 from model.vocabulary import BOS, EOS, PAD
 
 

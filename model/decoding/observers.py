@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from model.captioner import Captioner, Token
-from model.hypotheses import Hypotheses, Observer
+from model.decoding.hypotheses import Hypotheses, Observer
+from model.tasks.captioning.captioner import Captioner, Token
 from model.vocabulary import EOS, SPECIALS, Vocabulary
 
 

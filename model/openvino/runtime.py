@@ -26,9 +26,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 import torch
 from torch import Tensor, nn
 
-from model import quantization
 from model.checkpoint import file_sha256
-from model.program import Program
+from model.openvino import quantization
+from model.openvino.program import Program
 
 if TYPE_CHECKING:
     import openvino
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 DIGESTS = "digests.json"
 KEPT_DAYS = 60
 """That networks of other versions, or of other checkpoints, stay in the cache after they were last taken from it."""
+
+PACKAGE = Path(__file__).resolve().parent.parent
+"""The package `model`, any part of which may change what a network computes."""
 
 T = TypeVar("T")
 
@@ -134,8 +137,8 @@ class Runtime:
         return taken
 
     def _key(self, description: str) -> str:
-        """The name of a folder for all that networks come from: data, this package's code, and versions."""
-        code = [file_sha256(file) for file in sorted(Path(__file__).parent.glob("*.py"))]
+        """The name of a folder for everything that networks come from: their data, all code of `model`, and versions."""
+        code = {str(file.relative_to(PACKAGE)): file_sha256(file) for file in sorted(PACKAGE.rglob("*.py"))}
         made_from = [description, code, self._openvino.get_version(), torch.__version__]
         return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from model.config import PreprocessingConfig
-from model.encoder import SCALES
+from model.vision.encoder import SCALES
 
 
 def _library(name: str) -> ModuleType:

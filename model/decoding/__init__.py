@@ -1,0 +1,1 @@
+"""Reading sequences out of a recurrent network: one `step` to hypotheses."""

@@ -1,0 +1,1 @@
+"""Networks compiled for the CPU by OpenVINO."""

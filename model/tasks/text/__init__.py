@@ -1,0 +1,1 @@
+"""Text: character and word language models, and many texts written at once."""

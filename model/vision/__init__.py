@@ -1,0 +1,1 @@
+"""Pictures to grids of features."""
