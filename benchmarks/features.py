@@ -17,10 +17,10 @@ import torch
 
 from model.config import EncoderConfig
 from model.vision.preprocessing import preprocess
-from training.backbone import pretrained_encoder
-from training.data import open_dataset
 from training.data.pictures import open_picture
-from training.features import cached_features
+from training.tasks.captioning.backbone import pretrained_encoder
+from training.tasks.captioning.features import cached_features
+from training.tasks.captioning.readers import open_dataset
 
 
 def rate(extract: Callable[[Sequence[Path]], None], pictures: Sequence[Path]) -> float:

@@ -13,9 +13,9 @@ from app.loading import Loader
 from app.settings import Settings
 from model.checkpoint import CaptionerCheckpoint, Checkpoint
 from model.tasks.captioning.captioner import Captioner
-from training.data import CaptionedImage, open_dataset
 from training.data.pictures import open_picture
-from training.metrics import CaptionScorer
+from training.tasks.captioning.metrics import CaptionScorer
+from training.tasks.captioning.readers import CaptionedImage, open_dataset
 
 BATCH = 8
 

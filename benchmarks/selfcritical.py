@@ -22,11 +22,11 @@ from model.checkpoint import CaptionerCheckpoint, Checkpoint
 from model.openvino.precision import autocast
 from model.tasks.captioning.captioner import Captioner
 from model.vocabulary import BOS, EOS, PAD, UNK
-from training.data import open_dataset
 from training.data.pictures import open_picture
-from training.policy import Policy
-from training.reward import Reward
-from training.selfcritical import leave_one_out, words_said
+from training.tasks.captioning.readers import open_dataset
+from training.tasks.captioning.reward import Reward
+from training.tasks.captioning.sampled_captions import Policy
+from training.tasks.captioning.self_critical import leave_one_out, words_said
 
 PICTURES, SAMPLES, LENGTH = 64, 5, 20
 T = TypeVar("T")

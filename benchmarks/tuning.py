@@ -18,7 +18,7 @@ import torch
 from model.openvino.precision import autocast
 from model.vision.preprocessing import normalize
 from training.recipe import DataRecipe, TuningRecipe
-from training.tuning import TuningTrainer
+from training.tasks.captioning.tuning import TuningTrainer
 
 
 def seconds(work: Callable[[], object], repeats: int = 3) -> float:

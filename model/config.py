@@ -85,7 +85,7 @@ class DecodingConfig(Config):
     block_ngram: Annotated[int, Field(ge=0, le=10)] = 0
     """No n-gram of this length occurs twice in a caption; 0 turns it off."""
     neutral: bool = False
-    """Say "person" rather than guess at people's gender or the colour of their skin; see `model.tasks.captioning.neutral`."""
+    """Say "person" rather than guess at people's gender or the colour of their skin."""
     seed: Annotated[int | None, Field(ge=0, lt=2**63)] = None
     """Makes sampling repeatable."""
     prefix: Annotated[str, Field(max_length=200)] = ""
@@ -112,7 +112,7 @@ class CalibrationConfig(Config):
     slope: Annotated[float, Field(gt=0)]
     """Above 0, so that a likelier caption never has less confidence."""
     threshold: float
-    """CIDEr that a good caption reaches; see `training.calibration`."""
+    """CIDEr that a good caption reaches; see `training.tasks.captioning.calibration`."""
 
     def confidence(self, probability: float) -> float:
         """Of a caption whose tokens have this geometric mean probability."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 if TYPE_CHECKING:
-    from training.stage import Stage
+    from training.trainer import Stage
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Train and score Recap's models."
@@ -28,10 +28,10 @@ def features(config: Config, set_: Set = None) -> None:
     """Compute and cache the frozen encoder's features of the train and dev pictures."""
     from accelerate import Accelerator
 
-    from training.backbone import pretrained_encoder
-    from training.data import open_dataset
-    from training.frozen import prepare_features
     from training.recipe import CaptionerRecipe
+    from training.tasks.captioning.backbone import pretrained_encoder
+    from training.tasks.captioning.frozen import prepare_features
+    from training.tasks.captioning.readers import open_dataset
 
     recipe = CaptionerRecipe.read(config, set_ or ())
     encoder = pretrained_encoder(recipe.encoder, recipe.features.weights)
@@ -45,8 +45,8 @@ def features(config: Config, set_: Set = None) -> None:
 @app.command()
 def captioner(config: Config, set_: Set = None, resume: Resume = False) -> None:
     """Train a captioner with cross-entropy and write its checkpoint, figures and card."""
-    from training.captioning import CaptionerTrainer
     from training.recipe import CaptionerRecipe
+    from training.tasks.captioning.cross_entropy import CaptionerTrainer
 
     _run(CaptionerTrainer(CaptionerRecipe.read(config, set_ or ()), resume=resume))
 
@@ -55,7 +55,7 @@ def captioner(config: Config, set_: Set = None, resume: Resume = False) -> None:
 def tune(config: Config, set_: Set = None, resume: Resume = False) -> None:
     """Train a captioner's checkpoint further, its encoder with it, and write the new one."""
     from training.recipe import TuningRecipe
-    from training.tuning import TuningTrainer
+    from training.tasks.captioning.tuning import TuningTrainer
 
     _run(TuningTrainer(TuningRecipe.read(config, set_ or ()), resume=resume))
 
@@ -64,7 +64,7 @@ def tune(config: Config, set_: Set = None, resume: Resume = False) -> None:
 def selfcritical(config: Config, set_: Set = None, resume: Resume = False) -> None:
     """Train a captioner's checkpoint further on the reward of its own captions, and write the new one."""
     from training.recipe import SelfCriticalRecipe
-    from training.selfcritical import SelfCriticalTrainer
+    from training.tasks.captioning.self_critical import SelfCriticalTrainer
 
     _run(SelfCriticalTrainer(SelfCriticalRecipe.read(config, set_ or ()), resume=resume))
 
@@ -90,9 +90,9 @@ def language(
     resume: Resume = False,
 ) -> None:
     """Train a character or word language model and write its checkpoint, figures and card."""
-    from training.language import LanguageTrainer
     from training.publish import publish_language_model
     from training.recipe import LanguageRecipe
+    from training.tasks.text.objective import LanguageTrainer
 
     recipe = LanguageRecipe.read(config, set_ or ())
     trainer = LanguageTrainer(recipe, resume=resume)
@@ -123,8 +123,8 @@ def evaluate(
     """Score a captioner with BLEU, METEOR, ROUGE-L and CIDEr, a language model in nats and bits per character."""
     from model.checkpoint import Checkpoint
     from training.evaluate import evaluate, write_json
-    from training.loop import available_device
-    from training.perplexity import evaluate_text
+    from training.run_state import available_device
+    from training.tasks.text.score import evaluate_text
 
     if Checkpoint.open(checkpoint[0]).task == "text-generation":
         if len(checkpoint) > 1:
@@ -211,12 +211,12 @@ def hello(
 def main() -> NoReturn:
     """Runs the command; what the user can mend is said in one line."""
     from model.checkpoint import CheckpointError
-    from training.backbone import BackboneError
-    from training.calibration import CalibrationError
-    from training.data import DataError
-    from training.loop import StateError
-    from training.metrics import JavaError
     from training.recipe import RecipeError
+    from training.run_state import StateError
+    from training.tasks.captioning.backbone import BackboneError
+    from training.tasks.captioning.calibration import CalibrationError
+    from training.tasks.captioning.metrics import JavaError
+    from training.tasks.captioning.readers import DataError
 
     files = (BackboneError, CheckpointError, DataError, RecipeError, StateError)
     try:

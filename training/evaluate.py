@@ -14,11 +14,11 @@ import torch
 
 from model.config import DecodingConfig
 from model.tasks.captioning.captioner import Caption
-from training.calibration import calibration_error
-from training.data import DataError, open_dataset
-from training.ensemble import Ensemble
-from training.metrics import CaptionScorer
 from training.progress import progress
+from training.tasks.captioning.calibration import calibration_error
+from training.tasks.captioning.ensemble import Ensemble
+from training.tasks.captioning.metrics import CaptionScorer
+from training.tasks.captioning.readers import DataError, open_dataset
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Evaluation:
     """Captions of a split, and what they are worth."""
 
     figures: dict[str, Any]
-    """`split`, `images`, `beam_size`, each of `training.metrics.METRICS` that could be had, `calibration_error` of a
+    """`split`, `images`, `beam_size`, each of `metrics.METRICS` that could be had, `calibration_error` of a
     checkpoint that is calibrated, `seconds` (of all of it), and `notes` where something was left out."""
     captions: dict[str, Caption]
     """Of each file."""
@@ -52,7 +52,7 @@ def evaluate(
         data: a data set, as `open_dataset` takes it.
         split: `train`, `dev` or `test`.
         beam_size: the (first) checkpoint's own when left out, or 1 where that decodes greedily.
-        neutral: caption without guessing at gender or the colour of skin (see `model.tasks.captioning.neutral`), even where that is not
+        neutral: caption without guessing at gender or the colour of skin even where that is not
             the checkpoint's own way.
         captions_path: where to write `{"file", "caption", "confidence", "references"}`, a line each.
         device: where the network runs.

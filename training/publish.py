@@ -20,14 +20,14 @@ from model.checkpoint import CARD, Checkpoint, save
 from model.config import CaptionerConfig
 from model.tasks.captioning.captioner import Captioner
 from model.tasks.text.language import LanguageModel
-from training.calibration import CalibrationError, calibrate
-from training.data import CaptionDataset, open_dataset
 from training.data.text import read_text, split_text
 from training.evaluate import Evaluation, evaluate
-from training.language import sample
-from training.loop import available_device
-from training.perplexity import evaluate_text
 from training.recipe import LanguageRecipe, Recipe, SelfCriticalRecipe, StageRecipe, TuningRecipe
+from training.run_state import available_device
+from training.tasks.captioning.calibration import CalibrationError, calibrate
+from training.tasks.captioning.readers import CaptionDataset, open_dataset
+from training.tasks.text.objective import sample
+from training.tasks.text.score import evaluate_text
 
 FIGURES = (
     *("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "METEOR", "ROUGE-L", "CIDEr", "SPICE"),
@@ -77,7 +77,7 @@ def calibrate_checkpoint(path: Path, data: Path) -> dict[str, float]:
     """Calibrates a checkpoint on dev. Its weights and its card stay as they are; the card should tell the figures.
 
     Returns:
-        The figures of `training.calibration.calibrate`.
+        The figures of `training.tasks.captioning.calibration.calibrate`.
 
     Raises:
         CalibrationError: it can't be.

@@ -51,7 +51,7 @@ class DataRecipe(Config):
     """Which pictures and sentences."""
 
     path: Path
-    """The data set's folder, in any layout that `training.data` reads."""
+    """The data set's folder, in any layout that `training.tasks.captioning.readers` reads."""
     description: str = ""
     """For the model card: what the data is, where it comes from and under which licence."""
     min_count: Annotated[int, Field(ge=1)] = 5
@@ -74,7 +74,7 @@ class EncoderFeaturesRecipe(FeaturesRecipe):
     """The grids of an encoder that no checkpoint has yet."""
 
     weights: str = "package"
-    """`package`, `hub`, `random`, or the path of a state dict or of a captioner's checkpoint: see training.backbone."""
+    """`package`, `hub`, `random`, or the path of a state dict or of a captioner's checkpoint."""
 
 
 class StageTraining(Config):
@@ -115,7 +115,7 @@ class FrozenRecipe(StageRecipe):
 
 
 class DistillationRecipe(Config):
-    """Teachers, from whose probabilities a captioner learns beside people's captions; see training.distillation."""
+    """Teachers, from whose probabilities a captioner learns beside people's captions."""
 
     teachers: Annotated[tuple[Path, ...], Field(min_length=1)]
     """Checkpoints of captioners with the same words. Several are averaged: an ensemble becomes one model."""
@@ -167,7 +167,7 @@ class ContinuedTraining(Config):
 
 
 class TuningTraining(TrainingRecipe, ContinuedTraining):
-    """How encoder and decoder learn together by cross-entropy; see training.tuning."""
+    """How encoder and decoder learn together by cross-entropy; see training.tasks.captioning.tuning."""
 
     epochs: Annotated[int, Field(ge=1)] = 8
     batch_size: Annotated[int, Field(ge=1)] = 24
@@ -201,7 +201,7 @@ class TuningRecipe(StageRecipe):
 
 
 class SelfCriticalTraining(StageTraining, ContinuedTraining):
-    """How the decoder learns from the reward of its own captions; see training.selfcritical."""
+    """How the decoder learns from the reward of its own captions; see training.tasks.captioning.self_critical."""
 
     epochs: Annotated[int, Field(ge=1)] = 10
     batch_size: Annotated[int, Field(ge=1)] = 64
@@ -272,7 +272,7 @@ class LanguageTrainingRecipe(Config):
     batch_size: Annotated[int, Field(ge=1)] = 32
     """Streams N that the training text is cut into, read side by side."""
     k1: Annotated[int, Field(ge=1)] = 128
-    """Tokens of each stream between two updates: truncated backpropagation through time, see training.bptt."""
+    """Tokens of each stream between two updates: truncated backpropagation through time."""
     k2: Annotated[int, Field(ge=1)] = 128
     """Tokens that the gradient goes back."""
     learning_rate: Annotated[float, Field(gt=0)] = 2e-3

@@ -137,7 +137,7 @@ class Runtime:
         return taken
 
     def _key(self, description: str) -> str:
-        """The name of a folder for everything that networks come from: their data, all code of `model`, and versions."""
+        """Folder name for all that networks come from: their description, the code of `model`, and versions."""
         code = {str(file.relative_to(PACKAGE)): file_sha256(file) for file in sorted(PACKAGE.rglob("*.py"))}
         made_from = [description, code, self._openvino.get_version(), torch.__version__]
         return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()

@@ -19,7 +19,7 @@ from model.config import CaptionerConfig, DecoderConfig, EncoderConfig, Preproce
 from model.tasks.captioning.captioner import Captioner
 from tests.conftest import draw
 from training.cli import main
-from training.stage import Stage
+from training.trainer import Stage
 
 COLOURS = ("red", "green", "blue", "black")
 THINGS = ("dog", "boy", "girl", "man", "car")
@@ -169,10 +169,10 @@ FORKS.set_forkserver_preload(
     [
         "tests.training.conftest",
         "torch._dynamo",
-        "training.captioning",
-        "training.language",
-        "training.selfcritical",
-        "training.tuning",
+        "training.tasks.captioning.cross_entropy",
+        "training.tasks.text.objective",
+        "training.tasks.captioning.self_critical",
+        "training.tasks.captioning.tuning",
     ]
 )
 

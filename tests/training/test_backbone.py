@@ -11,7 +11,7 @@ from torch import nn
 from model.config import EncoderConfig
 from model.tasks.captioning.captioner import Captioner
 from model.vision.encoder import SCALES
-from training.backbone import BackboneError, pretrained_encoder
+from training.tasks.captioning.backbone import BackboneError, pretrained_encoder
 
 LITE0 = EncoderConfig(name="tf_efficientnet_lite0")
 

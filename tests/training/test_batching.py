@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.batching import LengthBuckets
+from training.length_buckets import LengthBuckets
 
 LENGTHS = st.lists(st.integers(1, 30), min_size=1, max_size=200)
 

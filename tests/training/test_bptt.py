@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from model.cells import State
 from model.recurrent import Recurrent
-from training.bptt import truncated_bptt
+from training.tasks.text.bptt import truncated_bptt
 
 N, T, D, H = 2, 12, 3, 4
 

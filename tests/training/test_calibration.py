@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from model.checkpoint import CaptionerCheckpoint, Checkpoint
 from model.config import CalibrationConfig
 from tests.conftest import draw
-from training.calibration import CalibrationError, calibrate, calibration_error
 from training.publish import calibrate_checkpoint
+from training.tasks.captioning.calibration import CalibrationError, calibrate, calibration_error
 
 PEOPLE = [0.2, 0.5, 0.8]
 

@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 from model.checkpoint import CaptionerCheckpoint, Checkpoint, file_sha256
 from tests.conftest import draw
 from tests.training.conftest import kill_once, train
-from training.captioning import CaptionerTrainer
 from training.cli import app
-from training.loop import StateError
 from training.recipe import CaptionerRecipe
+from training.run_state import StateError
+from training.tasks.captioning.cross_entropy import CaptionerTrainer
 
 
 @pytest.mark.usefixtures("no_java")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from training.data import DataError, open_dataset
+from training.tasks.captioning.readers import DataError, open_dataset
 
 
 def write_part(root: Path, part: str, captions: dict[int, list[str]]) -> Path:

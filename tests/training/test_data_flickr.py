@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from training.data import CaptionDataset, DataError, open_dataset
+from training.tasks.captioning.readers import CaptionDataset, DataError, open_dataset
 
 SAID = {
     "1_a.jpg": ["A dog runs .", "The brown dog is running ."],

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from training.data import DataError, open_dataset
+from training.tasks.captioning.readers import DataError, open_dataset
 
 
 def record(name: str, split: str, *texts: str, filepath: str | None = None) -> dict[str, Any]:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.data import DataError
 from training.data.text import read_text, split_text
+from training.tasks.captioning.readers import DataError
 
 
 def test_a_file_is_read_as_it_is(tmp_path: Path) -> None:

@@ -8,16 +8,16 @@ import torch
 from model.checkpoint import CheckpointError, save
 from model.tasks.captioning.captioner import Captioner
 from tests.training.conftest import train
-from training.captioning import CaptionerTrainer
-from training.data import open_dataset
 from training.data.pictures import open_picture
-from training.distillation import Teaching, ask_teachers
-from training.ensemble import read_pictures
-from training.examples import caption_examples, collate
-from training.losses import expected_loss
 from training.recipe import CaptionerRecipe, DistillationRecipe, TuningRecipe
-from training.start import open_captioner
-from training.tuning import TuningTrainer
+from training.tasks.captioning.cross_entropy import CaptionerTrainer
+from training.tasks.captioning.distillation import Teaching, ask_teachers
+from training.tasks.captioning.ensemble import read_pictures
+from training.tasks.captioning.examples import caption_examples, collate
+from training.tasks.captioning.losses import expected_loss
+from training.tasks.captioning.readers import open_dataset
+from training.tasks.captioning.tuning import TuningTrainer
+from training.tasks.captioning.warm_start import open_captioner
 
 CPU = torch.device("cpu")
 

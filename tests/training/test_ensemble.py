@@ -9,9 +9,9 @@ from model.checkpoint import CheckpointError, save
 from model.config import CaptionerConfig, DecoderConfig, DecodingConfig
 from model.tasks.captioning.captioner import Captioner
 from model.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
-from training.data import CaptionedImage, open_dataset
-from training.ensemble import Ensemble
 from training.evaluate import evaluate
+from training.tasks.captioning.ensemble import Ensemble
+from training.tasks.captioning.readers import CaptionedImage, open_dataset
 
 BEAM = DecodingConfig(beam_size=3, max_length=8)
 

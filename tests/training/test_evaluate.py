@@ -11,9 +11,9 @@ from model.checkpoint import CheckpointError, save
 from model.config import DecodingConfig
 from model.tasks.captioning.captioner import Captioner
 from tests.conftest import SENTENCES
-from training.data import DataError
 from training.evaluate import evaluate, write_json
-from training.metrics import METRICS
+from training.tasks.captioning.metrics import METRICS
+from training.tasks.captioning.readers import DataError
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from model.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
-from training.data import CaptionedImage
-from training.examples import Example, caption_examples, caption_vocabulary, collate
+from training.tasks.captioning.examples import Example, caption_examples, caption_vocabulary, collate
+from training.tasks.captioning.readers import CaptionedImage
 
 IMAGES = (
     CaptionedImage(Path("0.jpg"), "train", ("A dog runs .", "A dog on the left .")),

@@ -13,10 +13,10 @@ from model.openvino.precision import autocast
 from model.vision.encoder import build_encoder
 from model.vision.preprocessing import preprocess
 from tests.conftest import draw
-from training.backbone import pretrained_encoder
-from training.data import DataError
 from training.data.pictures import open_picture
-from training.features import FeatureCache, cached_features, view
+from training.tasks.captioning.backbone import pretrained_encoder
+from training.tasks.captioning.features import FeatureCache, cached_features, view
+from training.tasks.captioning.readers import DataError
 
 CONFIG = EncoderConfig(name="tf_efficientnet_lite0", preprocessing=PreprocessingConfig(size=64))
 

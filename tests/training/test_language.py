@@ -15,11 +15,11 @@ from typer.testing import CliRunner
 from model.checkpoint import Checkpoint, CheckpointError, LanguageCheckpoint, file_sha256, save
 from tests.training.conftest import kill_once
 from training.cli import app
-from training.data import DataError
-from training.language import LanguageTrainer, streams
-from training.loop import StateError
-from training.perplexity import TextScore, evaluate_text
 from training.recipe import LanguageRecipe, RecipeError
+from training.run_state import StateError
+from training.tasks.captioning.readers import DataError
+from training.tasks.text.objective import LanguageTrainer, streams
+from training.tasks.text.score import TextScore, evaluate_text
 
 WORDS = ("to", "be", "or", "not", "that", "is", "the", "question")
 

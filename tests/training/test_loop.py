@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from training.loop import (
+from training.run_state import (
     StateError,
     averaged,
     interruptible,

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from model.vocabulary import EOS, PAD
-from training.losses import Expected, caption_loss, doubly_stochastic_penalty, expected_loss, objective
 from training.recipe import TrainingRecipe
+from training.tasks.captioning.losses import Expected, caption_loss, doubly_stochastic_penalty, expected_loss, objective
 
 
 def test_loss_ignores_padding_and_is_in_nats() -> None:

@@ -17,8 +17,8 @@ from pycocoevalcap.spice import spice
 from pycocoevalcap.tokenizer import ptbtokenizer
 
 from training import metrics
-from training.metrics import METRICS, CaptionScorer, JavaError
-from training.wording import WORDING
+from training.tasks.captioning.metrics import METRICS, CaptionScorer, JavaError
+from training.tasks.captioning.wording import WORDING
 
 GOLDEN = Path(__file__).parent / "golden"
 CASES: dict[str, dict[str, Any]] = json.loads((GOLDEN / "captions.json").read_text(encoding="utf-8"))

@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 from model.config import LanguageModelConfig
 from model.tasks.text.language import LanguageModel
 from model.vocabulary import UNK, Vocabulary, pieces
-from training.perplexity import CONTEXT, TextScore, score_text
+from training.tasks.text.score import CONTEXT, TextScore, score_text
 
 WORDS = ("to", "be", "or", "not", "that", "is", "the", "question")
 

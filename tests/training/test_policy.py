@@ -6,7 +6,7 @@ import torch
 from model.config import DecoderConfig
 from model.tasks.captioning.decoder import Decoder, build_decoder
 from model.vocabulary import BOS, EOS, PAD, UNK
-from training.policy import Policy
+from training.tasks.captioning.sampled_captions import Policy
 
 
 def make(kind: str = "top-down", cell: str = "lstm", **options: object) -> Decoder:

@@ -9,9 +9,9 @@ from pycocoevalcap.bleu.bleu import Bleu
 from pycocoevalcap.cider.cider import Cider
 
 from model.vocabulary import EOS, Vocabulary, tokenize
-from training.data import CaptionedImage, open_dataset
-from training.examples import caption_vocabulary
-from training.reward import Bleu4, CiderD, Reward
+from training.tasks.captioning.examples import caption_vocabulary
+from training.tasks.captioning.readers import CaptionedImage, open_dataset
+from training.tasks.captioning.reward import Bleu4, CiderD, Reward
 
 sentences = st.lists(st.sampled_from(["a", "dog", "cat", "runs", "the", "on", "red"]), max_size=9)
 captioned = st.lists(

@@ -14,7 +14,7 @@ from model.vocabulary import EOS
 from tests.training.conftest import kill_once, train
 from training.cli import app
 from training.recipe import RecipeError, SelfCriticalRecipe
-from training.selfcritical import SelfCriticalTrainer, leave_one_out
+from training.tasks.captioning.self_critical import SelfCriticalTrainer, leave_one_out
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from tests.training.conftest import begin, train
-from training.captioning import CaptionerTrainer
 from training.recipe import CaptionerRecipe, SelfCriticalRecipe, StageRecipe, TuningRecipe
-from training.selfcritical import SelfCriticalTrainer
-from training.stage import Stage
-from training.tuning import TuningTrainer
+from training.tasks.captioning.cross_entropy import CaptionerTrainer
+from training.tasks.captioning.self_critical import SelfCriticalTrainer
+from training.tasks.captioning.tuning import TuningTrainer
+from training.trainer import Stage
 
 STEPS = 4
 STAGES: dict[str, tuple[type[Stage[Any, Any]], type[StageRecipe]]] = {

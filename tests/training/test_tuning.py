@@ -13,11 +13,11 @@ from model.checkpoint import CaptionerCheckpoint, Checkpoint, CheckpointError
 from model.vision.preprocessing import normalize
 from tests.training.conftest import train
 from training.cli import app
-from training.examples import collate
-from training.losses import caption_loss
 from training.recipe import RecipeError, TuningRecipe
-from training.start import open_captioner
-from training.tuning import Pictures, TuningTrainer
+from training.tasks.captioning.examples import collate
+from training.tasks.captioning.losses import caption_loss
+from training.tasks.captioning.tuning import Pictures, TuningTrainer
+from training.tasks.captioning.warm_start import open_captioner
 
 STILL = ("training.dropout=0", "training.precision=no", "training.attention_penalty=0", "training.label_smoothing=0")
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from training.wording import UNFINISHED, wording
+from training.tasks.captioning.wording import UNFINISHED, wording
 
 
 def test_wording_of_known_captions() -> None:

@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
-from training.data.captions import DataError
+from training.tasks.captioning.readers.dataset import DataError
 
 
 class SplitText(NamedTuple):

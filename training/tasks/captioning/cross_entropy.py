@@ -1,6 +1,6 @@
 """Cross-entropy training of a captioner's decoder over a frozen encoder's cached grids.
 
-The loop is `training.stage.Stage.run`; a step here is a batch of captions of like length, each with its picture, and
+The loop is `training.trainer.Stage.run`; a step here is a batch of captions of like length, each with its picture, and
 one update of the decoder by teacher forcing.
 """
 
@@ -11,12 +11,12 @@ from torch import Tensor
 
 from model.config import CaptionerConfig
 from model.tasks.captioning.captioner import Captioner
-from training.backbone import pretrained_encoder
-from training.batching import LengthBuckets
-from training.examples import Example, caption_vocabulary, collate
-from training.frozen import FrozenStage
+from training.length_buckets import LengthBuckets
 from training.recipe import CaptionerRecipe
-from training.teacherforcing import TeacherForcing
+from training.tasks.captioning.backbone import pretrained_encoder
+from training.tasks.captioning.examples import Example, caption_vocabulary, collate
+from training.tasks.captioning.frozen import FrozenStage
+from training.tasks.captioning.teacherforcing import TeacherForcing
 
 
 class CaptionerTrainer(TeacherForcing[CaptionerRecipe, list[int]], FrozenStage[CaptionerRecipe]):

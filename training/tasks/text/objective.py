@@ -22,10 +22,10 @@ from model.openvino.precision import autocast
 from model.tasks.text.batch import generate
 from model.tasks.text.language import LanguageModel
 from model.vocabulary import Vocabulary, pieces
-from training.bptt import truncated_bptt
-from training.data.captions import DataError
 from training.data.text import read_text, split_text
-from training.loop import (
+from training.progress import progress
+from training.recipe import LanguageRecipe
+from training.run_state import (
     available_device,
     averaged,
     check_run,
@@ -40,9 +40,9 @@ from training.loop import (
     with_prefix,
     without_prefix,
 )
-from training.perplexity import TextScore, score_text
-from training.progress import progress
-from training.recipe import LanguageRecipe
+from training.tasks.captioning.readers.dataset import DataError
+from training.tasks.text.bptt import truncated_bptt
+from training.tasks.text.score import TextScore, score_text
 
 
 @dataclass
@@ -55,7 +55,7 @@ class Progress:
     end: int = 0
     """Tokens of each stream that are done in this epoch."""
     start: int = 0
-    """Where the next chunk's gradient ends: see training.bptt."""
+    """Where the next chunk's gradient ends: see training.tasks.text.bptt."""
     step: int = 0
     best_score: float = float("inf")
     best_epoch: int = -1

@@ -2,9 +2,9 @@
 
     gradient = -(r(w) - b) grad log p(w),  w ~ p
 
-with the reward r of training.reward, and as baseline b the reward of greedy decoding (SCST: Rennie et al.,
+with the reward r of `reward.py`, and as baseline b the reward of greedy decoding (SCST: Rennie et al.,
 "Self-critical sequence training for image captioning", 2017) or the mean reward of the picture's other samples (NSC:
-Luo, "A better variant of self-critical sequence training", 2020). The loop is `training.stage.Stage.run`.
+Luo, "A better variant of self-critical sequence training", 2020). The loop is `training.trainer.Stage.run`.
 """
 
 from collections.abc import Hashable, Sequence
@@ -19,14 +19,14 @@ from model.decoding.decode import decode
 from model.decoding.hypotheses import PictureMemory
 from model.tasks.captioning.decoder import Memory, Step
 from model.vocabulary import EOS, PAD
-from training.batching import LengthBuckets
-from training.examples import MIRRORED_WORDS
-from training.frozen import FrozenStage
-from training.policy import Policy
+from training.length_buckets import LengthBuckets
 from training.recipe import SelfCriticalRecipe
-from training.reward import Reward
-from training.start import start_from
-from training.wording import wording
+from training.tasks.captioning.examples import MIRRORED_WORDS
+from training.tasks.captioning.frozen import FrozenStage
+from training.tasks.captioning.reward import Reward
+from training.tasks.captioning.sampled_captions import Policy
+from training.tasks.captioning.warm_start import start_from
+from training.tasks.captioning.wording import wording
 
 
 class SelfCriticalTrainer(FrozenStage[SelfCriticalRecipe]):

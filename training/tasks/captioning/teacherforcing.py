@@ -7,11 +7,11 @@ from typing import TypeVar
 from torch import Tensor
 
 from model.vocabulary import Vocabulary
-from training.distillation import Teaching, ask_teachers
-from training.examples import caption_examples
-from training.losses import objective
 from training.recipe import CaptionerRecipe, TuningRecipe
-from training.stage import Ready, Stage
+from training.tasks.captioning.distillation import Teaching, ask_teachers
+from training.tasks.captioning.examples import caption_examples
+from training.tasks.captioning.losses import objective
+from training.trainer import Ready, Stage
 
 R = TypeVar("R", CaptionerRecipe, TuningRecipe)
 

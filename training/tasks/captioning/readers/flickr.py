@@ -6,7 +6,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from training.data.captions import SPLITS, CaptionDataset, CaptionedImage, DataError, build_dataset, read_lines
+from training.tasks.captioning.readers.dataset import (
+    SPLITS,
+    CaptionDataset,
+    CaptionedImage,
+    DataError,
+    build_dataset,
+    read_lines,
+)
 
 PICTURES = "Flicker8k_Dataset"  # spelt so in the original
 KAGGLE_PICTURES = "Images"

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from model.config import EncoderConfig
 from model.vision.encoder import SCALES, build_encoder
 from model.vision.zoo import build_zoo_encoder
-from training.start import open_captioner
+from training.tasks.captioning.warm_start import open_captioner
 
 
 class BackboneError(Exception):

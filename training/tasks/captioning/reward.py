@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 
 from model.vocabulary import EOS, UNK, Vocabulary, tokenize
-from training.data import CaptionedImage
+from training.tasks.captioning.readers import CaptionedImage
 
 Tokens = Sequence[Hashable]
 Gram = tuple[Hashable, ...]

@@ -14,10 +14,10 @@ from model.decoding.decode import decode
 from model.decoding.hypotheses import PictureMemory, rows_per_picture
 from model.tasks.captioning.captioner import Caption, Captioner
 from model.tasks.captioning.decoder import Memory, Step
-from training.data import CaptionedImage
 from training.data.pictures import open_picture
 from training.prefetch import in_batches, load_batches
-from training.start import open_captioner
+from training.tasks.captioning.readers import CaptionedImage
+from training.tasks.captioning.warm_start import open_captioner
 
 
 def read_pictures(captioner: Captioner, images: Sequence[CaptionedImage], batch_size: int) -> Iterator[Tensor]:

@@ -19,9 +19,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from model.tasks.captioning.captioner import Captioner
-from training.batching import LengthBuckets
-from training.data import open_dataset
-from training.loop import (
+from training.length_buckets import LengthBuckets
+from training.progress import progress
+from training.recipe import ContinuedTraining, StageRecipe
+from training.run_state import (
     averaged,
     check_run,
     interruptible,
@@ -38,10 +39,9 @@ from training.loop import (
     with_prefix,
     without_prefix,
 )
-from training.metrics import CaptionScorer
-from training.progress import progress
-from training.recipe import ContinuedTraining, StageRecipe
-from training.wording import WORDING
+from training.tasks.captioning.metrics import CaptionScorer
+from training.tasks.captioning.readers import open_dataset
+from training.tasks.captioning.wording import WORDING
 
 R = TypeVar("R", bound=StageRecipe)
 Ready = TypeVar("Ready")

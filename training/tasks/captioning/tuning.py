@@ -1,6 +1,6 @@
 """Cross-entropy training of encoder and decoder together, from a checkpoint whose encoder was frozen.
 
-The loop is `training.stage.Stage.run`; a step here is some pictures, each encoded once, in a view of its own, and read
+The loop is `Stage.run`; a step here is some pictures, each encoded once, in a view of its own, and read
 by all its captions. The encoder's first modules, which see edges and colours, stay as they are, and so do the
 statistics of all its batch norms: the few pictures of a step would make poor ones.
 """
@@ -14,15 +14,15 @@ from torch import Tensor, nn
 
 from model.tasks.captioning.captioner import Captioner
 from model.vision.preprocessing import normalize
-from training.augmentation import augmented
-from training.batching import LengthBuckets
 from training.data.pictures import open_picture
-from training.ensemble import read_pictures
-from training.examples import captions_by_picture, collate
+from training.length_buckets import LengthBuckets
 from training.prefetch import load_batches
 from training.recipe import RecipeError, TuningRecipe
-from training.start import start_from
-from training.teacherforcing import TeacherForcing
+from training.tasks.captioning.augmentation import augmented
+from training.tasks.captioning.ensemble import read_pictures
+from training.tasks.captioning.examples import captions_by_picture, collate
+from training.tasks.captioning.teacherforcing import TeacherForcing
+from training.tasks.captioning.warm_start import start_from
 
 
 class Pictures(NamedTuple):

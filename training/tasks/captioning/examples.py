@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from model.vocabulary import BOS, EOS, PAD, Vocabulary, tokenize
-from training.data import CaptionedImage
+from training.tasks.captioning.readers import CaptionedImage
 
 MIRRORED_WORDS = {"left": "right", "right": "left"}  # what is wrong of the picture's mirror image, and what is right
 

@@ -22,7 +22,7 @@ from pycocoevalcap.spice import get_stanford_models, spice
 from pycocoevalcap.tokenizer import ptbtokenizer
 
 from model.vocabulary import tokenize
-from training.wording import WORDING, wording
+from training.tasks.captioning.wording import WORDING, wording
 
 METRICS = (
     *("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "METEOR", "ROUGE-L", "CIDEr", "SPICE", "unique", "novel"),
@@ -77,7 +77,7 @@ class CaptionScorer:
 
         BLEU, METEOR, ROUGE-L and SPICE are fractions; CIDEr goes from 0 to 10, and papers print it times 100.
         `unique` is the number of different captions by the number of captions, `novel` the share of captions that are
-        not, token by token, among `training_captions`. For the rest see `training.wording`.
+        not, token by token, among `training_captions`. For the rest see `training.tasks.captioning.wording`.
 
         Args:
             captions: a sentence for each picture that has references.

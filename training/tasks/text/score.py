@@ -15,9 +15,9 @@ from model.checkpoint import METRICS, Checkpoint, CheckpointError, LanguageCheck
 from model.openvino.precision import autocast
 from model.tasks.text.language import LanguageModel
 from model.vocabulary import UNK
-from training.data.captions import DataError
 from training.data.text import read_text, split_text
 from training.recipe import LanguageRecipe, TextRecipe
+from training.tasks.captioning.readers.dataset import DataError
 
 CONTEXT = 512
 """Tokens that each stream reads before the first one it is scored on."""

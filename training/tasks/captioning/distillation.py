@@ -18,12 +18,12 @@ import torch
 from model.checkpoint import Checkpoint, CheckpointError
 from model.vocabulary import PAD, Vocabulary
 from training.cache import add_pictures, cached
-from training.data import CaptionedImage
-from training.ensemble import Ensemble
-from training.examples import Example, captions_by_picture, collate
-from training.losses import Expected
 from training.progress import progress
 from training.recipe import DistillationRecipe
+from training.tasks.captioning.ensemble import Ensemble
+from training.tasks.captioning.examples import Example, captions_by_picture, collate
+from training.tasks.captioning.losses import Expected
+from training.tasks.captioning.readers import CaptionedImage
 
 VERSION = 1  # of what lies in the files
 FILES = {"words.npy": np.int32, "probabilities.npy": np.float16}

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from training.data.captions import CaptionDataset, CaptionedImage, DataError, build_dataset, some
 from training.data.records import read_records
+from training.tasks.captioning.readers.dataset import CaptionDataset, CaptionedImage, DataError, build_dataset, some
 
 # COCO's test captions were never published, so its validation pictures are our dev split and there is no test split.
 _SPLITS = {"train": "train", "val": "dev"}

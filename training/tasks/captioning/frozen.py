@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from model.config import EncoderConfig
 from model.tasks.captioning.captioner import Captioner
-from training.batching import LengthBuckets
-from training.data import CaptionDataset
-from training.features import FeatureCache, cached_features
+from training.length_buckets import LengthBuckets
 from training.recipe import FeaturesRecipe, FrozenRecipe
-from training.stage import Stage
+from training.tasks.captioning.features import FeatureCache, cached_features
+from training.tasks.captioning.readers import CaptionDataset
+from training.trainer import Stage
 
 R = TypeVar("R", bound=FrozenRecipe)
 

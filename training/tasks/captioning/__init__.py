@@ -1,0 +1,1 @@
+"""Captioners, trained on pictures with sentences."""
