@@ -2,11 +2,11 @@
 
 import typer
 
-from app.commands.caption import caption
 from app.commands.compile import compile
-from app.commands.generate import generate
 from app.commands.models import models
 from app.commands.serve import serve
+from app.tasks.captioning.command import caption
+from app.tasks.text.command import generate
 
 cli = typer.Typer(
     name="recap",

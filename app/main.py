@@ -12,29 +12,19 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.security import HTTPBearer
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from app.access import AccessMiddleware
-from app.engine import Engine
-from app.errors import REQUEST_ID, RequestIdMiddleware, install_error_handlers
-from app.fetching import Fetcher
-from app.headers import SecurityHeadersMiddleware
-from app.limits import BodyLimitMiddleware
-from app.room import RoomMiddleware
-from app.routes import (
-    caption_batch,
-    caption_stream,
-    captions,
-    chat,
-    completions,
-    docs,
-    health,
-    huggingface,
-    ibm_max,
-    metrics,
-    models,
-    page,
-)
+from app.http.errors import REQUEST_ID, RequestIdMiddleware, install_error_handlers
+from app.http.fetch import Fetcher
+from app.http.middleware.access import AccessMiddleware
+from app.http.middleware.admission import RoomMiddleware
+from app.http.middleware.bodies import BodyLimitMiddleware
+from app.http.middleware.headers import SecurityHeadersMiddleware
+from app.http.middleware.telemetry import TelemetryMiddleware
+from app.routes import docs, health, huggingface, metrics, models, page
+from app.serving.engine import Engine
 from app.settings import Settings
-from app.telemetry import TelemetryMiddleware
+from app.tasks.captioning import batch, chat, ibm_max, stream
+from app.tasks.captioning import routes as captions
+from app.tasks.text import routes as completions
 from model.checkpoint import CheckpointError
 
 logger = logging.getLogger(__name__)
@@ -93,8 +83,8 @@ def create_app(settings: Settings | None = None, on_failure: Callable[[str], Non
     app.router.routes.extend(page.routes)
     modules = (
         captions,
-        caption_batch,
-        caption_stream,
+        batch,
+        stream,
         completions,
         chat,
         huggingface,

@@ -29,7 +29,7 @@ from service import PHOTO, ROOT, serving
 from throughput import PEERS, measure
 from torch import Tensor, nn
 
-from app.loading import Loader
+from app.serving.loading import Loader
 from app.settings import Settings
 from model.checkpoint import Checkpoint, LanguageCheckpoint
 from model.tasks.captioning.captioner import Captioner

@@ -24,7 +24,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from app.loading import Loader  # noqa: E402
+from app.serving.loading import Loader  # noqa: E402
 from app.settings import Settings  # noqa: E402
 from model.checkpoint import CaptionerCheckpoint, Checkpoint  # noqa: E402
 from model.tasks.captioning.captioner import Captioner  # noqa: E402

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from app.loading import Loader
+from app.serving.loading import Loader
 from app.settings import Settings
 from model.checkpoint import CaptionerCheckpoint, Checkpoint
 from model.tasks.captioning.captioner import Captioner

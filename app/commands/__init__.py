@@ -55,7 +55,7 @@ def read_settings(**options: Any) -> "Settings":
 
 def find_checkpoint(settings: "Settings", kind: type[C], model: str | None) -> C:
     """The checkpoint in a folder, of a name, or the default of its kind."""
-    from app.registry import NOUNS, Registry, UnknownModelError
+    from app.serving.registry import NOUNS, Registry, UnknownModelError
     from model.checkpoint import Checkpoint, CheckpointError
 
     try:

@@ -14,8 +14,8 @@ def compile(checkpoints: Checkpoints = None) -> None:
     """
     settings = read_settings(checkpoints=checkpoints, device="cpu", runtime="openvino")
 
-    from app.loading import Loader
-    from app.registry import Registry
+    from app.serving.loading import Loader
+    from app.serving.registry import Registry
     from model.checkpoint import CaptionerCheckpoint, CheckpointError
 
     try:

@@ -21,8 +21,8 @@ def models(
     """List the models."""
     settings = read_settings(checkpoints=checkpoints)
 
-    from app.registry import Registry
     from app.routes.models import model_list
+    from app.serving.registry import Registry
     from model.checkpoint import CheckpointError
 
     try:

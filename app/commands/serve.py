@@ -23,9 +23,9 @@ def serve(
     gc.disable()  # until all is loaded: it would go through all of torch time and again, for half a second
     settings = read_settings(host=host, port=port, checkpoints=checkpoints, device=device)
 
+    from app.http.server import Server
     from app.logs import configure_logs
     from app.main import create_app
-    from app.server import Server
     from model.checkpoint import CheckpointError
 
     quiet_pillow()

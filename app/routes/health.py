@@ -2,9 +2,9 @@
 
 from fastapi import APIRouter, Request
 
-from app.engine import Engine
-from app.schemas.errors import ErrorResponse
+from app.http.error_schema import ErrorResponse
 from app.schemas.models import Status
+from app.serving.engine import Engine
 
 router = APIRouter(tags=["health"])
 

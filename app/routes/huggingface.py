@@ -6,17 +6,17 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.types import Scope
 
-from app.captions import CaptionRequest
-from app.disconnect import while_connected
-from app.engine import Engine
-from app.errors import ApiError, tell
-from app.events import EventStream, event
-from app.generation import Generation, Update
-from app.huggingface import TextInference, caption_decoding, parameters, parameters_schema
-from app.openapi import BYTES, closed, errors, event_stream, json_body
-from app.parameters import invalid
+from app.http.disconnect import while_connected
+from app.http.errors import ApiError, tell
+from app.http.events import EventStream, event
+from app.http.fields import invalid
+from app.http.openapi import BYTES, closed, errors, event_stream, json_body
+from app.http.requests import json_object, parse, picture_of, read_json
 from app.schemas.huggingface import GeneratedText, HuggingFaceError
-from app.uploads import json_object, parse, picture_of, read_json
+from app.serving.engine import Engine
+from app.serving.generation import Generation, Update
+from app.tasks.captioning.request import CaptionRequest
+from app.tasks.huggingface import TextInference, caption_decoding, parameters, parameters_schema
 from model.checkpoint import CaptionerCheckpoint, Checkpoint, LanguageCheckpoint
 from model.tasks.text.prompt import Token
 from model.vocabulary import EOS, SPECIALS, Vocabulary

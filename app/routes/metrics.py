@@ -5,7 +5,7 @@ from fastapi.responses import PlainTextResponse
 from prometheus_client.exposition import choose_encoder
 from starlette.responses import Response
 
-from app.engine import Engine
+from app.serving.engine import Engine
 
 router = APIRouter(tags=["health"])
 

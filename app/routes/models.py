@@ -4,10 +4,10 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from app.engine import Engine
-from app.registry import Registry
 from app.schemas.models import CaptionerCard, LanguageModelCard, ModelList
 from app.schemas.openai import OpenAIErrorResponse
+from app.serving.engine import Engine
+from app.serving.registry import Registry
 from model.checkpoint import CaptionerCheckpoint, Checkpoint, LanguageCheckpoint
 
 router = APIRouter(tags=["models"])

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from app.schemas.base import UNLESS_NONE, Schema
+from app.http.schema import UNLESS_NONE, Schema
 
 
 class HuggingFaceToken(Schema):

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from app.schemas.base import Schema
+from app.http.schema import Schema
 
 
 class CompletionLogprobs(Schema):

@@ -17,8 +17,8 @@ import torch
 from fastapi import FastAPI
 from PIL import Image
 
+from app.http.server import Server
 from app.main import create_app
-from app.server import Server
 from app.settings import Settings
 from model.checkpoint import CaptionerCheckpoint, Checkpoint, LanguageCheckpoint, save
 from model.config import GenerationConfig
@@ -56,7 +56,7 @@ def serving(app: FastAPI, *, server: Server | None = None, send_buffer: int | No
     finally:
         server.should_exit = True
         thread.join(20)
-        gc.unfreeze()  # what `app.server` has frozen
+        gc.unfreeze()  # what `app.http.server` has frozen
 
 
 @pytest.fixture(scope="session")

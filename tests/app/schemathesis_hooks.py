@@ -13,8 +13,8 @@ from schemathesis.core.transport import Response
 from schemathesis.generation import GenerationMode
 from schemathesis.openapi.checks import RejectedPositiveData
 
-from app.huggingface import _CAPTION_NAMES, _TEXT_NAMES
-from app.parameters import parameter_schemas
+from app.http.fields import parameter_schemas
+from app.tasks.huggingface import _CAPTION_NAMES, _TEXT_NAMES
 
 GIF = base64.b64decode("R0lGODdhAQABAIAAAP///////ywAAAAAAQABAAACAkQBADs=")
 URI = f"data:image/gif;base64,{base64.b64encode(GIF).decode()}"

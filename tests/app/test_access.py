@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydantic import ValidationError
 
-from app.access import MOST_CLIENTS, Rates
-from app.headers import HEADERS
+from app.http.middleware.access import MOST_CLIENTS, Rates
+from app.http.middleware.headers import HEADERS
 from app.main import create_app
 from app.settings import Settings
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.batching import Batcher
-from app.errors import ApiError
+from app.http.errors import ApiError
+from app.serving.batcher import Batcher
 
 
 class Kitchen:

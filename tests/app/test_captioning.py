@@ -16,12 +16,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from app.captioning import Answer, PictureRequest, PictureWorker
-from app.engine import Engine
+from app.http.middleware.telemetry import Metrics
 from app.main import create_app
+from app.serving.cores import Turns
+from app.serving.engine import Engine
 from app.settings import Settings
-from app.telemetry import Metrics
-from app.turns import Turns
+from app.tasks.captioning.service import Answer, PictureRequest, PictureWorker
 from model.config import DecodingConfig
 from model.openvino.runtime import Runtime
 from model.tasks.captioning.captioner import Captioner

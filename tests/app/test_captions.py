@@ -13,8 +13,8 @@ import pytest
 from fastapi import FastAPI
 from PIL import Image
 
+from app.http.fields import DESCRIPTIONS
 from app.main import create_app
-from app.parameters import DESCRIPTIONS
 from app.settings import Settings
 from model.checkpoint import save
 from model.config import DecoderConfig, DecodingConfig

@@ -14,9 +14,9 @@ from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.completions import CompletionRequest
 from app.main import create_app
 from app.settings import Settings
+from app.tasks.text.openai import CompletionRequest
 from model.config import GenerationConfig
 from model.tasks.text.language import LanguageModel
 from tests.app.conftest import alone

@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydantic import ValidationError
 
-from app.fetching import is_public
+from app.http.fetch import is_public
 from app.main import create_app
 from app.settings import Settings
 

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image, ImageChops, ImageStat, TiffImagePlugin
 
-from app.errors import ApiError
-from app.images import EXTENSIONS, FORMATS, Picture, identify, read_picture
+from app.http.errors import ApiError
+from app.inputs.pictures import EXTENSIONS, FORMATS, Picture, identify, read_picture
 
 Encode = Callable[..., bytes]
 FINE = {"quality": 95, "subsampling": "4:4:4", "lossless": True}  # each format takes what it knows

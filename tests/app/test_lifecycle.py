@@ -17,8 +17,8 @@ import httpx2
 import pytest
 from PIL import Image
 
+from app.http.server import Server
 from app.main import create_app
-from app.server import Server
 from app.settings import Settings
 
 COMMAND = [sys.executable, "-c", "from app.cli import main; main()", "serve", "--port", "0"]
@@ -195,8 +195,8 @@ def test_what_is_no_request_is_refused(checkpoints: Path, serve: Serve, ready: R
 def test_what_is_no_request_is_not_read_on_for_ever(
     checkpoints: Path, serve: Serve, ready: Ready, monkeypatch: pytest.MonkeyPatch, seconds: float, number: int
 ) -> None:
-    monkeypatch.setattr("app.server.LINGER_SECONDS", seconds)
-    monkeypatch.setattr("app.server.LINGER_BYTES", number)
+    monkeypatch.setattr("app.http.server.LINGER_SECONDS", seconds)
+    monkeypatch.setattr("app.http.server.LINGER_BYTES", number)
     with serve(create_app(Settings(checkpoints=checkpoints, threads=1))) as client:
         ready(client)
         with socket.create_connection((client.base_url.host, client.base_url.port or 80), timeout=20) as sock:

@@ -11,7 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from app.cli import cli
-from app.loading import LANES, Loader
+from app.serving.loading import LANES, Loader
 from app.settings import Settings
 from model.checkpoint import CaptionerCheckpoint, Checkpoint, CheckpointError
 from model.openvino.networks import CompiledCaptioner

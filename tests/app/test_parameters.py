@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from app.errors import ApiError
-from app.parameters import decoding_config, merge
+from app.http.errors import ApiError
+from app.http.fields import decoding_config, merge
 from model.config import DecodingConfig
 
 PARTS: dict[str, st.SearchStrategy[Any]] = {

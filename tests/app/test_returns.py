@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.returns import Returns
+from app.serving.returns import Returns
 
 PAUSE = 0.003
 

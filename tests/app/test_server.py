@@ -19,7 +19,7 @@ from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
 from PIL import Image
 
-from app.limits import BodyLimitMiddleware
+from app.http.middleware.bodies import BodyLimitMiddleware
 from app.main import create_app
 from app.settings import Settings
 
@@ -115,7 +115,7 @@ def test_an_unexpected_failure_tells_the_log_and_not_the_client(
     assert response.json()["error"]["code"] == "internal_error"
     assert response.json()["error"]["request_id"] == response.headers["x-request-id"] == "trace-7"
     assert "1234" not in response.text
-    (record,) = [record for record in caplog.records if record.name == "app.errors"]
+    (record,) = [record for record in caplog.records if record.name == "app.http.errors"]
     assert "trace-7" in record.getMessage()
     assert record.exc_info is not None
 

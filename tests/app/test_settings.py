@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from app.cli import cli
-from app.registry import Registry, UnknownModelError, choose_device
+from app.serving.registry import Registry, UnknownModelError, choose_device
 from app.settings import Settings
 from model.checkpoint import CaptionerCheckpoint, CheckpointError, LanguageCheckpoint
 

@@ -18,13 +18,13 @@ import pytest
 from fastapi import FastAPI
 from PIL import Image
 
-from app.errors import ApiError
-from app.generation import TextRequest, Update
+from app.http.errors import ApiError
+from app.http.middleware.telemetry import Metrics
 from app.main import create_app
+from app.serving.continuous import TextWorker
+from app.serving.cores import Turns
+from app.serving.generation import TextRequest, Update
 from app.settings import Settings
-from app.telemetry import Metrics
-from app.textworker import TextWorker
-from app.turns import Turns
 from model.config import GenerationConfig
 from model.tasks.text.batch import TextBatch, generate
 from model.tasks.text.language import LanguageModel
@@ -195,7 +195,7 @@ def test_a_step_that_fails_fails_its_texts_and_no_others(
     assert (error["type"], error["code"], error["param"]) == ("server_error", "internal_error", None)
     assert "1234" not in str(rest)
     assert plain.result().status_code == 200
-    (record,) = [record for record in caplog.records if record.name == "app.textworker"]
+    (record,) = [record for record in caplog.records if record.name == "app.serving.continuous"]
     assert record.exc_info is not None
     broken.set()
     failed = client.post(URL, json=LONG)

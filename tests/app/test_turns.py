@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from itertools import pairwise
 
-from app.turns import Turns
+from app.serving.cores import Turns
 
 
 def wait_for(found: Callable[[], object], expected: object) -> None:

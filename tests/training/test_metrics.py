@@ -16,7 +16,7 @@ from pycocoevalcap.meteor import meteor
 from pycocoevalcap.spice import spice
 from pycocoevalcap.tokenizer import ptbtokenizer
 
-from training import metrics
+from training.tasks.captioning import metrics
 from training.tasks.captioning.metrics import METRICS, CaptionScorer, JavaError
 from training.tasks.captioning.wording import WORDING
 

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from app.bulk import caption_files
 from app.settings import Settings
+from app.tasks.captioning.files import caption_files
 from model.checkpoint import CaptionerCheckpoint, Checkpoint
 from tests.conftest import ROOT, draw
 from tests.web.conftest import Encode, Open, Visit, drop

@@ -1,0 +1,1 @@
+"""Manners that all routes share."""

@@ -1,0 +1,163 @@
+"""Pictures from the web: from hosts that the operator allows, and never from an address that is not public."""
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import quote, urljoin, urlsplit
+
+import httpcore2
+
+from app.http.errors import ApiError
+from app.settings import Settings
+
+REDIRECTS = 5
+CONNECTIONS = 16
+"""Most at the same time; other fetches wait for them."""
+
+_PORTS = {"http": 80, "https": 443}
+_HEADERS = (("accept", "image/*"), ("accept-encoding", "identity"), ("user-agent", "recap"))
+_SAFE = "/?%:@!$&'()*+,;=~[]"
+"""What may stand in a URL's path and query as it is."""
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+class Fetcher:
+    """Fetches pictures by their URL.
+
+    A connection goes to the very address that was looked up and found public, so that a name which means something else
+    a moment later ("DNS rebinding") leads nowhere new. Redirects are held to the same rules.
+
+    Args:
+        settings: the hosts that are allowed, and the limits.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._hosts = settings.url_hosts
+        self._seconds = settings.url_seconds
+        self._max_bytes = settings.max_body_bytes
+        self._pool = httpcore2.AsyncConnectionPool(
+            network_backend=_PublicBackend(),
+            max_connections=CONNECTIONS,
+            max_keepalive_connections=0,  # every connection is looked at anew
+        )
+
+    async def fetch(self, url: str, field: str) -> bytes:
+        """What is at an http or https URL.
+
+        Args:
+            url: of a picture.
+            field: the request's field that it stands in.
+
+        Raises:
+            ApiError: 422, URLs are not fetched, or not from there, or it can't be had; 413, too large.
+        """
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await self._follow(url)
+        except ApiError as error:
+            error.field = field
+            raise
+        except TimeoutError:
+            raise _failed(f"it took more than {self._seconds:g} s", field) from None
+        except (httpcore2.NetworkError, httpcore2.ProtocolError) as error:
+            raise _failed("there is no connection, or it broke", field) from error
+
+    async def _follow(self, url: str) -> bytes:
+        for _ in range(1 + REDIRECTS):
+            async with self._pool.stream("GET", self._allowed(url), headers=_HEADERS) as response:
+                headers = {name.lower(): value.decode("latin-1") for name, value in response.headers}
+                if response.status == 200:
+                    return await self._read(response, headers)
+                if response.status not in (301, 302, 303, 307, 308) or b"location" not in headers:
+                    raise _failed(f"the answer there is {response.status}")
+                url = urljoin(url, headers[b"location"])
+        raise _failed(f"there are more than {REDIRECTS} redirects")
+
+    async def _read(self, response: httpcore2.Response, headers: dict[bytes, str]) -> bytes:
+        if headers.get(b"content-encoding", "identity") != "identity":
+            raise _failed("the answer there is compressed, which was not asked for")
+        declared = headers.get(b"content-length", "")
+        data = bytearray()
+        if not (declared.isdecimal() and int(declared) > self._max_bytes):
+            async for chunk in response.aiter_stream():
+                data += chunk
+                if len(data) > self._max_bytes:
+                    break
+            else:
+                return bytes(data)
+        raise ApiError(413, "body_too_large", f"the picture there is larger than {self._max_bytes:,} bytes")
+
+    def _allowed(self, url: str) -> httpcore2.URL:
+        """The URL in parts, of which there is one reading only."""
+        if not self._hosts:
+            raise ApiError(422, "url_not_fetched", "URLs are not fetched; send the picture's bytes, or base64 of them")
+        try:
+            parts = urlsplit(url.strip())
+            scheme = parts.scheme.lower()
+            host = (parts.hostname or "").encode("idna").decode("ascii").rstrip(".")
+            port = parts.port or _PORTS[scheme]
+        except (ValueError, KeyError) as error:
+            raise _failed("it is not an http or https URL") from error
+        if not host or ":" in host or "@" in parts.netloc:
+            raise _failed("it has no host name, or a user's name before it")
+        place = host if port == _PORTS[scheme] else f"{host}:{port}"
+        if not any(_matches(place, pattern) for pattern in self._hosts):
+            raise ApiError(422, "url_not_allowed", f"pictures are not fetched from {place[:200]}")
+        target = quote(f"{parts.path or '/'}?{parts.query}".removesuffix("?"), safe=_SAFE)
+        return httpcore2.URL(scheme=scheme.encode(), host=host.encode(), port=port, target=target.encode())
+
+
+def _matches(place: str, pattern: str) -> bool:
+    """Whether `host` or `host:port` is what an entry of the list means: that, `*.domain` below it, or `*`, any host."""
+    if pattern == "*":
+        return ":" not in place
+    return place.endswith(pattern[1:]) if pattern.startswith("*.") else place == pattern
+
+
+def _failed(reason: str, field: str | None = None) -> ApiError:
+    return ApiError(422, "url_failed", f"the picture can't be fetched: {reason}", field)
+
+
+class _PublicBackend(httpcore2.AsyncNetworkBackend):
+    """Connects to public addresses alone."""
+
+    def __init__(self) -> None:
+        self._inner = httpcore2.AnyIOBackend()
+
+    async def connect_tcp(self, host: str, port: int, *arguments: Any, **options: Any) -> httpcore2.AsyncNetworkStream:
+        failure: Exception | None = None
+        for address in await _look_up(host, port):
+            try:
+                return await self._inner.connect_tcp(address, port, *arguments, **options)
+            except httpcore2.ConnectError as error:
+                failure = error
+        assert failure
+        raise failure
+
+
+async def _look_up(host: str, port: int) -> list[str]:
+    """The addresses of a host, all of them public.
+
+    Raises:
+        ApiError: 422, there is none, or one that is not.
+    """
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise _failed(f"{host[:200]} has no address") from error
+    addresses = list(dict.fromkeys(str(place[4][0]) for place in found))
+    if not all(is_public(address) for address in addresses):
+        raise ApiError(422, "url_not_allowed", f"{host[:200]} is not on the public internet")
+    return addresses
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address, and the one that it may wrap, belongs to the public internet."""
+    outer = ipaddress.ip_address(address)
+    inner: Iterable[Any] = ()
+    if isinstance(outer, ipaddress.IPv6Address):
+        nat64 = ipaddress.IPv4Address(int(outer) & 0xFFFFFFFF) if outer in _NAT64 else None
+        inner = (outer.ipv4_mapped, outer.sixtofour, nat64)
+    return all(one.is_global and not one.is_multicast for one in (outer, *inner) if one is not None)

@@ -1,0 +1,112 @@
+"""Who may ask, and how often."""
+
+import hashlib
+import hmac
+import ipaddress
+import math
+import re
+import time
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.http.errors import ApiError, error_response
+from app.settings import Settings
+
+OPEN = re.compile(r"/(healthz|readyz|docs|openapi\.json|favicon\.ico|web/.*)?")
+"""What needs no key and is not counted: health, and the pages, for which a browser asks without a key."""
+
+MOST_CLIENTS = 10_000
+"""Clients that are counted; beyond, those that have not asked for the longest time are forgotten."""
+
+
+class AccessMiddleware:
+    """Answers 401 to requests without an API key, where there are any, and 429 to clients that ask too often."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self.app = app
+        self.keys = settings.api_keys
+        self.rates = Rates(settings.rate_per_minute, settings.rate_burst) if settings.rate_per_minute else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not OPEN.fullmatch(scope["path"]):
+            try:
+                self._admit(scope)
+            except ApiError as error:
+                await error_response(error, scope)(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+    def _admit(self, scope: Scope) -> None:
+        refusal: ApiError | None = None
+        owner: str | None = None
+        if self.keys:
+            try:
+                owner = self._owner(Headers(scope=scope))
+            except ApiError as error:
+                refusal = error  # counted by its address, as a guess
+        if self.rates and (seconds := self.rates.count(owner or _address(scope), time.monotonic())):
+            message = f"this client may ask {self.rates.per_minute:g} times a minute; try again in {seconds} s"
+            raise ApiError(429, "rate_limit_exceeded", message, headers={"retry-after": str(seconds)})
+        if refusal:
+            raise refusal
+
+    def _owner(self, headers: Headers) -> str:
+        """The digest of the request's key.
+
+        Raises:
+            ApiError: 401, it has none, or one that is not known.
+        """
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        key = token.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
+        challenge = {"www-authenticate": "Bearer"}
+        if not key:
+            message = "an API key is needed, as Authorization: Bearer KEY or X-API-Key: KEY"
+            raise ApiError(401, "missing_api_key", message, headers=challenge)
+        digest = hashlib.sha256(key.encode("latin-1")).hexdigest()
+        # All are compared, each in constant time: how long it takes tells nothing.
+        if not sum(hmac.compare_digest(digest, known) for known in self.keys):
+            raise ApiError(401, "invalid_api_key", "this API key is not known here", headers=challenge)
+        return digest
+
+
+class Rates:
+    """Counts requests by client: so many a minute, and some at once.
+
+    It is the "generic cell rate algorithm" (ITU-T I.371): all there is of a client is the time at which it will have
+    made up for what it has asked.
+
+    Args:
+        per_minute: requests.
+        burst: requests that a client which has been quiet may make at once.
+    """
+
+    def __init__(self, per_minute: float, burst: int) -> None:
+        self.per_minute = per_minute
+        self._gap = 60 / per_minute
+        self._burst = burst
+        self._even: dict[str, float] = {}
+        """When each is even, in the order in which they last asked."""
+
+    def count(self, client: str, now: float) -> int:
+        """0 for a request that may be made; otherwise it is not counted, and may be in so many seconds."""
+        even = max(self._even.pop(client, now), now)
+        wait = even - now - (self._burst - 1) * self._gap
+        self._even[client] = even if wait > 0 else even + self._gap
+        if len(self._even) > MOST_CLIENTS:
+            del self._even[next(iter(self._even))]
+        return math.ceil(wait) if wait > 0 else 0
+
+
+def _address(scope: Scope) -> str:
+    """A client by its address; of IPv6 the part that a subscriber can't choose."""
+    host = scope["client"][0] if scope.get("client") else ""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return str(host)
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped:
+            return str(address.ipv4_mapped)
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address)

@@ -1,0 +1,143 @@
+"""How much a request may send, and how slowly."""
+
+import asyncio
+from contextlib import suppress
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.http.errors import ApiError, error_response
+from app.settings import Settings
+
+BATCH = "/v1/captions/batch"
+"""The path whose bodies may be larger."""
+TEXT = "/v1/completions"
+"""The path whose bodies have no picture."""
+TEXT_BYTES = 8_000_000
+"""Largest body without a picture: eight times the longest prompt, since JSON may escape its characters."""
+
+
+class BodyLimitMiddleware:
+    """Counts bodies' bytes as they stream in, before anything has parsed them.
+
+    A body that is too large is answered 413, unread where its Content-Length says so; one that is too slow 408; and 429
+    one that does not fit into memory beside those that are there.
+
+    Since closing a connection with bytes unread resets it, which can destroy an answer on its way, every answer that
+    comes before the whole body has is sent first, and then what the client goes on sending is read and dropped, within
+    bounds (nginx calls it a lingering close). Where that is little, and sure to come, the connection is kept: when many
+    ask, most are refused, and making another connection costs both sides nearly half as much as a refusal does.
+    """
+
+    linger_seconds = 10.0
+    linger_bytes = 100_000_000
+    kept_bytes = 1_000_000
+    """Of a body that is not read, up to which its connection is kept."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self.app = app
+        self.settings = settings
+        self.held = 0
+        """Bytes of all bodies that are in memory."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        declared = headers.get("content-length", "0")
+        has_body = declared != "0" or "transfer-encoding" in headers
+        max_bytes = self.settings.max_batch_bytes if scope["path"] == BATCH else self.settings.max_body_bytes
+        if scope["path"] == TEXT:
+            max_bytes = min(max_bytes, TEXT_BYTES)
+        # Who waits for leave to send a body may not send it after all, and what came next would be taken for it.
+        unsure = "transfer-encoding" in headers or "expect" in headers
+        kept = not unsure and declared.isdecimal() and int(declared) <= self.kept_bytes
+        body = _Body(self, receive, send, max_bytes, whole=not has_body, kept=kept)
+        linger = self.linger_seconds
+        try:
+            if declared.isdecimal() and int(declared) > max_bytes:
+                raise _BodyError(_too_large(max_bytes))
+            await self.app(scope, body.receive, body.send)
+        except _BodyError as refused:
+            body.kept = False
+            await error_response(refused.error, scope)(scope, body.receive, body.send)
+            if refused.error.status == 408:
+                linger = 0.0  # it has been waited for long enough
+        finally:
+            self.held -= body.received
+        if body.answered and not body.whole:
+            await body.drop_rest(linger, self.linger_bytes)
+
+
+class _BodyError(Exception):
+    """Passes through the application to the middleware."""
+
+    def __init__(self, error: ApiError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+def _too_large(max_bytes: int) -> ApiError:
+    return ApiError(413, "body_too_large", f"the body is larger than {max_bytes:,} bytes")
+
+
+class _Body:
+    """A request's body on its way in, and the answer's on its way out."""
+
+    def __init__(
+        self, middleware: BodyLimitMiddleware, receive: Receive, send: Send, max_bytes: int, *, whole: bool, kept: bool
+    ) -> None:
+        self._middleware = middleware
+        self._receive = receive
+        self._send = send
+        self._max_bytes = max_bytes
+        self._until = asyncio.get_running_loop().time() + middleware.settings.receive_seconds
+        self.received = 0
+        self.whole = whole
+        """Everything has arrived, or the client has left."""
+        self.kept = kept
+        """Whether the connection stays when the answer comes first."""
+        self.answered = False
+
+    async def _next(self) -> Message:
+        message = await self._receive()
+        self.whole = message["type"] != "http.request" or not message.get("more_body", False)
+        return message
+
+    async def receive(self) -> Message:
+        if self.whole:
+            return await self._next()
+        settings = self._middleware.settings
+        try:
+            async with asyncio.timeout_at(self._until + self.received / settings.receive_rate):
+                message = await self._next()
+        except TimeoutError:
+            text = f"the body took too long: {self.received:,} bytes have arrived, and not the rest"
+            raise _BodyError(ApiError(408, "body_too_slow", text)) from None
+        size = len(message.get("body", b""))
+        self.received += size
+        self._middleware.held += size
+        if self.received > self._max_bytes:
+            raise _BodyError(_too_large(self._max_bytes))
+        if self._middleware.held > max(settings.max_held_bytes, self._max_bytes):  # alone, there is always room
+            text = "there is no memory for this body beside those that are there; try again shortly"
+            raise _BodyError(ApiError(429, "bodies_full", text, headers={"retry-after": "1"}))
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start" and not self.whole and not self.kept:
+            MutableHeaders(scope=message)["connection"] = "close"
+        elif message["type"] == "http.response.body" and not message.get("more_body", False):
+            self.answered = True
+            if not self.whole:  # all of the answer, but for its end, which would also end our right to read
+                message = {**message, "more_body": True}
+        await self._send(message)
+
+    async def drop_rest(self, seconds: float, limit: int) -> None:
+        dropped = 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not self.whole and dropped < limit:
+                    dropped += len((await self._next()).get("body", b""))
+        await self._send({"type": "http.response.body", "body": b"", "more_body": False})

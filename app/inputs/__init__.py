@@ -1,0 +1,1 @@
+"""Untrusted bytes to pictures: the header before the content."""

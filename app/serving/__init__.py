@@ -1,0 +1,1 @@
+"""Requests to results, on threads; knows no HTTP."""

@@ -1,0 +1,280 @@
+"""A language model and its thread, which drives a batch that texts join and leave at any step. Knows no HTTP."""
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.http.errors import ApiError, draining
+from app.http.middleware.telemetry import Metrics
+from app.serving.cores import Turns
+from app.serving.generation import Generation, TextRequest, Update
+from model.config import GenerationConfig
+from model.tasks.text.batch import TextBatch
+from model.tasks.text.language import LanguageModel
+from model.tasks.text.stream import Delta, TextStream
+
+SHORTEST_TURN, LONGEST_TURN = 0.005, 0.05
+"""Seconds that a batch goes on while others wait for the processor: as many as it has waited for them, within these."""
+NEWS = 0.02
+"""Seconds between messages to the event loop, which wakes up once for all tokens of that time."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class _Text:
+    """One text, on the thread's side."""
+
+    generation: Generation
+    index: int
+    request: TextRequest
+    asked: float = field(default_factory=time.monotonic)
+    update: Update | None = None
+    """What the event loop has not been told yet."""
+
+
+class TextWorker:
+    """A language model and the thread that drives its batch, which starts with the first text and sleeps without any.
+
+    Args:
+        name: of the model, for messages.
+        model: in evaluation mode.
+        turns: shared by all who want the processor.
+        metrics: told of what is done.
+        slots: most texts that are written at a time.
+        queue: most texts that wait for a slot.
+    """
+
+    def __init__(
+        self, name: str, model: LanguageModel, turns: Turns, metrics: Metrics, *, slots: int, queue: int
+    ) -> None:
+        self.name = name
+        self.vocabulary = model.vocabulary
+        self._model = model
+        self._turns = turns
+        self._queue_seconds = metrics.queue_seconds.labels("text")
+        self._prompt_tokens = metrics.prompt_tokens.labels(name)
+        self._tokens = metrics.text_tokens.labels(name)
+        self._characters = metrics.text_characters.labels(name)
+        self._slots = slots
+        self._queue = queue
+        # The thread's own.
+        self._batch: TextBatch | None = self._build()
+        self._texts: dict[TextStream, _Text] = {}
+        self._news: list[_Text] = []
+        self._told = 0.0
+        # Of both sides; changed under the condition.
+        self._changed = threading.Condition()
+        self._waiting: deque[_Text] = deque()
+        self._ended: set[Generation] = set()
+        self._pending = 0
+        self._closed = False
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def pending(self) -> int:
+        """Texts that wait or are being written."""
+        return self._pending
+
+    def generate(self, requests: Sequence[TextRequest]) -> Generation:
+        """Takes on the texts of a caller, all or none. On the event loop.
+
+        Raises:
+            ApiError: 429, too many texts wait already; 503, the server is shutting down.
+        """
+        generation = Generation(len(requests), self.end)
+        with self._changed:
+            if self._closed:
+                raise draining()
+            # A caller who finds nobody there never asks for too much: there will be no better time.
+            if self._pending and self._pending + len(requests) > self._slots + self._queue:
+                message = f"{self.name} has {self._pending:,} texts to write and takes no more; try again shortly"
+                raise ApiError(429, "queue_full", message, headers={"retry-after": "1"})
+            self._pending += len(requests)
+            self._waiting.extend(_Text(generation, index, request) for index, request in enumerate(requests))
+            if self._thread is None:
+                self._loop = asyncio.get_running_loop()
+                self._thread = threading.Thread(target=self._run, name=f"text of {self.name}", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+        return generation
+
+    def end(self, generation: Generation) -> None:
+        """Frees its slots, before the next step, and its places in the queue."""
+        with self._changed:
+            self._forget_waiting({generation})
+            self._ended.add(generation)
+            self._changed.notify()
+
+    def close(self) -> None:
+        """Ends all texts and the thread; blocks until its step is over."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        if self._thread:
+            self._thread.join(10)
+
+    def _build(self) -> TextBatch:
+        """A batch that is warm."""
+        batch = TextBatch(self._model, capacity=self._slots)
+        batch.join("", GenerationConfig(max_tokens=2))
+        while batch.free < self._slots:
+            batch.step()
+        return batch
+
+    def _run(self) -> None:
+        while self._wait():
+            asked = time.monotonic()
+            with self._turns.turn():
+                began = time.monotonic()
+                until = began + min(max(began - asked, SHORTEST_TURN), LONGEST_TURN)
+                while self._step():
+                    if self._turns.wanted and time.monotonic() >= until:
+                        break
+                self._tell()
+        with self._changed:
+            everyone = {text.generation for text in (*self._waiting, *self._texts.values())}
+        self._fail(everyone, draining)
+
+    def _wait(self) -> bool:
+        """Sleeps until there is something to do; False when closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._texts or self._waiting or self._ended or self._closed)
+            return not self._closed
+
+    def _step(self) -> bool:
+        """A token of every text, after letting texts leave and join; False when there is none, or when closed."""
+        try:
+            self._let_leave()
+            if self._closed or not (self._texts or self._waiting):
+                return False
+            if self._batch is None:
+                self._batch = self._build()
+            self._let_join(self._batch)
+            if self._closed or not self._texts:
+                return False
+            finished = tokens = characters = 0
+            for stream, delta in self._batch.step():
+                tokens += stream.written > 0
+                characters += len(delta.text)
+                text = self._texts[stream]
+                self._note(text, stream, delta)
+                if delta.finish_reason:
+                    del self._texts[stream]
+                    finished += 1
+        except Exception:  # whatever it is, the texts that come after may fare better, in a batch of their own
+            logger.exception("%s failed in the middle of %d texts", self.name, len(self._texts))
+            stricken = {text.generation for text in self._texts.values()}
+            if self._batch is None:
+                with self._changed:
+                    stricken |= {text.generation for text in self._waiting}
+            self._batch = None
+            self._fail(stricken, _failed)
+            return True
+        self._tokens.inc(tokens)
+        self._characters.inc(characters)
+        if finished:
+            self._count_off(finished)
+        if finished or time.monotonic() - self._told >= NEWS:
+            self._tell()
+        return True
+
+    def _let_leave(self) -> None:
+        with self._changed:
+            ended, self._ended = self._ended, set()
+        if ended:
+            self._drop(ended)
+
+    def _let_join(self, batch: TextBatch) -> None:
+        while batch.free:
+            with self._changed:
+                if not self._waiting or self._closed:
+                    return
+                text = self._waiting.popleft()
+            request = text.request
+            try:
+                stream = batch.join(
+                    request.prompt,
+                    request.generation,
+                    choice=request.choice,
+                    alternatives=request.logprobs or 0,
+                    prompt_logprobs=request.prompt_logprobs,
+                )
+            except Exception:
+                logger.exception("%s could not begin a text", self.name)
+                self._count_off(1)
+                self._fail({text.generation}, _failed)
+            else:
+                self._texts[stream] = text
+                self._queue_seconds.observe(time.monotonic() - text.asked)
+                self._prompt_tokens.inc(stream.prompt_tokens)
+
+    def _note(self, text: _Text, stream: TextStream, delta: Delta) -> None:
+        if text.update is None:
+            text.update = Update(stream)
+            self._news.append(text)
+        tokens = () if text.request.logprobs is None else delta.tokens
+        text.update.extend(delta.text, tokens, delta.finish_reason)
+
+    def _tell(self) -> None:
+        """Sends the news to the event loop, in one message."""
+        self._told = time.monotonic()
+        if not self._news:
+            return
+        news = [(text.generation, text.index, text.update) for text in self._news if text.update]
+        for text in self._news:
+            text.update = None
+        self._news = []
+        self._on_loop(_deliver, news)
+
+    def _fail(self, generations: Collection[Generation], error: Callable[[], ApiError]) -> None:
+        """Ends all texts of these callers, in the batch and in the queue, with an error."""
+        self._drop(generations)
+        with self._changed:
+            self._forget_waiting(generations)
+        self._tell()
+        self._on_loop(_fail, generations, error)
+
+    def _drop(self, generations: Collection[Generation]) -> None:
+        """Takes all texts of these callers out of the batch."""
+        left = [stream for stream, text in self._texts.items() if text.generation in generations]
+        for stream in left:
+            if self._batch:
+                self._batch.leave(stream)
+            del self._texts[stream]
+        self._count_off(len(left))
+
+    def _forget_waiting(self, generations: Collection[Generation]) -> None:
+        before = len(self._waiting)
+        self._waiting = deque(text for text in self._waiting if text.generation not in generations)
+        self._pending -= before - len(self._waiting)
+
+    def _count_off(self, texts: int) -> None:
+        with self._changed:
+            self._pending -= texts
+
+    def _on_loop(self, function: Callable[..., None], *arguments: Any) -> None:
+        assert self._loop
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._loop.call_soon_threadsafe(function, *arguments)
+
+
+def _deliver(news: Sequence[tuple[Generation, int, Update]]) -> None:
+    for generation, index, update in news:
+        generation.receive(index, update)
+
+
+def _fail(generations: Collection[Generation], error: Callable[[], ApiError]) -> None:
+    for generation in generations:
+        generation.fail(error())
+
+
+def _failed() -> ApiError:
+    return ApiError(500, "internal_error", "the model failed; the server's log says why")

@@ -1,0 +1,94 @@
+"""Checkpoints to models that run where and how the settings say."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from platformdirs import user_cache_path
+
+from app.serving.registry import choose_device
+from app.settings import Settings
+from model.checkpoint import CaptionerCheckpoint, Checkpoint, CheckpointError, LanguageCheckpoint
+from model.openvino.networks import load_captioner, load_language_model
+from model.openvino.runtime import Runtime
+from model.tasks.captioning.captioner import Captioner
+from model.tasks.text.language import LanguageModel
+
+C = TypeVar("C", bound=Checkpoint)
+M = TypeVar("M", Captioner, LanguageModel)
+
+LANES = 4
+"""More than two cores would need (OpenVINO runs two at a time there): the next call is there when one has ended."""
+
+logger = logging.getLogger(__name__)
+
+
+class Loader:
+    """Loads models, several at a time if need be.
+
+    Args:
+        settings: of device, runtime, cache and threads.
+
+    Raises:
+        ValueError: the device is not there, or OpenVINO is asked for and can't be had.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.device = choose_device(settings.device)
+        self.cache = settings.cache or user_cache_path("recap", appauthor=False)
+        """Where compiled networks are kept."""
+        self.runtime = _choose_runtime(settings, self.device, self.cache)
+        self._threads = settings.threads or torch.get_num_threads()
+        self.lanes = LANES if self.runtime and self._threads >= 2 else 1
+        """Batches of pictures that are worth captioning at the same time."""
+        self._in_torch = False
+
+    def captioner(self, checkpoint: CaptionerCheckpoint) -> Captioner:
+        """
+        Raises:
+            CheckpointError: a file was changed or cut, or its tensors are not those of the architecture.
+        """
+        return self._compiled(checkpoint, load_captioner) or checkpoint.load(self.device)
+
+    def language_model(self, checkpoint: LanguageCheckpoint) -> LanguageModel:
+        """
+        Raises:
+            CheckpointError: a file was changed or cut, or its tensors are not those of the architecture.
+        """
+        return self._compiled(checkpoint, load_language_model) or checkpoint.load(self.device)
+
+    def _compiled(self, checkpoint: C, load: Callable[[C, Runtime], M]) -> M | None:
+        """The model, compiled; None if it can't be.
+
+        It sets torch's threads, in the whole process. Beside OpenVINO torch has little to do and one thread: more would
+        wait for the cores that OpenVINO's threads hold, which took a search several times as long.
+        """
+        model = None
+        if self.runtime:
+            try:
+                model = load(checkpoint, self.runtime)
+            except CheckpointError:
+                raise
+            except Exception as error:  # an encoder of timm's may have what OpenVINO has not
+                logger.warning("%s can't be compiled, so it runs in torch: %s", checkpoint.name, error)
+        if model is None:
+            self._in_torch = True
+        torch.set_num_threads(self._threads if self._in_torch else 1)
+        return model
+
+
+def _choose_runtime(settings: Settings, device: torch.device, cache: Path) -> Runtime | None:
+    """What runs networks in torch's place."""
+    if settings.runtime == "torch" or device.type != "cpu":
+        if settings.runtime == "openvino":
+            raise ValueError(f"runtime=openvino is for the CPU, and device={settings.device} is {device}; use auto")
+        return None
+    if not Runtime.available():
+        missing = "OpenVINO is not installed: pip install 'recap-captioner[fast]'"
+        if settings.runtime == "openvino":
+            raise ValueError(f"runtime=openvino: {missing}; or use torch, which is slower")
+        logger.info("the networks run in torch, which takes two to five times as long: %s", missing)
+        return None
+    return Runtime(cache, threads=settings.threads, precision=settings.precision)

@@ -1,0 +1,1 @@
+"""The tasks: what each adds to the service."""

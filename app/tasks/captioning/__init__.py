@@ -1,0 +1,1 @@
+"""Captions over HTTP and on the command line."""

@@ -1,0 +1,57 @@
+"""POST /v1/captions/batch: several pictures in, each answered on its own."""
+
+import asyncio
+
+from fastapi import APIRouter, Request
+
+from app.http.disconnect import while_connected
+from app.http.error_schema import ErrorResponse
+from app.http.errors import ApiError, tell, unexpected
+from app.http.openapi import EXAMPLE, FILE, TEXT
+from app.http.requests import read_uploads
+from app.serving.engine import Engine
+from app.tasks.captioning.request import ERRORS, CaptionRequest, new_id, query, request_body
+from app.tasks.captioning.schemas import BatchResponse, CaptionResponse
+from app.tasks.captioning.service import Answer
+
+router = APIRouter(tags=["captions"])
+
+_BODY = request_body(
+    {"type": "array", "items": FILE, "minItems": 1},
+    {"anyOf": [{"type": "array", "items": TEXT, "minItems": 1}, TEXT]},
+    [EXAMPLE, EXAMPLE],
+)
+
+
+@router.post(
+    "/v1/captions/batch",
+    responses=ERRORS,
+    openapi_extra={"parameters": query(), "requestBody": _BODY},
+)
+async def create_captions(request: Request) -> BatchResponse:
+    """Describes several pictures, which share their parameters.
+
+    Repeat the form's field `image`, or send a list in JSON. Each picture has an answer of its own, in the order in
+    which they were sent: what `/v1/captions` would say of it, be it captions or an error.
+
+        curl -F image=@one.jpg -F image=@two.jpg localhost:8000/v1/captions/batch
+    """
+    engine: Engine = request.app.state.engine
+    uploads = await read_uploads(request, engine.settings.max_batch_images)
+    asked = CaptionRequest.parse(engine, uploads.parameters)
+    tasks = iter(engine.pictures.caption([asked.of(image) for image in uploads.images if isinstance(image, bytes)]))
+
+    async def result(found: ApiError | asyncio.Task[Answer]) -> CaptionResponse | ErrorResponse:
+        try:
+            if isinstance(found, ApiError):
+                raise found
+            return asked.response(await found, new_id())
+        except ApiError as error:
+            failure = error
+        except Exception as error:
+            failure = unexpected(error, request.scope)
+        return ErrorResponse.model_validate(tell(failure, request.scope)[1])
+
+    found = [image if isinstance(image, ApiError) else next(tasks) for image in uploads.images]
+    results = await while_connected(request, asyncio.gather(*map(result, found)))
+    return BatchResponse(results=results)

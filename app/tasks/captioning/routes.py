@@ -1,0 +1,34 @@
+"""POST /v1/captions, and the same for several pictures, and a word at a time."""
+
+from fastapi import APIRouter, Request
+
+from app.http.openapi import FILE, TEXT
+from app.http.requests import read_upload
+from app.serving.engine import Engine
+from app.tasks.captioning.request import ERRORS, CaptionRequest, new_id, query, request_body
+from app.tasks.captioning.schemas import CaptionResponse
+
+router = APIRouter(tags=["captions"])
+
+
+@router.post(
+    "/v1/captions",
+    responses=ERRORS,
+    openapi_extra={"parameters": query(), "requestBody": request_body(FILE, TEXT)},
+)
+async def create_caption(request: Request) -> CaptionResponse:
+    """Describes a picture in words.
+
+    Send the picture as the field `image` of a form, as its bare bytes, or as base64 in JSON. JPEG, PNG, WebP, GIF
+    (first frame), BMP, TIFF and AVIF are read, whatever the declared type.
+
+    Parameters go in the query, in the form or in the JSON alike; each has the model's own default, which `/v1/models`
+    shows, and a default gives way where it does not go with what you ask for (five captions widen the beam to five).
+
+        curl -F image=@photo.jpg 'localhost:8000/v1/captions?num_captions=3'
+        curl --data-binary @photo.jpg localhost:8000/v1/captions
+    """
+    engine: Engine = request.app.state.engine
+    upload = await read_upload(request)
+    asked = CaptionRequest.parse(engine, upload.parameters)
+    return asked.response(await asked.answer(request, upload.image), new_id())

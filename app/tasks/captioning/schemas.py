@@ -1,0 +1,128 @@
+"""Answers about pictures."""
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+from app.http.error_schema import ErrorResponse
+from app.http.schema import UNLESS_NONE, Schema
+
+
+class Token(Schema):
+    """A word of a caption."""
+
+    text: str
+    logprob: float
+    """Natural logarithm of its probability, given the picture and the words before it."""
+    attention: Annotated[list[list[float]] | None, UNLESS_NONE] = None
+    """Where the network looked: rows by columns over the picture, adding up to 1. With attention=true alone."""
+
+
+class Caption(Schema):
+    """A sentence about the picture."""
+
+    text: str
+    logprob: float
+    """Natural logarithm of the sentence's probability, its end included."""
+    confidence: Annotated[float, Field(ge=0, le=1)]
+    """How likely the caption is good, as the model's card defines it. A model that was not calibrated tells the
+    geometric mean of the words' probabilities."""
+    finish_reason: Literal["stop", "length"]
+    """`stop`: the sentence is complete; `length`: it was cut at max_length."""
+    tokens: tuple[Token, ...]
+
+
+class ModelInfo(Schema):
+    """The model that answered."""
+
+    name: str
+    sha256: str
+    """Digest of its weights."""
+
+
+class ImageInfo(Schema):
+    """The picture as it was understood."""
+
+    width: int
+    """Pixels, with the picture upright."""
+    height: int
+    format: str
+
+
+class Timing(Schema):
+    """Where the time went, in milliseconds."""
+
+    queue: float
+    """Waiting for a thread to decode the picture, and for the network."""
+    decode: float
+    """Bytes to pixels of the network's size."""
+    encode: float
+    """Pixels to features."""
+    generate: float
+    """Features to words."""
+    total: float
+    """From the last byte of the request to the answer."""
+
+
+class TreeNode(Schema):
+    """A hypothesis that beam search kept for a step."""
+
+    parent: Annotated[int | None, UNLESS_NONE] = None
+    """What it goes on from, by its place in the step before; left out in the first step."""
+    text: Annotated[str | None, UNLESS_NONE] = None
+    """The word that it adds; left out where it has ended, then or before."""
+    logprob: float
+    """Of all its words; where it has ended, its end included."""
+    finished: bool
+    """Whether it has ended."""
+    kept: bool
+    """Whether another step goes on from it; in the last step, whether it is one of the captions."""
+
+
+class BeamTree(Schema):
+    """How beam search came to the captions."""
+
+    steps: list[list[TreeNode]]
+    """What each step kept; a hypothesis that has ended goes on as it is."""
+    captions: list[int]
+    """Of each caption, best first, the place in the last step."""
+
+
+class CaptionResponse(Schema):
+    """Captions of a picture."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "id": "caption-4b9c4f1ea2f14c35b1f3f9a2f4f0f1c7",
+                "model": {"name": "flickr8k", "sha256": "3f0c…"},
+                "captions": [
+                    {
+                        "text": "a brown dog is running through the grass",
+                        "logprob": -5.07,
+                        "confidence": 0.57,
+                        "finish_reason": "stop",
+                        "tokens": [{"text": "a", "logprob": -0.21}, {"text": "brown", "logprob": -0.74}],
+                    }
+                ],
+                "image": {"width": 1024, "height": 768, "format": "JPEG"},
+                "timing_ms": {"queue": 0.1, "decode": 9.8, "encode": 27.3, "generate": 21.4, "total": 58.9},
+            }
+        }
+    )
+
+    id: str
+    model: ModelInfo
+    captions: list[Caption]
+    """Best first."""
+    image: ImageInfo
+    timing_ms: Timing
+    tree: Annotated[BeamTree | None, UNLESS_NONE] = None
+    """With tree=true alone."""
+
+
+class BatchResponse(Schema):
+    """Captions of several pictures."""
+
+    results: list[CaptionResponse | ErrorResponse]
+    """Of each picture, in the order in which they were sent."""

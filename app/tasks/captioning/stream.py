@@ -1,0 +1,139 @@
+"""POST /v1/captions/stream: a picture in, its captions out a word at a time, as server-sent events."""
+
+import asyncio
+import secrets
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, Self
+
+from fastapi import APIRouter, Request
+from fastapi.responses import StreamingResponse
+
+from app.http.disconnect import while_connected
+from app.http.errors import ApiError, tell, unexpected
+from app.http.events import EventStream, event
+from app.http.openapi import FILE, TEXT, event_stream
+from app.http.requests import read_upload
+from app.http.schema import Schema
+from app.inputs.pictures import Picture
+from app.serving.engine import Engine
+from app.tasks.captioning.request import ERRORS, CaptionRequest, new_id, query, request_body
+from app.tasks.captioning.schemas import ImageInfo, Token
+from model.tasks.captioning.captioner import Token as Word
+
+router = APIRouter(tags=["captions"])
+
+_EVENTS = """event: image
+data: {"id": "caption-4b9c4f1e", "model": {"name": "flickr8k", "sha256": "3f0c..."}, "image": {"width": 640, ...}}
+
+event: token
+data: {"index": 0, "token": {"text": "a", "logprob": -0.21}}
+
+event: caption
+data: {"id": "caption-4b9c4f1e", "captions": [...], ...}
+"""
+
+
+@router.post(
+    "/v1/captions/stream",
+    response_class=StreamingResponse,
+    responses={200: {"content": event_stream(("image", "token", "caption", "error"), _EVENTS)}, **ERRORS},
+    openapi_extra={"parameters": query(), "requestBody": request_body(FILE, TEXT)},
+)
+async def stream_captions(request: Request) -> EventStream:
+    """Describes a picture a word at a time, as server-sent events; it takes what `/v1/captions` takes.
+
+    - `image`, when the picture is decoded: the answer's `id`, `model` and `image`.
+    - `token`, for each word: `index`, the number of its caption, and `token`. Greedy decoding and sampling give a word
+      as soon as it is chosen; beam search when all that can still win agree on it, and the rest at the end. Nothing is
+      taken back. Several samples are numbered as they are drawn.
+    - `caption`, at the end: all that `/v1/captions` answers, captions best first.
+    - `error`, in place of the rest: an error's body. What goes wrong before `image` is answered by a status, as
+      elsewhere.
+    """
+    engine: Engine = request.app.state.engine
+    upload = await read_upload(request)
+    asked = CaptionRequest.parse(engine, upload.parameters)
+    if asked.decoding.method == "sample" and asked.decoding.seed is None:  # were it to start again, with the same words
+        decoding = asked.decoding.model_copy(update={"seed": secrets.randbits(63)})
+        asked = replace(asked, decoding=decoding)
+    stream = _CaptionStream(request, asked, upload.image)
+    try:
+        first = await while_connected(request, stream.first())
+    except BaseException:
+        stream.withdraw()
+        raise
+    return EventStream(stream.events(first), stream)
+
+
+class _CaptionStream:
+    """What is told of a picture, on its way from the threads that see to it to the event loop.
+
+    Leaving its context withdraws the picture.
+    """
+
+    def __init__(self, request: Request, asked: CaptionRequest, image: bytes) -> None:
+        self._request = request
+        self._asked = asked
+        self._id = new_id()
+        self._words: Counter[int] = Counter()
+        self._loop = asyncio.get_running_loop()
+        self._told: asyncio.Queue[bytes | None] = asyncio.Queue()
+        (self._task,) = asked.engine.pictures.caption([asked.of(image, self)])
+        self._task.add_done_callback(lambda _: self._told.put_nowait(None))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.withdraw()
+
+    def withdraw(self) -> None:
+        """Nobody listens any more."""
+        self._task.cancel()
+
+    def decoded(self, picture: Picture) -> None:
+        image = ImageInfo(width=picture.width, height=picture.height, format=picture.format)
+        self._tell("image", {"id": self._id, "model": _plain(self._asked.model), "image": _plain(image)})
+
+    def word(self, caption: int, place: int, token: Word) -> None:
+        if place == self._words[caption]:
+            self._words[caption] += 1
+            self._tell("token", {"index": caption, "token": _plain(Token.model_validate(token))})
+
+    def _tell(self, name: str, data: Any) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody listens any more
+            self._loop.call_soon_threadsafe(self._told.put_nowait, event(data, name))
+
+    async def first(self) -> bytes:
+        """The event `image`.
+
+        Raises:
+            ApiError: the picture has no captions.
+        """
+        told = await self._told.get()
+        if self._task.done():
+            self._task.result()  # raises what it failed with
+        assert told is not None
+        return told
+
+    async def events(self, first: bytes) -> AsyncIterator[bytes]:
+        """All events."""
+        yield first
+        while (told := await self._told.get()) is not None:
+            yield told
+        try:
+            yield event(_plain(self._asked.response(self._task.result(), self._id)), "caption")
+        except ApiError as error:
+            failure = error
+        except Exception as error:
+            failure = unexpected(error, self._request.scope)
+        else:
+            return
+        yield event(tell(failure, self._request.scope)[1], "error")
+
+
+def _plain(schema: Schema) -> Any:
+    return schema.model_dump(mode="json")

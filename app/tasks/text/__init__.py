@@ -1,0 +1,1 @@
+"""Text over HTTP and on the command line."""
