@@ -82,7 +82,7 @@ def test_it_was_trained_with_the_published_recipe() -> None:
 
 def test_its_confidence_is_calibrated_as_the_documents_say() -> None:
     figures = Checkpoint.open(FOLDER).metrics["calibration"]
-    for document in (FOLDER / "README.md", ROOT / "docs" / "captioning.md"):
+    for document in (FOLDER / "README.md", ROOT / "docs" / "tasks" / "captioning.md"):
         text = document.read_text(encoding="utf-8")
         for name in ("threshold", "error", "uncalibrated_error"):
             assert f"{figures[name]:.3f}" in text, (document, name)
