@@ -75,7 +75,7 @@ def test_documents_have_its_figures(document: Path) -> None:
 
 
 def test_it_was_trained_with_the_published_recipe() -> None:
-    recipe = SelfCriticalRecipe.read(ROOT / "configs" / "flickr8k.toml")
+    recipe = SelfCriticalRecipe.read(ROOT / "configs" / "captioning" / "flickr8k.toml")
     # Keys that recipes got since have the values that do what was done before there were any.
     assert SelfCriticalRecipe.model_validate(Checkpoint.open(FOLDER).metrics["recipe"]) == recipe
 

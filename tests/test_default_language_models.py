@@ -30,7 +30,11 @@ def test_they_are_small() -> None:
 def test_documents_have_their_figures(name: str) -> None:
     figures = open_checkpoint(name).metrics["validation"]
     assert figures["bits_per_character"] <= BITS[name]
-    documents = {ROOT / "README.md": 3, ROOT / "docs" / "tasks" / "text.md": 3, ROOT / "checkpoints" / name / "README.md": 4}
+    documents = {
+        ROOT / "README.md": 3,
+        ROOT / "docs" / "tasks" / "text.md": 3,
+        ROOT / "checkpoints" / name / "README.md": 4,
+    }
     for document, places in documents.items():
         text = document.read_text(encoding="utf-8")
         for unit in ("nats", "bits"):
@@ -39,7 +43,7 @@ def test_documents_have_their_figures(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_they_were_trained_with_the_published_recipe(name: str) -> None:
-    recipe = LanguageRecipe.read(ROOT / "configs" / f"{name}.toml")
+    recipe = LanguageRecipe.read(ROOT / "configs" / "text" / f"{name}.toml")
     assert LanguageRecipe.model_validate(open_checkpoint(name).metrics["recipe"]) == recipe
 
 

@@ -20,7 +20,8 @@ import yaml
 from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.conftest import ROOT
+
 MONITORING = ROOT / "monitoring"
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 DASHBOARD = json.loads((MONITORING / "grafana" / "dashboards" / "recap.json").read_text(encoding="utf-8"))

@@ -14,8 +14,7 @@ from app.cli import cli
 from app.serving.registry import Registry, UnknownModelError, choose_device
 from app.settings import Settings
 from model.checkpoint import CaptionerCheckpoint, CheckpointError, LanguageCheckpoint
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.conftest import ROOT
 
 
 def shown(default: object) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT
 from training.recipe import (
     CaptionerRecipe,
     LanguageRecipe,
@@ -13,9 +14,6 @@ from training.recipe import (
     SelfCriticalRecipe,
     TuningRecipe,
 )
-
-ROOT = Path(__file__).resolve().parents[2]
-
 
 RECIPES: dict[str, type[Recipe]] = {
     "captioner": CaptionerRecipe,
@@ -26,10 +24,10 @@ RECIPES: dict[str, type[Recipe]] = {
 }
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.toml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*/*.toml")), ids=lambda path: path.stem)
 def test_published_recipes_are_valid(path: Path) -> None:
     """For the commands that they say they are for."""
-    commands = re.findall(rf"(?:recap-train|training\.cli) (\w+) --config configs/{path.name}", path.read_text())
+    commands = re.findall(rf"(?:recap-train|training\.cli) (\w+) --config {path.relative_to(ROOT)}", path.read_text())
     assert commands
     for command in commands:
         assert RECIPES[command].read(path).name == path.stem

@@ -13,8 +13,8 @@ from fastapi import FastAPI
 
 from app.main import create_app
 from app.settings import Settings
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = os.environ.get("EXAMPLES")
 """Requests of each route. When it is set, every phase runs: also each limit of each parameter, and routes in a row."""
 
@@ -35,7 +35,7 @@ def test_the_server_keeps_to_its_document(serve: Serve, ready: Ready, both_check
     ]
     command += ["--phases", phases, "--max-examples", EXAMPLES or "8", "--seed", "1", "--no-color", "--workers", "2"]
     command += ["--suppress-health-check", "too_slow"]  # that is the machine's, not the server's
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "SCHEMATHESIS_HOOKS": "tests.app.schemathesis_hooks"}
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "SCHEMATHESIS_HOOKS": "tests.app.http.schemathesis_hooks"}
     with serve(create_app(Settings(checkpoints=both_checkpoints, threads=1, max_tokens=20))) as client:
         ready(client)
         command += ["--generation-database", "none", f"{client.base_url}/openapi.json"]

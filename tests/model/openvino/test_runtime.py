@@ -23,6 +23,7 @@ from model.openvino.runtime import KEPT_DAYS, Network, Runtime
 from model.tasks.captioning.captioner import Caption, Captioner
 from model.tasks.captioning.decoder import DECODERS
 from model.vocabulary import Vocabulary
+from tests.conftest import ROOT
 
 pytestmark = pytest.mark.skipif(not Runtime.available(), reason="OpenVINO is not installed")
 
@@ -315,7 +316,7 @@ def test_a_checkpoint_that_changed_is_compiled_anew(
 
 @pytest.mark.data
 def test_real_captions_are_those_of_torch(flickr8k: Path, runtime: Runtime) -> None:
-    checkpoint = opened(Path(__file__).resolve().parents[2] / "checkpoints" / "flickr8k")
+    checkpoint = opened(ROOT / "checkpoints" / "flickr8k")
     files = sorted((flickr8k / "Flicker8k_Dataset").glob("*.jpg"))[:6]
     pictures = [Image.open(file).convert("RGB") for file in files]
     expected = checkpoint.load().caption(pictures)

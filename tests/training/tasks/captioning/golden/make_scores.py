@@ -1,7 +1,7 @@
 """Writes scores.json and tokens.json: captions.json by pycocoevalcap's own COCOEvalCap, as COCO's authors run it.
 
 tokens.json has each sentence of captions.json beside its tokens. Run by hand, with Java, as
-`python tests/training/golden/make_scores.py`; the result is what `CaptionScorer` is held to. SPICE is left out,
+`python tests/training/tasks/captioning/golden/make_scores.py`. SPICE is left out,
 since its constructor downloads 400 MB.
 """
 

@@ -19,8 +19,9 @@ from PIL import Image
 
 from app.main import create_app
 from app.settings import Settings
+from tests.conftest import ROOT
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 Encode = Callable[..., bytes]
 Serve = Callable[[FastAPI], AbstractContextManager[httpx2.Client]]
 
