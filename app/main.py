@@ -12,12 +12,13 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.security import HTTPBearer
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from app.http.errors import REQUEST_ID, RequestIdMiddleware, install_error_handlers
+from app.http.errors import install_error_handlers
 from app.http.fetch import Fetcher
 from app.http.middleware.access import AccessMiddleware
 from app.http.middleware.admission import RoomMiddleware
 from app.http.middleware.bodies import BodyLimitMiddleware
 from app.http.middleware.headers import SecurityHeadersMiddleware
+from app.http.middleware.request_id import REQUEST_ID, RequestIdMiddleware
 from app.http.middleware.telemetry import TelemetryMiddleware
 from app.routes import docs, health, huggingface, metrics, models, page
 from app.serving.engine import Engine

@@ -19,6 +19,15 @@ def _split(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+def _pairs(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    pairs = [part.partition("=") for part in value.split(",") if part.strip()]
+    if not all(equals for _, equals, _ in pairs):
+        raise ValueError("write TASK=MODEL, with commas between several")
+    return {task.strip(): model.strip() for task, _, model in pairs}
+
+
 def _pattern(pattern: str) -> object:
     return Field(pattern=f"^{pattern}$")
 
@@ -43,10 +52,9 @@ class Settings(BaseSettings):
     """Port to listen on; 0 takes any that is free."""
     checkpoints: Path = Path("checkpoints")
     """Folder whose sub-folders are the checkpoints to serve."""
-    default_model: str | None = None
-    """Name of the captioner that answers when a request names no model; unset: `flickr8k`, else the first by name."""
-    default_text_model: str | None = None
-    """Name of the language model that writes when a request names none; unset: `shakespeare`, else the first."""
+    defaults: Annotated[dict[str, str] | None, NoDecode, BeforeValidator(_pairs)] = None
+    """Model of each task that answers when a request names none: `captioning=flickr8k,text=shakespeare`, which is also
+    the default; of a task without the model named here, the first by name."""
     log_format: LogFormat = "auto"
     """How the log looks: `json`, a line an event; `console`, for people; `auto`, which is `console` on a terminal."""
     log_level: LogLevel = "info"

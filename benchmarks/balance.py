@@ -9,7 +9,8 @@ import re
 import sys
 from pathlib import Path
 
-from model.checkpoint import Checkpoint, LanguageCheckpoint
+from model.checkpoint import Checkpoint
+from model.tasks.text import TEXT
 from model.tasks.text.batch import TextBatch
 
 CHECKPOINTS = Path(__file__).resolve().parent.parent / "checkpoints"
@@ -19,7 +20,7 @@ PROMPTS = {"latex": "\\begin{lemma}\n", "linux-c": "static int "}
 def write(name: str, texts: int, characters: int) -> list[str]:
     """Texts by a default checkpoint, their prompt included."""
     checkpoint = Checkpoint.open(CHECKPOINTS / name)
-    assert isinstance(checkpoint, LanguageCheckpoint)
+    assert checkpoint.task is TEXT
     asked = checkpoint.config.generation.model_copy(update={"max_tokens": characters})
     batch = TextBatch(checkpoint.load(), capacity=texts)
     written = {}

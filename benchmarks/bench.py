@@ -31,8 +31,9 @@ from torch import Tensor, nn
 
 from app.serving.loading import Loader
 from app.settings import Settings
-from model.checkpoint import Checkpoint, LanguageCheckpoint
+from model.checkpoint import Checkpoint
 from model.tasks.captioning.captioner import Captioner
+from model.tasks.text import TEXT
 from model.tasks.text.batch import TextBatch
 
 T = TypeVar("T")
@@ -159,7 +160,7 @@ def ms(seconds: float) -> str:
 def text() -> None:
     """Characters a second of one text and of 32, against a loop over `nn.LSTM` with the same weights."""
     checkpoint = Checkpoint.open(ROOT / "checkpoints" / "shakespeare")
-    assert isinstance(checkpoint, LanguageCheckpoint)
+    assert checkpoint.task is TEXT
     model = Loader(Settings()).language_model(checkpoint)
     count, batch = 120, TextBatch(model, capacity=32)
     write_texts(batch, 10, range(32))

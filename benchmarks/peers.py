@@ -26,7 +26,8 @@ sys.path.insert(0, str(ROOT))
 
 from app.serving.loading import Loader  # noqa: E402
 from app.settings import Settings  # noqa: E402
-from model.checkpoint import CaptionerCheckpoint, Checkpoint  # noqa: E402
+from model.checkpoint import Checkpoint  # noqa: E402
+from model.tasks.captioning import CAPTIONING  # noqa: E402
 from model.tasks.captioning.captioner import Captioner  # noqa: E402
 
 BEAM = {"beam_size": 3}
@@ -35,7 +36,7 @@ BEAM = {"beam_size": 3}
 def load(runtime: str) -> Captioner:
     """The default captioner."""
     checkpoint = Checkpoint.open(ROOT / "checkpoints" / "flickr8k")
-    assert isinstance(checkpoint, CaptionerCheckpoint)
+    assert checkpoint.task is CAPTIONING
     return Loader(Settings(runtime=runtime)).captioner(checkpoint)
 
 

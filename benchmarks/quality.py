@@ -11,7 +11,8 @@ import torch
 
 from app.serving.loading import Loader
 from app.settings import Settings
-from model.checkpoint import CaptionerCheckpoint, Checkpoint
+from model.checkpoint import Checkpoint
+from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Captioner
 from training.data.pictures import open_picture
 from training.tasks.captioning.metrics import CaptionScorer
@@ -33,7 +34,7 @@ def main() -> None:
     """Prints the scores, and how many captions differ."""
     data, folder = [*map(Path, sys.argv[1:]), Path("checkpoints/flickr8k")][:2]
     checkpoint = Checkpoint.open(folder)
-    assert isinstance(checkpoint, CaptionerCheckpoint)
+    assert checkpoint.task is CAPTIONING
     images = open_dataset(data).split("dev")
     files = [str(image.path) for image in images]
     scorer = CaptionScorer({file: image.captions for file, image in zip(files, images, strict=True)})

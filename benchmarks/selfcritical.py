@@ -18,8 +18,9 @@ import torch.nn.functional as F
 from pycocoevalcap.cider.cider import Cider
 from torch import Tensor
 
-from model.checkpoint import CaptionerCheckpoint, Checkpoint
+from model.checkpoint import Checkpoint
 from model.openvino.precision import autocast
+from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Captioner
 from model.vocabulary import BOS, EOS, PAD, UNK
 from training.data.pictures import open_picture
@@ -65,7 +66,7 @@ def main() -> None:
     """Prints seconds, shares and ratios."""
     train = open_dataset(Path(sys.argv[1])).split("train")
     checkpoint = Checkpoint.open(Path(sys.argv[2]))
-    assert isinstance(checkpoint, CaptionerCheckpoint)
+    assert checkpoint.task is CAPTIONING
     captioner = checkpoint.load()
     vocabulary = captioner.vocabulary
     pixels = [captioner.preprocess(open_picture(image.path)) for image in train[:PICTURES]]

@@ -1,4 +1,4 @@
-"""A trained model as a directory: config.json, model.safetensors, vocabulary.json, metrics.json and README.md.
+"""A trained model as a directory: config.json, model.safetensors, the task's assets, metrics.json and README.md.
 
 Written beside its place, flushed to disk and renamed into it, so that a checkpoint is either whole or not there.
 """
@@ -8,31 +8,24 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from model.config import CaptionerConfig, Config, LanguageModelConfig
-from model.tasks.captioning.captioner import Captioner
-from model.tasks.text.language import LanguageModel
-from model.vocabulary import Vocabulary
+from model.config import Config
+from model.task import C, M, Task
+from model.tasks import TASKS
 
-M = TypeVar("M", bound=torch.nn.Module)
+D = TypeVar("D", bound=Config)
+N = TypeVar("N", bound=torch.nn.Module)
 
-WEIGHTS, VOCABULARY, CONFIG, METRICS, CARD = (
-    "model.safetensors",
-    "vocabulary.json",
-    "config.json",
-    "metrics.json",
-    "README.md",
-)
+WEIGHTS, CONFIG, METRICS, CARD = "model.safetensors", "config.json", "metrics.json", "README.md"
 
 
 class CheckpointError(Exception):
@@ -40,30 +33,15 @@ class CheckpointError(Exception):
 
 
 class Manifest(Config):
-    """The contents of config.json, whatever the task."""
+    """The contents of config.json, with the task's part as it stands there."""
 
     name: str
     sha256: dict[str, str]
-    """Of each file that the model is built from."""
-
-
-class CaptionerManifest(Manifest):
-    """Pictures to sentences."""
-
-    task: Literal["image-to-text"] = "image-to-text"
-    model: CaptionerConfig
-
-
-class LanguageManifest(Manifest):
-    """Text to more text."""
-
-    task: Literal["text-generation"] = "text-generation"
-    model: LanguageModelConfig
-
-
-_MANIFEST: TypeAdapter[CaptionerManifest | LanguageManifest] = TypeAdapter(
-    Annotated[CaptionerManifest | LanguageManifest, Field(discriminator="task")]
-)
+    """Digest of each file that the model is built from, in hexadecimal."""
+    task: str
+    """`Task.pipeline`."""
+    model: dict[str, Any]
+    """`Task.config` as JSON."""
 
 
 def file_sha256(path: Path) -> str:
@@ -82,11 +60,13 @@ def fsync_directory(path: Path) -> None:
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class Checkpoint(Generic[C, M]):
     """A checkpoint whose description has been read and validated, and whose weights have not."""
 
     path: Path
-    manifest: CaptionerManifest | LanguageManifest
+    task: Task[C, M]
+    manifest: Manifest
+    config: C
     metrics: dict[str, Any]
 
     @property
@@ -94,13 +74,14 @@ class Checkpoint:
         return self.manifest.name
 
     @property
-    def task(self) -> str:
-        return self.manifest.task
+    def sha256(self) -> str:
+        """Digest of the weights, which identifies the model."""
+        return self.manifest.sha256[WEIGHTS]
 
     @property
-    def sha256(self) -> str:
-        """Of the weights: what identifies the model."""
-        return self.manifest.sha256[WEIGHTS]
+    def description(self) -> str:
+        """All that the model is made from, as JSON: its configuration, and digests of its files."""
+        return self.manifest.model_dump_json()
 
     @property
     def card(self) -> str:
@@ -109,36 +90,41 @@ class Checkpoint:
         return file.read_text(encoding="utf-8") if file.is_file() else ""
 
     @staticmethod
-    def open(path: Path) -> "CaptionerCheckpoint | LanguageCheckpoint":
+    def open(path: Path) -> "Checkpoint[Any, Any]":
         """Reads config.json and metrics.json.
 
         Raises:
             CheckpointError: a file is missing or its contents are not what they should be.
         """
-        try:
-            manifest = _MANIFEST.validate_json(_read(path / CONFIG))
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"][1:])) or ("task" if "union_tag" in first["type"] else "the file")
-            what = first["msg"]
-            if first["type"] == "extra_forbidden":
-                what = "no such key is known; was it written by a later version?"
-            raise CheckpointError(f"{path / CONFIG}: {where}: {what}") from error
-        for name in (WEIGHTS, VOCABULARY):
+        pipelines = {task.pipeline: task for task in TASKS.values()}
+        manifest = _validated(path, Manifest, _read_json(path / CONFIG))
+        if manifest.task not in pipelines:
+            known = ", ".join(map(repr, pipelines))
+            raise CheckpointError(f"{path / CONFIG}: task: {manifest.task!r} is none of {known}")
+        task = pipelines[manifest.task]
+        config = _validated(path, task.config, manifest.model, "model")
+        for name in (WEIGHTS, *(asset.file for asset in task.assets)):
             if name not in manifest.sha256:
                 raise CheckpointError(f"{path / CONFIG}: sha256: no digest for {name}")
             if not (path / name).is_file():
                 raise CheckpointError(f"{path / name}: no such file")
-        metrics = _read_json(path / METRICS)
-        if isinstance(manifest, LanguageManifest):
-            return LanguageCheckpoint(path, manifest, metrics)
-        return CaptionerCheckpoint(path, manifest, metrics)
+        return Checkpoint(path, task, manifest, config, _read_json(path / METRICS))
 
-    def verify(self) -> Vocabulary:
-        """Checks all files' digests.
+    def expect(self, task: Task[D, N]) -> "Checkpoint[D, N]":
+        """This checkpoint, which has to be of a task.
+
+        Raises:
+            CheckpointError: it is of another one.
+        """
+        if self.task is not task:
+            raise CheckpointError(f"{self.path} is a {self.task.noun}, a {task.noun} is needed")
+        return self  # type: ignore[return-value]
+
+    def verify(self) -> dict[str, Any]:
+        """Checks all files' digests, and reads the assets.
 
         Returns:
-            The vocabulary.
+            Each asset by its name.
 
         Raises:
             CheckpointError: a file was changed or cut.
@@ -147,31 +133,28 @@ class Checkpoint:
             found = file_sha256(self.path / name)
             if found != expected:
                 raise CheckpointError(f"{self.path / name}: sha256 is {found}, config.json says {expected}")
-        try:
-            return Vocabulary(_read_json(self.path / VOCABULARY))
-        except ValueError as error:
-            raise CheckpointError(f"{self.path}: {error}") from error
+        assets = {}
+        for asset in self.task.assets:
+            try:
+                assets[asset.name] = asset.kind.read(self.path / asset.file)
+            except (OSError, ValueError) as error:
+                raise CheckpointError(f"{self.path / asset.file}: {error}") from error
+        return assets
 
-    def _build(self, build: Callable[[Vocabulary], M], vocabulary: Vocabulary) -> M:
-        """The model that `build` makes around a vocabulary, with the weights."""
+    def build(self, assets: Mapping[str, Any]) -> M:
+        """The model around the assets that `verify` returned, on the CPU, in evaluation mode, in single precision.
+
+        Raises:
+            CheckpointError: its tensors are not those of the architecture.
+        """
         try:
-            model = build(vocabulary)
+            model = self.task.build(self.config, **assets)
         except ValueError as error:
             raise CheckpointError(f"{self.path}: {error}") from error
         load_weights(model, self.path / WEIGHTS)
         return model.float().eval()
 
-
-class CaptionerCheckpoint(Checkpoint):
-    """Of a `Captioner`."""
-
-    manifest: CaptionerManifest
-
-    @property
-    def config(self) -> CaptionerConfig:
-        return self.manifest.model
-
-    def load(self, device: torch.device | str = "cpu") -> Captioner:
+    def load(self, device: torch.device | str = "cpu") -> M:
         """The model, in evaluation mode, in single precision.
 
         Raises:
@@ -179,33 +162,22 @@ class CaptionerCheckpoint(Checkpoint):
         """
         return self.build(self.verify()).to(device)
 
-    def build(self, vocabulary: Vocabulary) -> Captioner:
-        """The model around the vocabulary that `verify` returned, on the CPU.
 
-        Raises:
-            CheckpointError: as `load`.
-        """
-        captioner = self._build(partial(Captioner, self.config), vocabulary)
-        captioner.encoder.to(memory_format=torch.channels_last)  # a quarter faster on a CPU, and the same numbers
-        return captioner
+def _validated(path: Path, kind: type[D], values: Any, section: str = "") -> D:
+    """What config.json, or a section of it, says.
 
-
-class LanguageCheckpoint(Checkpoint):
-    """Of a `LanguageModel`."""
-
-    manifest: LanguageManifest
-
-    @property
-    def config(self) -> LanguageModelConfig:
-        return self.manifest.model
-
-    def load(self, device: torch.device | str = "cpu") -> LanguageModel:
-        """The model, in evaluation mode, in single precision.
-
-        Raises:
-            CheckpointError: a file was changed or cut, or its tensors are not those of the architecture.
-        """
-        return self._build(partial(LanguageModel, self.config), self.verify()).to(device)
+    Raises:
+        CheckpointError: the first thing that is wrong with it.
+    """
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, (*filter(None, [section]), *first["loc"]))) or "the file"
+        what = first["msg"]
+        if first["type"] == "extra_forbidden":
+            what = "no such key is known; was it written by a later version?"
+        raise CheckpointError(f"{path / CONFIG}: {where}: {what}") from error
 
 
 def _read(path: Path) -> str:
@@ -249,13 +221,14 @@ def load_weights(module: torch.nn.Module, path: Path) -> None:
 
 
 def save(
-    path: Path, model: Captioner | LanguageModel, *, name: str, metrics: Mapping[str, Any], card: str
-) -> CaptionerCheckpoint | LanguageCheckpoint:
-    """Writes a checkpoint in half precision, in place of one that stands there.
+    path: Path, task: Task[C, M], model: M, *, name: str, metrics: Mapping[str, Any], card: str
+) -> Checkpoint[C, M]:
+    """Writes a checkpoint, its weights in half precision, in place of one that stands there.
 
     Args:
         path: its directory.
-        model: what to write.
+        task: what the model is for.
+        model: what to write; its attribute `config` is the task's configuration.
         name: what it is called when served.
         metrics: figures and where they come from, as JSON values.
         card: the model card, in Markdown.
@@ -271,13 +244,11 @@ def save(
             },
             fresh / WEIGHTS,
         )
-        _write(fresh / VOCABULARY, json.dumps(model.vocabulary.words, ensure_ascii=False, indent=0))
-        digests = {file: file_sha256(fresh / file) for file in (WEIGHTS, VOCABULARY)}
-        manifest = (
-            CaptionerManifest(name=name, sha256=digests, model=model.config)
-            if isinstance(model, Captioner)
-            else LanguageManifest(name=name, sha256=digests, model=model.config)
-        )
+        for asset in task.assets:
+            getattr(model, asset.name).write(fresh / asset.file)
+        digests = {file: file_sha256(fresh / file) for file in (WEIGHTS, *(asset.file for asset in task.assets))}
+        config: Any = model.config
+        manifest = Manifest(name=name, sha256=digests, task=task.pipeline, model=config.model_dump(mode="json"))
         _write(fresh / CONFIG, manifest.model_dump_json(indent=2))
         _write(fresh / METRICS, json.dumps(metrics, indent=2))
         _write(fresh / CARD, card)
@@ -298,7 +269,7 @@ def save(
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
         raise
-    return Checkpoint.open(path)
+    return Checkpoint.open(path).expect(task)
 
 
 def _write(path: Path, text: str) -> None:

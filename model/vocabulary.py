@@ -1,9 +1,11 @@
 """Text to tokens, and tokens to numbers."""
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from pathlib import Path
+from typing import Literal, Self
 
 PAD, BOS, EOS, UNK = range(4)
 SPECIALS = ("<pad>", "<bos>", "<eos>", "<unk>")
@@ -60,6 +62,23 @@ class Vocabulary:
             (word for word, count in counts.items() if count >= min_count), key=lambda word: (-counts[word], word)
         )
         return cls((*SPECIALS, *kept))
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """The vocabulary in a JSON file: a list of its words.
+
+        Raises:
+            ValueError: it is not JSON, no list of different words, or does not begin with the specials.
+            OSError: the file can't be read.
+        """
+        words = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+            raise ValueError("a vocabulary is a list of words")
+        return cls(words)
+
+    def write(self, path: Path) -> None:
+        """Writes the file that `read` reads."""
+        path.write_text(json.dumps(self.words, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
 
     def __len__(self) -> int:
         return len(self.words)

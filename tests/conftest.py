@@ -24,7 +24,9 @@ from model.config import (
     LanguageModelConfig,
     PreprocessingConfig,
 )
+from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Captioner
+from model.tasks.text import TEXT
 from model.tasks.text.language import LanguageModel
 from model.vocabulary import BOS, EOS, PAD, Vocabulary, tokenize
 
@@ -187,7 +189,7 @@ def tiny_captioner() -> Captioner:
 def tiny_checkpoint(tiny_captioner: Captioner, tmp_path: Path) -> Path:
     """`tiny_captioner` saved as checkpoints/tiny in a folder of the test's own."""
     card = "# tiny\n\nKnows five drawn pictures; for tests.\n"
-    return save(tmp_path / "checkpoints" / "tiny", tiny_captioner, name="tiny", metrics={}, card=card).path
+    return save(tmp_path / "checkpoints" / "tiny", CAPTIONING, tiny_captioner, name="tiny", metrics={}, card=card).path
 
 
 @pytest.fixture(scope="session")
@@ -223,7 +225,7 @@ def tiny_language_checkpoint(tiny_language_model: LanguageModel, tmp_path: Path)
     """`tiny_language_model` saved as checkpoints/tiny-text in a folder of the test's own."""
     card = "# tiny-text\n\nKnows five sentences by heart; for tests.\n"
     return save(
-        tmp_path / "checkpoints" / "tiny-text", tiny_language_model, name="tiny-text", metrics={}, card=card
+        tmp_path / "checkpoints" / "tiny-text", TEXT, tiny_language_model, name="tiny-text", metrics={}, card=card
     ).path
 
 

@@ -10,9 +10,10 @@ import pytest
 import torch
 from PIL import Image
 
-from model.checkpoint import CaptionerCheckpoint, Checkpoint
+from model.checkpoint import Checkpoint
 from model.openvino.networks import load_captioner
 from model.openvino.runtime import Runtime
+from model.tasks.captioning import CAPTIONING
 from training.recipe import SelfCriticalRecipe
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,7 +26,7 @@ def test_it_is_small() -> None:
 
 def test_it_captions_the_readmes_picture_as_the_readme_says() -> None:
     checkpoint = Checkpoint.open(FOLDER)
-    assert isinstance(checkpoint, CaptionerCheckpoint)
+    assert checkpoint.task is CAPTIONING
     captioner = checkpoint.load()
     with Image.open(ROOT / "docs" / "photo.jpg") as file:
         picture = file.convert("RGB")
@@ -43,7 +44,7 @@ def test_it_captions_the_readmes_picture_as_the_readme_says() -> None:
 def test_a_picture_has_the_same_caption_alone_and_in_any_batch() -> None:
     """As it is served, with what this CPU has for bfloat16 and 8 bits."""
     checkpoint = Checkpoint.open(FOLDER)
-    assert isinstance(checkpoint, CaptionerCheckpoint)
+    assert checkpoint.task is CAPTIONING
     captioner = load_captioner(checkpoint, Runtime(threads=2))
     with Image.open(ROOT / "docs" / "photo.jpg") as file:
         whole = file.convert("RGB")

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from model.checkpoint import Checkpoint, LanguageCheckpoint
+from model.checkpoint import Checkpoint
+from model.config import LanguageModelConfig
+from model.tasks.text import TEXT
 from model.tasks.text.batch import TextBatch, generate
+from model.tasks.text.language import LanguageModel
 from model.tasks.text.stream import TextStream
 from training.recipe import LanguageRecipe
 
@@ -15,9 +18,9 @@ NAMES = ("shakespeare", "latex", "linux-c")
 BITS = {"shakespeare": 2.11, "latex": 1.20, "linux-c": 1.45}  # 2.11 bits are 1.46 nats
 
 
-def open_checkpoint(name: str) -> LanguageCheckpoint:
+def open_checkpoint(name: str) -> Checkpoint[LanguageModelConfig, LanguageModel]:
     checkpoint = Checkpoint.open(ROOT / "checkpoints" / name)
-    assert isinstance(checkpoint, LanguageCheckpoint)
+    assert checkpoint.task is TEXT
     return checkpoint
 
 

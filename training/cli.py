@@ -122,11 +122,12 @@ def evaluate(
 ) -> None:
     """Score a captioner with BLEU, METEOR, ROUGE-L and CIDEr, a language model in nats and bits per character."""
     from model.checkpoint import Checkpoint
+    from model.tasks.text import TEXT
     from training.evaluate import evaluate, write_json
     from training.run_state import available_device
     from training.tasks.text.score import evaluate_text
 
-    if Checkpoint.open(checkpoint[0]).task == "text-generation":
+    if Checkpoint.open(checkpoint[0]).task is TEXT:
         if len(checkpoint) > 1:
             raise typer.BadParameter("several --checkpoint are for captioners; this is a language model")
         if beam_size or neutral or captions:

@@ -18,7 +18,10 @@ import torch
 
 from model.checkpoint import CARD, Checkpoint, save
 from model.config import CaptionerConfig
+from model.task import C, M, Task
+from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Captioner
+from model.tasks.text import TEXT
 from model.tasks.text.language import LanguageModel
 from training.data.text import read_text, split_text
 from training.evaluate import Evaluation, evaluate
@@ -43,7 +46,7 @@ def publish_captioner(
     *,
     seconds: float,
     start_score: float | None = None,
-) -> Checkpoint:
+) -> Checkpoint[Any, Any]:
     """Scores the checkpoint as it will be served, and writes it to `recipe.output` with its figures and its card.
 
     What stands there is replaced at the end only, so that a failed evaluation loses nothing.
@@ -54,7 +57,7 @@ def publish_captioner(
         seconds: of training.
         start_score: dev CIDEr of the checkpoint that training started from.
     """
-    with _candidate(recipe, captioner) as path:
+    with _candidate(recipe, CAPTIONING, captioner) as path:
         evaluation = evaluate(path, recipe.data.path, "dev", device=available_device())
     figures = dict(evaluation.figures)
     try:
@@ -70,7 +73,7 @@ def publish_captioner(
     if start_score is not None:
         metrics["start_CIDEr"] = start_score
     card = _captioner_card(recipe, captioner, metrics)
-    return save(recipe.output, captioner, name=recipe.name, metrics=metrics, card=card)
+    return save(recipe.output, CAPTIONING, captioner, name=recipe.name, metrics=metrics, card=card)
 
 
 def calibrate_checkpoint(path: Path, data: Path) -> dict[str, float]:
@@ -85,12 +88,18 @@ def calibrate_checkpoint(path: Path, data: Path) -> dict[str, float]:
         DataError: the data set, or its dev split, is missing or broken.
     """
     evaluation = evaluate(path, data, "dev", device=available_device())
-    checkpoint = Checkpoint.open(path)
+    checkpoint = Checkpoint.open(path).expect(CAPTIONING)
     captioner = checkpoint.load()
-    assert isinstance(captioner, Captioner)
     captioner.config, figures = _calibrated(captioner.config, evaluation)
     metrics = {**checkpoint.metrics, "calibration": figures}
-    save(path, captioner, name=checkpoint.name, metrics=metrics, card=(path / CARD).read_text(encoding="utf-8"))
+    save(
+        path,
+        CAPTIONING,
+        captioner,
+        name=checkpoint.name,
+        metrics=metrics,
+        card=(path / CARD).read_text(encoding="utf-8"),
+    )
     return figures
 
 
@@ -104,19 +113,18 @@ def _calibrated(config: CaptionerConfig, evaluation: Evaluation) -> tuple[Captio
     return config.model_copy(update={"calibration": calibration}), figures
 
 
-def publish_language_model(recipe: LanguageRecipe, model: LanguageModel, *, seconds: float) -> Checkpoint:
+def publish_language_model(recipe: LanguageRecipe, model: LanguageModel, *, seconds: float) -> Checkpoint[Any, Any]:
     """As `publish_captioner`, with the scores of the validation text, and of the test text where there is one."""
     text = split_text(
         read_text(recipe.data.path, recipe.data.pattern), validation=recipe.data.validation, test=recipe.data.test
     )
-    with _candidate(recipe, model) as path:
+    with _candidate(recipe, TEXT, model) as path:
         figures = {
             split: evaluate_text(path, recipe.data.path, split, device=available_device(), recipe=recipe)
             for split, part in (("validation", text.validation), ("test", text.test))
             if part
         }
-        loaded = Checkpoint.open(path).load()
-    assert isinstance(loaded, LanguageModel)
+        loaded = Checkpoint.open(path).expect(TEXT).load()
     metrics = {
         **figures,
         "vocabulary": len(model.vocabulary),
@@ -124,14 +132,14 @@ def publish_language_model(recipe: LanguageRecipe, model: LanguageModel, *, seco
         **_provenance(recipe, seconds),
     }
     card = _language_card(recipe, metrics, sample(loaded, SAMPLE_TOKENS))
-    return save(recipe.output, model, name=recipe.name, metrics=metrics, card=card)
+    return save(recipe.output, TEXT, model, name=recipe.name, metrics=metrics, card=card)
 
 
 @contextmanager
-def _candidate(recipe: Recipe, model: Captioner | LanguageModel) -> Iterator[Path]:
+def _candidate(recipe: Recipe, task: Task[C, M], model: M) -> Iterator[Path]:
     """The checkpoint without figures, for as long as it takes to have them."""
     with tempfile.TemporaryDirectory(dir=recipe.run) as folder:
-        yield save(Path(folder, recipe.name), model, name=recipe.name, metrics={}, card="").path
+        yield save(Path(folder, recipe.name), task, model, name=recipe.name, metrics={}, card="").path
 
 
 def _provenance(recipe: Recipe, seconds: float) -> dict[str, Any]:

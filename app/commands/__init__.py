@@ -6,15 +6,14 @@ What takes long to import (torch above all) is imported by the functions that ne
 import logging
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
 if TYPE_CHECKING:
     from app.settings import Settings
     from model.checkpoint import Checkpoint
-
-C = TypeVar("C", bound="Checkpoint")
+    from model.task import C, M, Task
 
 Checkpoints = Annotated[
     Path | None, typer.Option(help="Folder of the checkpoints (RECAP_CHECKPOINTS; else ./checkpoints).", metavar="DIR")
@@ -53,19 +52,14 @@ def read_settings(**options: Any) -> "Settings":
         fail(f"{name} ({PREFIX}{name.upper()}) = {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}")
 
 
-def find_checkpoint(settings: "Settings", kind: type[C], model: str | None) -> C:
-    """The checkpoint in a folder, of a name, or the default of its kind."""
-    from app.serving.registry import NOUNS, Registry, UnknownModelError
+def find_checkpoint(settings: "Settings", task: "Task[C, M]", model: str | None) -> "Checkpoint[C, M]":
+    """The checkpoint in a folder, of a name, or the default of its task."""
+    from app.serving.registry import Registry, UnknownModelError
     from model.checkpoint import Checkpoint, CheckpointError
 
     try:
         if model is not None and Path(model, "config.json").is_file():
-            checkpoint: Checkpoint = Checkpoint.open(Path(model))
-            if not isinstance(checkpoint, kind):
-                fail(f"{model} is a {NOUNS[type(checkpoint)]}, a {NOUNS[kind]} is needed")
-            return checkpoint
-        return Registry.open(settings.checkpoints, settings.default_model, settings.default_text_model).find(
-            kind, model
-        )
+            return Checkpoint.open(Path(model)).expect(task)
+        return Registry.open(settings.checkpoints, settings.defaults).find(task, model)
     except (CheckpointError, UnknownModelError) as error:
         fail(str(error))

@@ -16,16 +16,13 @@ def compile(checkpoints: Checkpoints = None) -> None:
 
     from app.serving.loading import Loader
     from app.serving.registry import Registry
-    from model.checkpoint import CaptionerCheckpoint, CheckpointError
+    from model.checkpoint import CheckpointError
 
     try:
         loader = Loader(settings)
         for name, checkpoint in Registry.open(settings.checkpoints).checkpoints.items():
             started = time.monotonic()
-            if isinstance(checkpoint, CaptionerCheckpoint):
-                loader.captioner(checkpoint)
-            else:
-                loader.language_model(checkpoint)
+            loader.load(checkpoint)
             typer.echo(f"{name}: {time.monotonic() - started:.1f} s")
     except (CheckpointError, ValueError) as error:
         fail(str(error))

@@ -26,9 +26,7 @@ def models(
     from model.checkpoint import CheckpointError
 
     try:
-        cards = model_list(
-            Registry.open(settings.checkpoints, settings.default_model, settings.default_text_model)
-        ).data
+        cards = model_list(Registry.open(settings.checkpoints, settings.defaults)).data
     except CheckpointError as error:
         fail(str(error))
     if as_json:

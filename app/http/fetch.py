@@ -9,7 +9,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 import httpcore2
 
-from app.http.errors import ApiError
+from app.errors import Refusal
 from app.settings import Settings
 
 REDIRECTS = 5
@@ -51,12 +51,12 @@ class Fetcher:
             field: the request's field that it stands in.
 
         Raises:
-            ApiError: 422, URLs are not fetched, or not from there, or it can't be had; 413, too large.
+            Refusal: URLs are not fetched, or not from there, or it can't be had; too large.
         """
         try:
             async with asyncio.timeout(self._seconds):
                 return await self._follow(url)
-        except ApiError as error:
+        except Refusal as error:
             error.field = field
             raise
         except TimeoutError:
@@ -87,12 +87,12 @@ class Fetcher:
                     break
             else:
                 return bytes(data)
-        raise ApiError(413, "body_too_large", f"the picture there is larger than {self._max_bytes:,} bytes")
+        raise Refusal("body_too_large", f"the picture there is larger than {self._max_bytes:,} bytes")
 
     def _allowed(self, url: str) -> httpcore2.URL:
         """The URL in parts, of which there is one reading only."""
         if not self._hosts:
-            raise ApiError(422, "url_not_fetched", "URLs are not fetched; send the picture's bytes, or base64 of them")
+            raise Refusal("url_not_fetched", "URLs are not fetched; send the picture's bytes, or base64 of them")
         try:
             parts = urlsplit(url.strip())
             scheme = parts.scheme.lower()
@@ -104,7 +104,7 @@ class Fetcher:
             raise _failed("it has no host name, or a user's name before it")
         place = host if port == _PORTS[scheme] else f"{host}:{port}"
         if not any(_matches(place, pattern) for pattern in self._hosts):
-            raise ApiError(422, "url_not_allowed", f"pictures are not fetched from {place[:200]}")
+            raise Refusal("url_not_allowed", f"pictures are not fetched from {place[:200]}")
         target = quote(f"{parts.path or '/'}?{parts.query}".removesuffix("?"), safe=_SAFE)
         return httpcore2.URL(scheme=scheme.encode(), host=host.encode(), port=port, target=target.encode())
 
@@ -116,8 +116,8 @@ def _matches(place: str, pattern: str) -> bool:
     return place.endswith(pattern[1:]) if pattern.startswith("*.") else place == pattern
 
 
-def _failed(reason: str, field: str | None = None) -> ApiError:
-    return ApiError(422, "url_failed", f"the picture can't be fetched: {reason}", field)
+def _failed(reason: str, field: str | None = None) -> Refusal:
+    return Refusal("url_failed", f"the picture can't be fetched: {reason}", field)
 
 
 class _PublicBackend(httpcore2.AsyncNetworkBackend):
@@ -141,7 +141,7 @@ async def _look_up(host: str, port: int) -> list[str]:
     """The addresses of a host, all of them public.
 
     Raises:
-        ApiError: 422, there is none, or one that is not.
+        Refusal: there is none, or one that is not.
     """
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -149,7 +149,7 @@ async def _look_up(host: str, port: int) -> list[str]:
         raise _failed(f"{host[:200]} has no address") from error
     addresses = list(dict.fromkeys(str(place[4][0]) for place in found))
     if not all(is_public(address) for address in addresses):
-        raise ApiError(422, "url_not_allowed", f"{host[:200]} is not on the public internet")
+        raise Refusal("url_not_allowed", f"{host[:200]} is not on the public internet")
     return addresses
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from app.http.errors import ApiError
+from app.errors import Refusal
 from model.config import DecodingConfig
 
 DESCRIPTIONS = {
@@ -61,7 +61,7 @@ def merge(*sources: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """Names and values of all sources in one; a null, or an empty value in a form, counts as not given.
 
     Raises:
-        ApiError: 422, an unknown name, or one name with two values.
+        Refusal: an unknown name, or one name with two values.
     """
     merged: dict[str, Any] = {}
     for name, value in (pair for source in sources for pair in source):
@@ -71,7 +71,7 @@ def merge(*sources: Iterable[tuple[str, Any]]) -> dict[str, Any]:
             continue
         # Text compares with JSON's values by the way both are written: 3 and "3", true and "True".
         if name in merged and str(merged[name]).lower() != str(value).lower():
-            raise ApiError(422, "conflicting_parameter", f"{name} is both {merged[name]!r} and {value!r}", name)
+            raise Refusal("conflicting_parameter", f"{name} is both {merged[name]!r} and {value!r}", name)
         merged[name] = value
     return merged
 
@@ -88,7 +88,7 @@ def require_json_type(name: str, value: Any) -> None:
     """Holds a value that came as JSON to JSON's types.
 
     Raises:
-        ApiError: 422, it is of another type than the parameter of this name.
+        Refusal: it is of another type than the parameter of this name.
     """
     kind = _KINDS.get(name)
     if value is None or kind is None:
@@ -98,11 +98,11 @@ def require_json_type(name: str, value: Any) -> None:
         raise invalid(name, value, f"a JSON {'number' if kind == 'integer' else kind} is needed")
 
 
-def unknown(name: str, names: Collection[str]) -> ApiError:
+def unknown(name: str, names: Collection[str]) -> Refusal:
     """The error of a parameter that is none of `names`."""
     close = difflib.get_close_matches(name, names, 1)
     hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}"
-    return ApiError(422, "unknown_parameter", f"unknown parameter {shown(name)}; {hint}", name[:100])
+    return Refusal("unknown_parameter", f"unknown parameter {shown(name)}; {hint}", name[:100])
 
 
 def shown(value: object) -> str:
@@ -115,7 +115,7 @@ def model_name(parameters: Mapping[str, Any]) -> str | None:
     """The model asked for.
 
     Raises:
-        ApiError: 422, it is not text.
+        Refusal: it is not text.
     """
     name: str | None = _validated(_STRING, "model", parameters.get("model", ...))
     return name
@@ -125,7 +125,7 @@ def wants(name: str, parameters: Mapping[str, Any]) -> bool:
     """Whether an extra, `attention` or `tree`, was asked for.
 
     Raises:
-        ApiError: 422, it is neither true nor false.
+        Refusal: it is neither true nor false.
     """
     return bool(_validated(_BOOLEAN, name, parameters.get(name, ...)))
 
@@ -137,12 +137,12 @@ def _validated(adapter: TypeAdapter[Any], name: str, value: Any) -> Any:
         raise invalid(name, value, error.errors()[0]["msg"]) from error
 
 
-def invalid(name: str, value: object, reason: str) -> ApiError:
+def invalid(name: str, value: object, reason: str) -> Refusal:
     """The error of a parameter that has the wrong type or is out of range."""
-    return ApiError(422, "invalid_parameter", f"{name}={shown(value)}: {reason[0].lower()}{reason[1:]}", name)
+    return Refusal("invalid_parameter", f"{name}={shown(value)}: {reason[0].lower()}{reason[1:]}", name)
 
 
-def refused(error: ValidationError, given: Mapping[str, Any]) -> ApiError:
+def refused(error: ValidationError, given: Mapping[str, Any]) -> Refusal:
     """The error of the first parameter that pydantic does not like."""
     first = error.errors(include_url=False)[0]
     name = str(first["loc"][0])
@@ -154,7 +154,7 @@ def errors_in_terms_of(names: Mapping[str, str]) -> Iterator[None]:
     """Errors about our parameters call them what the caller calls them: `names`, ours to theirs."""
     try:
         yield
-    except ApiError as error:
+    except Refusal as error:
         error.message = re.sub("|".join(rf"\b{name}\b" for name in names), lambda ours: names[ours[0]], error.message)
         error.field = names.get(error.field or "", error.field)
         raise
@@ -164,7 +164,7 @@ def decoding_config(defaults: DecodingConfig, parameters: Mapping[str, Any]) -> 
     """The model's defaults with what the caller gave; where the two don't go together, the default gives way.
 
     Raises:
-        ApiError: 422, naming the parameter: out of its range, or at odds with another that was given.
+        Refusal: naming the parameter: out of its range, or at odds with another that was given.
     """
     given = {name: value for name, value in parameters.items() if name in DecodingConfig.model_fields}
     # Each on its own first: in range and of its type, so that they can be compared.
@@ -197,4 +197,4 @@ def _built(values: Mapping[str, Any]) -> DecodingConfig:
             raise invalid(str(first["loc"][0]), first["input"], first["msg"]) from error
         reason = str(first["ctx"]["error"])  # of the check across fields, whose reasons begin with the field's name
         field = re.match(r"\w+", reason)
-        raise ApiError(422, "invalid_parameter", reason, field[0] if field else None) from error
+        raise Refusal("invalid_parameter", reason, field[0] if field else None) from error

@@ -15,7 +15,7 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from app.http.errors import ApiError
+from app.errors import Refusal
 from app.http.fetch import Fetcher
 from app.http.fields import DESCRIPTIONS, merge, require_json_type, whole
 
@@ -40,7 +40,7 @@ class Upload:
 class Uploads:
     """What a caller sent, of several pictures."""
 
-    images: list[bytes | ApiError]
+    images: list[bytes | Refusal]
     """Of each in its order: the picture, or why it is none."""
     parameters: dict[str, Any]
     """Of query and body together."""
@@ -57,7 +57,7 @@ async def read_upload(request: Request) -> Upload:
     that send a picture or JSON under some other type (curl's default is a form's) are many.
 
     Raises:
-        ApiError: 400, the body can't be parsed; 422, no image, several, a URL, an unknown or contradictory parameter.
+        Refusal: the body can't be parsed; no image, several, a URL, an unknown or contradictory parameter.
     """
     sources, parameters = await _read(request, most=1)
     return Upload(await _picture(request, sources[0]), parameters)
@@ -67,14 +67,14 @@ async def read_uploads(request: Request, most: int) -> Uploads:
     """Reads several pictures, up to `most`, which share their parameters: a repeated field, or a list in JSON.
 
     Raises:
-        ApiError: as `read_upload`, but for what is wrong with a single picture.
+        Refusal: as `read_upload`, but for what is wrong with a single picture.
     """
     sources, parameters = await _read(request, most)
 
-    async def found(source: Source) -> bytes | ApiError:
+    async def found(source: Source) -> bytes | Refusal:
         try:
             return await _picture(request, source)
-        except ApiError as error:
+        except Refusal as error:
             return error
 
     return Uploads(await asyncio.gather(*map(found, sources)), parameters)
@@ -88,7 +88,7 @@ Fields = list[tuple[str, Any]]
 async def _read(request: Request, most: int) -> tuple[list[Source], dict[str, Any]]:
     query = request.query_params.multi_items()
     if any(name == IMAGE for name, _ in query):
-        raise ApiError(422, "unknown_parameter", "a picture does not fit into the query; send it as the body", IMAGE)
+        raise Refusal("unknown_parameter", "a picture does not fit into the query; send it as the body", IMAGE)
     merge(query)  # what is wrong with the query needs no picture to be told
     content_type = request.headers.get("content-type", "").lower()
     if content_type.startswith("multipart/"):
@@ -103,14 +103,14 @@ async def _read(request: Request, most: int) -> tuple[list[Source], dict[str, An
         else:
             sources, fields = [body], []
     if not sources:
-        raise ApiError(422, "missing_image", "there is no field 'image'; it holds the picture", IMAGE)
+        raise Refusal("missing_image", "there is no field 'image'; it holds the picture", IMAGE)
     if len(sources) > most:
         raise _too_many(f"{len(sources)}", most)
     return sources, merge(query, fields)
 
 
-def _too_many(found: str, most: int) -> ApiError:
-    return ApiError(422, "too_many_images", f"there are {found} images; a request takes {most}", IMAGE)
+def _too_many(found: str, most: int) -> Refusal:
+    return Refusal("too_many_images", f"there are {found} images; a request takes {most}", IMAGE)
 
 
 async def _picture(request: Request, source: Source) -> bytes:
@@ -126,7 +126,7 @@ async def picture_of(request: Request, text: str, field: str = IMAGE) -> bytes:
         field: the request's field that it stands in.
 
     Raises:
-        ApiError: 400, 413 or 422, it does not stand for a picture.
+        Refusal: it does not stand for a picture.
     """
     if re.match(r"\s*https?:", text[:64], re.IGNORECASE):
         fetcher: Fetcher = request.app.state.fetcher
@@ -147,16 +147,16 @@ async def read_json(request: Request) -> dict[str, Any]:
     """The body of an API that takes JSON alone, whatever type it declares: curl's default is a form's.
 
     Raises:
-        ApiError: 400, not a JSON object; 415, not even declared to be JSON.
+        Refusal: not a JSON object; not even declared to be JSON.
     """
     body = await request.body()
     declared = request.headers.get("content-type", "").partition(";")[0].strip()
     try:
         return await parse(json_object, body)
-    except ApiError as error:
+    except Refusal as error:
         if declared and "json" not in declared.lower() and body.lstrip()[:1] not in (b"{", b"["):
             message = f"the body is {declared[:100]!r}; a JSON object is needed, as application/json"
-            raise ApiError(415, "unsupported_media_type", message) from error
+            raise Refusal("unsupported_media_type", message) from error
         raise
 
 
@@ -164,14 +164,14 @@ def json_object(body: bytes) -> dict[str, Any]:
     """A body's JSON object.
 
     Raises:
-        ApiError: 400, it is something else.
+        Refusal: it is something else.
     """
     try:
         document = from_json(body)
     except ValueError as error:
-        raise ApiError(400, "bad_json", f"the body is not valid JSON: {error}") from error
+        raise Refusal("bad_json", f"the body is not valid JSON: {error}") from error
     if not isinstance(document, dict):
-        raise ApiError(400, "bad_json", f"the body is a JSON {type(document).__name__}; an object is needed")
+        raise Refusal("bad_json", f"the body is a JSON {type(document).__name__}; an object is needed")
     return whole(document)
 
 
@@ -188,7 +188,7 @@ async def _read_multipart(request: Request, most: int) -> tuple[list[Source], Fi
         if error.message.startswith("Too many files"):
             raise _too_many(f"more than {most_files}", most) from error
         hint = ": let the client set the content-type itself" if "boundary" in error.message else ""
-        raise ApiError(400, "bad_form", f"{error.message.rstrip('.')}{hint}") from error
+        raise Refusal("bad_form", f"{error.message.rstrip('.')}{hint}") from error
     try:
         sources: list[Source] = []
         fields: Fields = []
@@ -197,7 +197,7 @@ async def _read_multipart(request: Request, most: int) -> tuple[list[Source], Fi
                 sources.append(await value.read() if isinstance(value, UploadFile) else value)
             elif isinstance(value, UploadFile):
                 message = f"there is a file in {name[:100]!r}; a picture belongs in 'image'"
-                raise ApiError(422, "unknown_parameter", message, name[:100])
+                raise Refusal("unknown_parameter", message, name[:100])
             else:
                 fields.append((name, value))
         return sources, fields
@@ -221,7 +221,7 @@ def _parse_json(body: bytes, most: int) -> tuple[list[Source], Fields]:
     images = image if isinstance(image, list) and most > 1 else [] if image is None else [image]
     if any(not isinstance(image, str) for image in images):
         needed = "base64 or a data: URI is needed" if most == 1 else "a list of base64 or data: URIs is needed"
-        raise ApiError(422, "invalid_parameter", f"image is not text; {needed}", IMAGE)
+        raise Refusal("invalid_parameter", f"image is not text; {needed}", IMAGE)
     for name, value in document.items():
         if not isinstance(value, str):  # text is read for what it says, as in a form
             require_json_type(name, value)
@@ -236,25 +236,25 @@ def decode_picture(text: str, field: str = IMAGE) -> bytes:
         field: the request's field that it stands in.
 
     Raises:
-        ApiError: 400, neither of these; 422, a URL.
+        Refusal: neither of these; a URL.
     """
     scheme = re.match(r"\s*([a-z][a-z0-9+.-]+):", text[:64], re.IGNORECASE)
     if scheme and scheme[1].lower() == "data":
         header, comma, text = text.partition(",")
         if not comma:
             message = "this data: URI has no comma; data:image/jpeg;base64,... is needed"
-            raise ApiError(400, "bad_base64", message, field)
+            raise Refusal("bad_base64", message, field)
         if not header.lower().rstrip().endswith(";base64"):
             return unquote_to_bytes(text)
         text = unquote(text)
     elif scheme:
         message = f"{scheme[1][:20]}: URLs are not fetched; send the picture's bytes, or base64 of them"
-        raise ApiError(422, "url_not_fetched", message, field)
+        raise Refusal("url_not_fetched", message, field)
     try:
         return _decode(text)
     except ValueError as error:
         message = f"{field} is not base64; to upload a file, use a form's file field, or send its bytes as the body"
-        raise ApiError(400, "bad_base64", message, field) from error
+        raise Refusal("bad_base64", message, field) from error
 
 
 _ALPHABET = bytes.maketrans(b" -_", b"++/")

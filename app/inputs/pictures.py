@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 from PIL.Image import Transpose
 
-from app.http.errors import ApiError
+from app.errors import Refusal
 
 FORMATS = {"JPEG": "JPEG", "PNG": "PNG", "WEBP": "WebP", "GIF": "GIF", "BMP": "BMP", "TIFF": "TIFF", "AVIF": "AVIF"}
 """What is read: Pillow's name -> the format's own."""
@@ -89,7 +89,7 @@ def identify(data: bytes) -> str:
     """Pillow's name of the format that the bytes begin as.
 
     Raises:
-        ApiError: 400, no picture; 415, a picture, document or video of a kind that is not read.
+        Refusal: no picture; a picture, document or video of a kind that is not read.
     """
     for signature, name in _SIGNATURES:
         if data.startswith(signature):
@@ -109,8 +109,8 @@ def identify(data: bytes) -> str:
     else:
         foreign = next((name for signature, name in _FOREIGN if data.startswith(signature)), None)
     if foreign:
-        raise ApiError(415, "unsupported_format", f"this is {foreign}; {_READ}", "image")
-    raise ApiError(400, "not_an_image", f"these {len(data):,} bytes are not a picture; {_READ}", "image")
+        raise Refusal("unsupported_format", f"this is {foreign}; {_READ}", "image")
+    raise Refusal("not_an_image", f"these {len(data):,} bytes are not a picture; {_READ}", "image")
 
 
 def _is_svg(start: bytes) -> bool:
@@ -144,10 +144,10 @@ def read_picture(data: bytes, *, max_pixels: int, max_dimension: int, enough: in
         enough: pixels a side that the caller needs; a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, no smaller.
 
     Raises:
-        ApiError: 400, empty, not a picture, truncated or damaged; 415, a format that is not read; 422, too large.
+        Refusal: empty, not a picture, truncated or damaged; a format that is not read; too large.
     """
     if not data:
-        raise ApiError(400, "empty_image", "the picture is empty: 0 bytes", "image")
+        raise Refusal("empty_image", "the picture is empty: 0 bytes", "image")
     name = identify(data)
     try:
         image = Image.open(BytesIO(data), formats=[name])
@@ -158,7 +158,7 @@ def read_picture(data: bytes, *, max_pixels: int, max_dimension: int, enough: in
         image.load()
         rotation = _rotation(image)
         rgb = _to_rgb(image)
-    except ApiError:
+    except Refusal:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         # Pillow's own limit lies above ours, so it only speaks first; a warning comes here where it is made an error.
@@ -167,10 +167,10 @@ def read_picture(data: bytes, *, max_pixels: int, max_dimension: int, enough: in
         raise _too_large(found, max_pixels, max_dimension) from error
     except UnidentifiedImageError as error:
         message = f"this begins as {FORMATS[name]}, but its header is damaged or of a kind that is not read"
-        raise ApiError(400, "damaged_image", message, "image") from error
+        raise Refusal("damaged_image", message, "image") from error
     except Exception as error:  # untrusted bytes make decoders raise nearly anything
         message = f"this {FORMATS[name]} is truncated or damaged"
-        raise ApiError(400, "damaged_image", message, "image") from error
+        raise Refusal("damaged_image", message, "image") from error
     if name != "JPEG":
         size = image.size  # Pillow sets a TIFF upright while it loads
     if rotation is not None:
@@ -179,9 +179,9 @@ def read_picture(data: bytes, *, max_pixels: int, max_dimension: int, enough: in
     return Picture(rgb, width, height, FORMATS[name])
 
 
-def _too_large(found: str, max_pixels: int, max_dimension: int) -> ApiError:
+def _too_large(found: str, max_pixels: int, max_dimension: int) -> Refusal:
     allowed = f"at most {max_pixels:,} pixels, and {max_dimension:,} along a side, are read"
-    return ApiError(422, "image_too_large", f"the picture has {found}; {allowed}", "image")
+    return Refusal("image_too_large", f"the picture has {found}; {allowed}", "image")
 
 
 def _check_size(image: ImageFile.ImageFile, max_pixels: int, max_dimension: int) -> None:

@@ -6,8 +6,9 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.types import Scope
 
+from app.errors import Refusal
 from app.http.disconnect import while_connected
-from app.http.errors import ApiError, tell
+from app.http.errors import tell
 from app.http.events import EventStream, event
 from app.http.fields import invalid
 from app.http.openapi import BYTES, closed, errors, event_stream, json_body
@@ -17,7 +18,11 @@ from app.serving.engine import Engine
 from app.serving.generation import Generation, Update
 from app.tasks.captioning.request import CaptionRequest
 from app.tasks.huggingface import TextInference, caption_decoding, parameters, parameters_schema
-from model.checkpoint import CaptionerCheckpoint, Checkpoint, LanguageCheckpoint
+from model.checkpoint import Checkpoint
+from model.config import CaptionerConfig, LanguageModelConfig
+from model.tasks.captioning import CAPTIONING
+from model.tasks.captioning.captioner import Captioner
+from model.tasks.text.language import LanguageModel
 from model.tasks.text.prompt import Token
 from model.vocabulary import EOS, SPECIALS, Vocabulary
 
@@ -61,14 +66,15 @@ async def infer(request: Request, name: str) -> Any:
     """
     engine: Engine = request.app.state.engine
     engine.require_ready()
-    checkpoint = engine.find(Checkpoint, name)
-    if isinstance(checkpoint, CaptionerCheckpoint):
+    checkpoint = engine.get(name)
+    if checkpoint.task is CAPTIONING:
         return await _caption(request, engine, checkpoint)
-    assert isinstance(checkpoint, LanguageCheckpoint)
     return await _write(request, engine, checkpoint)
 
 
-async def _caption(request: Request, engine: Engine, checkpoint: CaptionerCheckpoint) -> list[dict[str, Any]]:
+async def _caption(
+    request: Request, engine: Engine, checkpoint: Checkpoint[CaptionerConfig, Captioner]
+) -> list[dict[str, Any]]:
     engine.require_room()
     body = await request.body()
     picture, given = body, {}
@@ -84,7 +90,7 @@ async def _caption(request: Request, engine: Engine, checkpoint: CaptionerCheckp
     return [{"generated_text": caption.text} for caption in answer.captions]
 
 
-async def _write(request: Request, engine: Engine, checkpoint: LanguageCheckpoint) -> Any:
+async def _write(request: Request, engine: Engine, checkpoint: Checkpoint[LanguageModelConfig, LanguageModel]) -> Any:
     asked = TextInference.parse(await read_json(request), checkpoint.config.generation, engine.settings)
     answer = _Answer(asked, engine.workers[checkpoint.name].vocabulary)
     generation = engine.generate(checkpoint, asked.texts)
@@ -133,7 +139,7 @@ class _Answer:
                         if self._asked.details:
                             told["details"] = self._summary(update) | {"input_length": update.stream.prompt_tokens}
                     yield event(told)
-        except ApiError as error:
+        except Refusal as error:
             yield event(tell(error, scope)[1])
 
     def _full(self, text: str) -> str:

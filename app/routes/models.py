@@ -8,12 +8,13 @@ from app.schemas.models import CaptionerCard, LanguageModelCard, ModelList
 from app.schemas.openai import OpenAIErrorResponse
 from app.serving.engine import Engine
 from app.serving.registry import Registry
-from model.checkpoint import CaptionerCheckpoint, Checkpoint, LanguageCheckpoint
+from model.checkpoint import Checkpoint
+from model.tasks.captioning import CAPTIONING
 
 router = APIRouter(tags=["models"])
 
 
-def _card(checkpoint: Checkpoint, registry: Registry) -> CaptionerCard | LanguageModelCard:
+def _card(checkpoint: Checkpoint[Any, Any], registry: Registry) -> CaptionerCard | LanguageModelCard:
     shared: dict[str, Any] = {
         "id": checkpoint.name,
         "created": int((checkpoint.path / "config.json").stat().st_mtime),
@@ -22,7 +23,7 @@ def _card(checkpoint: Checkpoint, registry: Registry) -> CaptionerCard | Languag
         "metrics": checkpoint.metrics,
         "card": checkpoint.card,
     }
-    if isinstance(checkpoint, CaptionerCheckpoint):
+    if checkpoint.task is CAPTIONING:
         return CaptionerCard(
             **shared,
             encoder=checkpoint.config.encoder.name,
@@ -30,7 +31,6 @@ def _card(checkpoint: Checkpoint, registry: Registry) -> CaptionerCard | Languag
             decoder=checkpoint.config.decoder.kind,
             decoding=checkpoint.config.decoding.model_dump(),
         )
-    assert isinstance(checkpoint, LanguageCheckpoint)
     return LanguageModelCard(
         **shared,
         unit=checkpoint.config.unit,
@@ -57,4 +57,4 @@ def list_models(request: Request) -> ModelList:
 def get_model(request: Request, name: str) -> CaptionerCard | LanguageModelCard:
     """One of these models."""
     engine: Engine = request.app.state.engine
-    return _card(engine.find(Checkpoint, name), engine.registry)
+    return _card(engine.get(name), engine.registry)

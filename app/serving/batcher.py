@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Generic, TypeVar
 
-from app.http.errors import ApiError, draining
+from app.errors import Refusal, draining
 from app.serving.returns import Returns
 
 Item = TypeVar("Item")
@@ -89,7 +89,7 @@ class Batcher(Generic[Item, Ready, Result]):
     def require_room(self, items: int = 1) -> None:
         """
         Raises:
-            ApiError: 429, too many wait already; 503, closed.
+            Refusal: too many wait already; closed.
         """
         if self._closed:
             raise draining()
@@ -97,13 +97,13 @@ class Batcher(Generic[Item, Ready, Result]):
         if self.pending and self.pending + items > self._room:
             seconds = max(1, math.ceil(self.pending * self._seconds))
             message = f"{self.pending:,} pictures wait already, and no more are taken; try again in {seconds} s"
-            raise ApiError(429, "queue_full", message, headers={"retry-after": str(seconds)})
+            raise Refusal("queue_full", message, retry_after=seconds)
 
     def submit(self, items: Sequence[Item]) -> list[asyncio.Task[Result]]:
         """Takes on all items, or none. Who cancels a task withdraws its item.
 
         Raises:
-            ApiError: as `require_room`; 504 from a task, when its time is up.
+            Refusal: as `require_room`; when its time is up.
         """
         self.require_room(len(items))
         self._returns.came(len(items), time.monotonic())
@@ -174,7 +174,7 @@ class Batcher(Generic[Item, Ready, Result]):
                 return await future
         except TimeoutError:
             message = f"it was not done within {self._deadline:g} s, and is given up"
-            raise ApiError(504, "deadline_exceeded", message) from None
+            raise Refusal("deadline_exceeded", message) from None
 
     async def _gather(self) -> None:
         """Returns when another batch may begin, and no more will be ready shortly, or as many as it takes."""

@@ -10,10 +10,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.http.errors import ApiError, draining
-from app.http.middleware.telemetry import Metrics
+from app.errors import Refusal, draining
 from app.serving.cores import Turns
 from app.serving.generation import Generation, TextRequest, Update
+from app.serving.metrics import Metrics
 from model.config import GenerationConfig
 from model.tasks.text.batch import TextBatch
 from model.tasks.text.language import LanguageModel
@@ -87,7 +87,7 @@ class TextWorker:
         """Takes on the texts of a caller, all or none. On the event loop.
 
         Raises:
-            ApiError: 429, too many texts wait already; 503, the server is shutting down.
+            Refusal: too many texts wait already; the server is shutting down.
         """
         generation = Generation(len(requests), self.end)
         with self._changed:
@@ -96,7 +96,7 @@ class TextWorker:
             # A caller who finds nobody there never asks for too much: there will be no better time.
             if self._pending and self._pending + len(requests) > self._slots + self._queue:
                 message = f"{self.name} has {self._pending:,} texts to write and takes no more; try again shortly"
-                raise ApiError(429, "queue_full", message, headers={"retry-after": "1"})
+                raise Refusal("queue_full", message, retry_after=1)
             self._pending += len(requests)
             self._waiting.extend(_Text(generation, index, request) for index, request in enumerate(requests))
             if self._thread is None:
@@ -234,7 +234,7 @@ class TextWorker:
         self._news = []
         self._on_loop(_deliver, news)
 
-    def _fail(self, generations: Collection[Generation], error: Callable[[], ApiError]) -> None:
+    def _fail(self, generations: Collection[Generation], error: Callable[[], Refusal]) -> None:
         """Ends all texts of these callers, in the batch and in the queue, with an error."""
         self._drop(generations)
         with self._changed:
@@ -271,10 +271,10 @@ def _deliver(news: Sequence[tuple[Generation, int, Update]]) -> None:
         generation.receive(index, update)
 
 
-def _fail(generations: Collection[Generation], error: Callable[[], ApiError]) -> None:
+def _fail(generations: Collection[Generation], error: Callable[[], Refusal]) -> None:
     for generation in generations:
         generation.fail(error())
 
 
-def _failed() -> ApiError:
-    return ApiError(500, "internal_error", "the model failed; the server's log says why")
+def _failed() -> Refusal:
+    return Refusal("internal_error", "the model failed; the server's log says why")

@@ -3,25 +3,26 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Literal, TypeVar
+from typing import Any, Literal
 
 import anyio.to_thread
 from PIL import Image
 
-from app.http.errors import ApiError, draining
-from app.http.middleware.telemetry import Metrics
+from app.errors import Refusal, draining
 from app.serving.continuous import TextWorker
 from app.serving.cores import Turns
 from app.serving.generation import Generation, TextRequest
 from app.serving.loading import Loader
+from app.serving.metrics import Metrics
 from app.serving.registry import Registry, UnknownModelError
 from app.settings import Settings
 from app.tasks.captioning.service import PictureWorker
-from model.checkpoint import CaptionerCheckpoint, Checkpoint, LanguageCheckpoint
+from model.checkpoint import Checkpoint
+from model.config import LanguageModelConfig
 from model.openvino.networks import CompiledCaptioner
+from model.task import C, M, Task
 from model.tasks.captioning.captioner import Captioner
-
-C = TypeVar("C", bound=Checkpoint)
+from model.tasks.text.language import LanguageModel
 
 
 class Engine:
@@ -35,7 +36,7 @@ class Engine:
             ValueError: the device is not there, or OpenVINO is asked for and can't be had.
         """
         self.settings = settings
-        self.registry = Registry.open(settings.checkpoints, settings.default_model, settings.default_text_model)
+        self.registry = Registry.open(settings.checkpoints, settings.defaults)
         self.loader = Loader(settings)
         self.state: Literal["loading", "ready", "draining", "failed"] = "loading"
         self.settled = False
@@ -63,13 +64,11 @@ class Engine:
         self.captioners = {name: model for name, model in models.items() if isinstance(model, Captioner)}
         self.workers = {name: model for name, model in models.items() if isinstance(model, TextWorker)}
 
-    def _load(self, checkpoint: Checkpoint) -> Captioner | TextWorker:
-        if isinstance(checkpoint, CaptionerCheckpoint):
-            captioner = self.loader.captioner(checkpoint)
-            captioner.caption([Image.new("RGB", (64, 64))])
-            return captioner
-        assert isinstance(checkpoint, LanguageCheckpoint)
-        model = self.loader.language_model(checkpoint)
+    def _load(self, checkpoint: Checkpoint[Any, Any]) -> Captioner | TextWorker:
+        model = self.loader.load(checkpoint)
+        if isinstance(model, Captioner):
+            model.caption([Image.new("RGB", (64, 64))])
+            return model
         slots, queue = self.settings.text_slots, self.settings.text_queue
         return TextWorker(checkpoint.name, model, self._turns, self.metrics, slots=slots, queue=queue)
 
@@ -92,40 +91,53 @@ class Engine:
     def require_ready(self) -> None:
         """
         Raises:
-            ApiError: 503, not yet or no longer.
+            Refusal: not yet or no longer.
         """
         if self.state == "loading":
             message = "the models are still loading; try again shortly"
-            raise ApiError(503, "loading", message, headers={"retry-after": "2"})
+            raise Refusal("loading", message, retry_after=2)
         if self.state == "draining":
             raise draining()
         if self.state == "failed":
-            raise ApiError(503, "failed", "the models could not be loaded; the server's log says why")
+            raise Refusal("failed", "the models could not be loaded; the server's log says why")
 
     def require_room(self) -> None:
         """For a picture.
 
         Raises:
-            ApiError: 503, not ready; 429, too many pictures wait already.
+            Refusal: not ready; too many pictures wait already.
         """
         self.require_ready()
         self.pictures.require_room()
 
-    def find(self, kind: type[C], name: str | None) -> C:
-        """The checkpoint of that kind and name, or the default one.
+    def find(self, task: Task[C, M], name: str | None) -> Checkpoint[C, M]:
+        """The checkpoint of a task that has this name, or the task's default where it is None.
 
         Raises:
-            ApiError: 404, there is none, or it is of another kind.
+            Refusal: there is none, or it is of another kind.
         """
         try:
-            return self.registry.find(kind, name)
+            return self.registry.find(task, name)
         except UnknownModelError as error:
-            raise ApiError(404, "unknown_model", str(error), "model") from error
+            raise Refusal("unknown_model", str(error), "model") from error
 
-    def generate(self, checkpoint: LanguageCheckpoint, requests: Sequence[TextRequest]) -> Generation:
+    def get(self, name: str) -> Checkpoint[Any, Any]:
+        """The checkpoint of this name, whatever its task.
+
+        Raises:
+            Refusal: there is none.
+        """
+        try:
+            return self.registry.get(name)
+        except UnknownModelError as error:
+            raise Refusal("unknown_model", str(error), "model") from error
+
+    def generate(
+        self, checkpoint: Checkpoint[LanguageModelConfig, LanguageModel], requests: Sequence[TextRequest]
+    ) -> Generation:
         """Texts of a language model, which end when the caller leaves the context of what this returns.
 
         Raises:
-            ApiError: 429, too many texts wait already; 503, the server is shutting down.
+            Refusal: too many texts wait already; the server is shutting down.
         """
         return self.workers[checkpoint.name].generate(requests)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
-from app.http.errors import ApiError
+from app.errors import Refusal
 from model.config import GenerationConfig
 from model.tasks.text.prompt import Token
 from model.tasks.text.stream import FinishReason, TextStream
@@ -50,7 +50,7 @@ class Generation:
         end: ends those that are not finished.
 
     Raises:
-        ApiError: when iterated, 500, the model failed; 503, the server is shutting down.
+        Refusal: when iterated, the model failed; the server is shutting down.
     """
 
     def __init__(self, texts: int, end: Callable[["Generation"], None]) -> None:
@@ -58,7 +58,7 @@ class Generation:
         self._unfinished = texts
         self._updates: dict[int, Update] = {}
         self._changed = asyncio.Event()
-        self._error: ApiError | None = None
+        self._error: Refusal | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -84,7 +84,7 @@ class Generation:
         """All that comes of each text.
 
         Raises:
-            ApiError: as when iterated.
+            Refusal: as when iterated.
         """
         updates: dict[int, Update] = {}
         async for news in self:
@@ -100,7 +100,7 @@ class Generation:
             self._unfinished -= 1
         self._changed.set()
 
-    def fail(self, error: ApiError) -> None:
+    def fail(self, error: Refusal) -> None:
         """No more will come."""
         self._error = error
         self._changed.set()

@@ -1,23 +1,16 @@
 """Checkpoints to models that run where and how the settings say."""
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import torch
 from platformdirs import user_cache_path
 
 from app.serving.registry import choose_device
 from app.settings import Settings
-from model.checkpoint import CaptionerCheckpoint, Checkpoint, CheckpointError, LanguageCheckpoint
-from model.openvino.networks import load_captioner, load_language_model
+from model.checkpoint import Checkpoint, CheckpointError
 from model.openvino.runtime import Runtime
-from model.tasks.captioning.captioner import Captioner
-from model.tasks.text.language import LanguageModel
-
-C = TypeVar("C", bound=Checkpoint)
-M = TypeVar("M", Captioner, LanguageModel)
+from model.task import C, M
 
 LANES = 4
 """More than two cores would need (OpenVINO runs two at a time there): the next call is there when one has ended."""
@@ -45,35 +38,25 @@ class Loader:
         """Batches of pictures that are worth captioning at the same time."""
         self._in_torch = False
 
-    def captioner(self, checkpoint: CaptionerCheckpoint) -> Captioner:
-        """
-        Raises:
-            CheckpointError: a file was changed or cut, or its tensors are not those of the architecture.
-        """
-        return self._compiled(checkpoint, load_captioner) or checkpoint.load(self.device)
-
-    def language_model(self, checkpoint: LanguageCheckpoint) -> LanguageModel:
-        """
-        Raises:
-            CheckpointError: a file was changed or cut, or its tensors are not those of the architecture.
-        """
-        return self._compiled(checkpoint, load_language_model) or checkpoint.load(self.device)
-
-    def _compiled(self, checkpoint: C, load: Callable[[C, Runtime], M]) -> M | None:
-        """The model, compiled; None if it can't be.
+    def load(self, checkpoint: Checkpoint[C, M]) -> M:
+        """The model of a checkpoint: compiled where it can be, else in torch.
 
         It sets torch's threads, in the whole process. Beside OpenVINO torch has little to do and one thread: more would
         wait for the cores that OpenVINO's threads hold, which took a search several times as long.
+
+        Raises:
+            CheckpointError: a file was changed or cut, or its tensors are not those of the architecture.
         """
         model = None
-        if self.runtime:
+        if self.runtime and checkpoint.task.compiled:
             try:
-                model = load(checkpoint, self.runtime)
+                model = checkpoint.task.compiled(checkpoint, self.runtime)
             except CheckpointError:
                 raise
             except Exception as error:  # an encoder of timm's may have what OpenVINO has not
                 logger.warning("%s can't be compiled, so it runs in torch: %s", checkpoint.name, error)
         if model is None:
+            model = checkpoint.load(self.device)
             self._in_torch = True
         torch.set_num_threads(self._threads if self._in_torch else 1)
         return model

@@ -3,18 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self
 
 import torch
 
 from app.settings import Device
-from model.checkpoint import CaptionerCheckpoint, Checkpoint, CheckpointError, LanguageCheckpoint
+from model.checkpoint import Checkpoint, CheckpointError
+from model.task import C, M, Task
+from model.tasks import TASKS
 
-AnyCheckpoint = CaptionerCheckpoint | LanguageCheckpoint
-C = TypeVar("C", bound=Checkpoint)
-
-PREFERRED: dict[type[Checkpoint], str] = {CaptionerCheckpoint: "flickr8k", LanguageCheckpoint: "shakespeare"}
-NOUNS: dict[type[Checkpoint], str] = {CaptionerCheckpoint: "captioner", LanguageCheckpoint: "language model"}
+PREFERRED = {"captioning": "flickr8k", "text": "shakespeare"}
+"""Task -> the checkpoint that is its default where no setting names one."""
 
 
 class UnknownModelError(LookupError):
@@ -35,19 +34,20 @@ def choose_device(device: Device) -> torch.device:
 
 @dataclass(frozen=True)
 class Registry:
-    """The checkpoints of a folder, by name, and for each kind the name that stands for none."""
+    """The checkpoints of a folder, by name, and the default of each task."""
 
-    checkpoints: dict[str, AnyCheckpoint]
-    defaults: dict[type[Checkpoint], str]
+    checkpoints: dict[str, Checkpoint[Any, Any]]
+    defaults: dict[str, str]
+    """Task -> name of the checkpoint that answers when a request names none."""
 
     @classmethod
-    def open(cls, folder: Path, default: str | None = None, default_text: str | None = None) -> Self:
+    def open(cls, folder: Path, defaults: Mapping[str, str] | None = None) -> Self:
         """Reads the description of every checkpoint in `folder`; weights come with the checkpoints' `load`.
 
         Args:
-            folder: its sub-folders are the checkpoints, of one kind or of several.
-            default: name of the default captioner; None: `flickr8k` if it is there, else the first by name.
-            default_text: name of the default language model; None: `shakespeare` if it is there, else the first.
+            folder: its sub-folders are the checkpoints, of any tasks.
+            defaults: task -> name of its default checkpoint. Of a task that is missing here it is `PREFERRED`, if that
+                is there, else the first by name.
 
         Raises:
             CheckpointError: there is no such folder, no checkpoint in it, one that is broken, or a default that is not
@@ -55,7 +55,7 @@ class Registry:
         """
         if not folder.is_dir():
             raise CheckpointError(f"{folder}: no such folder; it should hold a sub-folder for each checkpoint")
-        checkpoints: dict[str, AnyCheckpoint] = {}
+        checkpoints: dict[str, Checkpoint[Any, Any]] = {}
         for path in sorted(folder.iterdir()):
             if not path.is_dir() or path.name.startswith("."):  # one that is being written, or an editor's
                 continue
@@ -65,41 +65,54 @@ class Registry:
                 raise CheckpointError(f"{path} and {twin.path} are both named {checkpoint.name}")
         if not checkpoints:
             raise CheckpointError(f"{folder}: no checkpoint in it; a checkpoint is a sub-folder with a config.json")
-        defaults: dict[type[Checkpoint], str] = {}
-        for setting, kind, name in (
-            ("default_model", CaptionerCheckpoint, default),
-            ("default_text_model", LanguageCheckpoint, default_text),
-        ):
-            names = _names(checkpoints, kind)
+        defaults = defaults or {}
+        if unknown := defaults.keys() - TASKS.keys():
+            raise CheckpointError(f"defaults: {min(unknown)}: no such task; there are {', '.join(TASKS)}")
+        chosen = {}
+        for task in TASKS.values():
+            name = defaults.get(task.name)
+            names = _names(checkpoints, task)
             if name is not None and name not in names:
-                known = f"{NOUNS[kind]}s: {', '.join(names)}" if names else f"no {NOUNS[kind]}"
-                raise CheckpointError(f"{setting}={name}: {folder} has {known}")
+                known = f"{task.noun}s: {', '.join(names)}" if names else f"no {task.noun}"
+                raise CheckpointError(f"defaults: {task.name}={name}: {folder} has {known}")
             if names:
-                defaults[kind] = name or (PREFERRED[kind] if PREFERRED[kind] in names else names[0])
-        return cls(checkpoints, defaults)
+                preferred = PREFERRED.get(task.name)
+                chosen[task.name] = name or (preferred if preferred in names else names[0])
+        return cls(checkpoints, chosen)
 
-    def is_default(self, checkpoint: Checkpoint) -> bool:
+    def is_default(self, checkpoint: Checkpoint[Any, Any]) -> bool:
         """Whether it answers when a request names no model."""
-        return self.defaults[type(checkpoint)] == checkpoint.name
+        return self.defaults[checkpoint.task.name] == checkpoint.name
 
-    def find(self, kind: type[C], name: str | None) -> C:
-        """The checkpoint of that kind and name, or the default one.
+    def find(self, task: Task[C, M], name: str | None) -> Checkpoint[C, M]:
+        """The checkpoint of a task that has this name, or the task's default where it is None.
 
         Raises:
-            UnknownModelError: there is none, or it is of another kind.
+            UnknownModelError: there is none, or it is of another task.
         """
-        names = _names(self.checkpoints, kind)
-        known = f"there is {', '.join(names)}" if names else f"no {NOUNS[kind]} is here"
+        names = _names(self.checkpoints, task)
+        known = f"there is {', '.join(names)}" if names else f"no {task.noun} is here"
         if name is None and not names:
             raise UnknownModelError(known)
-        checkpoint = self.checkpoints.get(self.defaults[kind] if name is None else name)
+        checkpoint = self.checkpoints.get(self.defaults[task.name] if name is None else name)
         if checkpoint is None:
             raise UnknownModelError(f"there is no model {str(name)[:100]!r}; {known}")
-        if not isinstance(checkpoint, kind):
-            raise UnknownModelError(f"{name} is a {NOUNS[type(checkpoint)]}, a {NOUNS[kind]} is needed; {known}")
+        if checkpoint.task is not task:
+            raise UnknownModelError(f"{name} is a {checkpoint.task.noun}, a {task.noun} is needed; {known}")
         return checkpoint
 
+    def get(self, name: str) -> Checkpoint[Any, Any]:
+        """The checkpoint of this name, whatever its task.
 
-def _names(checkpoints: Mapping[str, Checkpoint], kind: type[Checkpoint]) -> list[str]:
-    """Those of a kind, in alphabetical order."""
-    return sorted(name for name, checkpoint in checkpoints.items() if isinstance(checkpoint, kind))
+        Raises:
+            UnknownModelError: there is none.
+        """
+        if name not in self.checkpoints:
+            known = ", ".join(sorted(self.checkpoints))
+            raise UnknownModelError(f"there is no model {name[:100]!r}; there is {known}")
+        return self.checkpoints[name]
+
+
+def _names(checkpoints: Mapping[str, Checkpoint[Any, Any]], task: Task[Any, Any]) -> list[str]:
+    """The names of a task's checkpoints, in alphabetical order."""
+    return sorted(name for name, checkpoint in checkpoints.items() if checkpoint.task is task)

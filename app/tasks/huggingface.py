@@ -75,7 +75,7 @@ def caption_decoding(defaults: DecodingConfig, given: Mapping[str, Any]) -> Deco
     changes nothing, as callers who ask for 250 tokens mean a bound.
 
     Raises:
-        ApiError: 422, naming the parameter.
+        Refusal: naming the parameter.
     """
     nested = given.get("generation_parameters") or {}
     if not isinstance(nested, dict):
@@ -117,7 +117,7 @@ class TextInference:
             settings: the operator's limits.
 
         Raises:
-            ApiError: 422, naming what is wrong.
+            Refusal: naming what is wrong.
         """
         given = _known(parameters(document), (*_TEXT_NAMES, *_FLAGS))
         told = {name: _boolean(name, given) for name in _FLAGS if name in given}
@@ -158,7 +158,7 @@ def parameters(document: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters in a JSON body.
 
     Raises:
-        ApiError: 422, they are no object, or the body has something else.
+        Refusal: they are no object, or the body has something else.
     """
     for name in document:
         if name not in _BODY:

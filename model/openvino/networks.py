@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from model.cells import State
-from model.checkpoint import CaptionerCheckpoint, LanguageCheckpoint
-from model.config import CaptionerConfig
+from model.checkpoint import Checkpoint
+from model.config import CaptionerConfig, LanguageModelConfig
 from model.decoding.hypotheses import PictureMemory, StepFunction
 from model.openvino.program import Program, Turn
 from model.openvino.runtime import Network, Runtime
@@ -68,17 +68,15 @@ class CompiledCaptioner(Captioner):
         return step, (state.repeat_interleave(hypotheses, 0),), tuple(memory)
 
 
-def load_captioner(checkpoint: CaptionerCheckpoint, runtime: Runtime) -> CompiledCaptioner:
+def load_captioner(checkpoint: Checkpoint[CaptionerConfig, Captioner], runtime: Runtime) -> CompiledCaptioner:
     """The captioner of a checkpoint, compiled.
 
     Raises:
         CheckpointError: a file was changed or cut, or its tensors are not those of the architecture.
     """
-    vocabulary = checkpoint.verify()
-    programs = runtime.programs(
-        checkpoint.manifest.model_dump_json(), lambda: captioner_networks(checkpoint.build(vocabulary))
-    )
-    return CompiledCaptioner(checkpoint.config, vocabulary, programs)
+    assets = checkpoint.verify()
+    programs = runtime.programs(checkpoint.description, lambda: captioner_networks(checkpoint.build(assets)))
+    return CompiledCaptioner(checkpoint.config, programs=programs, **assets)
 
 
 def captioner_networks(captioner: Captioner) -> dict[str, Network]:
@@ -178,14 +176,14 @@ class _Step(nn.Module):
         return step.output, _packed(step.state), *attention
 
 
-def load_language_model(checkpoint: LanguageCheckpoint, runtime: Runtime) -> LanguageModel:
+def load_language_model(checkpoint: Checkpoint[LanguageModelConfig, LanguageModel], runtime: Runtime) -> LanguageModel:
     """The language model of a checkpoint, with its step compiled.
 
     Raises:
         CheckpointError: a file was changed or cut, or its tensors are not those of the architecture.
     """
     model = checkpoint.load()
-    model.compiled = compile_step(model, checkpoint.manifest.model_dump_json(), runtime)
+    model.compiled = compile_step(model, checkpoint.description, runtime)
     return model
 
 

@@ -1,1 +1,10 @@
-"""The tasks: what each adds to the networks they share."""
+"""The tasks that a checkpoint can be for. What each adds to the service and to training has the same name there."""
+
+from typing import Any
+
+from model.task import Task
+from model.tasks.captioning import CAPTIONING
+from model.tasks.text import TEXT
+
+TASKS: dict[str, Task[Any, Any]] = {task.name: task for task in (CAPTIONING, TEXT)}
+"""By name."""

@@ -20,9 +20,11 @@ from PIL import Image
 from app.http.server import Server
 from app.main import create_app
 from app.settings import Settings
-from model.checkpoint import CaptionerCheckpoint, Checkpoint, LanguageCheckpoint, save
+from model.checkpoint import Checkpoint, save
 from model.config import GenerationConfig
+from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Captioner
+from model.tasks.text import TEXT
 from model.tasks.text.batch import generate
 from model.tasks.text.language import LanguageModel
 
@@ -69,7 +71,7 @@ def serve() -> Serve:
 def checkpoints(tiny_captioner: Captioner, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with one checkpoint, `tiny`. Shared: do not change it."""
     folder = tmp_path_factory.mktemp("checkpoints")
-    save(folder / "tiny", tiny_captioner, name="tiny", metrics={"CIDEr": 0.5}, card="# tiny\n")
+    save(folder / "tiny", CAPTIONING, tiny_captioner, name="tiny", metrics={"CIDEr": 0.5}, card="# tiny\n")
     return folder
 
 
@@ -79,25 +81,21 @@ def both_checkpoints(
 ) -> Path:
     """A folder with a captioner, `tiny`, and a language model, `tiny-text`. Shared: do not change it."""
     folder = tmp_path_factory.mktemp("both")
-    save(folder / "tiny", tiny_captioner, name="tiny", metrics={}, card="# tiny\n")
-    save(folder / "tiny-text", tiny_language_model, name="tiny-text", metrics={}, card="# tiny-text\n")
+    save(folder / "tiny", CAPTIONING, tiny_captioner, name="tiny", metrics={}, card="# tiny\n")
+    save(folder / "tiny-text", TEXT, tiny_language_model, name="tiny-text", metrics={}, card="# tiny-text\n")
     return folder
 
 
 @pytest.fixture(scope="session")
 def served_text(both_checkpoints: Path) -> LanguageModel:
     """The language model that is served: `tiny_language_model`, rounded to the checkpoint's half precision."""
-    checkpoint = Checkpoint.open(both_checkpoints / "tiny-text")
-    assert isinstance(checkpoint, LanguageCheckpoint)
-    return checkpoint.load()
+    return Checkpoint.open(both_checkpoints / "tiny-text").expect(TEXT).load()
 
 
 @pytest.fixture(scope="session")
 def served(checkpoints: Path) -> Captioner:
     """The model that is served: `tiny_captioner`, rounded to the checkpoint's half precision."""
-    checkpoint = Checkpoint.open(checkpoints / "tiny")
-    assert isinstance(checkpoint, CaptionerCheckpoint)
-    return checkpoint.load()
+    return Checkpoint.open(checkpoints / "tiny").expect(CAPTIONING).load()
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from app.cli import cli
 from model.checkpoint import save
 from model.config import DecodingConfig
 from model.tasks.captioning.captioner import Captioner
+from model.tasks.text import TEXT
 from model.tasks.text.language import LanguageModel
 
 COMMAND = [sys.executable, "-c", "from app.cli import main; main()"]
@@ -139,7 +140,7 @@ def test_what_cannot_work_is_told_in_a_line(folder: Path, tmp_path: Path, argume
 def test_models_are_listed(tiny_checkpoint: Path, tiny_language_model: LanguageModel) -> None:
     folder = tiny_checkpoint.parent
     metrics = {"validation": {"nats_per_character": 1.5, "bits_per_character": 2.164}}
-    save(folder / "verse", tiny_language_model, name="verse", metrics=metrics, card="# verse\n")
+    save(folder / "verse", TEXT, tiny_language_model, name="verse", metrics=metrics, card="# verse\n")
     result = recap("models", "--checkpoints", folder)
     assert result.exit_code == 0
     header, captioner, language_model = result.stdout.splitlines()

@@ -13,7 +13,9 @@ from typer.testing import CliRunner
 from app.cli import cli
 from app.serving.registry import Registry, UnknownModelError, choose_device
 from app.settings import Settings
-from model.checkpoint import CaptionerCheckpoint, CheckpointError, LanguageCheckpoint
+from model.checkpoint import CheckpointError
+from model.tasks.captioning import CAPTIONING
+from model.tasks.text import TEXT
 from tests.conftest import ROOT
 
 
@@ -76,6 +78,14 @@ def test_variables_of_others_are_none_of_ours(monkeypatch: pytest.MonkeyPatch, v
     Settings()
 
 
+def test_defaults_are_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECAP_DEFAULTS", "captioning=flickr8k, text=latex")
+    assert Settings().defaults == {"captioning": "flickr8k", "text": "latex"}
+    monkeypatch.setenv("RECAP_DEFAULTS", "flickr8k")
+    with pytest.raises(ValidationError, match="write TASK=MODEL"):
+        Settings()
+
+
 def test_the_default_limits_are_the_documented_ones() -> None:
     settings = Settings()
     assert (settings.max_body_bytes, settings.max_pixels) == (20_000_000, 50_000_000)
@@ -95,15 +105,17 @@ def test_models_are_found_by_name(tiny_checkpoint: Path) -> None:
     (folder / "notes.txt").write_text("not a checkpoint")
     registry = Registry.open(folder)
     assert sorted(registry.checkpoints) == ["flickr8k", "tiny", "zebra"]
-    assert registry.find(CaptionerCheckpoint, None).name == "flickr8k"
-    assert registry.find(CaptionerCheckpoint, "zebra").path == folder / "zebra"
-    assert Registry.open(folder, "tiny").find(CaptionerCheckpoint, None).name == "tiny"
+    assert registry.find(CAPTIONING, None).name == "flickr8k"
+    assert registry.find(CAPTIONING, "zebra").path == folder / "zebra"
+    assert Registry.open(folder, {"captioning": "tiny"}).find(CAPTIONING, None).name == "tiny"
     with pytest.raises(UnknownModelError, match=r"'nobody'; there is flickr8k, tiny, zebra"):
-        registry.find(CaptionerCheckpoint, "nobody")
-    with pytest.raises(CheckpointError, match="default_model=nobody"):
-        Registry.open(folder, "nobody")
+        registry.find(CAPTIONING, "nobody")
+    with pytest.raises(CheckpointError, match="captioning=nobody"):
+        Registry.open(folder, {"captioning": "nobody"})
+    with pytest.raises(CheckpointError, match="defaults: captions: no such task; there are captioning, text"):
+        Registry.open(folder, {"captions": "tiny"})
     shutil.rmtree(folder / "flickr8k")
-    assert Registry.open(folder).find(CaptionerCheckpoint, None).name == "tiny"
+    assert Registry.open(folder).find(CAPTIONING, None).name == "tiny"
     rename(folder / "zebra", "tiny")
     with pytest.raises(CheckpointError, match="both named tiny"):
         Registry.open(folder)
@@ -115,35 +127,35 @@ def test_each_kind_of_model_has_its_own_default(tiny_checkpoint: Path, tiny_lang
         shutil.copytree(tiny_language_checkpoint, folder / name)
         rename(folder / name, name, "text-generation")
     registry = Registry.open(folder)
-    assert registry.find(CaptionerCheckpoint, None).name == "tiny"
-    assert registry.find(LanguageCheckpoint, None).name == "shakespeare"
+    assert registry.find(CAPTIONING, None).name == "tiny"
+    assert registry.find(TEXT, None).name == "shakespeare"
     assert [name for name, found in registry.checkpoints.items() if registry.is_default(found)] == [
         "shakespeare",
         "tiny",
     ]
-    assert Registry.open(folder, None, "tiny-text").find(LanguageCheckpoint, None).name == "tiny-text"
+    assert Registry.open(folder, {"text": "tiny-text"}).find(TEXT, None).name == "tiny-text"
     shutil.rmtree(folder / "shakespeare")
     registry = Registry.open(folder)
-    assert registry.find(LanguageCheckpoint, None).name == "alice"
+    assert registry.find(TEXT, None).name == "alice"
     with pytest.raises(
         UnknownModelError, match=r"tiny is a captioner, .* language model .*; there is alice, tiny-text"
     ):
-        registry.find(LanguageCheckpoint, "tiny")
+        registry.find(TEXT, "tiny")
     with pytest.raises(UnknownModelError, match=r"alice is a language model, a captioner is needed; there is tiny$"):
-        registry.find(CaptionerCheckpoint, "alice")
-    with pytest.raises(CheckpointError, match=r"default_text_model=tiny: .* has language models: alice, tiny-text"):
-        Registry.open(folder, None, "tiny")
-    with pytest.raises(CheckpointError, match=r"default_model=alice: .* has captioners: tiny"):
-        Registry.open(folder, "alice")
+        registry.find(CAPTIONING, "alice")
+    with pytest.raises(CheckpointError, match=r"defaults: text=tiny: .* has language models: alice, tiny-text"):
+        Registry.open(folder, {"text": "tiny"})
+    with pytest.raises(CheckpointError, match=r"defaults: captioning=alice: .* has captioners: tiny"):
+        Registry.open(folder, {"captioning": "alice"})
 
 
 def test_a_folder_may_lack_a_kind_of_model(tiny_language_checkpoint: Path) -> None:
     registry = Registry.open(tiny_language_checkpoint.parent)
-    assert registry.find(LanguageCheckpoint, None).name == "tiny-text"
+    assert registry.find(TEXT, None).name == "tiny-text"
     with pytest.raises(UnknownModelError, match=r"^no captioner is here$"):
-        registry.find(CaptionerCheckpoint, None)
-    with pytest.raises(CheckpointError, match=r"default_model=flickr8k: .* has no captioner"):
-        Registry.open(tiny_language_checkpoint.parent, "flickr8k")
+        registry.find(CAPTIONING, None)
+    with pytest.raises(CheckpointError, match=r"defaults: captioning=flickr8k: .* has no captioner"):
+        Registry.open(tiny_language_checkpoint.parent, {"captioning": "flickr8k"})
 
 
 def test_a_broken_checkpoint_is_named(tiny_checkpoint: Path) -> None:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from model.checkpoint import CheckpointError, save
 from model.config import DecodingConfig
+from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Captioner
 from tests.conftest import SENTENCES
 from training.evaluate import evaluate, write_json
@@ -84,7 +85,7 @@ def test_beam_size(tiny_checkpoint: Path, tiny_captioner: Captioner, data: Path,
         tiny_captioner.vocabulary,
     )
     greedy.load_state_dict(tiny_captioner.state_dict())
-    saved = save(tmp_path / "greedy", greedy, name="greedy", metrics={}, card="")
+    saved = save(tmp_path / "greedy", CAPTIONING, greedy, name="greedy", metrics={}, card="")
     assert evaluate(saved.path, data, "dev").figures["beam_size"] == 1
     assert evaluate(saved.path, data, "dev", beam_size=4).figures["beam_size"] == 4
 

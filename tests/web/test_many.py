@@ -15,7 +15,8 @@ from playwright.sync_api import Page, expect
 
 from app.settings import Settings
 from app.tasks.captioning.files import caption_files
-from model.checkpoint import CaptionerCheckpoint, Checkpoint
+from model.checkpoint import Checkpoint
+from model.tasks.captioning import CAPTIONING
 from tests.conftest import ROOT, draw
 from tests.web.conftest import Encode, Open, Visit, drop
 
@@ -140,7 +141,7 @@ def test_lines_are_those_of_the_command(sheet: Page, tmp_path: Path, contents: d
     _, text = exported(sheet, "JSON lines")
     mine = {line["file"]: line for line in map(json.loads, text.splitlines())}
     checkpoint = Checkpoint.open(ROOT / "checkpoints" / "flickr8k")
-    assert isinstance(checkpoint, CaptionerCheckpoint)
+    assert checkpoint.task is CAPTIONING
     files = [tmp_path / name for name in ("photo.jpg", "words.jpg")]
     for file in files:
         file.write_bytes(contents[file.name])

@@ -10,7 +10,8 @@ import time
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.http.errors import ApiError, error_response
+from app.errors import Refusal
+from app.http.errors import error_response
 from app.settings import Settings
 
 OPEN = re.compile(r"/(healthz|readyz|docs|openapi\.json|favicon\.ico|web/.*)?")
@@ -32,22 +33,22 @@ class AccessMiddleware:
         if scope["type"] == "http" and not OPEN.fullmatch(scope["path"]):
             try:
                 self._admit(scope)
-            except ApiError as error:
+            except Refusal as error:
                 await error_response(error, scope)(scope, receive, send)
                 return
         await self.app(scope, receive, send)
 
     def _admit(self, scope: Scope) -> None:
-        refusal: ApiError | None = None
+        refusal: Refusal | None = None
         owner: str | None = None
         if self.keys:
             try:
                 owner = self._owner(Headers(scope=scope))
-            except ApiError as error:
+            except Refusal as error:
                 refusal = error  # counted by its address, as a guess
         if self.rates and (seconds := self.rates.count(owner or _address(scope), time.monotonic())):
             message = f"this client may ask {self.rates.per_minute:g} times a minute; try again in {seconds} s"
-            raise ApiError(429, "rate_limit_exceeded", message, headers={"retry-after": str(seconds)})
+            raise Refusal("rate_limit_exceeded", message, retry_after=seconds)
         if refusal:
             raise refusal
 
@@ -55,18 +56,17 @@ class AccessMiddleware:
         """The digest of the request's key.
 
         Raises:
-            ApiError: 401, it has none, or one that is not known.
+            Refusal: it has none, or one that is not known.
         """
         scheme, _, token = headers.get("authorization", "").partition(" ")
         key = token.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
-        challenge = {"www-authenticate": "Bearer"}
         if not key:
             message = "an API key is needed, as Authorization: Bearer KEY or X-API-Key: KEY"
-            raise ApiError(401, "missing_api_key", message, headers=challenge)
+            raise Refusal("missing_api_key", message)
         digest = hashlib.sha256(key.encode("latin-1")).hexdigest()
         # All are compared, each in constant time: how long it takes tells nothing.
         if not sum(hmac.compare_digest(digest, known) for known in self.keys):
-            raise ApiError(401, "invalid_api_key", "this API key is not known here", headers=challenge)
+            raise Refusal("invalid_api_key", "this API key is not known here")
         return digest
 
 

@@ -4,7 +4,8 @@ import re
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.http.errors import ApiError, error_response
+from app.errors import Refusal
+from app.http.errors import error_response
 from app.serving.engine import Engine
 
 PICTURES = re.compile(r"/v1/captions(/batch|/stream)?|/model/predict|(/models/.+)?/v1/chat/completions")
@@ -25,7 +26,7 @@ class RoomMiddleware:
         if scope["type"] == "http" and scope["method"] == "POST" and PICTURES.fullmatch(scope["path"]):
             try:
                 self.engine.require_room()
-            except ApiError as error:
+            except Refusal as error:
                 await error_response(error, scope)(scope, receive, send)
                 return
         await self.app(scope, receive, send)

@@ -6,7 +6,8 @@ from contextlib import suppress
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.http.errors import ApiError, error_response
+from app.errors import Refusal
+from app.http.errors import error_response
 from app.settings import Settings
 
 BATCH = "/v1/captions/batch"
@@ -62,7 +63,7 @@ class BodyLimitMiddleware:
         except _BodyError as refused:
             body.kept = False
             await error_response(refused.error, scope)(scope, body.receive, body.send)
-            if refused.error.status == 408:
+            if refused.error.code == "body_too_slow":
                 linger = 0.0  # it has been waited for long enough
         finally:
             self.held -= body.received
@@ -73,13 +74,13 @@ class BodyLimitMiddleware:
 class _BodyError(Exception):
     """Passes through the application to the middleware."""
 
-    def __init__(self, error: ApiError) -> None:
+    def __init__(self, error: Refusal) -> None:
         super().__init__(error.message)
         self.error = error
 
 
-def _too_large(max_bytes: int) -> ApiError:
-    return ApiError(413, "body_too_large", f"the body is larger than {max_bytes:,} bytes")
+def _too_large(max_bytes: int) -> Refusal:
+    return Refusal("body_too_large", f"the body is larger than {max_bytes:,} bytes")
 
 
 class _Body:
@@ -114,7 +115,7 @@ class _Body:
                 message = await self._next()
         except TimeoutError:
             text = f"the body took too long: {self.received:,} bytes have arrived, and not the rest"
-            raise _BodyError(ApiError(408, "body_too_slow", text)) from None
+            raise _BodyError(Refusal("body_too_slow", text)) from None
         size = len(message.get("body", b""))
         self.received += size
         self._middleware.held += size
@@ -122,7 +123,7 @@ class _Body:
             raise _BodyError(_too_large(self._max_bytes))
         if self._middleware.held > max(settings.max_held_bytes, self._max_bytes):  # alone, there is always room
             text = "there is no memory for this body beside those that are there; try again shortly"
-            raise _BodyError(ApiError(429, "bodies_full", text, headers={"retry-after": "1"}))
+            raise _BodyError(Refusal("bodies_full", text, retry_after=1))
         return message
 
     async def send(self, message: Message) -> None:

@@ -1,90 +1,22 @@
-"""What the service tells of itself: Prometheus metrics, and a log line for each request.
+"""Counts, times and logs each request.
 
-Neither has anything that a client sent beyond its method and path: no picture, no text, no query.
+Neither metrics nor log have anything that a client sent beyond its method and path: no picture, no text, no query.
 """
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from urllib.parse import quote
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    GCCollector,
-    Histogram,
-    PlatformCollector,
-    ProcessCollector,
-    disable_created_metrics,
-)
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from model.checkpoint import Checkpoint
+from app.serving.metrics import Metrics
 
-_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _CLIENT_LEFT = 499
 """nginx's status of a request whose client did not wait for the answer."""
 
 access = logging.getLogger("recap.access")
-disable_created_metrics()  # type: ignore[no-untyped-call]  # when each counter was made: as many lines again, of no use
-
-
-class Metrics:
-    """All that is counted and measured, of one application. Its methods may be called from any thread."""
-
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-        PlatformCollector(registry=self.registry)
-        GCCollector(registry=self.registry)
-
-        def counter(name: str, help: str, *labels: str) -> Counter:
-            return Counter(f"recap_{name}", help, labels, registry=self.registry)
-
-        def gauge(name: str, help: str, *labels: str) -> Gauge:
-            return Gauge(f"recap_{name}", help, labels, registry=self.registry)
-
-        def histogram(name: str, help: str, *labels: str, buckets: Sequence[float] = _SECONDS) -> Histogram:
-            return Histogram(f"recap_{name}", help, labels, buckets=buckets, registry=self.registry)
-
-        self.requests = counter("requests", "Requests answered.", "method", "route", "code")
-        self.request_seconds = histogram("request_seconds", "From a request's head to the end of its answer.", "route")
-        self.in_flight = gauge("requests_in_flight", "Requests that are being answered.")
-        self.rejections = counter(
-            "rejections", "Errors that were told, also of one picture of several, by their code.", "reason"
-        )
-        self.ready = gauge("ready", "Whether the models are loaded and the server is not shutting down.")
-        self.model_info = gauge("model_info", "1 for each model that is served.", "model", "task", "sha256")
-        self.queue_depth = gauge("queue_depth", "Pictures, or texts, that are waiting or being worked on.", "kind")
-        self.queue_seconds = histogram("queue_seconds", "That a picture, or text, has waited.", "kind")
-        self.batch_size = histogram(
-            "batch_size", "Pictures that went through the network together.", buckets=(1, 2, 3, 4, 6, 8, 12, 16, 32, 64)
-        )
-        self.stage_seconds = histogram(
-            "stage_seconds", "That a picture took to decode, a batch to encode, and captions to generate.", "stage"
-        )
-        self.captions = counter("captions", "Captions written.")
-        self.text_tokens = counter("text_tokens", "Tokens of text written.", "model")
-        self.text_characters = counter("text_characters", "Characters of text written.", "model")
-        self.prompt_tokens = counter("prompt_tokens", "Tokens of prompts read.", "model")
-
-    def watch(
-        self, checkpoints: Iterable[Checkpoint], depths: Mapping[str, Callable[[], int]], ready: Callable[[], bool]
-    ) -> None:
-        """Tells of the models and of what waits.
-
-        Args:
-            checkpoints: that are served.
-            depths: kind of work -> how much of it is waiting or being done.
-            ready: whether requests are taken.
-        """
-        for checkpoint in checkpoints:
-            self.model_info.labels(checkpoint.name, checkpoint.task, checkpoint.sha256).set(1)
-        for kind, depth in depths.items():
-            self.queue_depth.labels(kind).set_function(depth)
-        self.ready.set_function(ready)
 
 
 class TelemetryMiddleware:

@@ -4,9 +4,10 @@ import asyncio
 
 from fastapi import APIRouter, Request
 
+from app.errors import Refusal
 from app.http.disconnect import while_connected
 from app.http.error_schema import ErrorResponse
-from app.http.errors import ApiError, tell, unexpected
+from app.http.errors import tell, unexpected
 from app.http.openapi import EXAMPLE, FILE, TEXT
 from app.http.requests import read_uploads
 from app.serving.engine import Engine
@@ -41,17 +42,17 @@ async def create_captions(request: Request) -> BatchResponse:
     asked = CaptionRequest.parse(engine, uploads.parameters)
     tasks = iter(engine.pictures.caption([asked.of(image) for image in uploads.images if isinstance(image, bytes)]))
 
-    async def result(found: ApiError | asyncio.Task[Answer]) -> CaptionResponse | ErrorResponse:
+    async def result(found: Refusal | asyncio.Task[Answer]) -> CaptionResponse | ErrorResponse:
         try:
-            if isinstance(found, ApiError):
+            if isinstance(found, Refusal):
                 raise found
             return asked.response(await found, new_id())
-        except ApiError as error:
+        except Refusal as error:
             failure = error
         except Exception as error:
             failure = unexpected(error, request.scope)
         return ErrorResponse.model_validate(tell(failure, request.scope)[1])
 
-    found = [image if isinstance(image, ApiError) else next(tasks) for image in uploads.images]
+    found = [image if isinstance(image, Refusal) else next(tasks) for image in uploads.images]
     results = await while_connected(request, asyncio.gather(*map(result, found)))
     return BatchResponse(results=results)

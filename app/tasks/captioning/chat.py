@@ -14,7 +14,7 @@ from app.schemas.openai import ChatResponse, OpenAIErrorResponse
 from app.serving.engine import Engine
 from app.tasks.captioning.openai import ChatRequest, logprobs, words
 from app.tasks.captioning.request import CaptionRequest
-from model.checkpoint import CaptionerCheckpoint
+from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Caption
 
 router = APIRouter(tags=["chat"])
@@ -61,7 +61,7 @@ async def create_chat_completion_of_model(request: Request, name: str) -> Any:
 async def _answer(request: Request, name: str | None) -> Any:
     engine: Engine = request.app.state.engine
     asked, ours = ChatRequest.parse(await read_json(request))
-    checkpoint = engine.find(CaptionerCheckpoint, name or asked.model)
+    checkpoint = engine.find(CAPTIONING, name or asked.model)
     wanted = CaptionRequest(engine, checkpoint, asked.decoding(checkpoint.config.decoding, ours))
     picture = await picture_of(request, asked.image_url(), "messages")
     captions = (await wanted.answer(request, picture)).captions

@@ -107,18 +107,19 @@ def _captions(
     if not files:
         return ()
 
-    from app.http.errors import ApiError
+    from app.errors import Refusal
     from app.http.fields import decoding_config
     from app.serving.loading import Loader
     from app.tasks.captioning.files import caption_files
-    from model.checkpoint import CaptionerCheckpoint, CheckpointError
+    from model.checkpoint import CheckpointError
+    from model.tasks.captioning import CAPTIONING
 
-    checkpoint = find_checkpoint(settings, CaptionerCheckpoint, model)
+    checkpoint = find_checkpoint(settings, CAPTIONING, model)
     given = {name: value for name, value in parameters.items() if value is not None}
     try:
         decoding = decoding_config(checkpoint.config.decoding, given)
-        captioner = Loader(settings).captioner(checkpoint)
-    except (ApiError, CheckpointError, ValueError) as error:
+        captioner = Loader(settings).load(checkpoint)
+    except (Refusal, CheckpointError, ValueError) as error:
         fail(str(error))
     return caption_files(captioner, files, decoding, settings)
 

@@ -11,7 +11,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from app.http.errors import ApiError
+from app.errors import Refusal
 from app.inputs.pictures import EXTENSIONS, read_picture
 from app.settings import Settings
 from model.config import DecodingConfig
@@ -57,7 +57,7 @@ def caption_files(
 ) -> Iterator[Line]:
     """A line for each file, in order. While the network works on a batch, the next one is read and decoded."""
 
-    def prepare(file: Path) -> Tensor | ApiError:
+    def prepare(file: Path) -> Tensor | Refusal:
         try:
             picture = read_picture(
                 file.read_bytes(),
@@ -66,13 +66,13 @@ def caption_files(
                 enough=3 * captioner.config.encoder.preprocessing.size,
             )
         except OSError as error:
-            return ApiError(404, "unreadable_file", (error.strerror or str(error)).lower())
-        except ApiError as error:
+            return Refusal("unreadable_file", (error.strerror or str(error)).lower())
+        except Refusal as error:
             return error
         return captioner.preprocess(picture.image)  # (3, S, S)
 
     batches = [files[start : start + BATCH] for start in range(0, len(files), BATCH)]
-    waiting: deque[tuple[Sequence[Path], list[Future[Tensor | ApiError]]]] = deque()
+    waiting: deque[tuple[Sequence[Path], list[Future[Tensor | Refusal]]]] = deque()
     with ThreadPoolExecutor(settings.decode_threads) as pool:
         for batch in batches:
             waiting.append((batch, [pool.submit(prepare, file) for file in batch]))
@@ -83,13 +83,13 @@ def caption_files(
 
 
 def _finish(
-    captioner: Captioner, decoding: DecodingConfig, files: Sequence[Path], futures: Sequence[Future[Tensor | ApiError]]
+    captioner: Captioner, decoding: DecodingConfig, files: Sequence[Path], futures: Sequence[Future[Tensor | Refusal]]
 ) -> Iterator[Line]:
     prepared = [future.result() for future in futures]
     pixels = [result for result in prepared if isinstance(result, Tensor)]
     captions = iter(captioner.generate(captioner.encode(torch.stack(pixels)), decoding) if pixels else ())
     for file, result in zip(files, prepared, strict=True):
-        if isinstance(result, ApiError):
+        if isinstance(result, Refusal):
             yield {"file": str(file), "error": {"code": result.code, "message": result.message}}
         else:
             yield _line(file, next(captions))

@@ -10,7 +10,7 @@ from app.http.requests import read_upload
 from app.schemas.ibm_max import MaxError, MaxMetadata, MaxPrediction, MaxResponse
 from app.serving.engine import Engine
 from app.tasks.captioning.request import CaptionRequest
-from model.checkpoint import CaptionerCheckpoint
+from model.tasks.captioning import CAPTIONING
 
 router = APIRouter(prefix="/model", tags=["IBM MAX"])
 
@@ -27,7 +27,7 @@ async def predict(request: Request) -> MaxResponse:
     """The three likeliest captions that beam search finds, each with the probability of the whole sentence."""
     engine: Engine = request.app.state.engine
     upload = await read_upload(request)
-    checkpoint = engine.find(CaptionerCheckpoint, None)
+    checkpoint = engine.find(CAPTIONING, None)
     decoding = decoding_config(checkpoint.config.decoding, {"method": "beam", "num_captions": _PREDICTIONS})
     answer = await CaptionRequest(engine, checkpoint, decoding).answer(request, upload.image)
     return MaxResponse(
@@ -43,7 +43,7 @@ async def predict(request: Request) -> MaxResponse:
 def metadata(request: Request) -> MaxMetadata:
     """The model that answers."""
     engine: Engine = request.app.state.engine
-    checkpoint = engine.find(CaptionerCheckpoint, None)
+    checkpoint = engine.find(CAPTIONING, None)
     encoder, decoder = checkpoint.config.encoder, checkpoint.config.decoder
     return MaxMetadata(
         id=checkpoint.name,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
-from app.http.errors import ApiError
+from app.errors import Refusal
 from app.http.fields import decoding_config, errors_in_terms_of, parameter_schemas, refused, require_json_type, unknown
 from app.http.openapi import closed, unsupported
 from app.tasks.text.openai import StreamOptions
@@ -92,7 +92,7 @@ class ChatRequest(BaseModel):
         """A JSON object to a request and what it says of decoding beyond it; a null counts as not given.
 
         Raises:
-            ApiError: 422, naming the parameter: unknown, of the wrong type, out of range, or not supported.
+            Refusal: naming the parameter: unknown, of the wrong type, out of range, or not supported.
         """
         given = {name: value for name, value in document.items() if value is not None}
         names = (*cls.model_fields, *DecodingConfig.model_fields, *_ONLY_NEUTRAL, *_IGNORED)
@@ -101,7 +101,7 @@ class ChatRequest(BaseModel):
                 raise unknown(name, names)
             why, neutral = _ONLY_NEUTRAL.get(name, ("", (value,)))
             if value not in neutral:
-                raise ApiError(422, "invalid_parameter", f"{name}: not supported: {why}", name)
+                raise Refusal("invalid_parameter", f"{name}: not supported: {why}", name)
         ours = {
             name: given[name] for name in given.keys() & DecodingConfig.model_fields.keys() - cls.model_fields.keys()
         }
@@ -112,7 +112,7 @@ class ChatRequest(BaseModel):
         except ValidationError as error:
             raise refused(error, given) from error
         if request.stream_options and not request.stream:
-            raise ApiError(422, "invalid_parameter", "stream_options: only with stream=true", "stream_options")
+            raise Refusal("invalid_parameter", "stream_options: only with stream=true", "stream_options")
         return request, ours
 
     def decoding(self, defaults: DecodingConfig, ours: Mapping[str, Any]) -> DecodingConfig:
@@ -123,7 +123,7 @@ class ChatRequest(BaseModel):
             ours: what the request says in our own terms.
 
         Raises:
-            ApiError: 422, naming the parameter.
+            Refusal: naming the parameter.
         """
         wanted: dict[str, Any] = dict(ours)
         if self.n > 1:
@@ -140,7 +140,7 @@ class ChatRequest(BaseModel):
         """The one picture of the user's last message, as it stands there.
 
         Raises:
-            ApiError: 422, there is none, or there are several.
+            Refusal: there is none, or there are several.
         """
         spoken = [message for message in self.messages if message.get("role") == "user"]
         if not spoken:
@@ -164,8 +164,8 @@ def _url(part: Mapping[str, Any]) -> str:
     return url
 
 
-def _refusal(message: str) -> ApiError:
-    return ApiError(422, "invalid_parameter", message, "messages")
+def _refusal(message: str) -> Refusal:
+    return Refusal("invalid_parameter", message, "messages")
 
 
 def logprobs(caption: Caption) -> dict[str, Any]:

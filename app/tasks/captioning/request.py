@@ -8,17 +8,18 @@ from uuid import uuid4
 
 from starlette.requests import Request
 
+from app.errors import Refusal
 from app.http.disconnect import while_connected
 from app.http.error_schema import ErrorResponse
-from app.http.errors import ApiError
 from app.http.fields import decoding_config, model_name, parameter_schemas, wants
 from app.http.openapi import BYTES, EXAMPLE, closed, errors, json_body
 from app.serving.engine import Engine
 from app.tasks.captioning.schemas import BeamTree, Caption, CaptionResponse, ImageInfo, ModelInfo, Timing
 from app.tasks.captioning.service import Answer, Listener, PictureRequest
-from model.checkpoint import CaptionerCheckpoint
-from model.config import DecodingConfig
-from model.tasks.captioning.captioner import UnknownPrefixError
+from model.checkpoint import Checkpoint
+from model.config import CaptionerConfig, DecodingConfig
+from model.tasks.captioning import CAPTIONING
+from model.tasks.captioning.captioner import Captioner, UnknownPrefixError
 
 
 @dataclass(frozen=True)
@@ -26,11 +27,11 @@ class CaptionRequest:
     """What is asked for, besides the pictures.
 
     Raises:
-        ApiError: 422, the model can't do it.
+        Refusal: the model can't do it.
     """
 
     engine: Engine
-    checkpoint: CaptionerCheckpoint
+    checkpoint: Checkpoint[CaptionerConfig, Captioner]
     decoding: DecodingConfig
     attention: bool = False
     tree: bool = False
@@ -40,23 +41,23 @@ class CaptionRequest:
         if self.attention and self.checkpoint.config.decoder.kind == "show-and-tell":
             name = self.checkpoint.name
             message = f"attention=true: {name} sees the picture as a whole, so there is no attention to show"
-            raise ApiError(422, "invalid_parameter", message, "attention")
+            raise Refusal("invalid_parameter", message, "attention")
         if self.tree and self.decoding.method == "sample":
             message = "tree=true: samples are drawn one by one, so there is no tree; use method=beam"
-            raise ApiError(422, "invalid_parameter", message, "tree")
+            raise Refusal("invalid_parameter", message, "tree")
         try:
             self.engine.captioners[self.checkpoint.name].encode_prefix(self.decoding.prefix)
         except UnknownPrefixError as error:
-            raise ApiError(422, "invalid_parameter", f"prefix: {error}", "prefix") from error
+            raise Refusal("invalid_parameter", f"prefix: {error}", "prefix") from error
 
     @classmethod
     def parse(cls, engine: Engine, parameters: Mapping[str, Any]) -> Self:
         """The parameters of a request that has arrived.
 
         Raises:
-            ApiError: 404, no such model; 422, one that is wrong.
+            Refusal: no such model; one that is wrong.
         """
-        checkpoint = engine.find(CaptionerCheckpoint, model_name(parameters))
+        checkpoint = engine.find(CAPTIONING, model_name(parameters))
         decoding = decoding_config(checkpoint.config.decoding, parameters)
         return cls(engine, checkpoint, decoding, wants("attention", parameters), wants("tree", parameters))
 
@@ -73,8 +74,8 @@ class CaptionRequest:
         """Captions of a picture, which is withdrawn when the request's client leaves.
 
         Raises:
-            ApiError: the bytes are not a picture that is read; 429, too many pictures wait already; 503, the server is
-                shutting down; 504, it took too long.
+            Refusal: the bytes are not a picture that is read; too many pictures wait already; the server is
+                shutting down; it took too long.
             ClientDisconnect: nobody waits for it any more.
         """
         (task,) = self.engine.pictures.caption([self.of(image)])

@@ -10,10 +10,10 @@ from typing import Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from app.http.middleware.telemetry import Metrics
 from app.inputs.pictures import Picture, read_picture
 from app.serving.batcher import Batcher
 from app.serving.cores import Turns
+from app.serving.metrics import Metrics
 from app.settings import Settings
 from model.config import DecodingConfig
 from model.decoding.hypotheses import Observer
@@ -125,7 +125,7 @@ class PictureWorker:
         """Takes on all pictures, or none. Each is answered on its own; who cancels a task withdraws its picture.
 
         Raises:
-            ApiError: 429, too many wait already; 503, closed. From a task: not a picture that is read; 504, too late.
+            Refusal: too many wait already; closed. From a task: not a picture that is read; too late.
             UnknownPrefixError: a prefix has words that the vocabulary lacks.
         """
         for request in requests:

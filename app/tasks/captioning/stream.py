@@ -11,8 +11,9 @@ from typing import Any, Self
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
+from app.errors import Refusal
 from app.http.disconnect import while_connected
-from app.http.errors import ApiError, tell, unexpected
+from app.http.errors import tell, unexpected
 from app.http.events import EventStream, event
 from app.http.openapi import FILE, TEXT, event_stream
 from app.http.requests import read_upload
@@ -111,7 +112,7 @@ class _CaptionStream:
         """The event `image`.
 
         Raises:
-            ApiError: the picture has no captions.
+            Refusal: the picture has no captions.
         """
         told = await self._told.get()
         if self._task.done():
@@ -126,7 +127,7 @@ class _CaptionStream:
             yield told
         try:
             yield event(_plain(self._asked.response(self._task.result(), self._id)), "caption")
-        except ApiError as error:
+        except Refusal as error:
             failure = error
         except Exception as error:
             failure = unexpected(error, self._request.scope)

@@ -53,11 +53,12 @@ def generate(
         fail(f"the prompt is not {sys.getfilesystemencoding()}, from character {error.start} on")
 
     from app.serving.loading import Loader
-    from model.checkpoint import CheckpointError, LanguageCheckpoint
+    from model.checkpoint import CheckpointError
+    from model.tasks.text import TEXT
     from model.tasks.text.batch import generate as write
     from model.tasks.text.stream import Delta
 
-    checkpoint = find_checkpoint(settings, LanguageCheckpoint, model)
+    checkpoint = find_checkpoint(settings, TEXT, model)
     config = _configured(
         checkpoint.config.generation,
         max_tokens=max_tokens,
@@ -69,7 +70,7 @@ def generate(
         seed=seed,
     )
     try:
-        language_model = Loader(settings).language_model(checkpoint)
+        language_model = Loader(settings).load(checkpoint)
     except (CheckpointError, ValueError) as error:
         fail(str(error))
     last = Delta("", ())
@@ -95,12 +96,12 @@ def generate(
 
 
 def _configured(defaults: "GenerationConfig", **given: Any) -> "GenerationConfig":
-    from app.http.errors import ApiError
+    from app.errors import Refusal
     from app.tasks.text.openai import merged
 
     try:
         return merged(defaults, {name: value for name, value in given.items() if value is not None})
-    except ApiError as error:
+    except Refusal as error:
         fail(error.message)
 
 

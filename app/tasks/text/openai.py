@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
-from app.http.errors import ApiError
+from app.errors import Refusal
 from app.http.fields import invalid, refused, unknown
 from app.http.openapi import closed, unsupported
 from app.serving.generation import TextRequest, Update
@@ -105,7 +105,7 @@ def parse(document: Mapping[str, Any]) -> tuple[CompletionRequest, dict[str, Any
     """A JSON object to a request and what it says of drawing the text; a null counts as not given.
 
     Raises:
-        ApiError: 422, naming the parameter: unknown, of the wrong type, out of range, or not supported.
+        Refusal: naming the parameter: unknown, of the wrong type, out of range, or not supported.
     """
     given = {name: value for name, value in document.items() if value is not None}
     names = (*CompletionRequest.model_fields, *GenerationConfig.model_fields)
@@ -119,9 +119,9 @@ def parse(document: Mapping[str, Any]) -> tuple[CompletionRequest, dict[str, Any
         raise refused(error, given) from error
     if request.best_of not in (None, request.n):
         message = f"best_of={request.best_of}: all texts are returned, so it can only be n, which is {request.n}"
-        raise ApiError(422, "invalid_parameter", message, "best_of")
+        raise Refusal("invalid_parameter", message, "best_of")
     if request.stream_options and not request.stream:
-        raise ApiError(422, "invalid_parameter", "stream_options: only with stream=true", "stream_options")
+        raise Refusal("invalid_parameter", "stream_options: only with stream=true", "stream_options")
     return request, drawing
 
 
@@ -134,7 +134,7 @@ def merged(defaults: GenerationConfig, drawing: Mapping[str, Any]) -> Generation
     """The model's defaults with what the caller gave.
 
     Raises:
-        ApiError: 422, naming the parameter: of the wrong type or out of range.
+        Refusal: naming the parameter: of the wrong type or out of range.
     """
     given = dict(drawing)
     if "stop" in given:
@@ -153,26 +153,26 @@ def text_requests(request: CompletionRequest, generation: GenerationConfig, sett
     """The texts to write, n for each prompt, in the order of their indices.
 
     Raises:
-        ApiError: 422, it is too much for one request.
+        Refusal: it is too much for one request.
     """
     prompts = request.prompts
     texts = len(prompts) * request.n
     if texts > MAX_CHOICES:
         message = f"{len(prompts):,} prompts, {request.n} texts each: at most {MAX_CHOICES} texts fit into a request"
-        raise ApiError(422, "invalid_parameter", message, "prompt" if request.n == 1 else "n")
+        raise Refusal("invalid_parameter", message, "prompt" if request.n == 1 else "n")
     if generation.max_tokens > settings.max_tokens:
         raise invalid("max_tokens", generation.max_tokens, f"at most {settings.max_tokens:,} are written here")
     length = sum(map(len, prompts))
     if length > settings.max_prompt_chars:
         message = f"the prompt has {length:,} characters; at most {settings.max_prompt_chars:,} are read"
-        raise ApiError(422, "prompt_too_long", message, "prompt")
+        raise Refusal("prompt_too_long", message, "prompt")
     if request.logprobs is not None:
         scored = texts * generation.max_tokens + request.n * length * request.echo
         if scored > MAX_SCORED:
             message = (
                 f"log-probabilities of up to {scored:,} tokens are asked for; at most {MAX_SCORED:,} fit into a request"
             )
-            raise ApiError(422, "invalid_parameter", message, "logprobs")
+            raise Refusal("invalid_parameter", message, "logprobs")
     return [
         TextRequest(
             prompt=prompt,

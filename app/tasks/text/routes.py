@@ -8,8 +8,9 @@ from uuid import uuid4
 from fastapi import APIRouter, Request
 from starlette.types import Scope
 
+from app.errors import Refusal
 from app.http.disconnect import while_connected
-from app.http.errors import ApiError, tell
+from app.http.errors import tell
 from app.http.events import DONE, EventStream, event
 from app.http.openapi import errors, event_stream, json_body
 from app.http.requests import read_json
@@ -26,7 +27,7 @@ from app.tasks.text.openai import (
     text_requests,
     usage,
 )
-from model.checkpoint import LanguageCheckpoint
+from model.tasks.text import TEXT
 from model.tasks.text.stream import TextStream
 
 router = APIRouter(tags=["completions"])
@@ -60,7 +61,7 @@ async def create_completion(request: Request) -> Any:
     engine: Engine = request.app.state.engine
     engine.require_ready()
     asked, drawing = parse(await read_json(request))
-    checkpoint = engine.find(LanguageCheckpoint, asked.model)
+    checkpoint = engine.find(TEXT, asked.model)
     config = merged(limited(checkpoint.config.generation, engine.settings), drawing)
     texts = text_requests(asked, config, engine.settings)
     head = {
@@ -94,7 +95,7 @@ async def _events(
                 piece = choices[index].piece(update)
                 if piece["text"] or piece["finish_reason"]:
                     yield event({**head, "choices": [piece], **rest})
-    except ApiError as error:
+    except Refusal as error:
         yield event(tell(error, scope)[1])
         return
     if with_usage:

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from app.http.errors import ApiError
+from app.errors import Refusal
+from app.http.errors import status_of
 from app.http.fields import decoding_config, merge
 from model.config import DecodingConfig
 
@@ -37,9 +38,9 @@ def test_what_is_given_holds_and_a_default_gives_way(defaults: DecodingConfig, g
     # At odds with itself: where no other value of a number that was not given could save it.
     roomy = {"method": defaults.method, "beam_size": 10, "num_captions": 1, "min_length": 0, "max_length": 100}
     if not is_valid({**roomy, **given}):
-        with pytest.raises(ApiError) as caught:
+        with pytest.raises(Refusal) as caught:
             decoding_config(defaults, given)
-        assert caught.value.status == 422
+        assert status_of(caught.value) == 422
         assert caught.value.field in given
         return
     found = decoding_config(defaults, given)
@@ -59,7 +60,7 @@ def test_sources_are_merged() -> None:
         "prefix": "",
     }
     assert merge([("attention", "true")], [("attention", True)]) == {"attention": True}
-    with pytest.raises(ApiError, match="did you mean temperature"):
+    with pytest.raises(Refusal, match="did you mean temperature"):
         merge([("temprature", 1)])
-    with pytest.raises(ApiError, match="there are image, model"):
+    with pytest.raises(Refusal, match="there are image, model"):
         merge([("zzz", 1)])

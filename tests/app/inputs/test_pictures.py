@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image, ImageChops, ImageStat, TiffImagePlugin
 
-from app.http.errors import ApiError
+from app.errors import Refusal
+from app.http.errors import status_of
 from app.inputs.pictures import EXTENSIONS, FORMATS, Picture, identify, read_picture
 
 Encode = Callable[..., bytes]
@@ -210,10 +211,10 @@ def test_size_is_checked_before_pixels_are_decoded(encode: Encode) -> None:
     for format in FORMATS:
         data = encode(Image.new("RGB", (100, 100)), format)
         assert read(data, max_pixels=10_000).width == 100
-        with pytest.raises(ApiError, match="100 x 100 pixels; at most 9,999") as caught:
+        with pytest.raises(Refusal, match="100 x 100 pixels; at most 9,999") as caught:
             # That it is truncated has not been noticed yet, except by WebP's decoder, which wants all bytes at once.
             read(data[: None if format == "WEBP" else -20], max_pixels=9_999)
-        assert (caught.value.status, caught.value.field) == (422, "image")
+        assert (caught.value.code, caught.value.field) == ("image_too_large", "image")
 
 
 def test_extensions_are_those_of_the_formats() -> None:
@@ -233,14 +234,14 @@ def test_mutated_files_are_read_or_refused(picture: Image.Image, encode: Encode,
     refusal = found = None
     try:
         found = read(bytes(body), enough=data.draw(st.none() | st.integers(1, 64)))
-    except ApiError as error:
+    except Refusal as error:
         refusal = error
     if found:
         assert found.image.mode == "RGB"
         assert found.width * found.height <= 1_000_000
     else:
         assert refusal
-        assert refusal.status in (400, 415, 422)
+        assert status_of(refusal) in (400, 415, 422)
         assert refusal.field == "image"
 
 
@@ -253,13 +254,13 @@ def test_mutated_files_are_read_or_refused(picture: Image.Image, encode: Encode,
     ],
 )
 def test_an_svg_is_named(start: bytes) -> None:
-    with pytest.raises(ApiError, match="SVG drawing"):
+    with pytest.raises(Refusal, match="SVG drawing"):
         identify(start)
 
 
 @pytest.mark.parametrize("start", [b"<svgfont>", b"<!-- <svg>", b"<?xml", b"<html><svg>", b"<!-->-><svg>"])
 def test_what_only_looks_like_an_svg_is_no_picture(start: bytes) -> None:
-    with pytest.raises(ApiError, match="not a picture"):
+    with pytest.raises(Refusal, match="not a picture"):
         identify(start)
 
 
@@ -275,7 +276,7 @@ def test_a_format_is_told_in_linear_time(parts: list[bytes]) -> None:
     fastest = float("inf")
     for _ in range(3):
         started = time.thread_time()
-        with contextlib.suppress(ApiError):
+        with contextlib.suppress(Refusal):
             identify(data)
         fastest = min(fastest, time.thread_time() - started)
     assert fastest < 0.01

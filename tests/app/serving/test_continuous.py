@@ -18,12 +18,12 @@ import pytest
 from fastapi import FastAPI
 from PIL import Image
 
-from app.http.errors import ApiError
-from app.http.middleware.telemetry import Metrics
+from app.errors import Refusal
 from app.main import create_app
 from app.serving.continuous import TextWorker
 from app.serving.cores import Turns
 from app.serving.generation import TextRequest, Update
+from app.serving.metrics import Metrics
 from app.settings import Settings
 from model.config import GenerationConfig
 from model.tasks.text.batch import TextBatch, generate
@@ -269,11 +269,11 @@ def test_a_worker_that_closes_tells_all_who_wait(tiny_language_model: LanguageMo
             assert (await anext(writing))[0].text
             await asyncio.to_thread(worker.close)
             for generation in (writing, waiting):
-                with pytest.raises(ApiError, match="shutting down") as error:
+                with pytest.raises(Refusal, match="shutting down") as error:
                     async for _ in generation:
                         pass
-                assert error.value.status == 503
-        with pytest.raises(ApiError, match="shutting down"):
+                assert error.value.code == "draining"
+        with pytest.raises(Refusal, match="shutting down"):
             worker.generate([long])
 
     asyncio.run(run())

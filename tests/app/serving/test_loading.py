@@ -13,23 +13,25 @@ from typer.testing import CliRunner
 from app.cli import cli
 from app.serving.loading import LANES, Loader
 from app.settings import Settings
-from model.checkpoint import CaptionerCheckpoint, Checkpoint, CheckpointError
+from model.checkpoint import Checkpoint, CheckpointError
+from model.config import CaptionerConfig
 from model.openvino.networks import CompiledCaptioner
 from model.openvino.runtime import Runtime
+from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Captioner
 
 needs_openvino = pytest.mark.skipif(not Runtime.available(), reason="OpenVINO is not installed")
 
 
-def opened(folder: Path) -> CaptionerCheckpoint:
+def opened(folder: Path) -> Checkpoint[CaptionerConfig, Captioner]:
     checkpoint = Checkpoint.open(folder / "tiny")
-    assert isinstance(checkpoint, CaptionerCheckpoint)
+    assert checkpoint.task is CAPTIONING
     return checkpoint
 
 
 @needs_openvino
 def test_captioners_are_compiled_where_they_can_be(checkpoints: Path, served: Captioner, picture: Image.Image) -> None:
-    captioner = Loader(Settings(device="cpu", threads=1)).captioner(opened(checkpoints))
+    captioner = Loader(Settings(device="cpu", threads=1)).load(opened(checkpoints))
     assert isinstance(captioner, CompiledCaptioner)
     assert captioner.caption([picture])[0][0].text == served.caption([picture])[0][0].text
 
@@ -43,7 +45,7 @@ def test_there_are_lanes_where_there_are_cores_for_them(options: dict[str, Any],
 
 
 def test_torch_when_asked_for(checkpoints: Path) -> None:
-    captioner = Loader(Settings(device="cpu", runtime="torch")).captioner(opened(checkpoints))
+    captioner = Loader(Settings(device="cpu", runtime="torch")).load(opened(checkpoints))
     assert type(captioner) is Captioner
 
 
@@ -52,7 +54,7 @@ def test_torch_where_openvino_is_missing(
 ) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)  # as good as not installed
     with caplog.at_level(logging.INFO):
-        captioner = Loader(Settings(device="cpu")).captioner(opened(checkpoints))
+        captioner = Loader(Settings(device="cpu")).load(opened(checkpoints))
     assert type(captioner) is Captioner
     assert "pip install 'recap-captioner[fast]'" in caplog.text
     with pytest.raises(ValueError, match="runtime=openvino: OpenVINO is not installed"):
@@ -69,7 +71,7 @@ def test_torch_where_openvino_cannot_do_it(
         raise RuntimeError("No conversion rule found for aten::curious")
 
     monkeypatch.setattr("openvino.convert_model", convert)
-    assert type(loader.captioner(opened(checkpoints))) is Captioner
+    assert type(loader.load(opened(checkpoints))) is Captioner
     assert "tiny can't be compiled" in caplog.text
     assert "aten::curious" in caplog.text
 
@@ -82,12 +84,12 @@ def test_torch_has_one_thread_beside_openvino_and_all_where_it_runs_a_model(
     try:
         torch.set_num_threads(3)
         loader = Loader(Settings(device="cpu", cache=tmp_path))
-        loader.captioner(opened(checkpoints))
+        loader.load(opened(checkpoints))
         assert torch.get_num_threads() == 1
         monkeypatch.setattr("openvino.Core.compile_model", None)  # so that the next can't be compiled
-        loader.captioner(opened(checkpoints))
+        loader.load(opened(checkpoints))
         assert torch.get_num_threads() == 3
-        Loader(Settings(device="cpu", runtime="torch", threads=2)).captioner(opened(checkpoints))
+        Loader(Settings(device="cpu", runtime="torch", threads=2)).load(opened(checkpoints))
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
@@ -97,11 +99,11 @@ def test_torch_has_one_thread_beside_openvino_and_all_where_it_runs_a_model(
 def test_a_damaged_checkpoint_is_an_error_even_when_it_is_cached(tiny_checkpoint: Path) -> None:
     checkpoint = opened(tiny_checkpoint.parent)
     loader = Loader(Settings(device="cpu", threads=1))
-    loader.captioner(checkpoint)
+    loader.load(checkpoint)
     weights = tiny_checkpoint / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
     with pytest.raises(CheckpointError, match=r"model\.safetensors: sha256"):
-        loader.captioner(checkpoint)
+        loader.load(checkpoint)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

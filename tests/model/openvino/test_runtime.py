@@ -16,10 +16,11 @@ import torch
 from PIL import Image
 from torch import nn
 
-from model.checkpoint import CaptionerCheckpoint, Checkpoint, save
+from model.checkpoint import Checkpoint, save
 from model.config import CaptionerConfig, DecoderConfig, DecodingConfig, EncoderConfig, PreprocessingConfig
 from model.openvino.networks import CompiledCaptioner, captioner_networks, load_captioner
 from model.openvino.runtime import KEPT_DAYS, Network, Runtime
+from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Caption, Captioner
 from model.tasks.captioning.decoder import DECODERS
 from model.vocabulary import Vocabulary
@@ -34,9 +35,9 @@ def compiled(tiny_captioner: Captioner, runtime: Runtime) -> CompiledCaptioner:
     return CompiledCaptioner(tiny_captioner.config, tiny_captioner.vocabulary, programs)
 
 
-def opened(path: Path) -> CaptionerCheckpoint:
+def opened(path: Path) -> Checkpoint[CaptionerConfig, Captioner]:
     checkpoint = Checkpoint.open(path)
-    assert isinstance(checkpoint, CaptionerCheckpoint)
+    assert checkpoint.task is CAPTIONING
     return checkpoint
 
 
@@ -307,7 +308,7 @@ def test_a_checkpoint_that_changed_is_compiled_anew(
     runtime = Runtime(tmp_path / "cache", threads=1, precision="float32")
     before = load_captioner(opened(tiny_checkpoint), runtime).caption([picture])[0][0]
     changed = Captioner(tiny_captioner.config, tiny_captioner.vocabulary).eval()
-    save(tiny_checkpoint, changed, name="tiny", metrics={}, card="# tiny\n")
+    save(tiny_checkpoint, CAPTIONING, changed, name="tiny", metrics={}, card="# tiny\n")
     after = load_captioner(opened(tiny_checkpoint), runtime).caption([picture])[0][0]
     assert after.logprob == pytest.approx(opened(tiny_checkpoint).load().caption([picture])[0][0].logprob, abs=1e-2)
     assert after.logprob != before.logprob

@@ -74,7 +74,7 @@ def ask_teachers(
     """
     digest = hashlib.sha256(f"{VERSION} {recipe.temperature} {recipe.words}".encode())
     for path in recipe.teachers:
-        digest.update(Checkpoint.open(path).manifest.model_dump_json().encode())
+        digest.update(Checkpoint.open(path).description.encode())
     add_pictures(digest, [image.path for image in images])
     digest.update(json.dumps([[example.picture, *example.tokens] for example in examples]).encode())
 

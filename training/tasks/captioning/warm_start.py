@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from model.checkpoint import CaptionerCheckpoint, Checkpoint, CheckpointError
+from model.checkpoint import Checkpoint
 from model.config import CaptionerConfig, DecodingConfig
+from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Captioner
 
 
@@ -13,10 +14,7 @@ def open_captioner(path: Path) -> Captioner:
     Raises:
         CheckpointError: it is missing or damaged, or no captioner.
     """
-    checkpoint = Checkpoint.open(path)
-    if not isinstance(checkpoint, CaptionerCheckpoint):
-        raise CheckpointError(f"{path}: made for {checkpoint.task}, not for captions")
-    return checkpoint.load()
+    return Checkpoint.open(path).expect(CAPTIONING).load()
 
 
 def start_from(path: Path, *, dropout: float, decoding: DecodingConfig | None, size: int | None = None) -> Captioner:

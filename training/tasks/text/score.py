@@ -11,8 +11,10 @@ import torch.nn.functional as F
 from pydantic import ValidationError
 from torch import Tensor
 
-from model.checkpoint import METRICS, Checkpoint, CheckpointError, LanguageCheckpoint
+from model.checkpoint import METRICS, Checkpoint, CheckpointError
+from model.config import LanguageModelConfig
 from model.openvino.precision import autocast
+from model.tasks.text import TEXT
 from model.tasks.text.language import LanguageModel
 from model.vocabulary import UNK
 from training.data.text import read_text, split_text
@@ -84,9 +86,7 @@ def evaluate_text(
         DataError: the text can't be read, or has no such part.
     """
     start = time.perf_counter()
-    opened = Checkpoint.open(checkpoint)
-    if not isinstance(opened, LanguageCheckpoint):
-        raise CheckpointError(f"{checkpoint}: made for {opened.task}, not a language model")
+    opened = Checkpoint.open(checkpoint).expect(TEXT)
     cut = recipe.data if recipe else _cut(opened)
     text = split_text(read_text(data, cut.pattern), validation=cut.validation, test=cut.test)
     parts = {"train": text.train, "validation": text.validation, "test": text.test}
@@ -98,7 +98,7 @@ def evaluate_text(
     return {"split": split, **score.figures(), "seconds": round(time.perf_counter() - start, 1)}
 
 
-def _cut(checkpoint: LanguageCheckpoint) -> TextRecipe:
+def _cut(checkpoint: Checkpoint[LanguageModelConfig, LanguageModel]) -> TextRecipe:
     """What a checkpoint's figures say of its text; the rest of its recipe may have had other keys then."""
     try:
         return TextRecipe.model_validate(checkpoint.metrics["recipe"]["data"])

@@ -18,6 +18,7 @@ from app.main import create_app
 from app.settings import Settings
 from model.checkpoint import save
 from model.config import DecoderConfig, DecodingConfig
+from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Captioner
 
 Encode = Callable[..., bytes]
@@ -214,7 +215,14 @@ def test_a_captioner_that_sees_the_picture_as_a_whole_has_no_attention_to_show(
 ) -> None:
     decoder = DecoderConfig(kind="show-and-tell", embedding_size=16, hidden_size=16)
     config = tiny_captioner.config.model_copy(update={"decoder": decoder})
-    save(tmp_path / "whole", Captioner(config, tiny_captioner.vocabulary), name="whole", metrics={}, card="# whole\n")
+    save(
+        tmp_path / "whole",
+        CAPTIONING,
+        Captioner(config, tiny_captioner.vocabulary),
+        name="whole",
+        metrics={},
+        card="# whole\n",
+    )
     with serve(create_app(Settings(checkpoints=tmp_path, threads=1))) as client:
         ready(client)
         response = client.post(URL, params={"attention": "true"}, content=encode(picture))

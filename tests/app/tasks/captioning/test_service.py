@@ -16,10 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from app.http.middleware.telemetry import Metrics
 from app.main import create_app
 from app.serving.cores import Turns
 from app.serving.engine import Engine
+from app.serving.metrics import Metrics
 from app.settings import Settings
 from app.tasks.captioning.service import Answer, PictureRequest, PictureWorker
 from model.config import DecodingConfig

@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
-from model.checkpoint import CaptionerCheckpoint, Checkpoint, file_sha256
+from model.checkpoint import Checkpoint, file_sha256
+from model.tasks.captioning import CAPTIONING
 from tests.conftest import draw
 from tests.training.conftest import kill_once, train
 from training.cli import app
@@ -46,7 +47,7 @@ def test_killed_and_resumed_it_ends_with_the_same_weights_to_the_bit(tiny_recipe
     assert metrics["recipe"]["training"]["epochs"] == 2
     assert 0 <= metrics["CIDEr"] <= 10
     checkpoint = Checkpoint.open(tmp_path / "checkpoint")
-    assert isinstance(checkpoint, CaptionerCheckpoint)
+    assert checkpoint.task is CAPTIONING
     assert checkpoint.load().caption([draw(0)])[0][0].text
     assert json.loads((tmp_path / "checkpoint" / "metrics.json").read_text()) == metrics
     assert "| BLEU-1 |" in (tmp_path / "checkpoint" / "README.md").read_text()

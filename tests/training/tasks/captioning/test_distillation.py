@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from model.checkpoint import CheckpointError, save
+from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Captioner
 from tests.training.conftest import train
 from training.data.pictures import open_picture
@@ -65,7 +66,7 @@ def test_a_learner_comes_closer_to_its_teacher(
     tuning_recipe: Path, tiny_checkpoint: Path, other_captioner: Captioner, tmp_path: Path
 ) -> None:
     """Than one who learns people's words, from the same start in as many steps."""
-    start = save(tiny_checkpoint.parent / "other", other_captioner, name="other", metrics={}, card="").path
+    start = save(tiny_checkpoint.parent / "other", CAPTIONING, other_captioner, name="other", metrics={}, card="").path
 
     def distance(weight: float) -> float:
         teachers = f"distillation={{teachers = ['{tiny_checkpoint}'], weight = {weight}}}"
@@ -90,7 +91,7 @@ def test_the_learners_words_are_its_teachers(tiny_recipe: Path, tiny_checkpoint:
 
 def test_a_frozen_stage_has_teachers_too(tiny_recipe: Path, tmp_path: Path) -> None:
     first = CaptionerTrainer(CaptionerRecipe.read(tiny_recipe))
-    teacher = save(tmp_path / "teacher", first.captioner, name="teacher", metrics={}, card="").path
+    teacher = save(tmp_path / "teacher", CAPTIONING, first.captioner, name="teacher", metrics={}, card="").path
     told = [f"distillation.teachers=['{teacher}']", f"run={tmp_path}/taught", "training.epochs=10"]
     trainer = CaptionerTrainer(CaptionerRecipe.read(tiny_recipe, told))
     losses = train(trainer, 40)

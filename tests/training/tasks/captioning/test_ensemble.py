@@ -7,6 +7,7 @@ import torch
 
 from model.checkpoint import CheckpointError, save
 from model.config import CaptionerConfig, DecoderConfig, DecodingConfig
+from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Captioner
 from model.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 from training.evaluate import evaluate
@@ -62,7 +63,7 @@ def test_a_greedy_caption_takes_the_likeliest_words_of_the_mean(
 
 @pytest.mark.usefixtures("no_java")
 def test_evaluated_together(tiny_checkpoint: Path, other_captioner: Captioner, tiny_data: Path) -> None:
-    path = save(tiny_checkpoint.parent / "other", other_captioner, name="other", metrics={}, card="").path
+    path = save(tiny_checkpoint.parent / "other", CAPTIONING, other_captioner, name="other", metrics={}, card="").path
     scores = evaluate([tiny_checkpoint, path], tiny_data, "dev").figures
     assert (scores["images"], scores["beam_size"]) == (8, 3)
 
@@ -71,6 +72,6 @@ def test_members_have_the_same_words(tiny_checkpoint: Path) -> None:
     stranger = Captioner(
         CaptionerConfig(decoder=DecoderConfig(embedding_size=2, hidden_size=2)), Vocabulary.build([["a", "dog"]], 1)
     )
-    path = save(tiny_checkpoint.parent / "stranger", stranger, name="stranger", metrics={}, card="").path
+    path = save(tiny_checkpoint.parent / "stranger", CAPTIONING, stranger, name="stranger", metrics={}, card="").path
     with pytest.raises(CheckpointError, match=r"stranger: has other words than .*tiny"):
         Ensemble.open([tiny_checkpoint, path])

@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
-from model.checkpoint import CaptionerCheckpoint, Checkpoint, CheckpointError
+from model.checkpoint import Checkpoint, CheckpointError
+from model.tasks.captioning import CAPTIONING
 from model.vocabulary import EOS
 from tests.training.conftest import kill_once, train
 from training.cli import app
@@ -46,7 +47,7 @@ def test_killed_and_resumed_it_ends_with_the_same_weights_to_the_bit(selfcritica
     for name, tensor in theirs.items():  # the last step's weights, their averages and the optimizer's moments
         assert torch.equal(ours[name], tensor), name
     checkpoint = Checkpoint.open(tmp_path / "rl" / "checkpoint")
-    assert isinstance(checkpoint, CaptionerCheckpoint)
+    assert checkpoint.task is CAPTIONING
     assert checkpoint.config.decoding.max_length == 12
     assert (
         checkpoint.load().vocabulary
@@ -108,7 +109,7 @@ def test_of_a_mirrored_view_left_is_right(selfcritical_recipe: Path) -> None:
     ("option", "error", "message"),
     [
         ("start={tmp}/nowhere", CheckpointError, r"nowhere.config\.json: no such file"),
-        ("start={language}", CheckpointError, "made for text-generation, not for captions"),
+        ("start={language}", CheckpointError, "is a language model, a captioner is needed"),
         ("training.samples=1", RecipeError, "leave-one-out needs 2 or more"),
         ("decoder.kind=top-down", RecipeError, "decoder: no such key; there are name, output"),
     ],

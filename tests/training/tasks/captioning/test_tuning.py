@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
-from model.checkpoint import CaptionerCheckpoint, Checkpoint, CheckpointError
+from model.checkpoint import Checkpoint, CheckpointError
+from model.tasks.captioning import CAPTIONING
 from model.vision.preprocessing import normalize
 from tests.training.conftest import train
 from training.cli import app
@@ -85,7 +86,7 @@ def test_stopped_and_resumed_it_ends_with_the_same_weights_to_the_bit(tuning_rec
         assert torch.equal(ours[name], tensor), name
 
     checkpoint = Checkpoint.open(tmp_path / "tuned" / "checkpoint")
-    assert isinstance(checkpoint, CaptionerCheckpoint)
+    assert checkpoint.task is CAPTIONING
     published, best = checkpoint.load().state_dict(), trainer.best().state_dict()
     for name, tensor in best.items():  # in half precision, the tuned encoder with the rest
         assert torch.equal(published[name], tensor.half().float() if tensor.is_floating_point() else tensor), name
@@ -117,7 +118,7 @@ def test_a_larger_size_is_trained_and_served(tuning_recipe: Path) -> None:
     ("option", "error", "message"),
     [
         ("start={tmp}/nowhere", CheckpointError, r"nowhere.config\.json: no such file"),
-        ("start={language}", CheckpointError, "made for text-generation, not for captions"),
+        ("start={language}", CheckpointError, "is a language model, a captioner is needed"),
         ("training.first=layer3", RecipeError, r"no module 'layer3'; there are conv_stem, bn1, blocks\.0, blocks\.1"),
         ("encoder.name=timm/resnet18", RecipeError, "encoder: no such key; there are name, output"),
         ("size=16", RecipeError, "size: Input should be greater than or equal to 32"),

@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from typer.testing import CliRunner
 
-from model.checkpoint import Checkpoint, CheckpointError, LanguageCheckpoint, file_sha256, save
+from model.checkpoint import Checkpoint, CheckpointError, file_sha256, save
+from model.tasks.text import TEXT
 from tests.training.conftest import kill_once
 from training.cli import app
 from training.recipe import LanguageRecipe, RecipeError
@@ -74,7 +75,7 @@ def test_killed_and_resumed_it_ends_with_the_same_weights_to_the_bit(recipe: Pat
         assert torch.equal(ours[name], tensor), name
 
     checkpoint = Checkpoint.open(tmp_path / "checkpoint")
-    assert isinstance(checkpoint, LanguageCheckpoint)
+    assert checkpoint.task is TEXT
     figures = checkpoint.metrics["validation"]
     assert figures["nats_per_character"] < 2.4  # after forty steps; a uniform guess costs ln 18 = 2.89
     assert checkpoint.metrics["test"]["unknown"] == 3  # the line break and the snowmen at its end
@@ -168,14 +169,14 @@ def test_too_short_a_text_is_an_error(recipe: Path) -> None:
 def test_a_text_has_only_the_parts_it_was_cut_into(recipe: Path, tmp_path: Path) -> None:
     trainer = LanguageTrainer(LanguageRecipe.read(recipe))
     values = LanguageRecipe.read(recipe, ["data.test=0"]).model_dump(mode="json")
-    save(tmp_path / "untrained", trainer.model, name="untrained", metrics={"recipe": values}, card="")
+    save(tmp_path / "untrained", TEXT, trainer.model, name="untrained", metrics={"recipe": values}, card="")
     with pytest.raises(DataError, match=r"split=test: the text has train, validation$"):
         evaluate_text(tmp_path / "untrained", tmp_path / "input.txt", "test")
 
 
 def test_a_checkpoint_that_does_not_say_how_its_text_was_cut_is_told(recipe: Path, tmp_path: Path) -> None:
     trainer = LanguageTrainer(LanguageRecipe.read(recipe))
-    save(tmp_path / "untrained", trainer.model, name="untrained", metrics={}, card="")
+    save(tmp_path / "untrained", TEXT, trainer.model, name="untrained", metrics={}, card="")
     with pytest.raises(CheckpointError, match=r"metrics\.json: recipe\.data does not say how the text was cut"):
         evaluate_text(tmp_path / "untrained", tmp_path / "input.txt", "test")
 

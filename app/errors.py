@@ -1,0 +1,24 @@
+"""What can go wrong in ways that a caller can act on. Knows no HTTP: `app.http.errors` has each code's status."""
+
+
+class Refusal(Exception):  # noqa: N818 (it is an answer, not a mistake of ours)
+    """A request that is not carried out.
+
+    Args:
+        code: short, stable name for programs.
+        message: for people: what was wrong and what would be right.
+        field: the request's field to blame, if it is one field.
+        retry_after: seconds after which the same request may be carried out, if that is so.
+    """
+
+    def __init__(self, code: str, message: str, field: str | None = None, *, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.field = field
+        self.retry_after = retry_after
+
+
+def draining() -> Refusal:
+    """What is new is refused while the service stops, and what takes too long by then is given up."""
+    return Refusal("draining", "the server is shutting down", retry_after=10)

@@ -1,0 +1,55 @@
+"""A name for each request, and an answer to what nobody expected."""
+
+import asyncio
+import re
+from uuid import uuid4
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bound_contextvars
+
+from app.errors import draining
+from app.http.errors import error_response, unexpected
+
+REQUEST_ID = "x-request-id"
+
+
+class RequestIdMiddleware:
+    """Gives each request an id, sends it back as x-request-id, and answers what nobody expected with a bare 500.
+
+    A caller's own id is kept where it is short and harmless, so that its logs and ours can be read together.
+    """
+
+    _harmless = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        wished = Headers(scope=scope).get(REQUEST_ID, "")
+        request_id = wished if self._harmless.fullmatch(wished) else uuid4().hex
+        scope.setdefault("state", {})["request_id"] = request_id
+        started = False
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                MutableHeaders(scope=message)[REQUEST_ID] = request_id
+            await send(message)
+
+        with bound_contextvars(request_id=request_id):
+            try:
+                await self.app(scope, receive, send_with_id)
+            except asyncio.CancelledError:  # the server has been told to stop at once, or its patience is at an end
+                if not started:
+                    await error_response(draining(), scope)(scope, receive, send_with_id)
+                raise
+            except Exception as error:
+                told = unexpected(error, scope)
+                if started:
+                    raise  # too late to answer: the server cuts the connection, so that the caller sees it is not whole
+                await error_response(told, scope)(scope, receive, send_with_id)

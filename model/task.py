@@ -1,0 +1,63 @@
+"""A task as a value: what is particular about a checkpoint of one kind."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
+
+from torch import nn
+
+from model.config import Config
+
+if TYPE_CHECKING:
+    from model.checkpoint import Checkpoint
+    from model.openvino.runtime import Runtime
+
+C = TypeVar("C", bound=Config)
+M = TypeVar("M", bound=nn.Module)
+
+
+class AssetKind(Protocol):
+    """What a model is built around besides its configuration: a vocabulary, labels, a scaler."""
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """
+        Raises:
+            ValueError: the file holds something else; the message says what is wrong.
+            OSError: it can't be read.
+        """
+
+    def write(self, path: Path) -> None:
+        """Writes the file that `read` reads."""
+
+
+@dataclass(frozen=True)
+class Asset:
+    """A file beside the weights."""
+
+    name: str
+    """The model's attribute, and the parameter that `Task.build` takes it by."""
+    file: str
+    """File name in the checkpoint."""
+    kind: type[AssetKind]
+
+
+@dataclass(frozen=True)
+class Task(Generic[C, M]):
+    """What is particular about checkpoints of one task; `model.tasks.TASKS` has all tasks."""
+
+    name: str
+    """`captioning`: the name of its folders, its page view and its label in metrics."""
+    pipeline: str
+    """`image-to-text`: the task in config.json, by Hugging Face's name."""
+    noun: str
+    """`captioner`: what a model of this task is called in messages."""
+    config: type[C]
+    """The configuration that a model is built from."""
+    assets: tuple[Asset, ...]
+    """Files that a model is built around; there may be none."""
+    build: Callable[..., M]
+    """A model with fresh weights: `build(config, **assets)`. Raises ValueError where they don't go together."""
+    compiled: "Callable[[Checkpoint[C, M], Runtime], M] | None" = None
+    """A checkpoint's model with its networks compiled by OpenVINO; None where it runs in torch alone."""
