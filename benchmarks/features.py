@@ -15,7 +15,7 @@ import numpy as np
 import timm
 import torch
 
-from model.config import EncoderConfig
+from model.vision.config import EncoderConfig
 from model.vision.preprocessing import preprocess
 from training.data.pictures import open_picture
 from training.tasks.captioning.backbone import pretrained_encoder

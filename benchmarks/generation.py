@@ -14,8 +14,8 @@ from collections.abc import Iterable
 import torch
 from torch.nn.functional import one_hot
 
-from model.config import GenerationConfig, LanguageModelConfig
 from model.tasks.text.batch import TextBatch
+from model.tasks.text.config import GenerationConfig, LanguageModelConfig
 from model.tasks.text.language import LanguageModel
 from model.vocabulary import Vocabulary
 

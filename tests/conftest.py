@@ -16,18 +16,13 @@ from torch.nn.functional import cross_entropy
 from torch.nn.utils.rnn import pad_sequence
 
 from model.checkpoint import save
-from model.config import (
-    CaptionerConfig,
-    DecoderConfig,
-    EncoderConfig,
-    GenerationConfig,
-    LanguageModelConfig,
-    PreprocessingConfig,
-)
 from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Captioner
+from model.tasks.captioning.config import CaptionerConfig, DecoderConfig
 from model.tasks.text import TEXT
+from model.tasks.text.config import GenerationConfig, LanguageModelConfig
 from model.tasks.text.language import LanguageModel
+from model.vision.config import EncoderConfig, PreprocessingConfig
 from model.vocabulary import BOS, EOS, PAD, Vocabulary, tokenize
 
 ROOT = Path(__file__).resolve().parent.parent

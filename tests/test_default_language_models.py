@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from model.checkpoint import Checkpoint
-from model.config import LanguageModelConfig
 from model.tasks.text import TEXT
 from model.tasks.text.batch import TextBatch, generate
+from model.tasks.text.config import LanguageModelConfig
 from model.tasks.text.language import LanguageModel
 from model.tasks.text.stream import TextStream
 from training.recipe import LanguageRecipe

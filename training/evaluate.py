@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from model.config import DecodingConfig
+from model.decoding.config import DecodingConfig
 from model.tasks.captioning.captioner import Caption
 from training.progress import progress
 from training.tasks.captioning.calibration import calibration_error

@@ -17,10 +17,10 @@ from typing import Any
 import torch
 
 from model.checkpoint import CARD, Checkpoint, save
-from model.config import CaptionerConfig
 from model.task import C, M, Task
 from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Captioner
+from model.tasks.captioning.config import CaptionerConfig
 from model.tasks.text import TEXT
 from model.tasks.text.language import LanguageModel
 from training.data.text import read_text, split_text

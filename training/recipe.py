@@ -8,7 +8,11 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from model.config import Config, DecoderConfig, DecodingConfig, EncoderConfig, LanguageModelConfig
+from model.config import Config
+from model.decoding.config import DecodingConfig
+from model.tasks.captioning.config import DecoderConfig
+from model.tasks.text.config import LanguageModelConfig
+from model.vision.config import EncoderConfig
 
 
 class RecipeError(Exception):

@@ -19,9 +19,10 @@ from app.serving.generation import Generation, Update
 from app.tasks.captioning.request import CaptionRequest
 from app.tasks.huggingface import TextInference, caption_decoding, parameters, parameters_schema
 from model.checkpoint import Checkpoint
-from model.config import CaptionerConfig, LanguageModelConfig
 from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Captioner
+from model.tasks.captioning.config import CaptionerConfig
+from model.tasks.text.config import LanguageModelConfig
 from model.tasks.text.language import LanguageModel
 from model.tasks.text.prompt import Token
 from model.vocabulary import EOS, SPECIALS, Vocabulary

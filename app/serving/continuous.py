@@ -14,8 +14,8 @@ from app.errors import Refusal, draining
 from app.serving.cores import Turns
 from app.serving.generation import Generation, TextRequest, Update
 from app.serving.metrics import Metrics
-from model.config import GenerationConfig
 from model.tasks.text.batch import TextBatch
+from model.tasks.text.config import GenerationConfig
 from model.tasks.text.language import LanguageModel
 from model.tasks.text.stream import Delta, TextStream
 

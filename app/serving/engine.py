@@ -18,10 +18,10 @@ from app.serving.registry import Registry, UnknownModelError
 from app.settings import Settings
 from app.tasks.captioning.service import PictureWorker
 from model.checkpoint import Checkpoint
-from model.config import LanguageModelConfig
 from model.openvino.networks import CompiledCaptioner
 from model.task import C, M, Task
 from model.tasks.captioning.captioner import Captioner
+from model.tasks.text.config import LanguageModelConfig
 from model.tasks.text.language import LanguageModel
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from app.errors import Refusal
-from model.config import GenerationConfig
+from model.tasks.text.config import GenerationConfig
 from model.tasks.text.prompt import Token
 from model.tasks.text.stream import FinishReason, TextStream
 

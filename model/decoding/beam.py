@@ -5,7 +5,7 @@ import numpy.typing as npt
 import torch
 
 from model.cells import State
-from model.config import DecodingConfig
+from model.decoding.config import DecodingConfig
 from model.decoding.constraints import NEVER, Constraints
 from model.decoding.hypotheses import Hypotheses, Observer, PictureMemory, StepFunction, num_groups, rows_per_picture
 from model.vocabulary import BOS, EOS, PAD

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from model.config import DecodingConfig
+from model.decoding.config import DecodingConfig
 from model.tasks.captioning.neutral import Neutral
 from model.vocabulary import BOS, EOS, PAD, SPECIALS, UNK
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from model.cells import State
-from model.config import DecodingConfig
 from model.decoding.beam import beam_search
+from model.decoding.config import DecodingConfig
 from model.decoding.constraints import NEVER, Constraints
 from model.decoding.hypotheses import Hypotheses, Observer, PictureMemory, StepFunction, num_groups, rows_per_picture
 from model.tasks.captioning.neutral import Neutral

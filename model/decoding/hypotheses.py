@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from model.cells import State
-from model.config import DecodingConfig
+from model.decoding.config import DecodingConfig
 from model.tasks.captioning.decoder import Step
 from model.vocabulary import EOS, PAD
 

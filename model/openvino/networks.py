@@ -10,12 +10,13 @@ from torch import Tensor, nn
 
 from model.cells import State
 from model.checkpoint import Checkpoint
-from model.config import CaptionerConfig, LanguageModelConfig
 from model.decoding.hypotheses import PictureMemory, StepFunction
 from model.openvino.program import Program, Turn
 from model.openvino.runtime import Network, Runtime
 from model.tasks.captioning.captioner import Captioner
+from model.tasks.captioning.config import CaptionerConfig
 from model.tasks.captioning.decoder import Decoder, Memory, Step
+from model.tasks.text.config import LanguageModelConfig
 from model.tasks.text.language import CompiledStep, LanguageModel
 from model.vision.encoder import EfficientNetLite
 from model.vocabulary import Vocabulary

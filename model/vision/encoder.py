@@ -10,7 +10,7 @@ import math
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model.config import EncoderConfig
+from model.vision.config import EncoderConfig
 
 # (kernel, stride, expansion, channels, repeats) of each stage before scaling: the paper's table 1.
 STAGES = (

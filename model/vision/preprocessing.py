@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from model.config import PreprocessingConfig
+from model.vision.config import PreprocessingConfig
 
 GAP = 3
 """Times the size that is wanted, to which averages of whole pixels may bring a larger picture first: that is quicker

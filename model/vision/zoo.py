@@ -9,7 +9,7 @@ from types import ModuleType
 import torch
 from torch import Tensor, nn
 
-from model.config import PreprocessingConfig
+from model.vision.config import PreprocessingConfig
 from model.vision.encoder import SCALES
 
 

@@ -21,11 +21,11 @@ from app.http.server import Server
 from app.main import create_app
 from app.settings import Settings
 from model.checkpoint import Checkpoint, save
-from model.config import GenerationConfig
 from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Captioner
 from model.tasks.text import TEXT
 from model.tasks.text.batch import generate
+from model.tasks.text.config import GenerationConfig
 from model.tasks.text.language import LanguageModel
 
 Serve = Callable[..., AbstractContextManager[httpx2.Client]]

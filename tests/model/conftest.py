@@ -7,9 +7,9 @@ import pytest
 import torch
 from hypothesis import strategies as st
 
-from model.config import GenerationConfig, LanguageModelConfig
 from model.openvino.runtime import Runtime
 from model.tasks.text.batch import TextBatch, generate
+from model.tasks.text.config import GenerationConfig, LanguageModelConfig
 from model.tasks.text.language import LanguageModel
 from model.tasks.text.prompt import Token
 from model.tasks.text.stream import Delta, TextStream

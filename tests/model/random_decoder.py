@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from model.cells import State
-from model.config import DecodingConfig
+from model.decoding.config import DecodingConfig
 from model.decoding.decode import decode
 from model.decoding.hypotheses import Hypotheses, Observer, PictureMemory, rows_per_picture
 from model.tasks.captioning.decoder import Step

@@ -15,8 +15,9 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 
-from model.config import CaptionerConfig, DecoderConfig, EncoderConfig, PreprocessingConfig
 from model.tasks.captioning.captioner import Captioner
+from model.tasks.captioning.config import CaptionerConfig, DecoderConfig
+from model.vision.config import EncoderConfig, PreprocessingConfig
 from tests.conftest import draw
 from training.cli import main
 from training.trainer import Stage

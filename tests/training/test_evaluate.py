@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from model.checkpoint import CheckpointError, save
-from model.config import DecodingConfig
+from model.decoding.config import DecodingConfig
 from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Captioner
 from tests.conftest import SENTENCES

@@ -14,7 +14,7 @@ from torch import Tensor
 from app.errors import Refusal
 from app.inputs.pictures import EXTENSIONS, read_picture
 from app.settings import Settings
-from model.config import DecodingConfig
+from model.decoding.config import DecodingConfig
 from model.tasks.captioning.captioner import Caption, Captioner
 
 BATCH = 16

@@ -11,7 +11,7 @@ from app.errors import Refusal
 from app.http.fields import decoding_config, errors_in_terms_of, parameter_schemas, refused, require_json_type, unknown
 from app.http.openapi import closed, unsupported
 from app.tasks.text.openai import StreamOptions
-from model.config import DecodingConfig
+from model.decoding.config import DecodingConfig
 from model.tasks.captioning.captioner import Caption
 
 _ONLY_NEUTRAL: dict[str, tuple[str, tuple[Any, ...]]] = {

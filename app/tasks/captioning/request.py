@@ -17,9 +17,10 @@ from app.serving.engine import Engine
 from app.tasks.captioning.schemas import BeamTree, Caption, CaptionResponse, ImageInfo, ModelInfo, Timing
 from app.tasks.captioning.service import Answer, Listener, PictureRequest
 from model.checkpoint import Checkpoint
-from model.config import CaptionerConfig, DecodingConfig
+from model.decoding.config import DecodingConfig
 from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Captioner, UnknownPrefixError
+from model.tasks.captioning.config import CaptionerConfig
 
 
 @dataclass(frozen=True)

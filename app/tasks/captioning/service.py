@@ -15,7 +15,7 @@ from app.serving.batcher import Batcher
 from app.serving.cores import Turns
 from app.serving.metrics import Metrics
 from app.settings import Settings
-from model.config import DecodingConfig
+from model.decoding.config import DecodingConfig
 from model.decoding.hypotheses import Observer
 from model.decoding.observers import BeamTree, Observers, TreeObserver, WordObserver
 from model.openvino.program import Turn

@@ -9,7 +9,7 @@ import typer
 from app.commands import Checkpoints, DeviceOption, ModelOption, fail, find_checkpoint, read_settings
 
 if TYPE_CHECKING:
-    from model.config import GenerationConfig
+    from model.tasks.text.config import GenerationConfig
 
 
 def generate(

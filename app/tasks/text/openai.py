@@ -11,7 +11,7 @@ from app.http.fields import invalid, refused, unknown
 from app.http.openapi import closed, unsupported
 from app.serving.generation import TextRequest, Update
 from app.settings import Settings
-from model.config import MAX_STOPS, GenerationConfig
+from model.tasks.text.config import MAX_STOPS, GenerationConfig
 from model.tasks.text.prompt import Token
 from model.tasks.text.stream import TextStream
 

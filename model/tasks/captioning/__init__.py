@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from model.config import CaptionerConfig
 from model.task import Asset, Task
 from model.tasks.captioning.captioner import Captioner
+from model.tasks.captioning.config import CaptionerConfig
 from model.vocabulary import Vocabulary
 
 if TYPE_CHECKING:

@@ -11,9 +11,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from model.cells import State
-from model.config import CaptionerConfig, DecodingConfig
+from model.decoding.config import DecodingConfig
 from model.decoding.decode import decode
 from model.decoding.hypotheses import Hypotheses, Observer, PictureMemory, StepFunction, rows_per_picture
+from model.tasks.captioning.config import CaptionerConfig
 from model.tasks.captioning.decoder import Memory, Step, build_decoder
 from model.tasks.captioning.neutral import Neutral
 from model.vision.encoder import build_encoder

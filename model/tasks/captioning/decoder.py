@@ -15,8 +15,8 @@ from torch.nn.utils.rnn import pad_sequence
 
 from model.attention import AdditiveAttention
 from model.cells import State, build_cell
-from model.config import DecoderConfig
 from model.recurrent import Recurrent
+from model.tasks.captioning.config import DecoderConfig
 from model.vocabulary import PAD
 
 

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from model.config import LanguageModelConfig
 from model.task import Asset, Task
+from model.tasks.text.config import LanguageModelConfig
 from model.tasks.text.language import LanguageModel
 from model.vocabulary import Vocabulary
 

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 
 import torch
 
-from model.config import GenerationConfig
+from model.tasks.text.config import GenerationConfig
 from model.tasks.text.language import LanguageModel
 from model.tasks.text.prompt import CHUNK, MAX_ALTERNATIVES, Prompt, Token, likeliest
 from model.tasks.text.sampler import Sampler

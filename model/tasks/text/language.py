@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout
 
 from model.cells import State
-from model.config import LanguageModelConfig
 from model.openvino.program import Program
 from model.recurrent import Recurrent
+from model.tasks.text.config import LanguageModelConfig
 from model.vocabulary import SPECIALS, Vocabulary, pieces
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from model.config import GenerationConfig
+from model.tasks.text.config import GenerationConfig
 from model.tasks.text.prompt import Prompt, Token
 
 FinishReason = Literal["stop", "length"]

@@ -25,8 +25,8 @@ from app.serving.cores import Turns
 from app.serving.generation import TextRequest, Update
 from app.serving.metrics import Metrics
 from app.settings import Settings
-from model.config import GenerationConfig
 from model.tasks.text.batch import TextBatch, generate
+from model.tasks.text.config import GenerationConfig
 from model.tasks.text.language import LanguageModel
 from model.tasks.text.stream import TextStream
 

@@ -14,11 +14,11 @@ from app.cli import cli
 from app.serving.loading import LANES, Loader
 from app.settings import Settings
 from model.checkpoint import Checkpoint, CheckpointError
-from model.config import CaptionerConfig
 from model.openvino.networks import CompiledCaptioner
 from model.openvino.runtime import Runtime
 from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Captioner
+from model.tasks.captioning.config import CaptionerConfig
 
 needs_openvino = pytest.mark.skipif(not Runtime.available(), reason="OpenVINO is not installed")
 

@@ -21,7 +21,7 @@ from PIL import Image
 
 from app.main import create_app
 from app.settings import Settings
-from model.config import DecodingConfig
+from model.decoding.config import DecodingConfig
 from model.tasks.captioning.captioner import Captioner
 from model.tasks.text.language import LanguageModel
 from tests.app.conftest import alone

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.config import DecodingConfig
+from model.decoding.config import DecodingConfig
 from model.vocabulary import BOS, EOS, PAD, UNK
 from tests.model.random_decoder import SEEDS, WORDS, Network, sentence
 

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
-from model.config import CaptionerConfig, DecoderConfig, DecodingConfig
+from model.decoding.config import DecodingConfig
 from model.decoding.observers import BeamTree, Observers, TreeObserver, WordObserver
 from model.tasks.captioning.captioner import Caption, Captioner, Token
+from model.tasks.captioning.config import CaptionerConfig, DecoderConfig
 from model.vocabulary import Vocabulary, detokenize
 
 PICTURES = 3

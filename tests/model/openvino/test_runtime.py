@@ -17,12 +17,14 @@ from PIL import Image
 from torch import nn
 
 from model.checkpoint import Checkpoint, save
-from model.config import CaptionerConfig, DecoderConfig, DecodingConfig, EncoderConfig, PreprocessingConfig
+from model.decoding.config import DecodingConfig
 from model.openvino.networks import CompiledCaptioner, captioner_networks, load_captioner
 from model.openvino.runtime import KEPT_DAYS, Network, Runtime
 from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Caption, Captioner
+from model.tasks.captioning.config import CaptionerConfig, DecoderConfig
 from model.tasks.captioning.decoder import DECODERS
+from model.vision.config import EncoderConfig, PreprocessingConfig
 from model.vocabulary import Vocabulary
 from tests.conftest import ROOT
 

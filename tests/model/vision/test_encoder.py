@@ -7,7 +7,7 @@ import timm
 import torch
 from torch import nn
 
-from model.config import EncoderConfig
+from model.vision.config import EncoderConfig
 from model.vision.encoder import SCALES, EfficientNetLite, build_encoder
 from model.vision.zoo import zoo_preprocessing
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from torchvision.transforms import v2
 
-from model.config import PreprocessingConfig
+from model.vision.config import PreprocessingConfig
 from model.vision.preprocessing import preprocess, resize
 
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
-from model.config import PreprocessingConfig
+from model.vision.config import PreprocessingConfig
 from model.vision.preprocessing import resize
 from training.recipe import AugmentationRecipe
 

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from model.config import EncoderConfig
+from model.vision.config import EncoderConfig
 from model.vision.encoder import SCALES, build_encoder
 from model.vision.zoo import build_zoo_encoder
 from training.tasks.captioning.warm_start import open_captioner

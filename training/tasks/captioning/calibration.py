@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from model.config import CalibrationConfig
+from model.tasks.captioning.config import CalibrationConfig
 
 BINS = 10
 FOLDS = 10

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from model.config import CaptionerConfig
 from model.tasks.captioning.captioner import Captioner
+from model.tasks.captioning.config import CaptionerConfig
 from training.length_buckets import LengthBuckets
 from training.recipe import CaptionerRecipe
 from training.tasks.captioning.backbone import pretrained_encoder

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from model.cells import State
 from model.checkpoint import CheckpointError
-from model.config import DecodingConfig
+from model.decoding.config import DecodingConfig
 from model.decoding.decode import decode
 from model.decoding.hypotheses import PictureMemory, rows_per_picture
 from model.tasks.captioning.captioner import Caption, Captioner

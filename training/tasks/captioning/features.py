@@ -14,8 +14,8 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor, nn
 
-from model.config import EncoderConfig
 from model.openvino.precision import autocast
+from model.vision.config import EncoderConfig
 from model.vision.preprocessing import normalize, resize
 from training.cache import add_pictures, cached
 from training.data.pictures import open_picture

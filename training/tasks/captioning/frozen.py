@@ -7,8 +7,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from model.config import EncoderConfig
 from model.tasks.captioning.captioner import Captioner
+from model.vision.config import EncoderConfig
 from training.length_buckets import LengthBuckets
 from training.recipe import FeaturesRecipe, FrozenRecipe
 from training.tasks.captioning.features import FeatureCache, cached_features

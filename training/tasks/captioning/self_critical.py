@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from model.cells import State
-from model.config import DecodingConfig
+from model.decoding.config import DecodingConfig
 from model.decoding.decode import decode
 from model.decoding.hypotheses import PictureMemory
 from model.tasks.captioning.decoder import Memory, Step

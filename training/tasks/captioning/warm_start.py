@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from model.checkpoint import Checkpoint
-from model.config import CaptionerConfig, DecodingConfig
+from model.decoding.config import DecodingConfig
 from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Captioner
+from model.tasks.captioning.config import CaptionerConfig
 
 
 def open_captioner(path: Path) -> Captioner:

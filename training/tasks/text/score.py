@@ -12,9 +12,9 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from model.checkpoint import METRICS, Checkpoint, CheckpointError
-from model.config import LanguageModelConfig
 from model.openvino.precision import autocast
 from model.tasks.text import TEXT
+from model.tasks.text.config import LanguageModelConfig
 from model.tasks.text.language import LanguageModel
 from model.vocabulary import UNK
 from training.data.text import read_text, split_text

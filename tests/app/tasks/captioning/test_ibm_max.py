@@ -9,7 +9,7 @@ import pytest
 import requests
 from PIL import Image
 
-from model.config import DecodingConfig
+from model.decoding.config import DecodingConfig
 from model.tasks.captioning.captioner import Captioner
 
 Encode = Callable[..., bytes]

@@ -11,7 +11,7 @@ import pytest
 from huggingface_hub import InferenceClient
 from PIL import Image
 
-from model.config import DecodingConfig
+from model.decoding.config import DecodingConfig
 from model.tasks.captioning.captioner import Captioner
 
 Encode = Callable[..., bytes]

@@ -17,9 +17,10 @@ from app.http.fields import DESCRIPTIONS
 from app.main import create_app
 from app.settings import Settings
 from model.checkpoint import save
-from model.config import DecoderConfig, DecodingConfig
+from model.decoding.config import DecodingConfig
 from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Captioner
+from model.tasks.captioning.config import DecoderConfig
 
 Encode = Callable[..., bytes]
 Ready = Callable[[httpx2.Client], None]

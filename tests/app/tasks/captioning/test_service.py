@@ -22,7 +22,7 @@ from app.serving.engine import Engine
 from app.serving.metrics import Metrics
 from app.settings import Settings
 from app.tasks.captioning.service import Answer, PictureRequest, PictureWorker
-from model.config import DecodingConfig
+from model.decoding.config import DecodingConfig
 from model.openvino.runtime import Runtime
 from model.tasks.captioning.captioner import Captioner
 

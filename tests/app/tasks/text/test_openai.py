@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from app.main import create_app
 from app.settings import Settings
 from app.tasks.text.openai import CompletionRequest
-from model.config import GenerationConfig
+from model.tasks.text.config import GenerationConfig
 from model.tasks.text.language import LanguageModel
 from tests.app.conftest import alone
 

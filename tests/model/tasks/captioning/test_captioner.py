@@ -5,7 +5,7 @@ import math
 import pytest
 from PIL import Image
 
-from model.config import DecodingConfig
+from model.decoding.config import DecodingConfig
 from model.tasks.captioning.captioner import Captioner, UnknownPrefixError
 
 

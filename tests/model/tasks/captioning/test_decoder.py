@@ -7,7 +7,7 @@ import torch
 
 from model.attention import AdditiveAttention
 from model.cells import State
-from model.config import DecoderConfig
+from model.tasks.captioning.config import DecoderConfig
 from model.tasks.captioning.decoder import Decoder, build_decoder, rows_going_on
 from model.vocabulary import PAD
 

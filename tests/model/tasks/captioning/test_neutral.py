@@ -6,9 +6,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.config import CaptionerConfig, DecoderConfig, DecodingConfig, EncoderConfig, PreprocessingConfig
+from model.decoding.config import DecodingConfig
 from model.tasks.captioning.captioner import Captioner
+from model.tasks.captioning.config import CaptionerConfig, DecoderConfig
 from model.tasks.captioning.neutral import COLOURS, INSTEAD, ORIGINS, PEOPLE, RELATIVES, Neutral
+from model.vision.config import EncoderConfig, PreprocessingConfig
 from model.vocabulary import EOS, Vocabulary
 
 SAID = "a person child people black dog runs with their in"

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.cells import CELLS
-from model.config import GenerationConfig
 from model.openvino.networks import compile_step
 from model.openvino.runtime import Runtime
 from model.tasks.text.batch import BatchFullError, TextBatch, generate
+from model.tasks.text.config import GenerationConfig
 from model.tasks.text.language import LanguageModel
 from model.tasks.text.prompt import CHUNK, MAX_ALTERNATIVES
 from model.tasks.text.step import BLOCK

@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import one_hot
 
 from model.cells import CELLS
-from model.config import LanguageModelConfig
+from model.tasks.text.config import LanguageModelConfig
 from model.tasks.text.language import LanguageModel
 from model.vocabulary import UNK, Vocabulary, pieces
 

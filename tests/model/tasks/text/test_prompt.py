@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import torch
 
-from model.config import GenerationConfig
 from model.openvino.networks import compile_step
 from model.openvino.runtime import Runtime
 from model.tasks.text.batch import TextBatch, generate
+from model.tasks.text.config import GenerationConfig
 from model.tasks.text.prompt import CHUNK, Prompt
 from model.tasks.text.stream import Delta
 from model.vocabulary import SPECIALS, UNK

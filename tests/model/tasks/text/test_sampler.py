@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from model.cells import CELLS
-from model.config import GenerationConfig
 from model.tasks.text.batch import TextBatch
+from model.tasks.text.config import GenerationConfig
 from model.tasks.text.step import BLOCK
 from model.vocabulary import BOS, EOS, PAD, SPECIALS, UNK
 from tests.model.conftest import memoryless_model, random_model, run, write

@@ -3,8 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.config import GenerationConfig
 from model.tasks.text.batch import generate
+from model.tasks.text.config import GenerationConfig
 from tests.model.conftest import SEEDS, random_model, write
 
 

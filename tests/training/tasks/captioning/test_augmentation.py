@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from model.config import PreprocessingConfig
+from model.vision.config import PreprocessingConfig
 from model.vision.preprocessing import resize
 from tests.conftest import draw
 from training.recipe import AugmentationRecipe

@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from model.config import EncoderConfig
 from model.tasks.captioning.captioner import Captioner
+from model.vision.config import EncoderConfig
 from model.vision.encoder import SCALES
 from training.tasks.captioning.backbone import BackboneError, pretrained_encoder
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.checkpoint import Checkpoint
-from model.config import CalibrationConfig
 from model.tasks.captioning import CAPTIONING
+from model.tasks.captioning.config import CalibrationConfig
 from tests.conftest import draw
 from training.publish import calibrate_checkpoint
 from training.tasks.captioning.calibration import CalibrationError, calibrate, calibration_error

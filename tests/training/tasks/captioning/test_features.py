@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from model.config import EncoderConfig, PreprocessingConfig
 from model.openvino.precision import autocast
+from model.vision.config import EncoderConfig, PreprocessingConfig
 from model.vision.encoder import build_encoder
 from model.vision.preprocessing import preprocess
 from tests.conftest import draw

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from model.config import DecoderConfig
+from model.tasks.captioning.config import DecoderConfig
 from model.tasks.captioning.decoder import Decoder, build_decoder
 from model.vocabulary import BOS, EOS, PAD, UNK
 from training.tasks.captioning.sampled_captions import Policy

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from model.config import LanguageModelConfig
+from model.tasks.text.config import LanguageModelConfig
 from model.tasks.text.language import LanguageModel
 from model.vocabulary import UNK, Vocabulary, pieces
 from training.tasks.text.score import CONTEXT, TextScore, score_text
