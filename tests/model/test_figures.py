@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from tests.conftest import ROOT
 
 from model.figures import Figure, figures_of
+from tests.conftest import ROOT
 
 
 def test_figures_of_a_default_checkpoint() -> None:
