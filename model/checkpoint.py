@@ -19,6 +19,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from model.config import Config
+from model.files import fsync_directory
+from model.messages import some
 from model.task import C, M, Task
 from model.tasks import TASKS
 
@@ -48,15 +50,6 @@ def file_sha256(path: Path) -> str:
     """Hexadecimal digest of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def fsync_directory(path: Path) -> None:
-    """Makes the names in a directory as durable as the files they name."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @dataclass(frozen=True)
@@ -215,8 +208,7 @@ def load_weights(module: torch.nn.Module, path: Path) -> None:
         if name in tensors and tensors[name].shape != tensor.shape
     ]
     if wrong:
-        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-        raise CheckpointError(f"{path}: {'; '.join(wrong[:3])}{more}")
+        raise CheckpointError(f"{path}: {some(wrong, '; ')}")
     module.load_state_dict(tensors)
 
 

@@ -1,10 +1,12 @@
-"""Folders of what takes long to compute, which are never stale."""
+"""Folders of results that take long to compute, and are never stale."""
 
 import hashlib
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol
+
+from model.files import replacing
 
 
 class Digest(Protocol):
@@ -22,11 +24,11 @@ def add_pictures(digest: Digest, pictures: Iterable[Path]) -> None:
 
 
 def cached(directory: Path, fingerprint: str, build: Callable[[], None]) -> None:
-    """Sees to it that a folder holds what `build` writes there, and that it was built for this fingerprint.
+    """Calls `build` unless a folder holds the files that it wrote for this fingerprint.
 
     Args:
-        directory: made where it is not there.
-        fingerprint: of all that its files depend on.
+        directory: created if it is missing.
+        fingerprint: digest of all that the files depend on.
         build: writes the files.
     """
     description = directory / "cache.json"
@@ -35,6 +37,5 @@ def cached(directory: Path, fingerprint: str, build: Callable[[], None]) -> None
     description.unlink(missing_ok=True)  # first, so that files half written are never taken for whole
     directory.mkdir(parents=True, exist_ok=True)
     build()
-    partial = description.with_suffix(".partial")
-    partial.write_text(json.dumps({"fingerprint": fingerprint}))
-    partial.replace(description)
+    with replacing(description) as partial:
+        partial.write_text(json.dumps({"fingerprint": fingerprint}))

@@ -1,275 +1,274 @@
-"""What the stages of a captioner's training share: epochs of steps, scored on dev, as a run on disk.
+"""The training loop of all tasks, to be read from top to bottom: `Trainer.run`.
 
-The loop, read from top to bottom, is `Stage.run`: each epoch goes through batches, each of which is one `_step`, the
-stage's own; then `_validate` scores the averaged weights on dev, and the best ones are kept. What a stage trains are
-those parameters of its captioner that require a gradient; they alone are in its state.
+An epoch is a series of updates, whose gradients the objective computes (`Objective.updates`) and the trainer applies
+(`_updates`). After it the averaged weights are scored on dev, and the best are kept (`_validate`).
 """
 
 import copy
+import math
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from tqdm import tqdm
 
-from model.tasks.captioning.captioner import Captioner
-from training.length_buckets import LengthBuckets
-from training.progress import progress
-from training.recipe import ContinuedTraining, StageRecipe
+from model.figures import Figure
+from training.device import mixed_precision
+from training.recipe import Recipe
 from training.run_state import (
-    averaged,
+    Progress,
     check_run,
     interruptible,
-    learning_rate,
     load_optimizer_tensors,
     load_state,
     load_trained,
-    mixed_precision,
     optimizer_tensors,
-    put_aside,
     save_state,
-    seed_step,
+    save_tensors,
     trained_tensors,
     with_prefix,
     without_prefix,
 )
-from training.tasks.captioning.metrics import CaptionScorer
-from training.tasks.captioning.readers import open_dataset
-from training.tasks.captioning.wording import WORDING
+from training.schedule import averaged, learning_rate, seed_step
 
-R = TypeVar("R", bound=StageRecipe)
-Ready = TypeVar("Ready")
-"""A batch, with what was made ready for its step."""
-
-
-@dataclass
-class Progress:
-    """How far a run has come; with the tensors, all that is needed to go on."""
-
-    recipe: str
-    """The recipe as JSON: a state belongs to one recipe."""
-    epoch: int = 0
-    batch: int = 0
-    step: int = 0
-    best_score: float = -1.0
-    best_epoch: int = -1
-    start_score: float | None = None
-    """Dev CIDEr of the checkpoint that the stage began with."""
-    seconds: float = 0.0
-    totals: dict[str, float] = field(default_factory=dict)
-    """Sums of the steps' figures in this epoch."""
+R = TypeVar("R", bound=Recipe)
+M = TypeVar("M", bound=nn.Module)
+Backward = Callable[[Tensor], None]
+"""Adds the gradient of a scalar to the parameters' `grad`."""
 
 
-class Stage(ABC, Generic[R, Ready]):
-    """A run of a training command for captioners, fresh or resumed.
+@dataclass(frozen=True)
+class Validation:
+    """The quality of a model on dev."""
 
-    A subclass builds its captioner and batches and hands them to `_prepare`, and knows what a step is and where the
-    grids of dev come from.
+    figures: list[Figure]
+    """Most important first: weights are chosen by the first."""
+    log: dict[str, float | str] = field(default_factory=dict)
+    """Further numbers and texts for TensorBoard."""
 
-    Raises:
-        DataError: what the recipe names is not there or does not fit.
-        StateError: the run's folder holds another recipe's state, or a state and `resume` is False.
-    """
 
-    def __init__(self, recipe: R, *, resume: bool = False) -> None:
-        self.recipe = recipe
-        self.resume = resume
-        self.state_path = recipe.run / "state.safetensors"
-        self.best_path = recipe.run / "best.safetensors"
-        self.progress = Progress(recipe.model_dump_json())
-        check_run(self.state_path, recipe, resume=resume)
-        self.accelerator = Accelerator(
-            mixed_precision=mixed_precision(recipe.training.precision),
-            log_with="tensorboard",
-            project_dir=str(recipe.run),
-        )
-        self.data = open_dataset(recipe.data.path)
-        self.train, self.dev = self.data.split("train"), self.data.split("dev")
-        self.scorer = CaptionScorer({image.path.name: image.captions for image in self.dev})
+class Objective(Protocol[M]):
+    """The part of the loop that one kind of training adds."""
 
-    def _prepare(self, captioner: Captioner, buckets: LengthBuckets, network: nn.Module) -> None:
-        """Takes the model to train and the batches of an epoch, and the state on disk, where there is one.
+    model: M
+    """The model; those of its parameters that require a gradient are trained, averaged and saved."""
+    network: nn.Module
+    """The module that an update calls: the model, a part of it, or a module around it."""
+    updates_per_epoch: int
+    share: float | None = None
+    """Of a model that goes on from a checkpoint: the place of the weights that are scored and kept, on the way from
+    the checkpoint's (0) to the averages (1). None for a model that begins with fresh weights."""
+
+    def groups(self) -> list[dict[str, Any]]:
+        """The optimizer's parameter groups: `params`, and the `peak` of their learning rate."""
+
+    def updates(self, epoch: int, done: int, network: nn.Module, backward: Backward) -> Iterator[dict[str, float]]:
+        """An epoch's updates from number `done` on, each ready to be applied when it is yielded.
 
         Args:
-            captioner: the model.
-            buckets: the batches.
-            network: what a step runs: the part of the model that is trained, or a module around it.
+            epoch: the epoch's number.
+            done: its updates before these.
+            network: `network`, in training mode, for several processes and mixed precision.
+            backward: takes the loss of this process's share; gradients are averaged over the processes.
+
+        Yields:
+            Numbers to log, averaged over the processes; the first is shown beside the progress bar.
         """
-        training = self.recipe.training
-        self.captioner = captioner.to(self.accelerator.device)
-        self.buckets = buckets
-        self.total_steps = training.epochs * len(buckets)
-        self.average = averaged(captioner, training.ema_decay)
-        optimizer = torch.optim.AdamW(self._groups(), weight_decay=training.weight_decay)
-        self.network, self.optimizer = self.accelerator.prepare(network, optimizer)
-        self.continued = isinstance(training, ContinuedTraining)
-        self.share = training.share if isinstance(training, ContinuedTraining) else 1.0
-        self.first = (
-            {name: tensor.clone() for name, tensor in trained_tensors(captioner).items()} if self.share < 1 else {}
+
+    def validate(self, model: M) -> Validation:
+        """Scores a model on dev. One process alone calls this."""
+
+    def state(self) -> dict[str, Tensor]:
+        """The tensors that the next update needs besides the weights, of all processes."""
+        return {}
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Undoes `state`."""
+        return
+
+
+class Trainer(Generic[R, M]):
+    """A run, fresh or resumed.
+
+    Raises:
+        TrainingError: what the recipe names does not exist or does not fit; the run's folder holds another recipe's
+            state, or a state although `resume` is False.
+        CheckpointError: the same of a checkpoint that the recipe names.
+    """
+
+    def __init__(self, recipe: R, build: Callable[[R, Accelerator], Objective[M]], *, resume: bool = False) -> None:
+        self.recipe = recipe
+        self.progress = Progress(recipe.model_dump_json())
+        self.state_path, self.best_path = recipe.run / "state.safetensors", recipe.run / "best.safetensors"
+        check_run(self.state_path, recipe, resume=resume)
+        training = recipe.training
+        self.accelerator = Accelerator(
+            mixed_precision=mixed_precision(training.precision), log_with="tensorboard", project_dir=str(recipe.run)
         )
-        if self.resume and self.state_path.is_file():
+        self.objective = build(recipe, self.accelerator)
+        self.model = self.objective.model.to(self.accelerator.device)
+        self.average = averaged(self.model, training.ema_decay)
+        optimizer = torch.optim.AdamW(self.objective.groups(), weight_decay=training.weight_decay)
+        self.network, self.optimizer = self.accelerator.prepare(self.objective.network, optimizer)
+        share = self.objective.share
+        kept = trained_tensors(self.model) if share is not None and share < 1 else {}
+        self.start = {name: tensor.clone() for name, tensor in kept.items()}
+        if resume and self.state_path.is_file():
             self._restore()
 
-    def _groups(self) -> list[dict[str, Any]]:
-        """What is trained, for the optimizer: parameters `params` whose learning rate rises to a common `peak`."""
-        parameters = [parameter for parameter in self.captioner.parameters() if parameter.requires_grad]
-        return [{"params": parameters, "peak": self.recipe.training.learning_rate}]
-
     def run(self) -> bool:
-        """Trains until the schedule ends or dev CIDEr has not risen for `patience` epochs.
+        """Trains until the schedule ends or the score on dev has not improved for `patience` epochs.
 
         Returns:
-            Whether it got there; False where it was interrupted, and can be resumed.
+            Whether it got there; False if it was interrupted, and can be resumed.
 
         Raises:
-            FloatingPointError: the loss is no number.
+            FloatingPointError: a loss or a score is not finite.
         """
+        training, at = self.recipe.training, self.progress
         self.accelerator.init_trackers("tensorboard")
-        began = time.monotonic() - self.progress.seconds
-        epochs = self.recipe.training.epochs
-        at = self.progress
+        began = time.monotonic() - at.seconds
         with interruptible() as interruption:
-            if self.continued and at.step == 0:
-                (at.start_score,) = broadcast_object_list([self._score(self._kept())["CIDEr"] if self._main else 0.0])
-                self.accelerator.print(f"start: dev CIDEr {at.start_score:.4f}", flush=True)
-            while at.epoch < epochs and at.epoch - at.best_epoch <= self.recipe.training.patience:
-                batches = self.buckets.batches(at.epoch)
-                with progress(f"epoch {at.epoch + 1}/{epochs}", len(batches), at.batch, show=self._main) as bar:
-                    for batch in self._ready(batches[at.batch :]):
-                        figures = self._step(batch)
-                        at.batch += 1
+            if self.objective.share is not None and at.step == 0:
+                at.start_score = self._score("start", self._kept()).value
+            while at.epoch < training.epochs and not self._out_of_patience():
+                with self._bar() as bar:
+                    for figures in self._updates():
+                        at.done += 1
                         at.step += 1
                         at.seconds = time.monotonic() - began
                         at.totals = {name: at.totals.get(name, 0.0) + value for name, value in figures.items()}
                         name, value = next(iter(figures.items()))
-                        bar.advance(note=f"{name} {value:.3f}")
+                        bar.set_postfix_str(f"{name} {value:.3f}", refresh=False)
+                        bar.update()
                         self.accelerator.log({f"train/{name}": value for name, value in figures.items()}, at.step)
                         stop = self._any(interruption.requested)
-                        if stop or at.step % self.recipe.training.save_every == 0:
+                        if stop or at.step % training.save_every == 0:
                             self._save()
                         if stop:
-                            self.accelerator.end_training()
-                            return False
-                (score,) = broadcast_object_list([self._validate() if self._main else 0.0])
+                            return self._end(finished=False)
+                self._validate()
+                at.epoch, at.done, at.totals = at.epoch + 1, 0, {}
                 at.seconds = time.monotonic() - began
-                if score > at.best_score:
-                    at.best_score, at.best_epoch = score, at.epoch
-                at.epoch, at.batch, at.totals = at.epoch + 1, 0, {}
                 self._save()
-        self.accelerator.end_training()
-        return True
+                if self._any(interruption.requested):
+                    return self._end(finished=False)
+        return self._end(finished=True)
 
-    @abstractmethod
-    def _ready(self, batches: Sequence[list[int]]) -> Iterator[Ready]:
-        """The batches, each as its step takes it."""
+    def best(self) -> M:
+        """The model with the weights that scored best on dev, on the CPU."""
+        model = self.model.to("cpu").eval()
+        load_trained(model, load_file(self.best_path))
+        return model
 
-    @abstractmethod
-    def _dev_grids(self, captioner: Captioner) -> Iterator[Tensor]:
-        """The grids of the dev pictures in their order, some at a time: (B, P, E) each."""
+    def _updates(self) -> Iterator[dict[str, float]]:
+        """Applies the rest of an epoch's updates, each with random numbers and a learning rate of its own."""
+        training, at = self.recipe.training, self.progress
+        updates = self.objective.updates(at.epoch, at.done, self.network, self._backward)
+        self._prepare_update()
+        for figures in updates:
+            self.accelerator.clip_grad_norm_(self.network.parameters(), training.gradient_clip)
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+            self.average.update_parameters(self.model)
+            yield figures
+            self._prepare_update()
 
-    @abstractmethod
-    def _step(self, batch: Ready) -> dict[str, float]:
-        """One update from a global batch, of which each process takes a share.
+    def _prepare_update(self) -> None:
+        training, step = self.recipe.training, self.progress.step
+        self.network.train()
+        seed_step(training.seed, step, self.accelerator.process_index)
+        cycle = training.epochs * self.objective.updates_per_epoch // training.cycles
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(step % cycle, peak=group["peak"], warmup=training.warmup_steps, total=cycle)
 
-        Returns:
-            What is logged of it, averaged over the processes; the first is shown beside the progress bar.
-        """
+    def _backward(self, loss: Tensor) -> None:
+        if not loss.isfinite():
+            step = self.progress.step + 1
+            raise FloatingPointError(f"step {step}: the loss is {loss.item()}; lower training.learning_rate")
+        self.accelerator.backward(loss)
 
-    def best(self) -> Captioner:
-        """The captioner with the weights that scored best on dev, on the CPU."""
-        captioner = self.captioner.to("cpu").eval()
-        load_trained(captioner, load_file(self.best_path))
-        return captioner
+    def _validate(self) -> None:
+        """Scores the weights to keep, and puts them aside if they are the best so far."""
+        at, kept = self.progress, self._kept()
+        name, total = next(iter(at.totals.items()))
+        chosen = self._score(f"epoch {at.epoch + 1}: {name} {total / at.done:.3f}", kept)
+        if not math.isfinite(chosen.value):
+            raise FloatingPointError(
+                f"epoch {at.epoch + 1}: {chosen.label} on dev is {chosen.value}; lower training.learning_rate"
+            )
+        sign = 1 if chosen.higher_is_better else -1
+        if at.best_score is None or sign * chosen.value > sign * at.best_score:
+            at.best_score, at.best_epoch = chosen.value, at.epoch
+            if self.accelerator.is_main_process:
+                save_tensors(self.best_path, trained_tensors(kept))
 
-    @property
-    def _main(self) -> bool:
-        return bool(self.accelerator.is_main_process)
+    def _score(self, title: str, model: M) -> Figure:
+        """The figure that weights are chosen by, in all processes; one of them computes, logs and prints it."""
+        chosen: list[Figure | None] = [None]
+        if self.accelerator.is_main_process:
+            validation = self.objective.validate(model)
+            scores = {f"dev/{figure.name}": figure.value for figure in validation.figures}
+            self.accelerator.log(scores | validation.log, self.progress.step)
+            shown = ", ".join(f"{figure.label} {figure.value:.4f}" for figure in validation.figures)
+            self.accelerator.print(f"{title}, dev {shown}, {self.progress.seconds:.0f} s", flush=True)
+            chosen = [validation.figures[0]]
+        broadcast_object_list(chosen)
+        assert chosen[0] is not None
+        return chosen[0]
+
+    def _kept(self) -> M:
+        """The model with the averaged weights, or with those on the way to them."""
+        kept: M = self.average.module  # type: ignore[assignment]
+        share = self.objective.share
+        if share is not None and share < 1:
+            kept = copy.deepcopy(kept)
+            averages = trained_tensors(kept)
+            load_trained(kept, {name: self.start[name].lerp(tensor, share) for name, tensor in averages.items()})
+        return kept.eval()
+
+    def _out_of_patience(self) -> bool:
+        patience = self.recipe.training.patience
+        return patience is not None and self.progress.epoch - self.progress.best_epoch > patience
 
     def _any(self, flag: bool) -> bool:
-        """Whether any process says so: all have to stop after the same step."""
+        """Whether the flag is set in any process: all have to stop after the same step."""
         here = torch.tensor(float(flag), device=self.accelerator.device)
         return bool(self.accelerator.reduce(here, "sum").item())
 
-    def _begin_step(self) -> None:
-        """Training mode, and this step's random numbers and learning rate."""
-        training = self.recipe.training
-        self.network.train()
-        seed_step(training.seed, self.progress.step, self.accelerator.process_index)
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(
-                self.progress.step, peak=group["peak"], warmup=training.warmup_steps, total=self.total_steps
-            )
-
-    def _update(self, loss: Tensor) -> None:
-        """One step of the optimizer down the gradient of a scalar, and of the averages after it."""
-        if not loss.isfinite():
-            at = self.progress.step + 1
-            raise FloatingPointError(f"step {at}: the loss is {loss.item()}; lower training.learning_rate")
-        self.optimizer.zero_grad()
-        self.accelerator.backward(loss)
-        self.accelerator.clip_grad_norm_(self.network.parameters(), self.recipe.training.gradient_clip)
-        self.optimizer.step()
-        self.average.update_parameters(self.captioner)
-
-    def _kept(self) -> Captioner:
-        """The captioner with the averaged weights, or with those on the way to them."""
-        kept = self.average.module
-        assert isinstance(kept, Captioner)
-        if self.first:
-            kept = copy.deepcopy(kept)
-            load_trained(
-                kept,
-                {name: self.first[name].lerp(tensor, self.share) for name, tensor in trained_tensors(kept).items()},
-            )
-        return kept.eval()
-
-    def _validate(self) -> float:
-        """Dev CIDEr of the weights to keep, which are put aside where they are the best so far."""
-        kept = self._kept()
-        scores = self._score(kept)
-        name, total = next(iter(self.progress.totals.items()))
-        self.accelerator.print(
-            f"epoch {self.progress.epoch + 1}: {name} {total / len(self.buckets):.3f}, "
-            f"dev CIDEr {scores['CIDEr']:.4f}, BLEU-4 {scores['BLEU-4']:.4f}, {scores['unique']:.1%} unique, "
-            f"{scores['bad_endings']:.1%} badly ended, {self.progress.seconds:.0f} s",
-            flush=True,
+    def _bar(self) -> "tqdm[Any]":
+        return tqdm(
+            desc=f"epoch {self.progress.epoch + 1}/{self.recipe.training.epochs}",
+            total=self.objective.updates_per_epoch,
+            initial=self.progress.done,
+            disable=None if self.accelerator.is_main_process else True,  # None: silent off a terminal
         )
-        if scores["CIDEr"] > self.progress.best_score:
-            put_aside(trained_tensors(kept), self.best_path)
-        return scores["CIDEr"]
 
-    @torch.inference_mode()
-    def _score(self, captioner: Captioner) -> dict[str, float]:
-        """How good a captioner is on dev."""
-        found = [
-            best[0].text
-            for grid in self._dev_grids(captioner)
-            for best in captioner.generate(grid, captioner.config.decoding)
-        ]
-        captions = {image.path.name: caption for image, caption in zip(self.dev, found, strict=True)}
-        scores = self.scorer.score(captions, metrics=("CIDEr", "BLEU-4", "unique", *WORDING))
-        self.accelerator.log({f"dev/{name}": score for name, score in scores.items()}, self.progress.step)
-        return scores
+    def _end(self, *, finished: bool) -> bool:
+        self.accelerator.end_training()
+        return finished
 
     def _save(self) -> None:
-        if not self._main:
+        carried = self.objective.state()  # in all processes
+        if not self.accelerator.is_main_process:
             return
-        tensors = with_prefix("weights", trained_tensors(self.captioner))
+        tensors = with_prefix("weights", trained_tensors(self.model))
         tensors |= with_prefix("average", trained_tensors(self.average.module))
         tensors["updates"] = self.average.n_averaged
         tensors |= with_prefix("optimizer", optimizer_tensors(self.optimizer))
-        save_state(self.state_path, tensors, asdict(self.progress))
+        tensors |= with_prefix("objective", carried)
+        save_state(self.state_path, tensors, self.progress)
 
     def _restore(self) -> None:
-        tensors, values = load_state(self.state_path)
-        self.progress = Progress(**values)
-        load_trained(self.captioner, without_prefix("weights", tensors))
+        tensors, self.progress = load_state(self.state_path)
+        load_trained(self.model, without_prefix("weights", tensors))
         load_trained(self.average.module, without_prefix("average", tensors))
         self.average.n_averaged.copy_(tensors["updates"])
         load_optimizer_tensors(self.optimizer, without_prefix("optimizer", tensors))
+        self.objective.restore(without_prefix("objective", tensors))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from training.tasks.captioning.readers.dataset import DataError
+from training.data.base import DataError
 
 
 def open_picture(path: Path) -> Image.Image:

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from training.tasks.captioning.readers.dataset import DataError
+from training.data.base import DataError
 
 Records = TypeVar("Records", bound=BaseModel)
 

@@ -4,17 +4,17 @@ import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
-from training.tasks.captioning.readers.dataset import DataError
+from training.data.base import DataError
 
 
 class SplitText(NamedTuple):
     """A text cut at two places."""
 
     train: str
-    validation: str
+    dev: str
     test: str
     sha256: str
-    """Of the whole text in UTF-8."""
+    """Digest of the whole text in UTF-8."""
 
 
 def read_text(path: Path, pattern: str = "**/*") -> str:
@@ -46,18 +46,18 @@ def read_text(path: Path, pattern: str = "**/*") -> str:
     return "".join(texts)
 
 
-def split_text(text: str, *, validation: float, test: float = 0.0) -> SplitText:
-    """Training text first, then validation, then test, as shares of the characters.
+def split_text(text: str, *, dev: float, test: float = 0.0) -> SplitText:
+    """Training text first, then dev, then test, as shares of the characters.
 
     Raises:
-        DataError: one of the parts that are asked for is empty.
+        DataError: train or dev is empty, or test although it has a share.
     """
-    first = int(len(text) * (1 - validation - test))
+    first = int(len(text) * (1 - dev - test))
     second = int(len(text) * (1 - test)) if test else len(text)
     parts = text[:first], text[first:second], text[second:]
     if first < 1 or second <= first or (test and not parts[2]):
         raise DataError(
-            f"validation={validation} and test={test} of {len(text)} characters leave {first} to train on, "
-            f"{max(0, second - first)} to validate and {len(parts[2])} to test; each needs some"
+            f"dev={dev} and test={test} of {len(text)} characters leave {first} to train on, "
+            f"{max(0, second - first)} for dev and {len(parts[2])} to test; each needs some"
         )
     return SplitText(*parts, hashlib.sha256(text.encode()).hexdigest())

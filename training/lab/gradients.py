@@ -7,7 +7,6 @@ give the task, section 5.4, and the cure.
 
 import copy
 import csv
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -18,11 +17,12 @@ from pydantic import Field, field_validator
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 from torch.nn.utils import clip_grad_norm_
+from tqdm import tqdm
 
 from model.cells import CELLS, State
 from model.config import Config
+from model.files import replacing
 from model.recurrent import Recurrent
-from training.progress import progress
 
 VARIANCE = 1 / 6
 """Of the sum of two numbers from 0..1: the squared error of who has learnt nothing and always says 1."""
@@ -175,8 +175,15 @@ def examine(kind: str, study: Study, advance: Callable[[int, str], None] = lambd
 
 def run(study: Study) -> dict[str, Outcome]:
     """Each cell's outcome."""
-    with progress("gradients", len(study.cells) * len(study.lengths) * study.steps) as bar:
-        return {kind: examine(kind, study, bar.advance) for kind in study.cells}
+    with tqdm(
+        desc="gradients", total=len(study.cells) * len(study.lengths) * study.steps, unit="step", disable=None
+    ) as bar:
+
+        def advance(steps: int, note: str) -> None:
+            bar.set_postfix_str(note, refresh=False)
+            bar.update(steps)
+
+        return {kind: examine(kind, study, advance) for kind in study.cells}
 
 
 def summary(outcomes: dict[str, Outcome]) -> str:
@@ -249,7 +256,6 @@ def write(outcomes: dict[str, Outcome], folder: Path) -> list[Path]:
         "summary.md": lambda path: path.write_text(summary(outcomes), encoding="utf-8"),
     }
     for name, save in writers.items():
-        partial = folder / f".{name}.{os.getpid()}"
-        save(partial)
-        partial.replace(folder / name)
+        with replacing(folder / name) as partial:
+            save(partial)
     return [folder / name for name in writers]

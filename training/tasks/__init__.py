@@ -1,1 +1,32 @@
-"""The tasks: what each adds to the loop, the readers and the scores that they share."""
+"""The tasks that Recap trains, by the names that they have everywhere."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from training.recipe import Recipe, RecipeError, read_values
+from training.task import TaskTraining
+from training.tasks.captioning import CAPTIONING
+from training.tasks.text import TEXT
+
+TASKS: dict[str, TaskTraining] = {training.task.name: training for training in (CAPTIONING, TEXT)}
+"""By name."""
+
+
+def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Reads a recipe of any task and objective; the arguments are those of `training.recipe.read_values`.
+
+    Raises:
+        RecipeError: the file is missing or not TOML, names no task or objective, a key is unknown, or a value is not
+            what it should be.
+    """
+    values = read_values(path, overrides)
+    task = TASKS[_chosen(path, values, "task", TASKS)]
+    return task.objectives[_chosen(path, values, "objective", task.objectives)].recipe.parse(values, path)
+
+
+def _chosen(path: Path, values: dict[str, object], key: str, known: Mapping[str, object]) -> str:
+    name = values.get(key)
+    if name in known:
+        return str(name)
+    found = f"{name!r} is none of" if key in values else "is missing; choose one of"
+    raise RecipeError(f"{path}: {key}: {found} {', '.join(map(repr, known))}")

@@ -7,7 +7,7 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from model.vision.config import PreprocessingConfig
 from model.vision.preprocessing import resize
-from training.recipe import AugmentationRecipe
+from training.tasks.captioning.recipe import AugmentationRecipe
 
 ASPECT = 4 / 3  # that a cut is wider, or higher, than the whole at most
 LIGHT = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)

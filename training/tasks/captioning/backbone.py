@@ -7,13 +7,15 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from model.messages import some
 from model.vision.config import EncoderConfig
 from model.vision.encoder import SCALES, build_encoder
 from model.vision.zoo import build_zoo_encoder
+from training.errors import TrainingError
 from training.tasks.captioning.warm_start import open_captioner
 
 
-class BackboneError(Exception):
+class BackboneError(TrainingError):
     """Weights that can't be found or do not fit the encoder."""
 
 
@@ -83,10 +85,9 @@ def _load_in_order(encoder: nn.Module, path: Path) -> None:
 
 
 def _load_by_name(encoder: nn.Module, weights: dict[str, Tensor], source: str) -> None:
-    """Loads what the encoder has; what is left over may only be a classifier."""
+    """Loads the encoder's tensors by name; the others may only be a classifier's."""
     own = encoder.state_dict()
     missing = [name for name, tensor in own.items() if name not in weights or weights[name].shape != tensor.shape]
     if missing:
-        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-        raise BackboneError(f"{source}: no fitting tensor for {', '.join(missing[:3])}{more}")
+        raise BackboneError(f"{source}: no fitting tensor for {some(missing)}")
     encoder.load_state_dict({name: weights[name] for name in own})

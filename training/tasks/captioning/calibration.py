@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from model.tasks.captioning.config import CalibrationConfig
+from training.errors import TrainingError
 
 BINS = 10
 FOLDS = 10
@@ -20,7 +21,7 @@ FEWEST = 100
 """Captions that a calibration is learnt from."""
 
 
-class CalibrationError(Exception):
+class CalibrationError(TrainingError):
     """The captions can't be calibrated; the message says why."""
 
 

@@ -1,64 +1,95 @@
 """Cross-entropy training of a captioner's decoder over a frozen encoder's cached grids.
 
-The loop is `training.trainer.Stage.run`; a step here is a batch of captions of like length, each with its picture, and
-one update of the decoder by teacher forcing.
+An update is a batch of captions of like length, each with its picture, by teacher forcing. The loop around it is
+`training.trainer.Trainer.run`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
-from torch import Tensor
+from accelerate import Accelerator
+from torch import Tensor, nn
 
 from model.tasks.captioning.captioner import Captioner
 from model.tasks.captioning.config import CaptionerConfig
 from training.length_buckets import LengthBuckets
-from training.recipe import CaptionerRecipe
 from training.tasks.captioning.backbone import pretrained_encoder
-from training.tasks.captioning.examples import Example, caption_vocabulary, collate
-from training.tasks.captioning.frozen import FrozenStage
-from training.tasks.captioning.teacherforcing import TeacherForcing
+from training.tasks.captioning.distillation import teaching
+from training.tasks.captioning.examples import Example, caption_examples, caption_vocabulary, collate
+from training.tasks.captioning.features import prepare_features
+from training.tasks.captioning.losses import caption_objective
+from training.tasks.captioning.readers import open_dataset
+from training.tasks.captioning.recipe import CrossEntropyRecipe
+from training.tasks.captioning.score import DevScore
+from training.trainer import Backward, Objective, Validation
 
 
-class CaptionerTrainer(TeacherForcing[CaptionerRecipe, list[int]], FrozenStage[CaptionerRecipe]):
-    """A run of `recap-train captioner`, fresh or resumed.
+class CrossEntropy(Objective[Captioner]):
+    """Captions of the training pictures to a decoder that predicts their words.
 
     Raises:
-        DataError, BackboneError, RecipeError: what the recipe names is not there or does not fit.
-        StateError: the run's folder holds another recipe's state, or a state and `resume` is False.
+        DataError, BackboneError, CheckpointError: a file that the recipe names is missing or does not fit.
     """
 
-    def __init__(self, recipe: CaptionerRecipe, *, resume: bool = False) -> None:
-        super().__init__(recipe, resume=resume)
-        vocabulary = caption_vocabulary(self.train, recipe.data.min_count)
-        self._take_captions(vocabulary)
-        torch.manual_seed(recipe.training.seed)
+    def __init__(self, recipe: CrossEntropyRecipe, accelerator: Accelerator) -> None:
+        training = recipe.training
+        self.recipe, self.accelerator = recipe, accelerator
+        data = open_dataset(recipe.data.path)
+        pictures = data.split("train")
+        self.dev = DevScore(data.split("dev"))
+        vocabulary = caption_vocabulary(pictures, recipe.data.min_count)
+        self.examples = caption_examples(pictures, vocabulary, recipe.data.max_length)
+        self.teaching = teaching(recipe.distillation, pictures, self.examples, vocabulary, recipe.run, accelerator)
+        torch.manual_seed(training.seed)
         config = CaptionerConfig(encoder=recipe.encoder, decoder=recipe.decoder, decoding=recipe.decoding)
-        captioner = Captioner(config, vocabulary)
-        captioner.encoder = pretrained_encoder(recipe.encoder, recipe.features.weights)
-        buckets = LengthBuckets(
+        self.model = Captioner(config, vocabulary)
+        self.model.encoder = pretrained_encoder(recipe.encoder, recipe.features.weights).requires_grad_(False)
+        self.network = self.model.decoder
+        with accelerator.main_process_first():  # one process builds, the others read
+            self.features = prepare_features(
+                recipe.features, recipe.encoder, data, self.model.encoder, accelerator.device
+            )
+        self.buckets = LengthBuckets(
             [len(example.tokens) for example in self.examples],
-            recipe.training.batch_size,
-            recipe.training.seed,
-            smallest=self.accelerator.num_processes,
+            training.batch_size,
+            training.seed,
+            smallest=accelerator.num_processes,
         )
-        self._prepare(captioner, buckets)
+        self.updates_per_epoch = len(self.buckets)
 
-    def _step(self, batch: list[int]) -> dict[str, float]:
-        """One update from a global batch of examples; the loss in nats a token."""
-        self._begin_step()
-        share = batch[self.accelerator.process_index :: self.accelerator.num_processes]
-        examples = [self.examples[number] for number in share]
-        tokens, targets = (part.to(self.accelerator.device) for part in collate(examples))
-        logits, attention = self.network(self._grids(examples), tokens)
-        return self._learn(logits, attention, targets, share, batch)
+    def groups(self) -> list[dict[str, Any]]:
+        return [{"params": list(self.model.decoder.parameters()), "peak": self.recipe.training.learning_rate}]
 
-    def _grids(self, share: Sequence[Example]) -> Tensor:
-        """(B, P, E), each picture in a view drawn at random from those for which its caption holds."""
-        views = self.recipe.features.views
-        drawn = torch.randint(views, (len(share),)).tolist()
+    def updates(self, epoch: int, done: int, network: nn.Module, backward: Backward) -> Iterator[dict[str, float]]:
+        device, processes = self.accelerator.device, self.accelerator.num_processes
+        for batch in self.buckets.batches(epoch)[done:]:
+            share = batch[self.accelerator.process_index :: processes]
+            examples = [self.examples[number] for number in share]
+            tokens, targets = (part.to(device) for part in collate(examples))  # (N, T)
+            logits, attention = network(self.grids(examples), tokens)  # (N, T, V), (N, T, P)
+            # The mean over the global batch: gradients are averaged over processes, so each counts `processes` times.
+            loss, nats = caption_objective(
+                self.recipe.training,
+                logits,
+                attention,
+                targets,
+                words=sum(len(self.examples[number].tokens) + 1 for number in batch) / processes,
+                captions=len(batch) / processes,
+                expected=self.teaching.expected(share, targets.shape[1], device) if self.teaching else None,
+            )
+            backward(loss)
+            yield {"loss": float(self.accelerator.reduce(nats.detach(), "mean"))}
+
+    def validate(self, model: Captioner) -> Validation:
+        return self.dev(model, self.features["dev"].batches(100, model.device))
+
+    def grids(self, share: Sequence[Example]) -> Tensor:
+        """(N, P, E), each caption's picture in a view drawn at random from those for which the caption holds."""
+        drawn = torch.randint(self.recipe.features.views, (len(share),)).tolist()
         chosen = [
             view if example.mirrors else view // 2 * 2  # even views are not mirrored
             for view, example in zip(drawn, share, strict=True)
         ]
-        grids = self.train_features.read([example.picture for example in share], chosen)
+        grids = self.features["train"].read([example.picture for example in share], chosen)
         return grids.to(self.accelerator.device).float()

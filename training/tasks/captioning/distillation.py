@@ -1,4 +1,4 @@
-"""What teachers would say at each place of the training captions, for a captioner to learn (Hinton, Vinyals and Dean,
+"""The words of teachers at each place of the training captions, for a captioner to learn (Hinton, Vinyals and Dean,
 "Distilling the knowledge in a neural network", 2015; for words of sentences, Kim and Rush, "Sequence-level knowledge
 distillation", 2016, section 3.1).
 
@@ -14,18 +14,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from accelerate import Accelerator
+from tqdm import tqdm
 
 from model.checkpoint import Checkpoint, CheckpointError
 from model.vocabulary import PAD, Vocabulary
 from training.cache import add_pictures, cached
-from training.progress import progress
-from training.recipe import DistillationRecipe
 from training.tasks.captioning.ensemble import Ensemble
 from training.tasks.captioning.examples import Example, captions_by_picture, collate
 from training.tasks.captioning.losses import Expected
 from training.tasks.captioning.readers import CaptionedImage
+from training.tasks.captioning.recipe import DistillationRecipe
 
-VERSION = 1  # of what lies in the files
+VERSION = 1  # of the files' format
 FILES = {"words.npy": np.int32, "probabilities.npy": np.float16}
 
 
@@ -40,11 +41,26 @@ class Teaching:
     """(captions, T, K), float16, memory-mapped; 0 after a caption's end."""
 
     def expected(self, examples: Sequence[int], length: int, device: torch.device) -> Expected:
-        """At the first so many places of some captions, by their numbers."""
+        """The teachers' words at the first `length` places of some captions, by their numbers."""
         words, probabilities = (
             torch.from_numpy(part[list(examples), :length]).to(device) for part in (self.words, self.probabilities)
         )
         return Expected(words.long(), probabilities.float(), self.recipe.weight, self.recipe.temperature)
+
+
+def teaching(
+    recipe: DistillationRecipe | None,
+    images: Sequence[CaptionedImage],
+    examples: Sequence[Example],
+    vocabulary: Vocabulary,
+    run: Path,
+    accelerator: Accelerator,
+) -> Teaching | None:
+    """The teachers' words, kept in a run's folder; None without a recipe. For the rest see `ask_teachers`."""
+    if recipe is None:
+        return None
+    with accelerator.main_process_first():  # one process asks, the others read
+        return ask_teachers(recipe, images, examples, vocabulary, run / "teachers", device=accelerator.device)
 
 
 def ask_teachers(
@@ -57,14 +73,14 @@ def ask_teachers(
     device: torch.device | str = "cpu",
     batch_size: int = 32,
 ) -> Teaching:
-    """What lies in `directory`, asked for if it is not there or was of other teachers, pictures or captions.
+    """Asks teachers for their words, unless `directory` has those of the same teachers, pictures and captions.
 
     Args:
-        recipe: which teachers, and how they are asked.
+        recipe: teachers, and how they are asked.
         images: training pictures.
         examples: their captions.
-        vocabulary: of the learner.
-        directory: of the files.
+        vocabulary: the learner's.
+        directory: folder of the files.
         device: where teachers run.
         batch_size: pictures at a time.
 
@@ -108,7 +124,7 @@ def _ask(
     )
     by_picture = captions_by_picture(examples, len(images))
     first = 0
-    with progress("teachers", len(images)) as bar:
+    with tqdm(desc="teachers", total=len(images), unit="picture", disable=None) as bar:
         for grids in teachers.read(images, batch_size):
             seen = range(first, first + len(grids[0]))
             numbers = [number for picture in seen for number in by_picture[picture]]
@@ -121,6 +137,6 @@ def _ask(
             words[numbers, : tokens.shape[1]] = best.indices.cpu().numpy()
             probabilities[numbers, : tokens.shape[1]] = shares.cpu().numpy()
             first = seen.stop
-            bar.advance(len(seen))
+            bar.update(len(seen))
     words.flush()
     probabilities.flush()

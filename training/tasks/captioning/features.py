@@ -5,7 +5,7 @@ has changed it is built anew, never used.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from model.openvino.precision import autocast
 from model.vision.config import EncoderConfig
@@ -20,9 +21,10 @@ from model.vision.preprocessing import normalize, resize
 from training.cache import add_pictures, cached
 from training.data.pictures import open_picture
 from training.prefetch import in_batches, load_batches
-from training.progress import progress
+from training.tasks.captioning.readers import CaptionDataset
+from training.tasks.captioning.recipe import FeaturesRecipe
 
-VERSION = 1  # of what lies in the file
+VERSION = 1  # of the file's format
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,37 @@ class FeatureCache:
         """(B, P, E) of the pictures, each in its view."""
         return torch.from_numpy(self.grids[list(pictures), list(views)])
 
+    def batches(self, batch_size: int, device: torch.device) -> Iterator[Tensor]:
+        """All pictures as they are, in their order: (B, P, E) each, in single precision."""
+        for part in in_batches(range(len(self.grids)), batch_size):
+            yield self.read(part, [0] * len(part)).to(device).float()
+
+
+def prepare_features(
+    recipe: FeaturesRecipe,
+    config: EncoderConfig,
+    data: CaptionDataset,
+    encoder: nn.Module,
+    device: torch.device | str,
+) -> dict[str, FeatureCache]:
+    """The cached grids of the train and dev pictures, computed if the cache is missing or stale."""
+    views = {"train": recipe.views, "dev": 1}
+    return {
+        split: cached_features(
+            encoder,
+            config,
+            [image.path for image in data.split(split)],
+            recipe.cache / split,
+            views=number,
+            device=device,
+            batch_size=recipe.batch_size,
+        )
+        for split, number in views.items()
+    }
+
 
 def view(image: Image.Image, number: int, picture: int) -> Image.Image:
-    """What the encoder sees of a picture as its view `number`: 0 all of it, odd numbers mirrored, 2 and on cropped.
+    """View `number` of a picture, for the encoder: 0 is all of it, odd numbers are mirrored, 2 and on are cropped.
 
     A crop keeps 60 to 100 % of each side; it depends on the two numbers alone, so that a cache can be built anew.
     """
@@ -109,7 +139,7 @@ def _build(
 
     out: np.memmap | None = None
     start = 0
-    with progress("features", len(work)) as bar:
+    with tqdm(desc="features", total=len(work), unit="view", disable=None) as bar:
         for batch in load_batches(load, in_batches(work, batch_size)):
             pixels = normalize(batch.to(device, memory_format=torch.channels_last), config.preprocessing)
             with torch.inference_mode(), autocast(device):
@@ -123,6 +153,6 @@ def _build(
                 out = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)
             out.reshape(len(work), *grid.shape[1:])[start : start + len(grid)] = grid
             start += len(grid)
-            bar.advance(len(grid))
+            bar.update(len(grid))
     if out is not None:
         out.flush()

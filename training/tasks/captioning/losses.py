@@ -1,4 +1,4 @@
-"""What the captioners' training minimises, a step at a time."""
+"""The losses that captioners minimise."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model.vocabulary import PAD
-from training.recipe import TrainingRecipe
+from training.tasks.captioning.recipe import CrossEntropyTraining
 
 
 def caption_loss(logits: Tensor, targets: Tensor, label_smoothing: float) -> Tensor:
@@ -32,12 +32,12 @@ def doubly_stochastic_penalty(attention: Tensor, targets: Tensor) -> Tensor:
 
 
 class Expected(NamedTuple):
-    """What teachers expect at each place of some captions."""
+    """The words that teachers expect at each place of some captions."""
 
     words: Tensor  # (N, T, K)
     probabilities: Tensor  # (N, T, K), which sum to 1, or are 0 after a caption's end
     weight: float
-    """In the objective."""
+    """Weight in the objective."""
     temperature: float
 
 
@@ -50,8 +50,8 @@ def expected_loss(logits: Tensor, expected: Expected) -> Tensor:
     return -(logprobs.gather(2, expected.words) * expected.probabilities).sum() * expected.temperature**2
 
 
-def objective(
-    training: TrainingRecipe,
+def caption_objective(
+    training: CrossEntropyTraining,
     logits: Tensor,
     attention: Tensor | None,
     targets: Tensor,
@@ -60,19 +60,19 @@ def objective(
     captions: float,
     expected: Expected | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """What a step minimises.
+    """The scalar that a step minimises.
 
     Args:
         training: the weights of its terms.
         logits: (N, T, V).
         attention: (N, T, P), where there is attention.
         targets: (N, T).
-        words: of the global batch, by which the sums are divided.
-        captions: likewise.
-        expected: at the same places, where there are teachers.
+        words: the number that sums over words are divided by.
+        captions: the number that sums over captions are divided by.
+        expected: the teachers' words at the same places, if there are teachers.
 
     Returns:
-        The objective, and the cross-entropy with people's words that is in it, in nats a word.
+        The objective, and its part that is the cross-entropy with people's words, in nats a word.
     """
     nats = caption_loss(logits, targets, training.label_smoothing) / words
     loss = nats

@@ -4,98 +4,117 @@
 
 with the reward r of `reward.py`, and as baseline b the reward of greedy decoding (SCST: Rennie et al.,
 "Self-critical sequence training for image captioning", 2017) or the mean reward of the picture's other samples (NSC:
-Luo, "A better variant of self-critical sequence training", 2020). The loop is `training.trainer.Stage.run`.
+Luo, "A better variant of self-critical sequence training", 2020). The loop around an update is
+`training.trainer.Trainer.run`.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from accelerate import Accelerator
+from torch import Tensor, nn
 
 from model.cells import State
 from model.decoding.config import DecodingConfig
 from model.decoding.decode import decode
 from model.decoding.hypotheses import PictureMemory
+from model.tasks.captioning.captioner import Captioner
 from model.tasks.captioning.decoder import Memory, Step
 from model.vocabulary import EOS, PAD
 from training.length_buckets import LengthBuckets
-from training.recipe import SelfCriticalRecipe
 from training.tasks.captioning.examples import MIRRORED_WORDS
-from training.tasks.captioning.frozen import FrozenStage
+from training.tasks.captioning.features import prepare_features
+from training.tasks.captioning.readers import open_dataset
+from training.tasks.captioning.recipe import SelfCriticalRecipe
 from training.tasks.captioning.reward import Reward
 from training.tasks.captioning.sampled_captions import Policy
+from training.tasks.captioning.score import DevScore
 from training.tasks.captioning.warm_start import start_from
 from training.tasks.captioning.wording import wording
+from training.trainer import Backward, Objective, Validation
 
 
-class SelfCriticalTrainer(FrozenStage[SelfCriticalRecipe]):
-    """A run of `recap-train selfcritical`, fresh or resumed.
+class SelfCritical(Objective[Captioner]):
+    """Pictures to a decoder that draws captions and learns from their reward.
 
     Raises:
         CheckpointError: there is nothing to start from, or it makes no captions.
-        DataError: what the recipe names is not there or does not fit.
-        StateError: the run's folder holds another recipe's state, or a state and `resume` is False.
+        DataError: what the recipe names is missing or does not fit.
     """
 
-    def __init__(self, recipe: SelfCriticalRecipe, *, resume: bool = False) -> None:
-        super().__init__(recipe, resume=resume)
+    def __init__(self, recipe: SelfCriticalRecipe, accelerator: Accelerator) -> None:
         training = recipe.training
-        captioner = start_from(recipe.start, dropout=training.dropout, decoding=recipe.decoding)
-        vocabulary = captioner.vocabulary
-        self.length = captioner.config.decoding.max_length
-        self.reward = Reward(self.train, vocabulary, bleu_weight=training.bleu_weight, end_token=training.end_token)
+        self.recipe, self.accelerator, self.share = recipe, accelerator, training.share
+        data = open_dataset(recipe.data.path)
+        pictures = data.split("train")
+        self.dev = DevScore(data.split("dev"))
+        self.model = start_from(recipe.start, dropout=training.dropout, decoding=recipe.decoding)
+        self.model.encoder.requires_grad_(False)
+        self.network = Policy(self.model.decoder, training.temperature)
+        vocabulary = self.model.vocabulary
+        self.length = self.model.config.decoding.max_length
+        self.reward = Reward(pictures, vocabulary, bleu_weight=training.bleu_weight, end_token=training.end_token)
         swapped = {word: vocabulary.encode([word])[0] for word in MIRRORED_WORDS if word in vocabulary}
         self.mirrored: dict[int, Hashable] = {
             number: swapped.get(MIRRORED_WORDS[word], MIRRORED_WORDS[word]) for word, number in swapped.items()
         }
-        buckets = LengthBuckets(
-            [1] * len(self.train), training.batch_size, training.seed, smallest=self.accelerator.num_processes
+        with accelerator.main_process_first():  # one process builds, the others read
+            self.features = prepare_features(
+                recipe.features, self.model.config.encoder, data, self.model.encoder, accelerator.device
+            )
+        self.buckets = LengthBuckets(
+            [1] * len(pictures), training.batch_size, training.seed, smallest=accelerator.num_processes
         )
-        self._prepare(captioner, buckets, Policy(captioner.decoder, training.temperature))
+        self.updates_per_epoch = len(self.buckets)
 
-    def _step(self, batch: Sequence[int]) -> dict[str, float]:
-        """One update from the captions drawn for a global batch of pictures.
+    def groups(self) -> list[dict[str, Any]]:
+        return [{"params": list(self.model.decoder.parameters()), "peak": self.recipe.training.learning_rate}]
 
-        Returns:
+    def updates(self, epoch: int, done: int, network: nn.Module, backward: Backward) -> Iterator[dict[str, float]]:
+        """See `Objective.updates`.
+
+        Yields:
             Means over the batch: the reward, the baseline, how far the two are apart, how many of a picture's captions
             differ, how many were cut before their end, and how they are worded.
         """
         training, processes = self.recipe.training, self.accelerator.num_processes
-        self._begin_step()
-        # Drawn for the whole batch, so that a picture's captions do not depend on how many processes share it.
-        chance = np.random.default_rng((training.seed, self.progress.step))
-        views = chance.integers(self.recipe.features.views, size=len(batch))
-        uniform = chance.random((len(batch), training.samples, self.length), dtype=np.float32)  # (B, K, T)
-        share = slice(self.accelerator.process_index, None, processes)
-        pictures, views = batch[share], views[share].tolist()
-        grid = self.train_features.read(pictures, views).to(self.accelerator.device).float()  # (B, P, E)
-        tokens, logprobs = self.network(grid, torch.from_numpy(uniform[share]).to(grid.device))
-        captions = words_said(tokens)
-        rewards = self._rewards(pictures, views, captions)  # (B, K)
-        if training.baseline == "greedy":
-            baseline = self._rewards(pictures, views, words_said(self._greedy(grid)))  # (B, 1)
-        else:
-            baseline = leave_one_out(rewards)
-        advantage = (rewards - baseline).to(grid.device)  # (B, K)
-        # The mean over the global batch: gradients are averaged over the processes, so each counts `processes` times.
-        self._update(-(advantage * logprobs).sum() * processes / (len(batch) * training.samples))
-        figures = {
-            "reward": float(rewards.mean()),
-            "baseline": float(baseline.mean()),
-            "advantage": float(advantage.abs().mean()),
-            "different": sum(len({tuple(caption) for caption in group}) for group in captions) / rewards.numel(),
-            "cut": sum(EOS not in caption for group in captions for caption in group) / rewards.numel(),
-            **wording([self.captioner.vocabulary.decode(caption) for group in captions for caption in group]),
-        }
-        sums = torch.tensor(list(figures.values()), device=grid.device) * len(pictures)
-        means = self.accelerator.reduce(sums, "sum") / len(batch)
-        return dict(zip(figures, means.tolist(), strict=True))
+        for number, batch in enumerate(self.buckets.batches(epoch)[done:], start=epoch * len(self.buckets) + done):
+            # Drawn for the whole batch, so that a picture's captions don't depend on how many processes share it.
+            chance = np.random.default_rng((training.seed, number))
+            views = chance.integers(self.recipe.features.views, size=len(batch))
+            uniform = chance.random((len(batch), training.samples, self.length), dtype=np.float32)  # (B, K, T)
+            share = slice(self.accelerator.process_index, None, processes)
+            pictures, seen = batch[share], views[share].tolist()
+            grid = self.features["train"].read(pictures, seen).to(self.accelerator.device).float()  # (B, P, E)
+            tokens, logprobs = network(grid, torch.from_numpy(uniform[share]).to(grid.device))
+            captions = words_said(tokens)
+            rewards = self.rewards(pictures, seen, captions)  # (B, K)
+            if training.baseline == "greedy":
+                baseline = self.rewards(pictures, seen, words_said(self._greedy(grid)))  # (B, 1)
+            else:
+                baseline = leave_one_out(rewards)  # (B, K)
+            advantage = (rewards - baseline).to(grid.device)  # (B, K)
+            # The mean over the global batch: gradients are averaged over processes, so each counts `processes` times.
+            backward(-(advantage * logprobs).sum() * processes / (len(batch) * training.samples))
+            figures = {
+                "reward": float(rewards.mean()),
+                "baseline": float(baseline.mean()),
+                "advantage": float(advantage.abs().mean()),
+                "different": sum(len({tuple(caption) for caption in group}) for group in captions) / rewards.numel(),
+                "cut": sum(EOS not in caption for group in captions for caption in group) / rewards.numel(),
+                **wording([self.model.vocabulary.decode(caption) for group in captions for caption in group]),
+            }
+            sums = torch.tensor(list(figures.values()), device=grid.device) * len(pictures)
+            means = self.accelerator.reduce(sums, "sum") / len(batch)
+            yield dict(zip(figures, means.tolist(), strict=True))
 
-    def _rewards(
-        self, pictures: Sequence[int], views: Sequence[int], captions: Sequence[Sequence[list[int]]]
-    ) -> Tensor:
-        """(B, K), of each picture's captions; what is said of a mirrored view is scored as said of the picture."""
+    def validate(self, model: Captioner) -> Validation:
+        return self.dev(model, self.features["dev"].batches(100, model.device))
+
+    def rewards(self, pictures: Sequence[int], views: Sequence[int], captions: Sequence[Sequence[list[int]]]) -> Tensor:
+        """(B, K), the rewards of each picture's captions; those of a mirrored view are mirrored first."""
         return torch.tensor(
             [
                 self.reward(
@@ -111,7 +130,7 @@ class SelfCriticalTrainer(FrozenStage[SelfCriticalRecipe]):
     @torch.no_grad()
     def _greedy(self, grid: Tensor) -> Tensor:
         """Tokens (B, 1, T) of greedy decoding, without dropout, as when captions are wanted."""
-        decoder = self.captioner.decoder.eval()
+        decoder = self.model.decoder.eval()
         decoding = DecodingConfig(method="greedy", max_length=self.length)
 
         def step(tokens: Tensor, state: State, memory: PictureMemory) -> Step:

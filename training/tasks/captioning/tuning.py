@@ -1,15 +1,16 @@
 """Cross-entropy training of encoder and decoder together, from a checkpoint whose encoder was frozen.
 
-The loop is `Stage.run`; a step here is some pictures, each encoded once, in a view of its own, and read
-by all its captions. The encoder's first modules, which see edges and colours, stay as they are, and so do the
-statistics of all its batch norms: the few pictures of a step would make poor ones.
+An update is a batch of pictures, each encoded once, in a view of its own, and read by all its captions. The encoder's
+first modules, which see edges and colours, stay as they are, and so do the statistics of all its batch norms: the few
+pictures of a step would make poor ones. The loop around it is `training.trainer.Trainer.run`.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
+from accelerate import Accelerator
 from torch import Tensor, nn
 
 from model.tasks.captioning.captioner import Captioner
@@ -17,19 +18,17 @@ from model.vision.preprocessing import normalize
 from training.data.pictures import open_picture
 from training.length_buckets import LengthBuckets
 from training.prefetch import load_batches
-from training.recipe import RecipeError, TuningRecipe
+from training.recipe import RecipeError
 from training.tasks.captioning.augmentation import augmented
+from training.tasks.captioning.distillation import teaching
 from training.tasks.captioning.ensemble import read_pictures
-from training.tasks.captioning.examples import captions_by_picture, collate
-from training.tasks.captioning.teacherforcing import TeacherForcing
+from training.tasks.captioning.examples import caption_examples, captions_by_picture, collate
+from training.tasks.captioning.losses import caption_objective
+from training.tasks.captioning.readers import open_dataset
+from training.tasks.captioning.recipe import TuningRecipe
+from training.tasks.captioning.score import DevScore
 from training.tasks.captioning.warm_start import start_from
-
-
-class Pictures(NamedTuple):
-    """A batch, of which a process has its share in hand."""
-
-    numbers: list[int]
-    pixels: Tensor  # (B, 3, S, S), bytes
+from training.trainer import Backward, Objective, Validation
 
 
 class EndToEnd(nn.Module):
@@ -50,42 +49,47 @@ class EndToEnd(nn.Module):
         Args:
             pixels: (B, 3, S, S).
             tokens: (N, T), `<bos>` first, longest first.
-            pictures: (N,), of which of the pictures each caption is.
+            pictures: (N,), the picture of each caption.
 
         Returns:
-            What `Decoder.write` returns.
+            Logits and attention, as `Decoder.write` returns them.
         """
         memory = self.captioner.decoder.read(self.captioner.encoder(pixels))
         return self.captioner.decoder.write(memory.take(pictures), tokens)
 
 
-class TuningTrainer(TeacherForcing[TuningRecipe, Pictures]):
-    """A run of `recap-train tune`, fresh or resumed.
+class Tuning(Objective[Captioner]):
+    """Pictures and their captions to an encoder and a decoder that predicts the words.
 
     Raises:
         CheckpointError: there is nothing to start from, or it makes no captions.
-        DataError, RecipeError: what the recipe names is not there or does not fit.
-        StateError: the run's folder holds another recipe's state, or a state and `resume` is False.
+        DataError, RecipeError: what the recipe names is missing or does not fit.
     """
 
-    def __init__(self, recipe: TuningRecipe, *, resume: bool = False) -> None:
-        super().__init__(recipe, resume=resume)
+    def __init__(self, recipe: TuningRecipe, accelerator: Accelerator) -> None:
         training = recipe.training
-        captioner = start_from(recipe.start, dropout=training.dropout, decoding=recipe.decoding, size=recipe.size)
-        captioner.encoder.to(memory_format=torch.channels_last)  # a third faster on a CPU
-        freeze_before(captioner.encoder, training.first)
-        self.preprocessing = captioner.config.encoder.preprocessing
-        self._take_captions(captioner.vocabulary)
-        self.captions = captions_by_picture(self.examples, len(self.train))
-        buckets = LengthBuckets(
-            [1] * len(self.train), training.batch_size, training.seed, smallest=self.accelerator.num_processes
+        self.recipe, self.accelerator, self.share = recipe, accelerator, training.share
+        data = open_dataset(recipe.data.path)
+        self.pictures = data.split("train")
+        self.dev = DevScore(data.split("dev"))
+        self.model = start_from(recipe.start, dropout=training.dropout, decoding=recipe.decoding, size=recipe.size)
+        self.model.encoder.to(memory_format=torch.channels_last)  # a third faster on a CPU
+        freeze_before(self.model.encoder, training.first)
+        self.network = EndToEnd(self.model)
+        self.preprocessing = self.model.config.encoder.preprocessing
+        vocabulary = self.model.vocabulary
+        self.examples = caption_examples(self.pictures, vocabulary, recipe.data.max_length)
+        self.captions = captions_by_picture(self.examples, len(self.pictures))
+        self.teaching = teaching(recipe.distillation, self.pictures, self.examples, vocabulary, recipe.run, accelerator)
+        self.buckets = LengthBuckets(
+            [1] * len(self.pictures), training.batch_size, training.seed, smallest=accelerator.num_processes
         )
-        self._prepare(captioner, buckets, EndToEnd(captioner))
+        self.updates_per_epoch = len(self.buckets)
 
-    def _groups(self) -> list[dict[str, Any]]:
+    def groups(self) -> list[dict[str, Any]]:
         encoder, decoder = (
             [parameter for parameter in part.parameters() if parameter.requires_grad]
-            for part in (self.captioner.encoder, self.captioner.decoder)
+            for part in (self.model.encoder, self.model.decoder)
         )
         training = self.recipe.training
         return [
@@ -93,20 +97,40 @@ class TuningTrainer(TeacherForcing[TuningRecipe, Pictures]):
             {"params": decoder, "peak": training.learning_rate},
         ]
 
-    def _share(self, batch: Sequence[int]) -> Sequence[int]:
-        """Those pictures of a global batch that are this process's."""
-        return batch[self.accelerator.process_index :: self.accelerator.num_processes]
+    def updates(self, epoch: int, done: int, network: nn.Module, backward: Backward) -> Iterator[dict[str, float]]:
+        device, processes = self.accelerator.device, self.accelerator.num_processes
+        batches = self.buckets.batches(epoch)[done:]
+        shares = [batch[self.accelerator.process_index :: processes] for batch in batches]
+        loaded = load_batches(self.load, ([(picture, epoch) for picture in share] for share in shares))
+        for batch, share, pixels in zip(batches, shares, loaded, strict=True):
+            order = [(number, place) for place, picture in enumerate(share) for number in self.captions[picture]]
+            order.sort(key=lambda caption: len(self.examples[caption[0]].tokens), reverse=True)
+            numbers, places = zip(*order, strict=True)
+            tokens, targets = (part.to(device) for part in collate([self.examples[number] for number in numbers]))
+            pixels = normalize(pixels.to(device, memory_format=torch.channels_last), self.preprocessing)
+            logits, attention = network(pixels, tokens, torch.tensor(places, device=device))  # (N, T, V), (N, T, P)
+            everyones = [number for picture in batch for number in self.captions[picture]]
+            # The mean over the global batch: gradients are averaged over processes, so each counts `processes` times.
+            loss, nats = caption_objective(
+                self.recipe.training,
+                logits,
+                attention,
+                targets,
+                words=sum(len(self.examples[number].tokens) + 1 for number in everyones) / processes,
+                captions=len(everyones) / processes,
+                expected=self.teaching.expected(numbers, targets.shape[1], device) if self.teaching else None,
+            )
+            backward(loss)
+            yield {"loss": float(self.accelerator.reduce(nats.detach(), "mean"))}
 
-    def _ready(self, batches: Sequence[list[int]]) -> Iterator[Pictures]:
-        epoch = self.progress.epoch
-        jobs = ([(picture, epoch) for picture in self._share(batch)] for batch in batches)
-        return map(Pictures, batches, load_batches(self._load, jobs))
+    def validate(self, model: Captioner) -> Validation:
+        return self.dev(model, read_pictures(model, self.dev.images, 50))
 
-    def _load(self, job: tuple[int, int]) -> Tensor:
-        """(3, S, S) bytes: a training picture, in its view of the epoch."""
+    def load(self, job: tuple[int, int]) -> Tensor:
+        """A training picture, by its number, in its view of an epoch: (3, S, S), bytes."""
         picture, epoch = job
         image = augmented(
-            open_picture(self.train[picture].path),
+            open_picture(self.pictures[picture].path),
             self.preprocessing,
             self.recipe.augmentation,
             np.random.default_rng((self.recipe.training.seed, epoch, picture)),
@@ -114,31 +138,14 @@ class TuningTrainer(TeacherForcing[TuningRecipe, Pictures]):
         )
         return torch.from_numpy(np.array(image)).movedim(-1, 0)
 
-    def _dev_grids(self, captioner: Captioner) -> Iterator[Tensor]:
-        return read_pictures(captioner, self.dev, 50)
-
-    def _step(self, batch: Pictures) -> dict[str, float]:
-        """One update from a global batch of pictures; the loss in nats a token."""
-        device = self.accelerator.device
-        self._begin_step()
-        pictures = self._share(batch.numbers)
-        share = [(number, place) for place, picture in enumerate(pictures) for number in self.captions[picture]]
-        share.sort(key=lambda caption: len(self.examples[caption[0]].tokens), reverse=True)
-        numbers, places = zip(*share, strict=True)
-        tokens, targets = (part.to(device) for part in collate([self.examples[number] for number in numbers]))
-        pixels = normalize(batch.pixels.to(device, memory_format=torch.channels_last), self.preprocessing)
-        logits, attention = self.network(pixels, tokens, torch.tensor(places, device=device))
-        everyones = [number for picture in batch.numbers for number in self.captions[picture]]
-        return self._learn(logits, attention, targets, numbers, everyones)
-
 
 def freeze_before(encoder: nn.Module, first: str) -> None:
     """Turns off the gradients of the parameters that come before those of the module `first`.
 
-    Nothing is kept of the frozen part for a backward pass, which ends where it begins.
+    The backward pass ends there, and nothing is kept for it of the frozen part.
 
     Raises:
-        RecipeError: the encoder has no such module, or none that has parameters.
+        RecipeError: the encoder has no such module, or the module has no parameters.
     """
     tuned = False
     for name, parameter in encoder.named_parameters():

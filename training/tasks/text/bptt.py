@@ -38,6 +38,7 @@ def truncated_bptt(
     k1: int,
     k2: int,
     done: int = 0,
+    backward: Callable[[Tensor], None] = Tensor.backward,
 ) -> Iterator[Chunk]:
     """Runs over a sequence, and stops after every k1 steps for the caller to use the gradient.
 
@@ -58,6 +59,7 @@ def truncated_bptt(
         k2: steps that a gradient goes back.
         done: steps at the beginning whose losses an earlier call has had. To go on after a chunk, pass on the inputs
             and targets from `chunk.start`, the state `chunk.before`, and chunk.end - chunk.start as `done`.
+        backward: adds a scalar's gradient to the parameters' `grad`.
 
     Raises:
         ValueError: k1 or k2 is below 1, or the lengths of inputs and targets differ.
@@ -84,7 +86,7 @@ def truncated_bptt(
                 at, state = ahead, _detached(running)
         scored = max(begin, start)
         loss = criterion(torch.cat(parts, 1)[:, scored - start :], targets[:, scored:end])
-        loss.backward()
+        backward(loss)
         yield Chunk(loss.detach(), _detached(running) or (), end, at, state or ())
 
 

@@ -1,7 +1,8 @@
-"""How well a language model predicts a text: the whole of it, each token once."""
+"""The score of a language model: the cost of a whole text, each token once."""
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,20 +13,27 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from model.checkpoint import METRICS, Checkpoint, CheckpointError
+from model.figures import Figure
 from model.openvino.precision import autocast
 from model.tasks.text import TEXT
+from model.tasks.text.batch import generate
 from model.tasks.text.config import LanguageModelConfig
 from model.tasks.text.language import LanguageModel
 from model.vocabulary import UNK
+from training.data.base import DataError
 from training.data.text import read_text, split_text
-from training.recipe import LanguageRecipe, TextRecipe
-from training.tasks.captioning.readers.dataset import DataError
+from training.device import available_device
+from training.task import Evaluation, Report
+from training.tasks.text.recipe import RunningTextRecipe, TextDataRecipe
 
 CONTEXT = 512
 """Tokens that each stream reads before the first one it is scored on."""
 
+SAMPLE_TOKENS = 600
+"""Tokens of the text in the model card."""
+
 _CHARACTERS = 0x110000
-"""Of Unicode."""
+"""Characters that Unicode has room for."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +41,7 @@ class TextScore:
     """The cost of a text under a model."""
 
     nats: float
-    """Sum over the tokens."""
+    """Total over the tokens."""
     tokens: int
     characters: int
     unknown: int
@@ -44,64 +52,95 @@ class TextScore:
     def per_token(self) -> float:
         return self.nats / self.tokens
 
-    def figures(self) -> dict[str, Any]:
-        """Nats and bits per character of a character model; perplexity as well, of a word model."""
-        figures: dict[str, Any] = {"tokens": self.tokens, "characters": self.characters, "unknown": self.unknown}
-        if self.unit == "word":
-            figures["perplexity"] = math.exp(self.per_token)
+    def figures(self, split: str) -> list[Figure]:
+        """Bits and nats per character; of a word model, perplexity first."""
         per_character = self.nats / self.characters
-        return figures | {"nats_per_character": per_character, "bits_per_character": per_character / math.log(2)}
+        scores = {"bits_per_character": per_character / math.log(2), "nats_per_character": per_character}
+        if self.unit == "word":
+            perplexity = math.exp(self.per_token) if self.per_token < 700 else math.inf  # beyond, exp overflows
+            scores = {"perplexity": perplexity, **scores}
+        return [
+            Figure(name=name, label=name.replace("_", " "), value=value, split=split, higher_is_better=False)
+            for name, value in scores.items()
+        ]
 
-    def __str__(self) -> str:
-        figures = self.figures()
-        perplexity = f"perplexity {figures['perplexity']:.2f}, " if "perplexity" in figures else ""
-        return (
-            f"{perplexity}{figures['nats_per_character']:.4f} nats or "
-            f"{figures['bits_per_character']:.4f} bits per character"
-        )
+    def report(self) -> dict[str, Any]:
+        """Counts and figures, by name."""
+        scores = {figure.name: figure.value for figure in self.figures("")}
+        names = ("perplexity", "nats_per_character", "bits_per_character")
+        counts = {"tokens": self.tokens, "characters": self.characters, "unknown": self.unknown}
+        return counts | {name: scores[name] for name in names if name in scores}
 
 
-def evaluate_text(
-    checkpoint: Path,
+def evaluate(
+    checkpoints: Sequence[Path],
     data: Path,
     split: str,
     *,
     device: torch.device | str = "cpu",
-    recipe: LanguageRecipe | None = None,
-) -> dict[str, Any]:
+    recipe: RunningTextRecipe | None = None,
+) -> Evaluation:
     """Scores a language model on a part of a text, cut where its recipe cuts it.
 
     Args:
-        checkpoint: its folder.
+        checkpoints: its folder alone.
         data: the text, a file or a folder.
-        split: `train`, `validation` or `test`.
+        split: `train`, `dev` or `test`.
         device: where the network runs, in single precision.
         recipe: how to cut the text; left out, the one that the checkpoint was trained with.
 
     Returns:
-        `split`, the figures of `TextScore`, and `seconds` (of all of it).
+        The report has `split`, `tokens`, `characters`, `unknown`, each figure, and `seconds` (of all of it).
 
     Raises:
         CheckpointError: the checkpoint is missing or damaged, no language model, or does not say how its text was cut.
         DataError: the text can't be read, or has no such part.
     """
     start = time.perf_counter()
-    opened = Checkpoint.open(checkpoint).expect(TEXT)
-    cut = recipe.data if recipe else _cut(opened)
-    text = split_text(read_text(data, cut.pattern), validation=cut.validation, test=cut.test)
-    parts = {"train": text.train, "validation": text.validation, "test": text.test}
+    (path,) = checkpoints
+    checkpoint = Checkpoint.open(path).expect(TEXT)
+    cut = recipe.data if recipe else _cut(checkpoint)
+    text = split_text(read_text(data, cut.pattern), dev=cut.dev, test=cut.test)
+    parts = {"train": text.train, "dev": text.dev, "test": text.test}
     if not parts.get(split):
         raise DataError(f"split={split}: the text has {', '.join(name for name, part in parts.items() if part)}")
     names = list(parts)
     before = "".join(parts[name] for name in names[: names.index(split)])
-    score = score_text(opened.load(device), parts[split], before=before)
-    return {"split": split, **score.figures(), "seconds": round(time.perf_counter() - start, 1)}
+    score = score_text(checkpoint.load(device), parts[split], before=before)
+    report = {"split": split, **score.report(), "seconds": round(time.perf_counter() - start, 1)}
+    return Evaluation(score.figures(split), report)
 
 
-def _cut(checkpoint: Checkpoint[LanguageModelConfig, LanguageModel]) -> TextRecipe:
-    """What a checkpoint's figures say of its text; the rest of its recipe may have had other keys then."""
+def report(checkpoint: Path, recipe: RunningTextRecipe) -> Report:
+    """Scores a trained model on dev, and on test if the recipe holds a share of the text back."""
+    text = split_text(read_text(recipe.data.path, recipe.data.pattern), dev=recipe.data.dev, test=recipe.data.test)
+    evaluations = {
+        split: evaluate([checkpoint], recipe.data.path, split, device=available_device(), recipe=recipe)
+        for split in ("dev", *(["test"] if text.test else []))
+    }
+    model = Checkpoint.open(checkpoint).expect(TEXT).load()
+    return Report(
+        figures=[figure for evaluation in evaluations.values() for figure in evaluation.figures],
+        metrics={
+            **{split: evaluation.report for split, evaluation in evaluations.items()},
+            "vocabulary": len(model.vocabulary),
+            "data_sha256": text.sha256,
+        },
+        config=model.config,
+        card={"sample": sample(model, SAMPLE_TOKENS)},
+    )
+
+
+def sample(model: LanguageModel, tokens: int) -> str:
+    """The text that a model in evaluation mode writes after a line break, with its own parameters and seed 1."""
+    asked = model.config.generation.model_copy(update={"max_tokens": tokens, "seed": 1})
+    return "".join(delta.text for delta in generate(model, "\n", asked))
+
+
+def _cut(checkpoint: Checkpoint[LanguageModelConfig, LanguageModel]) -> TextDataRecipe:
+    """The recipe's section `data`, as the checkpoint's metrics have it; the other sections may have had other keys."""
     try:
-        return TextRecipe.model_validate(checkpoint.metrics["recipe"]["data"])
+        return TextDataRecipe.model_validate(checkpoint.metrics["recipe"]["data"])
     except (KeyError, TypeError, ValidationError) as error:
         message = f"{checkpoint.path / METRICS}: recipe.data does not say how the text was cut"
         raise CheckpointError(message) from error

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from training.data.base import DataError
 from training.tasks.captioning.readers.coco import annotation_years, read_coco
-from training.tasks.captioning.readers.dataset import CaptionDataset, CaptionedImage, DataError
+from training.tasks.captioning.readers.dataset import CaptionDataset, CaptionedImage
 from training.tasks.captioning.readers.flickr import read_flickr8k, read_kaggle
 from training.tasks.captioning.readers.karpathy import read_karpathy
 
@@ -16,10 +17,10 @@ __all__ = ["CaptionDataset", "CaptionedImage", "DataError", "open_dataset"]
 class _Layout:
     name: str
     pattern: str
-    """Of the file that a data set is known by, seen from its folder."""
+    """Pattern of the file that a data set is known by, seen from its folder."""
     read: Callable[[Path], CaptionDataset]
     find: Callable[[Path], list[Path]] | None = None
-    """Where `pattern` alone finds more files than data sets."""
+    """Finds the files, if `pattern` alone finds more of them than there are data sets."""
 
 
 _LAYOUTS = (

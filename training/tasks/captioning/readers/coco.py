@@ -6,8 +6,10 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from model.messages import some
+from training.data.base import DataError
 from training.data.records import read_records
-from training.tasks.captioning.readers.dataset import CaptionDataset, CaptionedImage, DataError, build_dataset, some
+from training.tasks.captioning.readers.dataset import CaptionDataset, CaptionedImage, build_dataset
 
 # COCO's test captions were never published, so its validation pictures are our dev split and there is no test split.
 _SPLITS = {"train": "train", "val": "dev"}

@@ -1,27 +1,25 @@
-"""Pictures with captions: what every data set family is read into."""
+"""Pictures with captions: the form that every data set is read into."""
 
+import hashlib
+import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from model.messages import some
 from model.vocabulary import tokenize
-
-SPLITS = ("train", "dev", "test")
-
-
-class DataError(Exception):
-    """A data set or one of its files is not what it should be; the message names the file and the reason."""
+from training.data.base import SPLITS, DataError
 
 
 @dataclass(frozen=True)
 class CaptionedImage:
-    """A picture and what people said about it."""
+    """A picture and the sentences that people wrote about it."""
 
     path: Path
     split: str
     captions: tuple[str, ...]
-    """As they were written, but for runs of white space, which are one space."""
+    """Word for word, with runs of white space as one space."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class CaptionDataset:
     root: Path
     images: tuple[CaptionedImage, ...]
     notes: tuple[str, ...] = ()
-    """What was left out, and why."""
+    """Captions that were left out, and why."""
 
     def split(self, name: str) -> tuple[CaptionedImage, ...]:
         """The pictures of `train`, `dev` or `test`.
@@ -46,9 +44,16 @@ class CaptionDataset:
             raise DataError(f"{self.root}: no split {name!r}; there are {', '.join(there)}")
         return images
 
+    def sha256(self) -> str:
+        """Digest of each picture's name, split and captions, which tells two versions of a data set apart."""
+        digest = hashlib.sha256()
+        for image in sorted(self.images, key=lambda image: image.path.name):
+            digest.update(json.dumps([image.path.name, image.split, image.captions]).encode())
+        return digest.hexdigest()
+
 
 def build_dataset(name: str, root: Path, images: Iterable[CaptionedImage]) -> CaptionDataset:
-    """Holds what a reader found to what `CaptionDataset` promises.
+    """Checks that pictures are as `CaptionDataset` promises.
 
     A caption without a word (there are some in public data sets) is left out, with a note.
 
@@ -81,12 +86,6 @@ def build_dataset(name: str, root: Path, images: Iterable[CaptionedImage]) -> Ca
     return CaptionDataset(name, root, tuple(kept), notes)
 
 
-def some(names: Sequence[object]) -> str:
-    """The first few of many names, and how many more there are."""
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(map(str, names[:3])) + more
-
-
 def read_lines(path: Path) -> list[str]:
     """The lines of a text file that has to be there, without their ends.
 
@@ -107,7 +106,7 @@ def _count(names: Sequence[object], noun: str) -> str:
 
 
 def _missing(paths: Iterable[Path]) -> list[Path]:
-    """Those that are not there, found by listing each folder once: 100,000 calls of stat take minutes on a network."""
+    """Files that don't exist, found by listing each folder once: 100,000 calls of stat take minutes on a network."""
     listed: dict[Path, set[str]] = {}
     missing = []
     for path in paths:

@@ -6,14 +6,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from training.tasks.captioning.readers.dataset import (
-    SPLITS,
-    CaptionDataset,
-    CaptionedImage,
-    DataError,
-    build_dataset,
-    read_lines,
-)
+from training.data.base import SPLITS, DataError
+from training.tasks.captioning.readers.dataset import CaptionDataset, CaptionedImage, build_dataset, read_lines
 
 PICTURES = "Flicker8k_Dataset"  # spelt so in the original
 KAGGLE_PICTURES = "Images"

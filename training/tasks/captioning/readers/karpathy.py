@@ -6,8 +6,9 @@ from typing import Literal
 
 from pydantic import BaseModel
 
+from training.data.base import DataError
 from training.data.records import read_records
-from training.tasks.captioning.readers.dataset import CaptionDataset, CaptionedImage, DataError, build_dataset
+from training.tasks.captioning.readers.dataset import CaptionDataset, CaptionedImage, build_dataset
 
 # Where people keep the pictures, seen from the json file.
 FOLDERS = (".", "images", "Images", "Flicker8k_Dataset", "flickr30k-images", "flickr30k_images")
