@@ -1,7 +1,7 @@
 """The training loop of all tasks, to be read from top to bottom: `Trainer.run`.
 
 An epoch is a series of updates, whose gradients the objective computes (`Objective.updates`) and the trainer applies
-(`_updates`). After it the averaged weights are scored on dev, and the best are kept (`_validate`).
+(`updates`). After it the averaged weights are scored on dev, and the best are kept (`_validate`).
 """
 
 import copy
@@ -139,24 +139,21 @@ class Trainer(Generic[R, M]):
                 at.start_score = self._score("start", self._kept()).value
             while at.epoch < training.epochs and not self._out_of_patience():
                 with self._bar() as bar:
-                    for figures in self._updates():
-                        at.done += 1
-                        at.step += 1
+                    for figures in self.updates():
                         at.seconds = time.monotonic() - began
-                        at.totals = {name: at.totals.get(name, 0.0) + value for name, value in figures.items()}
                         name, value = next(iter(figures.items()))
                         bar.set_postfix_str(f"{name} {value:.3f}", refresh=False)
                         bar.update()
                         self.accelerator.log({f"train/{name}": value for name, value in figures.items()}, at.step)
                         stop = self._any(interruption.requested)
                         if stop or at.step % training.save_every == 0:
-                            self._save()
+                            self.save()
                         if stop:
                             return self._end(finished=False)
                 self._validate()
                 at.epoch, at.done, at.totals = at.epoch + 1, 0, {}
                 at.seconds = time.monotonic() - began
-                self._save()
+                self.save()
                 if self._any(interruption.requested):
                     return self._end(finished=False)
         return self._end(finished=True)
@@ -167,8 +164,12 @@ class Trainer(Generic[R, M]):
         load_trained(model, load_file(self.best_path))
         return model
 
-    def _updates(self) -> Iterator[dict[str, float]]:
-        """Applies the rest of an epoch's updates, each with random numbers and a learning rate of its own."""
+    def updates(self) -> Iterator[dict[str, float]]:
+        """Applies the rest of an epoch's updates, each with random numbers and a learning rate of its own.
+
+        Yields:
+            What the objective says of each, once it is applied.
+        """
         training, at = self.recipe.training, self.progress
         updates = self.objective.updates(at.epoch, at.done, self.network, self._backward)
         self._prepare_update()
@@ -177,6 +178,8 @@ class Trainer(Generic[R, M]):
             self.optimizer.step()
             self.optimizer.zero_grad()
             self.average.update_parameters(self.model)
+            at.done, at.step = at.done + 1, at.step + 1
+            at.totals = {name: at.totals.get(name, 0.0) + value for name, value in figures.items()}
             yield figures
             self._prepare_update()
 
@@ -254,7 +257,8 @@ class Trainer(Generic[R, M]):
         self.accelerator.end_training()
         return finished
 
-    def _save(self) -> None:
+    def save(self) -> None:
+        """Writes the state that `resume` goes on from. All processes have to call it."""
         carried = self.objective.state()  # in all processes
         if not self.accelerator.is_main_process:
             return

@@ -6,7 +6,7 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ from model.tasks.captioning.config import CaptionerConfig, DecoderConfig
 from model.vision.config import EncoderConfig, PreprocessingConfig
 from tests.conftest import draw
 from training.cli import main
-from training.trainer import Stage
+from training.tasks import TASKS, read_recipe
+from training.trainer import Trainer
 
 COLOURS = ("red", "green", "blue", "black")
 THINGS = ("dog", "boy", "girl", "man", "car")
@@ -62,6 +63,8 @@ def tiny_recipe(tiny_data: Path, tmp_path: Path) -> Path:
     """A recipe for `tiny_data`: 2 epochs of 8 steps."""
     path = tmp_path / "tiny.toml"
     path.write_text(f"""
+task = "captioning"
+objective = "cross-entropy"
 name = "tiny"
 output = "{tmp_path / "checkpoint"}"
 run = "{tmp_path / "run"}"
@@ -95,6 +98,8 @@ def selfcritical_recipe(tiny_data: Path, tiny_checkpoint: Path, tmp_path: Path) 
     """A recipe that goes on from `tiny_checkpoint`, whose words are not all of `tiny_data`'s: 2 epochs of 4 steps."""
     path = tmp_path / "tiny-rl.toml"
     path.write_text(f"""
+task = "captioning"
+objective = "self-critical"
 name = "tiny-rl"
 start = "{tiny_checkpoint}"
 output = "{tmp_path / "rl" / "checkpoint"}"
@@ -122,6 +127,8 @@ def tuning_recipe(tiny_data: Path, tiny_checkpoint: Path, tmp_path: Path) -> Pat
     """A recipe that goes on from `tiny_checkpoint` with its encoder: 2 epochs of 4 steps."""
     path = tmp_path / "tiny-tuned.toml"
     path.write_text(f"""
+task = "captioning"
+objective = "tuning"
 name = "tiny-tuned"
 start = "{tiny_checkpoint}"
 output = "{tmp_path / "tuned" / "checkpoint"}"
@@ -154,15 +161,69 @@ def other_captioner(tiny_captioner: Captioner) -> Captioner:
         return Captioner(config, tiny_captioner.vocabulary).eval()
 
 
-def train(trainer: Stage[Any, Any], steps: int) -> list[float]:
-    """The first figure of each of so many steps: the loss, or the reward."""
-    figures: list[float] = []
-    while len(figures) < steps:
-        for batch in trainer._ready(trainer.buckets.batches(trainer.progress.epoch)[: steps - len(figures)]):
-            figures.append(next(iter(trainer._step(batch).values())))
-            trainer.progress.step += 1
-        trainer.progress.epoch += 1
-    return figures
+WORDS = ("to", "be", "or", "not", "that", "is", "the", "question")
+
+
+@pytest.fixture
+def text_recipe(tmp_path: Path) -> Path:
+    """A recipe for 12,000 characters of eight words in random order: 2 epochs of 20 steps."""
+    chosen = torch.randint(len(WORDS), (2600,), generator=torch.Generator().manual_seed(0)).tolist()
+    (tmp_path / "input.txt").write_text(" ".join(WORDS[number] for number in chosen) + "\n☃☃")
+    path = tmp_path / "tiny-text.toml"
+    path.write_text(f"""
+task = "text"
+objective = "running-text"
+name = "tiny"
+output = "{tmp_path / "text" / "checkpoint"}"
+run = "{tmp_path / "text" / "run"}"
+[data]
+path = "{tmp_path / "input.txt"}"
+dev = 0.2
+test = 0.1
+[model]
+hidden_size = 24
+num_layers = 2
+dropout = 0.2
+[training]
+epochs = 2
+batch_size = 12
+k1 = 32
+k2 = 32
+warmup_steps = 2
+learning_rate = 0.02
+ema_decay = 0.9
+save_every = 7
+sample_tokens = 20
+""")
+    return path
+
+
+@pytest.fixture
+def recipes(tiny_recipe: Path, tuning_recipe: Path, selfcritical_recipe: Path, text_recipe: Path) -> dict[str, Path]:
+    """A recipe for each objective."""
+    return {
+        "cross-entropy": tiny_recipe,
+        "tuning": tuning_recipe,
+        "self-critical": selfcritical_recipe,
+        "running-text": text_recipe,
+    }
+
+
+def open_trainer(path: Path, options: Sequence[str] = (), *, resume: bool = False) -> Trainer[Any, Any]:
+    """The run of a recipe of any task and objective."""
+    recipe = read_recipe(path, options)
+    return Trainer(recipe, TASKS[recipe.task].objectives[recipe.objective].build, resume=resume)
+
+
+def train(trainer: Trainer[Any, Any], steps: int) -> list[float]:
+    """The first number that each of so many updates reports: the loss, or the reward."""
+    numbers: list[float] = []
+    while True:
+        for figures in trainer.updates():
+            numbers.append(next(iter(figures.values())))
+            if len(numbers) == steps:
+                return numbers
+        trainer.progress.epoch, trainer.progress.done = trainer.progress.epoch + 1, 0
 
 
 FORKS = multiprocessing.get_context("forkserver")
@@ -171,7 +232,7 @@ FORKS.set_forkserver_preload(
         "tests.training.conftest",
         "torch._dynamo",
         "training.tasks.captioning.cross_entropy",
-        "training.tasks.text.objective",
+        "training.tasks.text.running_text",
         "training.tasks.captioning.self_critical",
         "training.tasks.captioning.tuning",
     ]

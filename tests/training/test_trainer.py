@@ -1,66 +1,219 @@
-"""What all stages of a captioner share: several processes learn together what one learns alone."""
+"""The loop, for every objective: it resumes to the bit, stops when told, and is shared among processes."""
 
 import json
+import os
+import shutil
+import signal
 import socket
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
-from tests.training.conftest import begin, train
-from training.recipe import CaptionerRecipe, SelfCriticalRecipe, StageRecipe, TuningRecipe
-from training.tasks.captioning.cross_entropy import CaptionerTrainer
-from training.tasks.captioning.self_critical import SelfCriticalTrainer
-from training.tasks.captioning.tuning import TuningTrainer
-from training.trainer import Stage
+from model.checkpoint import Checkpoint, file_sha256
+from model.figures import Figure, figures_of
+from tests.training.conftest import begin, kill_once, open_trainer, recap_train, train
+from training.run_state import StateError
+from training.tasks import TASKS
+from training.trainer import Trainer, Validation
 
+OBJECTIVES = [name for task in TASKS.values() for name in task.objectives]
 STEPS = 4
-STAGES: dict[str, tuple[type[Stage[Any, Any]], type[StageRecipe]]] = {
-    "captioning": (CaptionerTrainer, CaptionerRecipe),
-    "selfcritical": (SelfCriticalTrainer, SelfCriticalRecipe),
-    "tuning": (TuningTrainer, TuningRecipe),
-}
+
+every_objective = pytest.mark.parametrize("objective", OBJECTIVES)
 
 
-def learn(folder: Path) -> None:
-    """What each of the two processes does."""
+def interrupt(trainer: Trainer[Any, Any], step: int, number: int) -> None:
+    """Sends this process a signal as soon as the run has come to a step."""
+    updates: Callable[..., Iterator[dict[str, float]]] = trainer.objective.updates
+
+    def interrupted(*arguments: Any) -> Iterator[dict[str, float]]:
+        for figures in updates(*arguments):
+            if trainer.progress.step + 1 == step:
+                os.kill(os.getpid(), number)
+            yield figures
+
+    trainer.objective.updates = interrupted  # type: ignore[method-assign]
+
+
+def run_command(*arguments: str) -> int:
+    """Exit code of `recap-train`."""
+    with pytest.raises(SystemExit) as ended:
+        recap_train(*arguments)
+    return int(str(ended.value.code))
+
+
+@pytest.mark.usefixtures("no_java")
+@every_objective
+def test_interrupted_run_resumes_to_the_bit(recipes: dict[str, Path], objective: str, tmp_path: Path) -> None:
+    path = str(recipes[objective])
+
+    def options(folder: str) -> list[str]:
+        return [f"--set=run={tmp_path}/{folder}/run", f"--set=output={tmp_path}/{folder}/checkpoint"]
+
+    assert run_command("train", "--config", path, *options("whole")) == 0
+
+    state = tmp_path / "killed" / "run" / "state.safetensors"
+    kill_once(state, "train", "--config", path, *options("killed"))
+    assert not (tmp_path / "killed" / "checkpoint").exists()
+
+    stopped = open_trainer(Path(path), [option.removeprefix("--set=") for option in options("stopped")])
+    interrupt(stopped, 5, signal.SIGINT)
+    assert stopped.run() is False
+    assert stopped.progress.step == 5
+
+    whole = load_file(tmp_path / "whole" / "run" / "state.safetensors")
+    for folder in ("killed", "stopped"):
+        assert run_command("train", "--config", path, "--resume", *options(folder)) == 0
+        found = load_file(tmp_path / folder / "run" / "state.safetensors")
+        assert found.keys() == whole.keys()
+        for name, tensor in whole.items():  # the last step's weights, their averages and the optimizer's moments
+            assert torch.equal(found[name], tensor), (folder, name)
+        first, second = (tmp_path / name / "checkpoint" / "model.safetensors" for name in (folder, "whole"))
+        assert file_sha256(first) == file_sha256(second)
+
+
+@pytest.mark.usefixtures("no_java")
+@every_objective
+def test_loss_that_is_no_number_ends_the_run(
+    recipes: dict[str, Path], objective: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command("train", "--config", str(recipes[objective]), "--set", "training.learning_rate=1e30") == 1
+    errors = capsys.readouterr().err
+    assert "recap-train: step " in errors
+    assert "the loss is nan; lower training.learning_rate" in errors
+
+
+@pytest.mark.usefixtures("no_java")
+@every_objective
+def test_figures_are_published_with_the_first_one_chosen_by(recipes: dict[str, Path], objective: str) -> None:
+    assert run_command("train", "--config", str(recipes[objective]), "--set", "training.epochs=1") == 0
+    recipe = open_trainer(recipes[objective], ["training.epochs=1"], resume=True).recipe
+    checkpoint = Checkpoint.open(recipe.output)
+    figures = figures_of(checkpoint.metrics)
+    expected = {"captioning": ("CIDEr", True), "text": ("bits_per_character", False)}[recipe.task]
+    assert (figures[0].name, figures[0].higher_is_better) == expected
+    assert {figure.split for figure in figures} <= {"dev", "test"}
+    assert checkpoint.metrics["recipe"]["objective"] == objective
+    for figure in figures:
+        assert figure.label in checkpoint.card
+    assert TASKS[recipe.task].objectives[objective].recipe.model_validate(checkpoint.metrics["recipe"]) == recipe
+
+
+@every_objective
+def test_run_is_neither_overwritten_nor_mixed_with_another(recipes: dict[str, Path], objective: str) -> None:
+    open_trainer(recipes[objective]).save()
+    with pytest.raises(StateError, match="a run is there already; go on with --resume"):
+        open_trainer(recipes[objective])
+    with pytest.raises(StateError, match="of another recipe"):
+        open_trainer(recipes[objective], ["training.epochs=4"], resume=True)
+
+
+@pytest.mark.parametrize(("higher_is_better", "epochs"), [(True, 5), (False, 3)])
+def test_training_stops_when_dev_no_longer_improves(text_recipe: Path, higher_is_better: bool, epochs: int) -> None:
+    """The score is 1, 2, 3, 3, 3, ...: best in the third epoch, or in the first."""
+    trainer = open_trainer(text_recipe, ["training.epochs=8", "training.patience=2"])
+    values = iter([1.0, 2.0, 3.0, 3.0, 3.0, 3.0, 3.0, 3.0])
+
+    def validate(model: Any) -> Validation:
+        value = next(values)
+        return Validation([Figure(name="x", label="x", value=value, split="dev", higher_is_better=higher_is_better)])
+
+    trainer.objective.validate = validate  # type: ignore[method-assign]
+    assert trainer.run()
+    assert trainer.progress.epoch == epochs
+    assert trainer.progress.best_epoch == (2 if higher_is_better else 0)
+
+
+def test_score_that_is_no_number_ends_the_run(text_recipe: Path) -> None:
+    trainer = open_trainer(text_recipe)
+
+    def validate(model: Any) -> Validation:
+        return Validation([Figure(name="x", label="x", value=float("nan"), split="dev", higher_is_better=True)])
+
+    trainer.objective.validate = validate  # type: ignore[method-assign]
+    with pytest.raises(FloatingPointError, match=r"^epoch 1: x on dev is nan; lower training\.learning_rate$"):
+        trainer.run()
+    assert not trainer.best_path.exists()
+
+
+def test_interrupted_validation_is_finished_and_nothing_published(text_recipe: Path) -> None:
+    trainer = open_trainer(text_recipe, ["training.epochs=1"])
+    validate = trainer.objective.validate
+
+    def interrupted(model: Any) -> Validation:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return validate(model)
+
+    trainer.objective.validate = interrupted  # type: ignore[method-assign]
+    assert trainer.run() is False
+    resumed = open_trainer(text_recipe, ["training.epochs=1"], resume=True)
+    assert (resumed.progress.epoch, resumed.progress.best_epoch) == (1, 0)
+    assert resumed.run()
+
+
+def test_schedule_starts_again_in_each_cycle(text_recipe: Path, tmp_path: Path) -> None:
+    once = open_trainer(text_recipe, ["training.epochs=1"])
+    steps = once.objective.updates_per_epoch
+    train(once, steps)
+    twice = open_trainer(text_recipe, ["training.cycles=2", f"run={tmp_path / 'twice'}"])
+    rates = []
+    for _ in range(2):
+        for _ in twice.updates():
+            rates.append(twice.optimizer.param_groups[0]["lr"])
+            if twice.progress.step == steps:  # a cycle is the whole run of one epoch
+                for name, parameter in once.model.state_dict().items():
+                    assert torch.equal(twice.model.state_dict()[name], parameter), name
+        twice.progress.epoch, twice.progress.done = 1, 0
+    assert rates[:steps] == rates[steps:]
+    assert max(rates) == pytest.approx(0.02)
+    assert rates[-1] < 0.001
+
+
+def learn(folder: Path, names: list[str]) -> None:
+    """Trains each objective for a few steps; the work of one of two processes."""
     figures = {}
-    for name, (trainer, recipe) in STAGES.items():
-        stage = trainer(recipe.model_validate_json((folder / f"{name}.json").read_text()))
-        figures[name] = train(stage, STEPS)
-    assert stage.accelerator.num_processes == 2
-    if stage.accelerator.is_main_process:
+    for name in names:
+        trainer = open_trainer(folder / f"{name}.toml", json.loads((folder / f"{name}.json").read_text()))
+        figures[name] = train(trainer, STEPS)
+        trainer.save()
+    assert trainer.accelerator.num_processes == 2
+    if trainer.accelerator.is_main_process:
         (folder / "figures.json").write_text(json.dumps(figures))
-    stage.accelerator.end_training()
+    trainer.accelerator.end_training()
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("no_java")
-def test_two_processes_learn_as_one_does(
-    tiny_recipe: Path, selfcritical_recipe: Path, tuning_recipe: Path, tmp_path: Path
-) -> None:
-    """All stages in one start, which takes the longest. A batch of 7 pictures is shared as 4 and 3.
+def test_two_processes_learn_as_one_does(recipes: dict[str, Path], tmp_path: Path) -> None:
+    """All objectives in one start, which takes the longest. A batch of 7 pictures is shared as 4 and 3.
 
     In reinforcement, each picture's captions are drawn as if it were alone.
     """
     still = ["training.precision=no", "training.dropout=0"]
     slow = ["training.learning_rate=2e-4", "training.encoder_learning_rate=1e-4"]  # large steps make last bits matter
-    given: dict[str, tuple[Path, list[str]]] = {
-        "captioning": (tiny_recipe, ["training.precision=no", "decoder.dropout=0", "features.views=1"]),
-        "selfcritical": (selfcritical_recipe, still),
-        "tuning": (tuning_recipe, [*still, *slow, "training.attention_penalty=0", "training.label_smoothing=0"]),
+    given = {
+        "cross-entropy": ["training.precision=no", "decoder.dropout=0", "features.views=1"],
+        "self-critical": still,
+        "tuning": [*still, *slow, "training.attention_penalty=0", "training.label_smoothing=0"],
+        "running-text": ["training.precision=no", "model.dropout=0"],
     }
-    alone, folder = {}, tmp_path / "together"
+    assert given.keys() == recipes.keys()
+    alone, folder, states = {}, tmp_path / "together", {}
     folder.mkdir()
-    for name, (path, options) in given.items():
-        trainer, recipe = STAGES[name]
-        alone[name] = train(trainer(recipe.read(path, [*options, f"run={tmp_path}/alone/{name}"])), STEPS)
-        shared = recipe.read(path, [*options, f"run={folder}/{name}"])
-        (folder / f"{name}.json").write_text(shared.model_dump_json())
+    for name, options in given.items():
+        trainer = open_trainer(recipes[name], [*options, f"run={tmp_path}/alone/{name}"])
+        alone[name] = train(trainer, STEPS)
+        states[name] = trainer.objective.state()
+        shutil.copy(recipes[name], folder / f"{name}.toml")
+        (folder / f"{name}.json").write_text(json.dumps([*options, f"run={folder}/{name}"]))
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     told = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "ACCELERATE_USE_CPU": "1"}
-    processes = [begin(learn, folder, RANK=rank, LOCAL_RANK=rank, **told) for rank in "01"]  # as torchrun says it
+    processes = [begin(learn, folder, list(given), RANK=rank, LOCAL_RANK=rank, **told) for rank in "01"]  # as torchrun
     try:
         for process in processes:
             process.join(200)
@@ -73,3 +226,6 @@ def test_two_processes_learn_as_one_does(
     for name, figures in alone.items():
         assert together[name] == pytest.approx(figures, abs=1e-4), name
         assert len(set(figures)) > 1, name
+    saved = load_file(folder / "running-text" / "state.safetensors")
+    for name, tensor in states["running-text"].items():  # of the streams of both processes
+        torch.testing.assert_close(saved[f"objective.{name}"], tensor, rtol=1e-3, atol=1e-4)
