@@ -14,7 +14,7 @@ from model.checkpoint import Checkpoint
 from model.openvino.networks import load_captioner
 from model.openvino.runtime import Runtime
 from model.tasks.captioning import CAPTIONING
-from training.recipe import SelfCriticalRecipe
+from training.tasks.captioning.recipe import SelfCriticalRecipe
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "checkpoints" / "flickr8k"

@@ -11,7 +11,7 @@ from model.tasks.text.batch import TextBatch, generate
 from model.tasks.text.config import LanguageModelConfig
 from model.tasks.text.language import LanguageModel
 from model.tasks.text.stream import TextStream
-from training.recipe import LanguageRecipe
+from training.tasks.text.recipe import RunningTextRecipe
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = ("shakespeare", "latex", "linux-c")
@@ -46,8 +46,8 @@ def test_documents_have_their_figures(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_they_were_trained_with_the_published_recipe(name: str) -> None:
-    recipe = LanguageRecipe.read(ROOT / "configs" / "text" / f"{name}.toml")
-    assert LanguageRecipe.model_validate(open_checkpoint(name).metrics["recipe"]) == recipe
+    recipe = RunningTextRecipe.read(ROOT / "configs" / "text" / f"{name}.toml")
+    assert RunningTextRecipe.model_validate(open_checkpoint(name).metrics["recipe"]) == recipe
 
 
 @pytest.mark.parametrize(

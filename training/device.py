@@ -11,5 +11,5 @@ def available_device() -> torch.device:
 
 
 def mixed_precision(wanted: str) -> str:
-    """A recipe's precision as Accelerate names it; `no` instead of `bf16` on a device that multiplies it more slowly."""
+    """The precision that Accelerate is given: `no` instead of `bf16` on a device that multiplies it more slowly."""
     return "no" if wanted == "bf16" and fast_dtype(available_device()) != torch.bfloat16 else wanted

@@ -36,7 +36,7 @@ def interrupt(trainer: Trainer[Any, Any], step: int, number: int) -> None:
                 os.kill(os.getpid(), number)
             yield figures
 
-    trainer.objective.updates = interrupted  # type: ignore[method-assign]
+    trainer.objective.updates = interrupted  # type: ignore[assignment, method-assign]
 
 
 def run_command(*arguments: str) -> int:

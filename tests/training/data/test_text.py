@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from training.data.base import DataError
 from training.data.text import read_text, split_text
-from training.tasks.captioning.readers import DataError
 
 
 def test_a_file_is_read_as_it_is(tmp_path: Path) -> None:
@@ -36,14 +36,14 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
 
 
 @given(st.text(min_size=30), st.floats(0.1, 0.4), st.sampled_from([0.0, 0.1, 0.3]))
-def test_the_parts_are_the_text(text: str, validation: float, test: float) -> None:
-    parts = split_text(text, validation=validation, test=test)
-    assert parts.train + parts.validation + parts.test == text
-    assert len(parts.train) == pytest.approx(len(text) * (1 - validation - test), abs=1)
+def test_the_parts_are_the_text(text: str, dev: float, test: float) -> None:
+    parts = split_text(text, dev=dev, test=test)
+    assert parts.train + parts.dev + parts.test == text
+    assert len(parts.train) == pytest.approx(len(text) * (1 - dev - test), abs=1)
     assert len(parts.test) == pytest.approx(len(text) * test, abs=1)
 
 
 @pytest.mark.parametrize(("length", "test"), [(0, 0.0), (1, 0.0), (5, 0.1), (20, 0.95)])
 def test_an_empty_part_is_an_error(length: int, test: float) -> None:
     with pytest.raises(DataError, match=f"test={test} of {length} characters leave"):
-        split_text("x" * length, validation=0.1, test=test)
+        split_text("x" * length, dev=0.1, test=test)

@@ -9,8 +9,8 @@ from PIL import Image, ImageOps
 from model.vision.config import PreprocessingConfig
 from model.vision.preprocessing import resize
 from tests.conftest import draw
-from training.recipe import AugmentationRecipe
 from training.tasks.captioning.augmentation import augmented
+from training.tasks.captioning.recipe import AugmentationRecipe
 
 SQUASH = PreprocessingConfig(size=48)
 NOTHING = AugmentationRecipe(crop=1, flip=False, colour=0)

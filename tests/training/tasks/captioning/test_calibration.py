@@ -12,8 +12,8 @@ from model.checkpoint import Checkpoint
 from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.config import CalibrationConfig
 from tests.conftest import draw
-from training.publish import calibrate_checkpoint
 from training.tasks.captioning.calibration import CalibrationError, calibrate, calibration_error
+from training.tasks.captioning.score import calibrate_checkpoint
 
 PEOPLE = [0.2, 0.5, 0.8]
 

@@ -10,15 +10,16 @@ from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Captioner
 from tests.training.conftest import train
 from training.data.pictures import open_picture
-from training.recipe import CaptionerRecipe, DistillationRecipe, TuningRecipe
-from training.tasks.captioning.cross_entropy import CaptionerTrainer
+from training.tasks.captioning.cross_entropy import CrossEntropy
 from training.tasks.captioning.distillation import Teaching, ask_teachers
 from training.tasks.captioning.ensemble import read_pictures
 from training.tasks.captioning.examples import caption_examples, collate
 from training.tasks.captioning.losses import expected_loss
 from training.tasks.captioning.readers import open_dataset
-from training.tasks.captioning.tuning import TuningTrainer
+from training.tasks.captioning.recipe import CrossEntropyRecipe, DistillationRecipe, TuningRecipe
+from training.tasks.captioning.tuning import Tuning
 from training.tasks.captioning.warm_start import open_captioner
+from training.trainer import Trainer
 
 CPU = torch.device("cpu")
 
@@ -62,37 +63,39 @@ def test_it_is_asked_again_only_when_something_changed(
     assert written(temperature=1) > first
 
 
-def test_a_learner_comes_closer_to_its_teacher(
+def test_learner_comes_closer_to_its_teacher(
     tuning_recipe: Path, tiny_checkpoint: Path, other_captioner: Captioner, tmp_path: Path
 ) -> None:
-    """Than one who learns people's words, from the same start in as many steps."""
+    """Closer than one that learns people's words, from the same start in as many steps."""
     start = save(tiny_checkpoint.parent / "other", CAPTIONING, other_captioner, name="other", metrics={}, card="").path
 
     def distance(weight: float) -> float:
         teachers = f"distillation={{teachers = ['{tiny_checkpoint}'], weight = {weight}}}"
         fixed = [f"start={start}", f"run={tmp_path / str(weight)}", "training.dropout=0", "training.epochs=100"]
-        trainer = TuningTrainer(TuningRecipe.read(tuning_recipe, [teachers, *fixed, "training.learning_rate=0.01"]))
-        assert trainer.teaching is not None
+        trainer = Trainer(TuningRecipe.read(tuning_recipe, [teachers, *fixed, "training.learning_rate=0.01"]), Tuning)
+        objective = trainer.objective
+        assert isinstance(objective, Tuning)
+        assert objective.teaching is not None
         train(trainer, 20)
-        tokens, _ = collate(trainer.examples[:5])  # of the first picture
-        captioner = trainer.captioner.eval()
+        tokens, _ = collate(objective.examples[:5])  # of the first picture
+        captioner = trainer.model.eval()
         with torch.inference_mode():
-            memory = captioner.decoder.read(next(read_pictures(captioner, trainer.train, 1))).take(torch.zeros(5).int())
-            logits, _ = captioner.decoder.write(memory, tokens)
-            return float(expected_loss(logits, trainer.teaching.expected(range(5), tokens.shape[1], CPU)))
+            grid = next(read_pictures(captioner, objective.pictures, 1))
+            logits, _ = captioner.decoder.write(captioner.decoder.read(grid).take(torch.zeros(5).int()), tokens)
+            return float(expected_loss(logits, objective.teaching.expected(range(5), tokens.shape[1], CPU)))
 
     assert distance(1.0) < 0.8 * distance(1e-6)
 
 
-def test_the_learners_words_are_its_teachers(tiny_recipe: Path, tiny_checkpoint: Path) -> None:
+def test_teacher_with_other_words_is_refused(tiny_recipe: Path, tiny_checkpoint: Path) -> None:
     with pytest.raises(CheckpointError, match="has other words than the learner"):
-        CaptionerTrainer(CaptionerRecipe.read(tiny_recipe, [f"distillation.teachers=['{tiny_checkpoint}']"]))
+        Trainer(CrossEntropyRecipe.read(tiny_recipe, [f"distillation.teachers=['{tiny_checkpoint}']"]), CrossEntropy)
 
 
-def test_a_frozen_stage_has_teachers_too(tiny_recipe: Path, tmp_path: Path) -> None:
-    first = CaptionerTrainer(CaptionerRecipe.read(tiny_recipe))
-    teacher = save(tmp_path / "teacher", CAPTIONING, first.captioner, name="teacher", metrics={}, card="").path
+def test_decoder_over_a_frozen_encoder_has_teachers_too(tiny_recipe: Path, tmp_path: Path) -> None:
+    first = Trainer(CrossEntropyRecipe.read(tiny_recipe), CrossEntropy)
+    teacher = save(tmp_path / "teacher", CAPTIONING, first.model, name="teacher", metrics={}, card="").path
     told = [f"distillation.teachers=['{teacher}']", f"run={tmp_path}/taught", "training.epochs=10"]
-    trainer = CaptionerTrainer(CaptionerRecipe.read(tiny_recipe, told))
+    trainer = Trainer(CrossEntropyRecipe.read(tiny_recipe, told), CrossEntropy)
     losses = train(trainer, 40)
     assert sum(losses[-8:]) < sum(losses[:8])

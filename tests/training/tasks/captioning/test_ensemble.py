@@ -11,9 +11,9 @@ from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Captioner
 from model.tasks.captioning.config import CaptionerConfig, DecoderConfig
 from model.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
-from training.evaluate import evaluate
 from training.tasks.captioning.ensemble import Ensemble
 from training.tasks.captioning.readers import CaptionedImage, open_dataset
+from training.tasks.captioning.score import evaluate
 
 BEAM = DecodingConfig(beam_size=3, max_length=8)
 
@@ -65,7 +65,7 @@ def test_a_greedy_caption_takes_the_likeliest_words_of_the_mean(
 @pytest.mark.usefixtures("no_java")
 def test_evaluated_together(tiny_checkpoint: Path, other_captioner: Captioner, tiny_data: Path) -> None:
     path = save(tiny_checkpoint.parent / "other", CAPTIONING, other_captioner, name="other", metrics={}, card="").path
-    scores = evaluate([tiny_checkpoint, path], tiny_data, "dev").figures
+    scores = evaluate([tiny_checkpoint, path], tiny_data, "dev").report
     assert (scores["images"], scores["beam_size"]) == (8, 3)
 
 

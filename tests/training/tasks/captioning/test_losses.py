@@ -4,8 +4,14 @@ import pytest
 import torch
 
 from model.vocabulary import EOS, PAD
-from training.recipe import TrainingRecipe
-from training.tasks.captioning.losses import Expected, caption_loss, doubly_stochastic_penalty, expected_loss, objective
+from training.tasks.captioning.losses import (
+    Expected,
+    caption_loss,
+    caption_objective,
+    doubly_stochastic_penalty,
+    expected_loss,
+)
+from training.tasks.captioning.recipe import CrossEntropyTraining
 
 
 def test_loss_ignores_padding_and_is_in_nats() -> None:
@@ -40,9 +46,9 @@ def test_the_objective_weighs_its_terms() -> None:
     logits, attention = torch.randn(1, 3, 9), torch.rand(1, 3, 4)
     targets = torch.tensor([[4, 5, EOS]])
     expected = Expected(torch.tensor([[[4, 5]] * 3]), torch.full((1, 3, 2), 0.5), 0.25, 1.0)
-    training = TrainingRecipe(attention_penalty=0.1, label_smoothing=0)
+    training = CrossEntropyTraining(attention_penalty=0.1, label_smoothing=0)
     people = caption_loss(logits, targets, 0) / 3
-    loss, nats = objective(training, logits, attention, targets, words=3, captions=2, expected=expected)
+    loss, nats = caption_objective(training, logits, attention, targets, words=3, captions=2, expected=expected)
     assert nats.item() == pytest.approx(people.item())
     penalty = doubly_stochastic_penalty(attention, targets) / 2
     reference = 0.75 * people + 0.25 * expected_loss(logits, expected) / 3 + 0.1 * penalty

@@ -17,7 +17,8 @@ from pycocoevalcap.spice import spice
 from pycocoevalcap.tokenizer import ptbtokenizer
 
 from training.tasks.captioning import metrics
-from training.tasks.captioning.metrics import METRICS, CaptionScorer, JavaError
+from training.tasks.captioning.java import JavaError
+from training.tasks.captioning.metrics import METRICS, CaptionScorer
 from training.tasks.captioning.wording import WORDING
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -76,13 +76,25 @@ def test_an_unknown_character_costs_its_name_too() -> None:
 
 
 def test_units() -> None:
-    figures = TextScore(nats=100.0, tokens=50, characters=200, unknown=0, unit="character").figures()
-    assert figures["nats_per_character"] == 0.5
-    assert figures["bits_per_character"] == pytest.approx(0.7213, abs=1e-4)
-    assert "perplexity" not in figures
+    score = TextScore(nats=100.0, tokens=50, characters=200, unknown=0, unit="character")
+    assert [(figure.name, figure.label) for figure in score.figures("dev")] == [
+        ("bits_per_character", "bits per character"),
+        ("nats_per_character", "nats per character"),
+    ]
+    assert not any(figure.higher_is_better for figure in score.figures("dev"))
+    assert score.report()["nats_per_character"] == 0.5
+    assert score.report()["bits_per_character"] == pytest.approx(0.7213, abs=1e-4)
     words = TextScore(nats=100.0, tokens=50, characters=200, unknown=0, unit="word")
-    assert words.figures()["perplexity"] == pytest.approx(math.e**2)
-    assert str(words) == "perplexity 7.39, 0.5000 nats or 0.7213 bits per character"
+    assert words.figures("test")[0].name == "perplexity"
+    assert words.report()["perplexity"] == pytest.approx(math.e**2)
+    assert list(words.report()) == [
+        *("tokens", "characters", "unknown"),
+        *("perplexity", "nats_per_character", "bits_per_character"),
+    ]
+
+
+def test_perplexity_beyond_all_numbers_is_infinite() -> None:
+    assert TextScore(nats=1e6, tokens=1, characters=1, unknown=0, unit="word").report()["perplexity"] == math.inf
 
 
 def test_a_uniform_model_costs_the_logarithm_of_its_vocabulary() -> None:

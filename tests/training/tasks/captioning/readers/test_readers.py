@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from model.messages import some
 from training.data.pictures import open_picture
 from training.tasks.captioning.readers import CaptionedImage, DataError, open_dataset
-from training.tasks.captioning.readers.dataset import build_dataset, some
+from training.tasks.captioning.readers.dataset import build_dataset
 
 
 def test_nothing_recognised(tmp_path: Path) -> None:
