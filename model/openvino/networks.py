@@ -1,8 +1,6 @@
 """Models whose networks were compiled: they do what the originals do, on the CPU, faster."""
 
-import threading
 from collections.abc import Mapping
-from contextlib import nullcontext
 from itertools import chain
 
 import torch
@@ -11,7 +9,7 @@ from torch import Tensor, nn
 from model.cells import State
 from model.checkpoint import Checkpoint
 from model.decoding.hypotheses import PictureMemory, StepFunction
-from model.openvino.program import Program, Turn
+from model.openvino.program import Program
 from model.openvino.runtime import Network, Runtime
 from model.tasks.captioning.captioner import Captioner
 from model.tasks.captioning.config import CaptionerConfig
@@ -39,21 +37,7 @@ class CompiledCaptioner(Captioner):
         self.config = config
         self.vocabulary = vocabulary
         self.encoder = _Encoder(programs.get("stem"), programs["encoder"])
-        self._programs = programs
         self._start, self._step = programs["start"], programs["step"]
-
-    def widen(self, lanes: int, turn: Turn = nullcontext) -> None:
-        """Makes its `lanes`.
-
-        Args:
-            lanes: how many.
-            turn: what each of their networks waits for whenever it is called.
-        """
-        programs = {name: program.lanes(lanes, turn) for name, program in self._programs.items()}
-        self.lanes = tuple(
-            CompiledCaptioner(self.config, self.vocabulary, {name: made[lane] for name, made in programs.items()})
-            for lane in range(lanes)
-        )
 
     @property
     def device(self) -> torch.device:
@@ -119,7 +103,6 @@ class _Encoder(nn.Module):
     def __init__(self, stem: Program | None, trunk: Program) -> None:
         super().__init__()
         self.stem, self.trunk = stem, trunk
-        self.lock = threading.Lock()
 
     def forward(self, pixels: Tensor) -> Tensor:
         return torch.cat([self._encode(part) for part in pixels.split(TOGETHER)])
@@ -127,8 +110,8 @@ class _Encoder(nn.Module):
     def _encode(self, pixels: Tensor) -> Tensor:
         if self.stem is None:
             return self.trunk(pixels)[0]
-        with self.lock:  # what is lent holds until the next call
-            return self.trunk(*self.stem.lend(pixels))[0]
+        with self.stem.lend(pixels) as seen:
+            return self.trunk(*seen)[0]
 
 
 class _Method(nn.Module):

@@ -16,7 +16,6 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache, partial
 from importlib.util import find_spec
@@ -151,14 +150,11 @@ class Runtime:
         model.set_rt_info(network.precision, _PRECISION)
         return model
 
-    def _compile(self, model: "openvino.Model", lanes: int) -> "openvino.CompiledModel":
+    def _compile(self, model: "openvino.Model", calls: int) -> "openvino.CompiledModel":
         low = self.dtype == torch.bfloat16 and model.get_rt_info(_PRECISION).astype(str) == "bfloat16"
         properties = self._properties | {"INFERENCE_PRECISION_HINT": "bf16" if low else "f32"}
-        properties |= {"NUM_STREAMS": lanes}  # calls at the same time; one takes all threads
-        if lanes == 1:
-            return self._core.compile_model(model, "CPU", properties)
-        with ThreadPoolExecutor(1, initializer=_give_way) as compiling:
-            return compiling.submit(self._core.compile_model, model, "CPU", properties).result()
+        properties |= {"NUM_STREAMS": calls}  # at the same time; a single one takes all threads
+        return self._core.compile_model(model, "CPU", properties)
 
     def _read(self, folder: Path) -> "dict[str, openvino.Model] | None":
         """Those networks of a folder that are taken; None if there are none, or if they were damaged."""
@@ -201,17 +197,6 @@ class Runtime:
         finally:
             if fresh:
                 shutil.rmtree(fresh, ignore_errors=True)
-
-
-def _give_way() -> None:
-    """On Linux, this thread, and those that it starts, make way at once for any other that wants the core.
-
-    Lanes take all cores for as long as there is work. What has to be done at once meanwhile, such as to refuse more of
-    it, would wait for its time to come.
-    """
-    if sys.platform == "linux":
-        with suppress(OSError):  # where that is forbidden, what has to be done waits
-            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))  # 0 is this thread alone
 
 
 @cache

@@ -64,9 +64,6 @@ class Captioner(nn.Module):
         assert isinstance(num_features, int)
         self.decoder = build_decoder(config.decoder, num_features=num_features, vocabulary_size=len(vocabulary))
 
-    lanes: "tuple[Captioner, ...]" = ()
-    """Others that say the same, for as many threads at the same time, which share the cores and the weights."""
-
     @property
     def device(self) -> torch.device:
         return self.decoder.output.weight.device

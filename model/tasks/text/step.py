@@ -118,7 +118,7 @@ class CompiledBlock(Block):
         used = self.network.width or rows
         if used != len(self.used[0]):
             self.used = tuple(self.state[:, :used])
-        return self.network.program.advance(tokens[:used], self.used)[:rows]
+        return self.network.program.recur(tokens[:used], self.used)[:rows]
 
 
 class CellNetwork(Network):

@@ -18,6 +18,7 @@ from torch import nn
 
 from model.checkpoint import Checkpoint, save
 from model.decoding.config import DecodingConfig
+from model.openvino.lanes import CoreLock, can_share
 from model.openvino.networks import CompiledCaptioner, captioner_networks, load_captioner
 from model.openvino.runtime import KEPT_DAYS, Network, Runtime
 from model.tasks.captioning import CAPTIONING
@@ -112,61 +113,45 @@ def test_lanes_say_the_same_at_the_same_time(tiny_checkpoint: Path, pictures: li
     checkpoint = opened(tiny_checkpoint)
     expected = [captions[0] for captions in checkpoint.load().caption(pictures)]
     captioner = load_captioner(checkpoint, Runtime(threads=2, precision="float32"))
-    captioner.widen(2)
-    with ThreadPoolExecutor(2) as threads:
-        together = Barrier(2)
+    cores, together = CoreLock(2), Barrier(2)
 
-        def caption(lane: Captioner) -> list[list[Caption]]:
+    def caption(_: int) -> list[list[Caption]]:
+        with cores.shared():
             together.wait(20)
-            return [captions for _ in range(5) for captions in lane.caption(pictures)]
+            return [captions for _ in range(5) for captions in captioner.caption(pictures)]
 
-        for found in threads.map(caption, captioner.lanes):
+    with ThreadPoolExecutor(2) as threads:
+        for found in threads.map(caption, range(2)):
             for (first, *_), original in zip(found, 5 * expected, strict=True):
                 assert first.text == original.text
                 assert first.logprob == pytest.approx(original.logprob, abs=1e-3)
 
 
-def test_each_network_of_a_lane_waits_for_its_turn(tiny_checkpoint: Path, picture: Image.Image) -> None:
+def test_each_call_on_a_lane_holds_a_share_while_it_computes(tiny_checkpoint: Path, picture: Image.Image) -> None:
     turns: list[str] = []
 
-    @contextmanager
-    def turn() -> Iterator[None]:
-        turns.append("begins")
-        yield
-        turns.append("ends")
+    class Noted(CoreLock):
+        @contextmanager
+        def share(self) -> Iterator[None]:
+            with super().share():
+                turns.append("begins")
+                yield
+                turns.append("ends")
 
     captioner = load_captioner(opened(tiny_checkpoint), Runtime(threads=2, precision="float32"))
-    captioner.widen(2, turn)
-    ((caption,),) = captioner.lanes[1].caption([picture], DecodingConfig(method="greedy"))
+    cores = Noted(2)
+    with cores.shared():
+        ((caption,),) = captioner.caption([picture], DecodingConfig(method="greedy"))
     assert turns == ["begins", "ends"] * (len(turns) // 2)
     assert len(turns) // 2 >= 2 + len(caption.tokens)  # encoder, start, and a step a word
+    captioner.caption([picture])
+    assert len(turns) // 2 < 20  # whatever runs outside holds none
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own")
-def test_lanes_let_other_threads_go_first() -> None:
-    """In a process of its own: OpenVINO takes threads that earlier networks have left."""
-    script = """
-import os
-from pathlib import Path
-import torch
-from model.openvino.runtime import Network, Runtime
-
-def idle():
-    threads = [int(folder.name) for folder in Path("/proc/self/task").iterdir()]
-    return sum(os.sched_getscheduler(thread) == os.SCHED_IDLE for thread in threads)
-
-inputs = torch.ones(2, 3)
-network = Runtime(threads=2).programs("", lambda: {"relu": Network(torch.nn.ReLU(), (inputs,))})["relu"]
-assert network(inputs)[0].sum() == 6
-print(idle())
-assert [lane(inputs)[0].sum() for lane in network.lanes(2)] == [6, 6]
-print(idle())
-"""
-    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=100, check=False)
-    assert found.returncode == 0, found.stderr
-    one, two = map(int, found.stdout.split())
-    assert one == 0
-    assert two >= 2
+def test_lanes_are_of_compiled_models(tiny_checkpoint: Path) -> None:
+    checkpoint = opened(tiny_checkpoint)
+    assert can_share(load_captioner(checkpoint, Runtime(threads=1)))
+    assert not can_share(checkpoint.load())
 
 
 @pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="there is no /proc")
@@ -333,6 +318,7 @@ def test_signals_still_arrive_where_there_were_several_runtimes(tiny_checkpoint:
 import gc, os, signal
 from pathlib import Path
 from model.checkpoint import Checkpoint
+from model.openvino.lanes import CoreLock, can_share
 from model.openvino.networks import load_captioner
 from model.openvino.runtime import Runtime
 signal.signal(signal.SIGTERM, lambda *_: None)

@@ -206,7 +206,7 @@ def test_no_word_is_told_twice_when_a_batch_goes_again(
         return answer
 
     with ThreadPoolExecutor(3) as pool:
-        with engine._turns.turn():
+        with engine._cores.whole():
             post("/v1/captions", {"method": "greedy"}, ready=0)  # it is at work; those that follow make a batch
             stream = post(URL, sample, ready=1)
             other = post("/v1/captions", {"beam_size": 3}, ready=2)
@@ -220,7 +220,7 @@ def test_a_client_that_leaves_withdraws_its_picture(
     app: FastAPI, client: httpx2.Client, encode: Encode, picture: Image.Image
 ) -> None:
     engine = app.state.engine
-    with engine._turns.turn():
+    with engine._cores.whole():
         with client.stream("POST", URL, content=encode(picture)) as response:
             lines = response.iter_lines()
             assert next(lines) == "event: image"
