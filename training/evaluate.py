@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from model.decoding.config import DecodingConfig
 from model.tasks.captioning.captioner import Caption
+from model.tasks.captioning.config import DecodingConfig
 from training.progress import progress
 from training.tasks.captioning.calibration import calibration_error
 from training.tasks.captioning.ensemble import Ensemble

@@ -9,8 +9,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from model.config import Config
-from model.decoding.config import DecodingConfig
-from model.tasks.captioning.config import DecoderConfig
+from model.tasks.captioning.config import DecoderConfig, DecodingConfig
 from model.tasks.text.config import LanguageModelConfig
 from model.vision.config import EncoderConfig
 

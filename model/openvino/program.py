@@ -20,19 +20,25 @@ if TYPE_CHECKING:
 class Program:
     """A compiled network, called with tensors on the CPU.
 
-    Outside `CoreLock.shared` a call takes all cores, and threads that call at the same time wait for each other. Inside,
-    each thread has an infer request of its own, and holds a share of the cores while it computes. The first such call
-    compiles the network once more, for as many calls at the same time as there are shares.
+    Outside `CoreLock.shared` a call takes all cores, and threads that call at the same time wait for each other. Inside
+    it, each thread has an infer request of its own, and holds a share of the cores while it computes. The first such
+    call compiles the network once more, for as many calls at the same time as there are shares.
 
     Args:
         compile: compiles the network for a number of calls at the same time.
         tensor: OpenVINO's class of tensors.
+        dtype: `Runtime.dtype`, for whatever else computes in torch beside the program.
         folder: of the cache that holds the weights.
     """
 
     def __init__(
-        self, compile: "Callable[[int], openvino.CompiledModel]", tensor: "type[openvino.Tensor]", folder: Path | None
+        self,
+        compile: "Callable[[int], openvino.CompiledModel]",
+        tensor: "type[openvino.Tensor]",
+        dtype: torch.dtype,
+        folder: Path | None,
     ) -> None:
+        self.dtype = dtype
         self._compile = compile
         self._tensor = tensor
         self._folder = folder
@@ -42,6 +48,11 @@ class Program:
         """The lock that `_shared` was compiled for."""
         self._compiling = threading.Lock()
 
+    @property
+    def num_inputs(self) -> int:
+        """Tensors that a call takes."""
+        return self._whole.num_inputs
+
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """The outputs, copied."""
         request = self._request()
@@ -49,7 +60,7 @@ class Program:
             return tuple([output.clone() for output in request.run(inputs)])
 
     def recur(self, inputs: Tensor, state: Sequence[Tensor]) -> Tensor:
-        """Runs a step of a recurrence: returns the first output, and writes the next state, the others, over `state`."""
+        """Runs one step of a recurrence: returns the first output, and overwrites `state` with the others."""
         request = self._request()
         with request.lock, request.turn():
             output, *after = request.run((inputs, *state))
@@ -102,7 +113,8 @@ class _Request:
         self.turn = turn
         self._request = compiled.create_infer_request()
         self._tensor = tensor
-        self._given: list[Tensor | None] = [None] * len(compiled.inputs)
+        self.num_inputs = len(compiled.inputs)
+        self._given: list[Tensor | None] = [None] * self.num_inputs
         self._outputs = range(len(compiled.outputs))
         self._unpacked = folder
 

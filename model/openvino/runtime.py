@@ -20,13 +20,13 @@ from contextlib import suppress
 from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import torch
-from torch import Tensor, nn
 
 from model.checkpoint import file_sha256
 from model.openvino import quantization
+from model.openvino.network import Network
 from model.openvino.program import Program
 
 if TYPE_CHECKING:
@@ -50,18 +50,6 @@ _TRACING = threading.Lock()
 """Warnings are left out of the log for the whole process, so one thread at a time may do that."""
 
 logger = logging.getLogger(__name__)
-
-
-class Network(NamedTuple):
-    """What is to be compiled."""
-
-    module: nn.Module
-    """From tensors to a tensor, or to a tuple of them."""
-    example: tuple[Tensor, ...]
-    """Tensors that it takes. Their first dimensions may be any later, the others are as here."""
-    precision: Literal["bfloat16", "int8", "float32"] = "bfloat16"
-    """What it multiplies in where the CPU has instructions for it, and in float32 elsewhere. `int8` is products with
-    weights alone: what else there is to multiply is in float32."""
 
 
 class Runtime:
@@ -124,7 +112,7 @@ class Runtime:
                 self._write(folder, models)
             models = (self._read(folder) if folder else None) or self._take(models)
         return {
-            name: Program(partial(self._compile, model), self._openvino.Tensor, folder)
+            name: Program(partial(self._compile, model), self._openvino.Tensor, self.dtype, folder)
             for name, model in models.items()
         }
 

@@ -14,11 +14,11 @@ from app.inputs.pictures import Picture, read_picture
 from app.serving.batcher import Batcher
 from app.serving.metrics import Metrics
 from app.settings import Settings
-from model.decoding.config import DecodingConfig
 from model.decoding.hypotheses import Observer
 from model.decoding.observers import BeamTree, Observers, TreeObserver, WordObserver
 from model.openvino.lanes import CoreLock
-from model.tasks.captioning.captioner import Caption, Captioner, Token
+from model.tasks.captioning.captioner import Caption, Captioner, Word
+from model.tasks.captioning.config import DecodingConfig
 
 _JPEG_MARGIN = 3
 """A JPEG is decoded at no less than this many times the network's size a side, so that scaling it down stays smooth."""
@@ -32,7 +32,7 @@ class Listener(Protocol):
     def decoded(self, picture: Picture) -> None:
         """It is a picture."""
 
-    def word(self, caption: int, place: int, token: Token) -> None:
+    def word(self, caption: int, place: int, token: Word) -> None:
         """The caption of this number has this word at this place. Told again where the search had to start again."""
 
 
@@ -223,7 +223,9 @@ class PictureWorker:
 def _observers(pictures: Sequence[_Decoded]) -> tuple[list[Observer], dict[int, TreeObserver]]:
     """Who watches the search for the captions of these; and, of those who want a tree, who records it."""
     words = [
-        WordObserver(picture.captioner, place, draws=picture.decoding.method == "sample", tell=picture.listener.word)
+        WordObserver(
+            picture.captioner.words, place, draws=picture.decoding.method == "sample", tell=picture.listener.word
+        )
         for place, picture in enumerate(pictures)
         if picture.listener
     ]

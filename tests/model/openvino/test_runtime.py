@@ -17,14 +17,15 @@ from PIL import Image
 from torch import nn
 
 from model.checkpoint import Checkpoint, save
-from model.decoding.config import DecodingConfig
 from model.openvino.lanes import CoreLock, can_share
-from model.openvino.networks import CompiledCaptioner, captioner_networks, load_captioner
-from model.openvino.runtime import KEPT_DAYS, Network, Runtime
-from model.tasks.captioning import CAPTIONING
+from model.openvino.loading import load
+from model.openvino.network import Network
+from model.openvino.runtime import KEPT_DAYS, Runtime
+from model.tasks.captioning import CAPTIONING, build
 from model.tasks.captioning.captioner import Caption, Captioner
-from model.tasks.captioning.config import CaptionerConfig, DecoderConfig
+from model.tasks.captioning.config import CaptionerConfig, DecoderConfig, DecodingConfig
 from model.tasks.captioning.decoder import DECODERS
+from model.tasks.captioning.networks import captioner_networks
 from model.vision.config import EncoderConfig, PreprocessingConfig
 from model.vocabulary import Vocabulary
 from tests.conftest import ROOT
@@ -33,9 +34,9 @@ pytestmark = pytest.mark.skipif(not Runtime.available(), reason="OpenVINO is not
 
 
 @pytest.fixture(scope="module")
-def compiled(tiny_captioner: Captioner, runtime: Runtime) -> CompiledCaptioner:
+def compiled(tiny_captioner: Captioner, runtime: Runtime) -> Captioner:
     programs = runtime.programs("tiny", lambda: captioner_networks(tiny_captioner))
-    return CompiledCaptioner(tiny_captioner.config, tiny_captioner.vocabulary, programs)
+    return build(tiny_captioner.config, tiny_captioner.vocabulary, programs=programs)
 
 
 def opened(path: Path) -> Checkpoint[CaptionerConfig, Captioner]:
@@ -65,16 +66,17 @@ def test_logits_are_those_of_torch(kind: str, cell: str, runtime: Runtime) -> No
     original = Captioner(config, Vocabulary.build([[f"w{number}" for number in range(40)]], min_count=1)).eval()
     encoder = {"encoder": Network(nn.Flatten(), (torch.zeros(2, 3),))}  # tested elsewhere, and slow to compile
     programs = runtime.programs("fresh", lambda: captioner_networks(original) | encoder)
-    compiled = CompiledCaptioner(config, original.vocabulary, programs)
+    compiled = build(config, original.vocabulary, programs=programs).decoder
     for pictures, hypotheses in ((1, 1), (1, 5), (4, 3)):
         grid = torch.rand(pictures, 4, 1280)
         with torch.inference_mode():
-            step, state, memory = original.start(grid, hypotheses)
-            fast_step, fast_state, fast_memory = compiled.start(grid, hypotheses)
+            memory, fast_memory = (decoder.encode_source(grid) for decoder in (original.decoder, compiled))
+            state = original.decoder.initial_state(memory, hypotheses)
+            fast_state = compiled.initial_state(fast_memory, hypotheses)
             for _ in range(3):
                 tokens = torch.randint(len(original.vocabulary), (pictures * hypotheses,))
-                logits, state, attention = step(tokens, state, memory)
-                fast_logits, fast_state, fast_attention = fast_step(tokens, fast_state, fast_memory)
+                logits, state, attention = original.decoder.step(tokens, state, memory)
+                fast_logits, fast_state, fast_attention = compiled.step(tokens, fast_state, fast_memory)
                 torch.testing.assert_close(fast_logits, logits, atol=1e-4, rtol=0)
                 assert (attention is None) == (fast_attention is None) == (kind == "show-and-tell")
                 if attention is not None:
@@ -94,7 +96,7 @@ def test_logits_are_those_of_torch(kind: str, cell: str, runtime: Runtime) -> No
     ids=lambda decoding: decoding.method,
 )
 def test_captions_are_those_of_torch(
-    decoding: DecodingConfig, tiny_captioner: Captioner, compiled: CompiledCaptioner, pictures: list[Image.Image]
+    decoding: DecodingConfig, tiny_captioner: Captioner, compiled: Captioner, pictures: list[Image.Image]
 ) -> None:
     expected = tiny_captioner.caption(pictures, decoding, attention=True)
     found = compiled.caption(pictures, decoding, attention=True)
@@ -112,7 +114,7 @@ def test_captions_are_those_of_torch(
 def test_lanes_say_the_same_at_the_same_time(tiny_checkpoint: Path, pictures: list[Image.Image]) -> None:
     checkpoint = opened(tiny_checkpoint)
     expected = [captions[0] for captions in checkpoint.load().caption(pictures)]
-    captioner = load_captioner(checkpoint, Runtime(threads=2, precision="float32"))
+    captioner = load(checkpoint, Runtime(threads=2, precision="float32"))
     cores, together = CoreLock(2), Barrier(2)
 
     def caption(_: int) -> list[list[Caption]]:
@@ -138,7 +140,7 @@ def test_each_call_on_a_lane_holds_a_share_while_it_computes(tiny_checkpoint: Pa
                 yield
                 turns.append("ends")
 
-    captioner = load_captioner(opened(tiny_checkpoint), Runtime(threads=2, precision="float32"))
+    captioner = load(opened(tiny_checkpoint), Runtime(threads=2, precision="float32"))
     cores = Noted(2)
     with cores.shared():
         ((caption,),) = captioner.caption([picture], DecodingConfig(method="greedy"))
@@ -150,7 +152,7 @@ def test_each_call_on_a_lane_holds_a_share_while_it_computes(tiny_checkpoint: Pa
 
 def test_lanes_are_of_compiled_models(tiny_checkpoint: Path) -> None:
     checkpoint = opened(tiny_checkpoint)
-    assert can_share(load_captioner(checkpoint, Runtime(threads=1)))
+    assert can_share(load(checkpoint, Runtime(threads=1)))
     assert not can_share(checkpoint.load())
 
 
@@ -293,10 +295,10 @@ def test_a_checkpoint_that_changed_is_compiled_anew(
     tiny_checkpoint: Path, tiny_captioner: Captioner, tmp_path: Path, picture: Image.Image
 ) -> None:
     runtime = Runtime(tmp_path / "cache", threads=1, precision="float32")
-    before = load_captioner(opened(tiny_checkpoint), runtime).caption([picture])[0][0]
+    before = load(opened(tiny_checkpoint), runtime).caption([picture])[0][0]
     changed = Captioner(tiny_captioner.config, tiny_captioner.vocabulary).eval()
     save(tiny_checkpoint, CAPTIONING, changed, name="tiny", metrics={}, card="# tiny\n")
-    after = load_captioner(opened(tiny_checkpoint), runtime).caption([picture])[0][0]
+    after = load(opened(tiny_checkpoint), runtime).caption([picture])[0][0]
     assert after.logprob == pytest.approx(opened(tiny_checkpoint).load().caption([picture])[0][0].logprob, abs=1e-2)
     assert after.logprob != before.logprob
     assert len(list((tmp_path / "cache").iterdir())) == 2
@@ -308,7 +310,7 @@ def test_real_captions_are_those_of_torch(flickr8k: Path, runtime: Runtime) -> N
     files = sorted((flickr8k / "Flicker8k_Dataset").glob("*.jpg"))[:6]
     pictures = [Image.open(file).convert("RGB") for file in files]
     expected = checkpoint.load().caption(pictures)
-    found = load_captioner(checkpoint, runtime).caption(pictures)
+    found = load(checkpoint, runtime).caption(pictures)
     assert [captions[0].text for captions in found] == [captions[0].text for captions in expected]
 
 
@@ -319,11 +321,11 @@ import gc, os, signal
 from pathlib import Path
 from model.checkpoint import Checkpoint
 from model.openvino.lanes import CoreLock, can_share
-from model.openvino.networks import load_captioner
+from model.openvino.loading import load
 from model.openvino.runtime import Runtime
 signal.signal(signal.SIGTERM, lambda *_: None)
 first = Runtime()
-second = load_captioner(Checkpoint.open(Path({str(tiny_checkpoint)!r})), Runtime())
+second = load(Checkpoint.open(Path({str(tiny_checkpoint)!r})), Runtime())
 del first
 gc.collect()
 third = Runtime()

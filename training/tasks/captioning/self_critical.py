@@ -13,11 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.cells import State
-from model.decoding.config import DecodingConfig
+from model.decoding.constraints import Specials
 from model.decoding.decode import decode
-from model.decoding.hypotheses import PictureMemory
-from model.tasks.captioning.decoder import Memory, Step
+from model.decoding.search import Search
 from model.vocabulary import EOS, PAD
 from training.length_buckets import LengthBuckets
 from training.recipe import SelfCriticalRecipe
@@ -112,14 +110,11 @@ class SelfCriticalTrainer(FrozenStage[SelfCriticalRecipe]):
     def _greedy(self, grid: Tensor) -> Tensor:
         """Tokens (B, 1, T) of greedy decoding, without dropout, as when captions are wanted."""
         decoder = self.captioner.decoder.eval()
-        decoding = DecodingConfig(method="greedy", max_length=self.length)
-
-        def step(tokens: Tensor, state: State, memory: PictureMemory) -> Step:
-            return decoder.step(tokens, state, Memory(*memory))
-
+        search = Search(method="greedy", max_length=self.length)
         with self.accelerator.autocast():
-            memory = decoder.read(grid)
-            return decode(step, decoder.start(memory), memory, len(grid), decoding).tokens
+            memory = decoder.encode_source(grid)
+            state = decoder.initial_state(memory)
+            return decode(decoder.step, state, memory, search, [Specials()]).tokens
 
 
 def leave_one_out(rewards: Tensor) -> Tensor:

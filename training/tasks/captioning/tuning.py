@@ -53,10 +53,11 @@ class EndToEnd(nn.Module):
             pictures: (N,), of which of the pictures each caption is.
 
         Returns:
-            What `Decoder.write` returns.
+            Logits and attention weights, as `RecurrentDecoder.teacher_forcing` returns them.
         """
-        memory = self.captioner.decoder.read(self.captioner.encoder(pixels))
-        return self.captioner.decoder.write(memory.take(pictures), tokens)
+        decoder = self.captioner.decoder
+        memory = decoder.encode_source(self.captioner.encoder(pixels))
+        return decoder.teacher_forcing(memory.take(pictures), tokens)  # type: ignore[no-any-return]
 
 
 class TuningTrainer(TeacherForcing[TuningRecipe, Pictures]):

@@ -21,10 +21,10 @@ from app.serving.engine import Engine
 from app.serving.metrics import Metrics
 from app.settings import Settings
 from app.tasks.captioning.service import Answer, PictureRequest, PictureWorker
-from model.decoding.config import DecodingConfig
 from model.openvino.lanes import CoreLock, Lane, current_lane
 from model.openvino.runtime import Runtime
 from model.tasks.captioning.captioner import Captioner
+from model.tasks.captioning.config import DecodingConfig
 
 Encode = Callable[..., bytes]
 Ready = Callable[[httpx2.Client], None]

@@ -77,8 +77,9 @@ def test_a_learner_comes_closer_to_its_teacher(
         tokens, _ = collate(trainer.examples[:5])  # of the first picture
         captioner = trainer.captioner.eval()
         with torch.inference_mode():
-            memory = captioner.decoder.read(next(read_pictures(captioner, trainer.train, 1))).take(torch.zeros(5).int())
-            logits, _ = captioner.decoder.write(memory, tokens)
+            grid = next(read_pictures(captioner, trainer.train, 1))
+            memory = captioner.decoder.encode_source(grid).take(torch.zeros(5).int())
+            logits, _ = captioner.decoder.teacher_forcing(memory, tokens)
             return float(expected_loss(logits, trainer.teaching.expected(range(5), tokens.shape[1], CPU)))
 
     assert distance(1.0) < 0.8 * distance(1e-6)
