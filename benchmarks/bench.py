@@ -19,7 +19,7 @@ from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from generation import plain_loop, write_texts
@@ -32,6 +32,7 @@ from torch import Tensor, nn
 from app.serving.loading import Loader
 from app.settings import Settings
 from model.checkpoint import Checkpoint
+from model.decoding.step import Step
 from model.tasks.captioning.captioner import Captioner
 from model.tasks.text import TEXT
 from model.tasks.text.batch import TextBatch
@@ -109,19 +110,14 @@ def captions() -> None:
     encode = best_of([on_all_cores(lambda: original.encode(pixels)), lambda: compiled.encode(pixels)], 12)
     slow = on_all_cores(lambda: original.generate(grid, decoding))
     generate = best_of([slow, lambda: compiled.generate(grid, decoding)], 8)
-    start = compiled.start
+    step = compiled.decoder.step
 
-    def counted(grid: Tensor, hypotheses: int) -> object:
-        step, *known = start(grid, hypotheses)
+    def counted(*given: Any) -> Step:
+        nonlocal steps
+        steps += 1
+        return step(*given)
 
-        def one(*given: object) -> object:
-            nonlocal steps
-            steps += 1
-            return step(*given)
-
-        return one, *known
-
-    compiled.start = counted
+    compiled.decoder.step = counted
     compiled.generate(grid, decoding)
     square, long = torch.rand(1536, 1536), torch.rand(2**26)
     multiply, read = best_of([on_all_cores(lambda: square @ square), on_all_cores(long.sum)], 8)

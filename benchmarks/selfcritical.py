@@ -47,12 +47,12 @@ def teacher_forced(captioner: Captioner, grid: Tensor, tokens: Tensor, advantage
     """The loss of captions (B, K, T) that were drawn before, all words in one product with the output layer."""
     decoder, said = captioner.decoder, tokens.flatten(0, 1)  # (N, T)
     begun = torch.cat([torch.full((len(said), 1), BOS), said[:, :-1]], 1)
-    words = decoder.words(begun)  # (N, T, W)
-    memory = decoder.read(grid)
-    state = decoder.start(memory, tokens.shape[1])
+    embedded = decoder.embed(begun)  # (N, T, W)
+    memory = decoder.encode_source(grid)
+    state = decoder.initial_state(memory, tokens.shape[1])
     outputs = []
     for place in range(int((said != PAD).sum(1).max())):
-        output, state, _ = decoder.advance(words[:, place], state, memory)
+        output, state, _ = decoder.cell_step(embedded[:, place], state, memory)
         outputs.append(output)
     targets = said[:, : len(outputs)]
     spoken = targets != PAD

@@ -1,4 +1,4 @@
-"""Where to look: additive attention over the encoder's grid."""
+"""Additive attention over the positions of a source: a picture's grid, or the tokens of a sentence."""
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +9,7 @@ class AdditiveAttention(nn.Module):
 
         e = w tanh(W_v v + W_h h),  alpha = softmax(e),  context = sum_p alpha_p v_p
 
-    The keys W_v v depend on the picture alone: compute them once with `keys`, then attend once a word.
+    The keys W_v v depend on the source alone: compute them once with `keys`, then attend once a token.
     """
 
     def __init__(self, value_size: int, query_size: int, attention_size: int) -> None:
@@ -22,19 +22,23 @@ class AdditiveAttention(nn.Module):
         """(B, P, E) -> (B, P, A)."""
         return self.key(values)  # type: ignore[no-any-return]
 
-    def forward(self, query: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """
         Args:
-            query: (N, H), N = B * K rows; the K hypotheses of a picture stand together.
+            query: (N, H), N = B * K rows; the K hypotheses of a source stand together.
             keys: (B, P, A).
-            values: (B, P, E).
+            values: (B, P, E); finite at masked positions too.
+            mask: (B, P), False for padding, whose weight is exactly 0; None if no source is padded. Each source has at
+                least one position.
 
         Returns:
             context (N, E) and attention weights (N, P), which sum to 1.
         """
-        pictures = keys.shape[0]
-        queries = self.query(query).unflatten(0, (pictures, -1))  # (B, K, A)
+        sources = keys.shape[0]
+        queries = self.query(query).unflatten(0, (sources, -1))  # (B, K, A)
         energy = self.score(torch.tanh(keys[:, None] + queries[:, :, None])).squeeze(-1)  # (B, K, P)
+        if mask is not None:
+            energy = energy.masked_fill(~mask[:, None], float("-inf"))
         alpha = energy.softmax(-1)  # (B, K, P)
         context = alpha @ values  # (B, K, E)
         return context.flatten(0, 1), alpha.flatten(0, 1)

@@ -8,7 +8,7 @@ mark the step before, σ is the logistic function and * multiplies element by el
 which are torch's names, shapes and order of blocks: a state dict of `torch.nn.RNNCell`, `LSTMCell` or `GRUCell` loads.
 The second bias is superfluous everywhere but in the GRU; torch has it, so it is here.
 
-`project` is what a step takes from the input alone, so that `model.recurrent` can do it for all steps at once.
+`project` computes all that a step takes from its input, so that `model.recurrent` can do it for all steps at once.
 """
 
 from abc import ABC, abstractmethod
@@ -21,11 +21,11 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 State = tuple[Tensor, ...]
-"""h first, then what else the cell carries to the next step, each (N, H)."""
+"""h first, then whatever else the cell carries to the next step, (N, H) each."""
 
 
 class Cell(nn.Module, ABC):
-    """What all cells share: the parameters, and the two products with them."""
+    """The parameters that all cells share, and the two products with them."""
 
     num_gates: ClassVar[int]
     """Blocks G."""
@@ -50,8 +50,8 @@ class Cell(nn.Module, ABC):
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -bound, bound)
 
-    def start(self, inputs: Tensor) -> State:
-        """A state of zeros for inputs (N, ...)."""
+    def zero_state(self, inputs: Tensor) -> State:
+        """Zeros for inputs (N, ...)."""
         return (inputs.new_zeros(inputs.shape[0], self.hidden_size),) * self.num_states
 
     def project(self, inputs: Tensor) -> Tensor:
@@ -59,7 +59,7 @@ class Cell(nn.Module, ABC):
         return linear(inputs, self.weight_ih, self.bias_ih)
 
     def recurrent_input(self, state: State) -> Tensor:
-        """What the recurrent weight multiplies: h (N, H), unless a cell says otherwise."""
+        """The factor of the recurrent weight: h (N, H), unless a cell says otherwise."""
         return state[0]
 
     def recurrent_weight(self) -> Tensor:
@@ -67,7 +67,7 @@ class Cell(nn.Module, ABC):
         return self.weight_hh
 
     @abstractmethod
-    def advance(self, from_input: Tensor, from_state: Tensor, state: State) -> State:
+    def pointwise(self, from_input: Tensor, from_state: Tensor, state: State) -> State:
         """The cell's equations, after the products.
 
         Args:
@@ -78,12 +78,12 @@ class Cell(nn.Module, ABC):
 
     def forward(self, inputs: Tensor, state: State | None = None) -> State:
         """One step: inputs (N, D) and the state before (zeros if None) to the state after."""
-        return self.step(self.project(inputs), state or self.start(inputs))
+        return self.step(self.project(inputs), state or self.zero_state(inputs))
 
     def step(self, from_input: Tensor, state: State) -> State:
-        """One step whose product with the inputs (N, G H) is there already, as `project` has it."""
+        """One step from a product with the inputs (N, G H) that is there already, as `project` returns it."""
         from_state = linear(self.recurrent_input(state), self.recurrent_weight(), self.bias_hh)  # (N, G H)
-        return self.advance(from_input, from_state, state)
+        return self.pointwise(from_input, from_state, state)
 
 
 class RNN(Cell):
@@ -104,7 +104,7 @@ class RNN(Cell):
         super().__init__(input_size, hidden_size)
         self.nonlinearity = nonlinearity
 
-    def advance(self, from_input: Tensor, from_state: Tensor, state: State) -> State:
+    def pointwise(self, from_input: Tensor, from_state: Tensor, state: State) -> State:
         return (self.nonlinearity(from_input + from_state),)
 
 
@@ -124,7 +124,7 @@ class LSTM(Cell):
     num_states = 2
     blocks = "ifgo"
 
-    def advance(self, from_input: Tensor, from_state: Tensor, state: State) -> State:
+    def pointwise(self, from_input: Tensor, from_state: Tensor, state: State) -> State:
         i, f, g, o = (from_input + from_state).chunk(4, 1)  # (N, H) each
         c = f.sigmoid() * state[1] + i.sigmoid() * g.tanh()
         return o.sigmoid() * c.tanh(), c
@@ -143,7 +143,7 @@ class GRU(Cell):
     num_gates = 3
     blocks = "rzn"
 
-    def advance(self, from_input: Tensor, from_state: Tensor, state: State) -> State:
+    def pointwise(self, from_input: Tensor, from_state: Tensor, state: State) -> State:
         input_r, input_z, input_n = from_input.chunk(3, 1)  # (N, H) each
         state_r, state_z, state_n = from_state.chunk(3, 1)
         z = (input_z + state_z).sigmoid()
@@ -194,10 +194,10 @@ class PeepholeLSTM(Cell):
         return g.tanh()
 
     def block_output(self, c: Tensor) -> Tensor:
-        """What the output gate lets through, (N, H)."""
+        """The output gate's input (N, H)."""
         return c.tanh()
 
-    def advance(self, from_input: Tensor, from_state: Tensor, state: State) -> State:
+    def pointwise(self, from_input: Tensor, from_state: Tensor, state: State) -> State:
         sums = dict(zip(self.blocks, (from_input + from_state).chunk(self.num_gates, 1), strict=True))  # (N, H) each
         i = self.gate("i", sums, state[1])
         f = self.forget_gate(sums, state[1], i)
@@ -206,7 +206,7 @@ class PeepholeLSTM(Cell):
         return o * self.block_output(c), c, *self.carried(i, f, o)
 
     def carried(self, i: Tensor, f: Tensor, o: Tensor) -> State:
-        """What else goes to the next step."""
+        """Further tensors of the next state."""
         return ()
 
 

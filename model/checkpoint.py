@@ -21,6 +21,7 @@ from safetensors.torch import load_file, save_file
 from model.config import Config
 from model.files import fsync_directory
 from model.messages import some
+from model.openvino.program import Program
 from model.task import C, M, Task
 from model.tasks import TASKS
 
@@ -134,17 +135,23 @@ class Checkpoint(Generic[C, M]):
                 raise CheckpointError(f"{self.path / asset.file}: {error}") from error
         return assets
 
-    def build(self, assets: Mapping[str, Any]) -> M:
-        """The model around the assets that `verify` returned, on the CPU, in evaluation mode, in single precision.
+    def build(self, assets: Mapping[str, Any], programs: Mapping[str, Program] | None = None) -> M:
+        """The model, on the CPU, in evaluation mode, in single precision.
+
+        Args:
+            assets: as `verify` returned them.
+            programs: its compiled networks, by the names of `Task.networks`; None builds it in torch.
 
         Raises:
             CheckpointError: its tensors are not those of the architecture.
         """
         try:
-            model = self.task.build(self.config, **assets)
+            compiled = {"programs": programs} if programs else {}
+            model = self.task.build(self.config, **assets, **compiled)
         except ValueError as error:
             raise CheckpointError(f"{self.path}: {error}") from error
-        load_weights(model, self.path / WEIGHTS)
+        if model.state_dict():  # a model whose networks are all compiled has no weights of its own
+            load_weights(model, self.path / WEIGHTS)
         return model.float().eval()
 
     def load(self, device: torch.device | str = "cpu") -> M:

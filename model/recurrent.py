@@ -24,10 +24,10 @@ FUSED: dict[str, Callable[..., nn.RNNBase]] = {
 
 
 class _DeferredWeight(torch.autograd.Function):
-    """The identity on a sequence of sums, which owes the recurrent weight its gradient.
+    """The identity on a sequence of sums, which accumulates the recurrent weight's gradient.
 
-    The steps use the weight without recording it, and note what they multiplied it with. When autograd has been through
-    all steps it brings the gradient of all sums here, which is then multiplied with these notes, once.
+    The steps use the weight without recording it, and keep the vectors that they multiplied it with. After autograd has
+    been through all steps, the gradient of all sums arrives here, and one product with the vectors gives the weight's.
     """
 
     @staticmethod
@@ -57,7 +57,7 @@ def unroll(cell: Cell, inputs: Tensor, state: State) -> tuple[Tensor, State]:
         recurrent = cell.recurrent_input(state)  # (N, R)
         if learns:
             multiplied.append(recurrent.detach())
-        state = cell.advance(inputs_t, torch.addmm(bias_t, recurrent, turned), state)
+        state = cell.pointwise(inputs_t, torch.addmm(bias_t, recurrent, turned), state)
         outputs.append(state[0])
     return torch.stack(outputs), state
 
@@ -78,7 +78,7 @@ class Layers(nn.ModuleList):
             assert isinstance(cell, Cell)
             if layer:
                 outputs = dropout(outputs, self.dropout, self.training)
-            before = tuple(part[layer] for part in state) if state else cell.start(inputs)
+            before = tuple(part[layer] for part in state) if state else cell.zero_state(inputs)
             outputs, last = unroll(cell, outputs, before)  # (T, N, H)
             lasts.append(last)
         return outputs.transpose(0, 1), tuple(torch.stack(parts) for parts in zip(*lasts, strict=True))

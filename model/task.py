@@ -1,17 +1,14 @@
 """A task as a value: what is particular about a checkpoint of one kind."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
 from torch import nn
 
 from model.config import Config
-
-if TYPE_CHECKING:
-    from model.checkpoint import Checkpoint
-    from model.openvino.runtime import Runtime
+from model.openvino.network import Network
 
 C = TypeVar("C", bound=Config)
 M = TypeVar("M", bound=nn.Module)
@@ -58,6 +55,10 @@ class Task(Generic[C, M]):
     assets: tuple[Asset, ...]
     """Files that a model is built around; there may be none."""
     build: Callable[..., M]
-    """A model with fresh weights: `build(config, **assets)`. Raises ValueError where they don't go together."""
-    compiled: "Callable[[Checkpoint[C, M], Runtime], M] | None" = None
-    """A checkpoint's model with its networks compiled by OpenVINO; None where it runs in torch alone."""
+    """Builds a model with fresh weights: `build(config, **assets)`. Raises ValueError if they don't go together."""
+    networks: Callable[[M], Mapping[str, Network]] | None = None
+    """The networks of a model that OpenVINO compiles, by name; None for a task that runs in torch alone.
+
+    Their programs are then given to `build(config, **assets, programs=programs)`, whose model has weights only for what
+    it still computes in torch.
+    """

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from app.errors import Refusal
-from model.decoding.config import DecodingConfig
+from model.tasks.captioning.config import DecodingConfig
 
 DESCRIPTIONS = {
     "model": "Name of the model, as in /v1/models.",

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.errors import Refusal, draining
-from app.serving.cores import Turns
 from app.serving.generation import Generation, TextRequest, Update
 from app.serving.metrics import Metrics
+from model.openvino.lanes import CoreLock
 from model.tasks.text.batch import TextBatch
 from model.tasks.text.config import GenerationConfig
 from model.tasks.text.language import LanguageModel
@@ -45,19 +45,19 @@ class TextWorker:
     Args:
         name: of the model, for messages.
         model: in evaluation mode.
-        turns: shared by all who want the processor.
+        cores: shared by all who want the processor.
         metrics: told of what is done.
         slots: most texts that are written at a time.
         queue: most texts that wait for a slot.
     """
 
     def __init__(
-        self, name: str, model: LanguageModel, turns: Turns, metrics: Metrics, *, slots: int, queue: int
+        self, name: str, model: LanguageModel, cores: CoreLock, metrics: Metrics, *, slots: int, queue: int
     ) -> None:
         self.name = name
         self.vocabulary = model.vocabulary
         self._model = model
-        self._turns = turns
+        self._cores = cores
         self._queue_seconds = metrics.queue_seconds.labels("text")
         self._prompt_tokens = metrics.prompt_tokens.labels(name)
         self._tokens = metrics.text_tokens.labels(name)
@@ -132,11 +132,11 @@ class TextWorker:
     def _run(self) -> None:
         while self._wait():
             asked = time.monotonic()
-            with self._turns.turn():
+            with self._cores.whole():
                 began = time.monotonic()
                 until = began + min(max(began - asked, SHORTEST_TURN), LONGEST_TURN)
                 while self._step():
-                    if self._turns.wanted and time.monotonic() >= until:
+                    if self._cores.wanted and time.monotonic() >= until:
                         break
                 self._tell()
         with self._changed:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any, Literal
 
 import anyio.to_thread
@@ -10,7 +9,6 @@ from PIL import Image
 
 from app.errors import Refusal, draining
 from app.serving.continuous import TextWorker
-from app.serving.cores import Turns
 from app.serving.generation import Generation, TextRequest
 from app.serving.loading import Loader
 from app.serving.metrics import Metrics
@@ -18,7 +16,7 @@ from app.serving.registry import Registry, UnknownModelError
 from app.settings import Settings
 from app.tasks.captioning.service import PictureWorker
 from model.checkpoint import Checkpoint
-from model.openvino.networks import CompiledCaptioner
+from model.openvino.lanes import CoreLock, can_share
 from model.task import C, M, Task
 from model.tasks.captioning.captioner import Captioner
 from model.tasks.text.config import LanguageModelConfig
@@ -44,8 +42,8 @@ class Engine:
         self.captioners: dict[str, Captioner] = {}
         self.workers: dict[str, TextWorker] = {}
         self.metrics = Metrics()
-        self._turns = Turns(self.loader.lanes)
-        self.pictures = PictureWorker(settings, self._turns, self.metrics)
+        self._cores = CoreLock(self.loader.lanes)
+        self.pictures = PictureWorker(settings, self._cores, self.metrics)
         depths = {
             "picture": lambda: self.pictures.pending,
             "text": lambda: sum(worker.pending for worker in self.workers.values()),
@@ -70,17 +68,20 @@ class Engine:
             model.caption([Image.new("RGB", (64, 64))])
             return model
         slots, queue = self.settings.text_slots, self.settings.text_queue
-        return TextWorker(checkpoint.name, model, self._turns, self.metrics, slots=slots, queue=queue)
+        return TextWorker(checkpoint.name, model, self._cores, self.metrics, slots=slots, queue=queue)
 
     async def widen(self) -> None:
         """Makes captioners ready for several batches at the same time, where all can be: many pictures need it."""
-        lanes = self.loader.lanes
-        compiled = [captioner for captioner in self.captioners.values() if isinstance(captioner, CompiledCaptioner)]
-        if lanes > 1 and len(compiled) == len(self.captioners):
-            turn = partial(self._turns.turn, share=True)
-            for captioner in compiled:
-                await anyio.to_thread.run_sync(captioner.widen, lanes, turn, abandon_on_cancel=True)
-            self.pictures.widen(lanes)
+        captioners = self.captioners.values()
+        if self._cores.shares > 1 and all(map(can_share, captioners)):
+            for captioner in captioners:
+                await anyio.to_thread.run_sync(self._warm_up_lanes, captioner, abandon_on_cancel=True)
+            self.pictures.widen(self._cores.shares)
+
+    def _warm_up_lanes(self, captioner: Captioner) -> None:
+        """Has the networks of a captioner compiled for several batches at a time."""
+        with self._cores.shared():
+            captioner.caption([Image.new("RGB", (64, 64))])
 
     async def close(self) -> None:
         """Gives up the pictures that wait and the texts that are being written, and ends the threads."""

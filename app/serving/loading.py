@@ -9,6 +9,7 @@ from platformdirs import user_cache_path
 from app.serving.registry import choose_device
 from app.settings import Settings
 from model.checkpoint import Checkpoint, CheckpointError
+from model.openvino.loading import load as load_compiled
 from model.openvino.runtime import Runtime
 from model.task import C, M
 
@@ -48,9 +49,9 @@ class Loader:
             CheckpointError: a file was changed or cut, or its tensors are not those of the architecture.
         """
         model = None
-        if self.runtime and checkpoint.task.compiled:
+        if self.runtime and checkpoint.task.networks:
             try:
-                model = checkpoint.task.compiled(checkpoint, self.runtime)
+                model = load_compiled(checkpoint, self.runtime)
             except CheckpointError:
                 raise
             except Exception as error:  # an encoder of timm's may have what OpenVINO has not

@@ -18,7 +18,7 @@ from app.serving.generation import TextRequest
 from app.settings import Settings
 from app.tasks.text.openai import CompletionRequest, limited, merged, request_schema, text_requests
 from app.tasks.text.openai import parse as parse_completion
-from model.decoding.config import DecodingConfig
+from model.tasks.captioning.config import DecodingConfig
 from model.tasks.text.config import GenerationConfig
 
 _CAPTION_NAMES = {

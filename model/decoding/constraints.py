@@ -1,55 +1,103 @@
-"""What may not be said next."""
+"""Constraints on the next token: a list of logit processors, applied in turn.
+
+A search gives each the log-probabilities that the one before left. They mask without renormalising, so a token's
+log-probability is always the model's own.
+"""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from model.decoding.config import DecodingConfig
-from model.tasks.captioning.neutral import Neutral
 from model.vocabulary import BOS, EOS, PAD, SPECIALS, UNK
 
 NEVER = float("-inf")
 
+History = npt.NDArray[np.int64]
+"""(N, T), the tokens of each row so far."""
 
-class Constraints:
-    """Specials, an early end, anything but the prefix, a repeated n-gram, or a gender are not said.
 
-    They mask log-probabilities without renormalising them, so a token's log-probability is always the model's own; that
-    of a neutral word is of all it is said for.
-    """
+class Constraint(Protocol):
+    """A rule about the next token."""
 
-    def __init__(self, decoding: DecodingConfig, prefix: Sequence[int], neutral: Neutral | None) -> None:
-        self.prefix = prefix
-        self.neutral = neutral
-        self.specials = torch.tensor([PAD, BOS, UNK])
-        self.min_length = decoding.min_length
-        self.ngram = decoding.block_ngram
+    def __call__(self, logprobs: Tensor, history: History) -> Tensor:
+        """Log-probabilities (N, V) with -inf for what is ruled out; may be the given tensor, changed in place."""
 
-    def logprobs(self, logits: Tensor, history: npt.NDArray[np.int64]) -> Tensor:
-        """Logits (N, V) after the tokens `history` (N, T) to log-probabilities, -inf for what is not allowed."""
-        logprobs = logits.float().log_softmax(1)
-        length = history.shape[1]
-        if length < len(self.prefix):
-            forced = torch.full_like(logprobs, NEVER)
-            forced[:, self.prefix[length]] = logprobs[:, self.prefix[length]]
-            return forced
-        if self.neutral:
-            logprobs = self.neutral.logprobs(logprobs, history)
-        logprobs.index_fill_(1, self.specials.to(logits.device), NEVER)
-        if self.ngram and length >= self.ngram:
-            rows, words = _repeating(history, self.ngram)
-            if len(rows):
-                logprobs[torch.from_numpy(rows), torch.from_numpy(words)] = NEVER
-        if length < self.min_length:
+
+class Specials:
+    """Never writes `<pad>`, `<bos>` or `<unk>`."""
+
+    def __init__(self) -> None:
+        self._numbers = torch.tensor([PAD, BOS, UNK])
+
+    def __call__(self, logprobs: Tensor, history: History) -> Tensor:
+        return logprobs.index_fill_(1, self._numbers.to(logprobs.device), NEVER)
+
+
+class MinLength:
+    """Does not end a sequence before it has `length` tokens."""
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+
+    def __call__(self, logprobs: Tensor, history: History) -> Tensor:
+        if history.shape[1] < self._length:
             logprobs[:, EOS] = NEVER
         return logprobs
 
 
-def _repeating(history: npt.NDArray[np.int64], ngram: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Rows of `history` (N, T), and words that would end an n-gram there which the row has already."""
+class NoRepeat:
+    """Never writes an n-gram twice in a sequence."""
+
+    def __init__(self, ngram: int) -> None:
+        self._ngram = ngram
+
+    def __call__(self, logprobs: Tensor, history: History) -> Tensor:
+        if history.shape[1] >= self._ngram:
+            rows, words = _repeating(history, self._ngram)
+            if len(rows):
+                logprobs[torch.from_numpy(rows), torch.from_numpy(words)] = NEVER
+        return logprobs
+
+
+class Prefix:
+    """Begins every sequence with the same tokens. Other constraints hold only after them.
+
+    Args:
+        tokens: the beginning.
+        after: the other constraints.
+    """
+
+    def __init__(self, tokens: Sequence[int], after: Sequence[Constraint]) -> None:
+        self._tokens = tokens
+        self._after = after
+
+    def __call__(self, logprobs: Tensor, history: History) -> Tensor:
+        length = history.shape[1]
+        if length >= len(self._tokens):
+            return constrain(logprobs, history, self._after)
+        forced = torch.full_like(logprobs, NEVER)
+        forced[:, self._tokens[length]] = logprobs[:, self._tokens[length]]
+        return forced
+
+
+def constrain(logprobs: Tensor, history: History, constraints: Sequence[Constraint]) -> Tensor:
+    """Applies constraints in turn to log-probabilities (N, V), which they may change in place."""
+    for constraint in constraints:
+        logprobs = constraint(logprobs, history)
+    return logprobs
+
+
+def allowed_logprobs(logits: Tensor, history: History, constraints: Sequence[Constraint]) -> Tensor:
+    """Logits (N, V) after `history` (N, T) to log-probabilities, -inf for what the constraints rule out."""
+    return constrain(logits.float().log_softmax(1), history, constraints)
+
+
+def _repeating(history: History, ngram: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Rows of `history` (N, T), and tokens that would end an n-gram there which the row has already."""
     starts = history.shape[1] - ngram + 1
     again = history[:, ngram - 1 :] >= len(SPECIALS)  # (N, T - n + 1)
     for place in range(ngram - 1):

@@ -1,15 +1,17 @@
-"""What can be seen of a search while it runs: words as soon as they are certain, and the hypotheses that it kept."""
+"""Observers of a search: tokens as soon as they are certain, and the tree of hypotheses that it kept."""
 
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from torch import Tensor
 
 from model.decoding.hypotheses import Hypotheses, Observer
-from model.tasks.captioning.captioner import Captioner, Token
 from model.vocabulary import EOS, SPECIALS, Vocabulary
+
+T = TypeVar("T")
 
 
 class Observers:
@@ -27,35 +29,40 @@ class Observers:
             observer.end(found, places)
 
 
-class WordObserver:
-    """Tells the words of a picture's captions, each once, and none that would have to be taken back.
+class WordObserver(Generic[T]):
+    """Reports the words of a source's sequences as they become certain: each once, and none that is taken back.
 
-    Draws are captions of their own, told while they are drawn. Of a beam search, the best caption is told as far as all
-    hypotheses that can still become it agree; what is left of it, and the other captions, follow at the end.
+    Each draw is a sequence of its own, reported word by word. In a beam search, the best sequence is reported as far as
+    all hypotheses that can still become it agree; the rest of it, and the other sequences, follow at the end.
 
     Args:
-        captioner: whose search it is.
-        picture: its place in the batch.
+        words: the words of a hypothesis so far, given the hypotheses, the source and the place among its hypotheses.
+        source: its place in the batch.
         draws: whether the search is sampling.
-        tell: called with the number of the caption, the place of its next word, and that word.
+        tell: called with the number of the sequence, the place of its next word, and that word.
     """
 
     def __init__(
-        self, captioner: Captioner, picture: int, *, draws: bool, tell: Callable[[int, int, Token], None]
+        self,
+        words: Callable[[Hypotheses, int, int], Sequence[T]],
+        source: int,
+        *,
+        draws: bool,
+        tell: Callable[[int, int, T], None],
     ) -> None:
-        self._captioner = captioner
-        self._picture = picture
+        self._words = words
+        self._source = source
         self._draws = draws
         self._tell = tell
         self._told: Counter[int] = Counter()
 
     def step(self, found: Hypotheses, parents: Tensor, hopeful: Tensor) -> None:
-        tokens = found.tokens[self._picture]  # (K, T)
+        tokens = found.tokens[self._source]  # (K, T)
         if self._draws:
             for place in range(len(tokens)):
                 self._tell_words(place, found, place)
             return
-        candidates = hopeful[self._picture].nonzero().flatten().tolist()
+        candidates = hopeful[self._source].nonzero().flatten().tolist()
         if candidates:
             tokens = tokens[candidates]  # (C, T)
             agreed = (tokens == tokens[0]).all(0).int().cumprod(0).sum()
@@ -63,16 +70,16 @@ class WordObserver:
 
     def end(self, found: Hypotheses, places: Tensor) -> None:
         if not self._draws:
-            for caption in range(places.shape[1]):
-                self._tell_words(caption, found, caption)
+            for sequence in range(places.shape[1]):
+                self._tell_words(sequence, found, sequence)
 
-    def _tell_words(self, caption: int, found: Hypotheses, place: int, until: int | None = None) -> None:
-        """What is new of a hypothesis, up to some time, as words of a caption."""
-        if not math.isfinite(found.logprobs[self._picture, place].sum()):
+    def _tell_words(self, sequence: int, found: Hypotheses, place: int, until: int | None = None) -> None:
+        """Reports the new words of a hypothesis, up to a time, as words of a sequence."""
+        if not math.isfinite(found.logprobs[self._source, place].sum()):
             return
-        for token in self._captioner.tokens(found, self._picture, place)[self._told[caption] : until]:
-            self._tell(caption, self._told[caption], token)
-            self._told[caption] += 1
+        for word in self._words(found, self._source, place)[self._told[sequence] : until]:
+            self._tell(sequence, self._told[sequence], word)
+            self._told[sequence] += 1
 
 
 @dataclass(frozen=True)
@@ -80,14 +87,14 @@ class Node:
     """A hypothesis that a search kept for a step."""
 
     parent: int | None
-    """Its beginning, by the place among the nodes of the step before; None at the first step."""
+    """Place of its beginning among the nodes of the step before; None at the first step."""
     text: str | None
-    """The word that it added; None where it ended, then or before."""
+    """The word that it added; None if it ended, then or before."""
     logprob: float
-    """Of all its words."""
+    """Sum over all its words."""
     finished: bool
     kept: bool
-    """Whether another step went on from it; of the last step, whether it became a caption."""
+    """Whether another step went on from it; at the last step, whether it became one of the sequences."""
 
 
 @dataclass(frozen=True)
@@ -95,38 +102,36 @@ class BeamTree:
     """All hypotheses of a search, by step."""
 
     steps: list[list[Node]]
-    captions: list[int]
-    """Of each caption, best first, the place among the nodes of the last step."""
+    sequences: list[int]
+    """Places of the sequences, best first, among the nodes of the last step."""
 
 
 class TreeObserver:
-    """Records the hypotheses of a picture.
+    """Records the hypotheses of a source.
 
     Args:
-        vocabulary: of the words.
-        picture: its place in the batch.
+        vocabulary: the words of the tokens' numbers.
+        source: its place in the batch.
     """
 
-    def __init__(self, vocabulary: Vocabulary, picture: int) -> None:
+    def __init__(self, vocabulary: Vocabulary, source: int) -> None:
         self._vocabulary = vocabulary
-        self._picture = picture
+        self._source = source
         self._steps: list[tuple[list[int], list[int], list[float], list[bool]]] = []
-        self._captions: list[int] = []
+        self._sequences: list[int] = []
 
     def step(self, found: Hypotheses, parents: Tensor, hopeful: Tensor) -> None:
-        tokens = found.tokens[self._picture]  # (K, T)
-        totals = found.logprobs[self._picture].sum(1)
+        tokens = found.tokens[self._source]  # (K, T)
+        totals = found.logprobs[self._source].sum(1)
         finished = (tokens == EOS).any(1)
-        self._steps.append(
-            (parents[self._picture].tolist(), tokens[:, -1].tolist(), totals.tolist(), finished.tolist())
-        )
+        self._steps.append((parents[self._source].tolist(), tokens[:, -1].tolist(), totals.tolist(), finished.tolist()))
 
     def end(self, found: Hypotheses, places: Tensor) -> None:
-        self._captions = places[self._picture].tolist()
+        self._sequences = places[self._source].tolist()
 
     @property
     def tree(self) -> BeamTree:
-        """What was recorded, without the places of a beam that nothing possible was there to fill."""
+        """The recorded hypotheses, without a beam's empty places."""
         possible = [[math.isfinite(total) for total in totals] for _, _, totals, _ in self._steps]
         places = [[sum(step[:place]) for place in range(len(step))] for step in possible]
         going_on = [
@@ -134,7 +139,7 @@ class TreeObserver:
             for (parents, *_), step in zip(self._steps[1:], possible[1:], strict=True)
         ]
         steps = []
-        for time, (step, kept) in enumerate(zip(self._steps, [*going_on, set(self._captions)], strict=True)):
+        for time, (step, kept) in enumerate(zip(self._steps, [*going_on, set(self._sequences)], strict=True)):
             steps.append(
                 [
                     Node(
@@ -148,4 +153,4 @@ class TreeObserver:
                     if possible[time][place]
                 ]
             )
-        return BeamTree(steps, [places[-1][place] for place in self._captions if possible[-1][place]])
+        return BeamTree(steps, [places[-1][place] for place in self._sequences if possible[-1][place]])

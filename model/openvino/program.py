@@ -3,88 +3,130 @@
 import ctypes
 import mmap
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
-from copy import copy
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from model.openvino.lanes import CoreLock, current_lane
+
 if TYPE_CHECKING:
     import openvino
-
-Turn = Callable[[], AbstractContextManager[object]]
-"""Makes what is entered for as long as a network computes."""
 
 
 class Program:
     """A compiled network, called with tensors on the CPU.
 
-    Threads that call it at the same time wait for each other.
+    Outside `CoreLock.shared` a call takes all cores, and threads that call at the same time wait for each other. Inside
+    it, each thread has an infer request of its own, and holds a share of the cores while it computes. The first such
+    call compiles the network once more, for as many calls at the same time as there are shares.
 
     Args:
-        compile: compiles the network for so many calls at the same time.
-        tensor: OpenVINO's class of them.
-        folder: of the cache, where its weights stand.
+        compile: compiles the network for a number of calls at the same time.
+        tensor: OpenVINO's class of tensors.
+        dtype: `Runtime.dtype`, for whatever else computes in torch beside the program.
+        folder: of the cache that holds the weights.
     """
 
     def __init__(
-        self, compile: "Callable[[int], openvino.CompiledModel]", tensor: "type[openvino.Tensor]", folder: Path | None
+        self,
+        compile: "Callable[[int], openvino.CompiledModel]",
+        tensor: "type[openvino.Tensor]",
+        dtype: torch.dtype,
+        folder: Path | None,
     ) -> None:
+        self.dtype = dtype
         self._compile = compile
         self._tensor = tensor
         self._folder = folder
-        self._take(compile(1), nullcontext)
+        self._whole = _Request(compile(1), tensor, folder, nullcontext)
+        self._shared: list[_Request] = []
+        self._cores: CoreLock | None = None
+        """The lock that `_shared` was compiled for."""
+        self._compiling = threading.Lock()
 
-    def _take(self, compiled: "openvino.CompiledModel", turn: Turn) -> None:
-        self._request = compiled.create_infer_request()
-        self._given: list[Tensor | None] = [None] * len(compiled.inputs)
-        self._outputs = range(len(compiled.outputs))
-        self._lock = threading.Lock()
-        self._turn = turn
-        self._unpacked = self._folder
-
-    def lanes(self, number: int, turn: Turn = nullcontext) -> "list[Program]":
-        """The same network for calls at the same time, which share the cores, and let other threads go first.
-
-        Args:
-            number: of calls.
-            turn: entered for as long as one computes.
-        """
-        compiled = self._compile(number)
-        lanes = [copy(self) for _ in range(number)]
-        for lane in lanes:
-            lane._take(compiled, turn)
-        return lanes
+    @property
+    def num_inputs(self) -> int:
+        """Tensors that a call takes."""
+        return self._whole.num_inputs
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Its outputs, the caller's own."""
-        with self._lock, self._turn():
-            return tuple([output.clone() for output in self._run(inputs)])
+        """The outputs, copied."""
+        request = self._request()
+        with request.lock, request.turn():
+            return tuple([output.clone() for output in request.run(inputs)])
 
-    def advance(self, inputs: Tensor, state: Sequence[Tensor]) -> Tensor:
-        """A step of a recurrence: its first output. The others, which are the next state, are written over this one."""
-        with self._lock, self._turn():
-            output, *after = self._run((inputs, *state))
+    def recur(self, inputs: Tensor, state: Sequence[Tensor]) -> Tensor:
+        """Runs one step of a recurrence: returns the first output, and overwrites `state` with the others."""
+        request = self._request()
+        with request.lock, request.turn():
+            output, *after = request.run((inputs, *state))
             for part, value in zip(state, after, strict=True):
                 part.copy_(value)
             return output.clone()
 
-    def lend(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Its outputs in the plugin's memory, to which the next call writes its own."""
-        with self._lock, self._turn():
-            return self._run(inputs)
+    @contextmanager
+    def lend(self, *inputs: Tensor) -> Iterator[tuple[Tensor, ...]]:
+        """The outputs without a copy, which no other call overwrites before the context ends."""
+        request = self._request()
+        with request.lock:
+            with request.turn():
+                outputs = request.run(inputs)
+            yield outputs
 
-    def _run(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def _request(self) -> "_Request":
+        """The infer request of the calling thread."""
+        lane = current_lane()
+        if lane is None:
+            return self._whole
+        if self._cores is not lane.cores:
+            with self._compiling:
+                if self._cores is not lane.cores:
+                    shares, turn = lane.cores.shares, lane.cores.share
+                    compiled = self._compile(shares)
+                    self._shared = [_Request(compiled, self._tensor, self._folder, turn) for _ in range(shares)]
+                    self._cores = lane.cores
+        return self._shared[lane.number]
+
+
+class _Request:
+    """An infer request, its inputs and its lock.
+
+    Args:
+        compiled: the network.
+        tensor: OpenVINO's class of tensors.
+        folder: of the cache that holds the weights.
+        turn: makes the context in which `run` computes.
+    """
+
+    def __init__(
+        self,
+        compiled: "openvino.CompiledModel",
+        tensor: "type[openvino.Tensor]",
+        folder: Path | None,
+        turn: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        self.lock = threading.Lock()
+        self.turn = turn
+        self._request = compiled.create_infer_request()
+        self._tensor = tensor
+        self.num_inputs = len(compiled.inputs)
+        self._given: list[Tensor | None] = [None] * self.num_inputs
+        self._outputs = range(len(compiled.outputs))
+        self._unpacked = folder
+
+    def run(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """The outputs in the plugin's memory, which the next call overwrites."""
         request = self._request
         for place, tensor in enumerate(inputs):
-            if tensor is not self._given[place]:  # what all steps of a picture take is there already
-                whole = tensor.contiguous()  # whose memory the plugin reads, but does not hold
+            if tensor is not self._given[place]:  # inputs that stay the same from step to step are there already
+                whole = tensor.contiguous()  # kept, since the plugin reads its memory without holding it
                 request.set_input_tensor(place, self._tensor(whole.numpy(), shared_memory=True))
                 self._given[place] = whole
-        request.start_async()  # and wait: half the time of `infer`, which looks at what it is given first
+        request.start_async()  # half the overhead of `infer`, which inspects its inputs first
         request.wait()
         if self._unpacked:
             _let_go(self._unpacked)

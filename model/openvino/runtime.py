@@ -16,18 +16,17 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import torch
-from torch import Tensor, nn
 
 from model.checkpoint import file_sha256
 from model.openvino import quantization
+from model.openvino.network import Network
 from model.openvino.program import Program
 
 if TYPE_CHECKING:
@@ -51,18 +50,6 @@ _TRACING = threading.Lock()
 """Warnings are left out of the log for the whole process, so one thread at a time may do that."""
 
 logger = logging.getLogger(__name__)
-
-
-class Network(NamedTuple):
-    """What is to be compiled."""
-
-    module: nn.Module
-    """From tensors to a tensor, or to a tuple of them."""
-    example: tuple[Tensor, ...]
-    """Tensors that it takes. Their first dimensions may be any later, the others are as here."""
-    precision: Literal["bfloat16", "int8", "float32"] = "bfloat16"
-    """What it multiplies in where the CPU has instructions for it, and in float32 elsewhere. `int8` is products with
-    weights alone: what else there is to multiply is in float32."""
 
 
 class Runtime:
@@ -125,7 +112,7 @@ class Runtime:
                 self._write(folder, models)
             models = (self._read(folder) if folder else None) or self._take(models)
         return {
-            name: Program(partial(self._compile, model), self._openvino.Tensor, folder)
+            name: Program(partial(self._compile, model), self._openvino.Tensor, self.dtype, folder)
             for name, model in models.items()
         }
 
@@ -151,14 +138,11 @@ class Runtime:
         model.set_rt_info(network.precision, _PRECISION)
         return model
 
-    def _compile(self, model: "openvino.Model", lanes: int) -> "openvino.CompiledModel":
+    def _compile(self, model: "openvino.Model", calls: int) -> "openvino.CompiledModel":
         low = self.dtype == torch.bfloat16 and model.get_rt_info(_PRECISION).astype(str) == "bfloat16"
         properties = self._properties | {"INFERENCE_PRECISION_HINT": "bf16" if low else "f32"}
-        properties |= {"NUM_STREAMS": lanes}  # calls at the same time; one takes all threads
-        if lanes == 1:
-            return self._core.compile_model(model, "CPU", properties)
-        with ThreadPoolExecutor(1, initializer=_give_way) as compiling:
-            return compiling.submit(self._core.compile_model, model, "CPU", properties).result()
+        properties |= {"NUM_STREAMS": calls}  # at the same time; a single one takes all threads
+        return self._core.compile_model(model, "CPU", properties)
 
     def _read(self, folder: Path) -> "dict[str, openvino.Model] | None":
         """Those networks of a folder that are taken; None if there are none, or if they were damaged."""
@@ -201,17 +185,6 @@ class Runtime:
         finally:
             if fresh:
                 shutil.rmtree(fresh, ignore_errors=True)
-
-
-def _give_way() -> None:
-    """On Linux, this thread, and those that it starts, make way at once for any other that wants the core.
-
-    Lanes take all cores for as long as there is work. What has to be done at once meanwhile, such as to refuse more of
-    it, would wait for its time to come.
-    """
-    if sys.platform == "linux":
-        with suppress(OSError):  # where that is forbidden, what has to be done waits
-            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))  # 0 is this thread alone
 
 
 @cache

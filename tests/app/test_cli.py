@@ -17,8 +17,8 @@ from typer.testing import CliRunner, Result
 
 from app.cli import cli
 from model.checkpoint import save
-from model.decoding.config import DecodingConfig
 from model.tasks.captioning.captioner import Captioner
+from model.tasks.captioning.config import DecodingConfig
 from model.tasks.text import TEXT
 from model.tasks.text.language import LanguageModel
 

@@ -8,9 +8,11 @@ import torch
 from hypothesis import strategies as st
 
 from model.openvino.runtime import Runtime
+from model.tasks.text import build
 from model.tasks.text.batch import TextBatch, generate
 from model.tasks.text.config import GenerationConfig, LanguageModelConfig
 from model.tasks.text.language import LanguageModel
+from model.tasks.text.networks import language_model_networks
 from model.tasks.text.prompt import Token
 from model.tasks.text.stream import Delta, TextStream
 from model.vocabulary import SPECIALS, Vocabulary
@@ -36,6 +38,14 @@ def random_model(
     for parameter in model.parameters():
         parameter.mul_(sharpness)
     return model
+
+
+def compiled(model: LanguageModel, description: str, runtime: Runtime) -> LanguageModel:
+    """The same model around a compiled step."""
+    programs = runtime.programs(description, lambda: language_model_networks(model))
+    found = build(model.config, model.vocabulary, programs=programs).eval().requires_grad_(False)
+    found.load_state_dict(model.state_dict())
+    return found
 
 
 def memoryless_model(logits: dict[str, float]) -> LanguageModel:

@@ -1,14 +1,17 @@
 """Small random networks for searches, and what they say."""
 
+from typing import Any, NamedTuple
+
 import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
 from model.cells import State
-from model.decoding.config import DecodingConfig
+from model.decoding.constraints import Constraint, MinLength, NoRepeat, Prefix, Specials
 from model.decoding.decode import decode
-from model.decoding.hypotheses import Hypotheses, Observer, PictureMemory, rows_per_picture
-from model.tasks.captioning.decoder import Step
+from model.decoding.hypotheses import Hypotheses, Observer
+from model.decoding.search import Search
+from model.decoding.step import Step
 from model.vocabulary import BOS, EOS, PAD, UNK
 
 WORDS = 7
@@ -16,56 +19,64 @@ LENGTH = 5
 SEEDS = st.integers(0, 10_000)
 
 
-class Network:
-    """A recurrent network with random weights; each picture starts it in a state of its own."""
+class Vectors(NamedTuple):
+    """A vector for each source."""
 
-    def __init__(self, seed: int, pictures: int, *, vocabulary: int = WORDS, sharpness: float = 2.0) -> None:
+    vectors: Tensor
+
+    def take(self, sources: Tensor) -> "Vectors":
+        return Vectors(self.vectors.index_select(0, sources))
+
+
+class RandomDecoder:
+    """A recurrent network with random weights; each source starts it in a state of its own."""
+
+    def __init__(self, seed: int, sources: int, *, vocabulary: int = WORDS, sharpness: float = 2.0) -> None:
         generator = torch.Generator().manual_seed(seed)
         self.recur = torch.randn(6, 6, generator=generator)
         self.embed = torch.randn(vocabulary, 6, generator=generator)
         self.speak = torch.randn(6, vocabulary, generator=generator) * sharpness
-        self.pictures = torch.randn(pictures, 6, generator=generator)
+        self.sources = torch.randn(sources, 6, generator=generator)
         self.rows: list[int] = []
         """Of each step."""
 
-    def step(self, tokens: Tensor, state: State, memory: PictureMemory) -> Step:
+    def step(self, tokens: Tensor, state: State, memory: Vectors) -> Step:
         self.rows.append(len(tokens))
-        seen = memory[0].repeat_interleave(len(tokens) // len(memory[0]), 0)
+        seen = memory.vectors.repeat_interleave(len(tokens) // len(memory.vectors), 0)
         # One row at a time, so that batching does not change a bit of it.
         hidden = torch.stack(
             [
-                torch.tanh(row @ self.recur + self.embed[token] + picture)
-                for row, token, picture in zip(state[0], tokens, seen, strict=True)
+                torch.tanh(row @ self.recur + self.embed[token] + source)
+                for row, token, source in zip(state[0], tokens, seen, strict=True)
             ]
         )
         return Step(torch.stack([row @ self.speak for row in hidden]), (hidden,), hidden.softmax(1))
 
     def decode(
         self,
-        pictures: Tensor | None = None,
+        sources: Tensor | None = None,
         attention: bool = False,
         prefix: tuple[int, ...] = (),
         observer: Observer | None = None,
-        **options: object,
+        min_length: int = 0,
+        block_ngram: int = 0,
+        **options: Any,
     ) -> Hypotheses:
-        pictures = self.pictures if pictures is None else pictures
-        decoding = DecodingConfig.model_validate({"max_length": LENGTH, **options})
-        start = pictures.repeat_interleave(rows_per_picture(decoding), 0)
-        return decode(
-            self.step,
-            (start,),
-            (pictures,),
-            len(pictures),
-            decoding,
-            prefix=prefix,
-            attention=attention,
-            observer=observer,
-        )
+        sources = self.sources if sources is None else sources
+        search = Search(**{"max_length": LENGTH, **options})
+        constraints: list[Constraint] = [Specials(), MinLength(min_length)]
+        if block_ngram:
+            constraints.append(NoRepeat(block_ngram))
+        if prefix:
+            constraints = [Prefix(prefix, constraints)]
+        start = sources.repeat_interleave(search.rows_per_source, 0)
+        memory = Vectors(sources)
+        return decode(self.step, (start,), memory, search, constraints, attention=attention, observer=observer)
 
-    def logprob(self, picture: int, tokens: list[int]) -> float:
+    def logprob(self, source: int, tokens: list[int]) -> float:
         """Of a whole sentence, walked through a word at a time."""
-        memory = (self.pictures[picture : picture + 1],)
-        state: State = memory
+        memory = Vectors(self.sources[source : source + 1])
+        state: State = (memory.vectors,)
         total, last = 0.0, BOS
         for token in tokens:
             logits, state, _ = self.step(torch.tensor([last]), state, memory)
@@ -73,9 +84,9 @@ class Network:
             last = token
         return total
 
-    def greedy(self, picture: int) -> list[int]:
-        memory = (self.pictures[picture : picture + 1],)
-        state: State = memory
+    def greedy(self, source: int) -> list[int]:
+        memory = Vectors(self.sources[source : source + 1])
+        state: State = (memory.vectors,)
         tokens: list[int] = []
         while len(tokens) < LENGTH and EOS not in tokens:
             logits, state, _ = self.step(torch.tensor([tokens[-1] if tokens else BOS]), state, memory)
@@ -84,5 +95,5 @@ class Network:
         return tokens
 
 
-def sentence(found: Hypotheses, picture: int, place: int = 0) -> list[int]:
-    return [token for token in found.tokens[picture, place].tolist() if token != PAD]
+def sentence(found: Hypotheses, source: int, place: int = 0) -> list[int]:
+    return [token for token in found.tokens[source, place].tolist() if token != PAD]

@@ -14,8 +14,8 @@ from torch import Tensor
 from app.errors import Refusal
 from app.inputs.pictures import EXTENSIONS, read_picture
 from app.settings import Settings
-from model.decoding.config import DecodingConfig
 from model.tasks.captioning.captioner import Caption, Captioner
+from model.tasks.captioning.config import DecodingConfig
 
 BATCH = 16
 """Pictures that go through the network together."""

@@ -11,8 +11,8 @@ from app.errors import Refusal
 from app.http.fields import decoding_config, errors_in_terms_of, parameter_schemas, refused, require_json_type, unknown
 from app.http.openapi import closed, unsupported
 from app.tasks.text.openai import StreamOptions
-from model.decoding.config import DecodingConfig
 from model.tasks.captioning.captioner import Caption
+from model.tasks.captioning.config import DecodingConfig
 
 _ONLY_NEUTRAL: dict[str, tuple[str, tuple[Any, ...]]] = {
     "stop": ("a caption ends by itself", ([],)),

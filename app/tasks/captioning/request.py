@@ -17,10 +17,9 @@ from app.serving.engine import Engine
 from app.tasks.captioning.schemas import BeamTree, Caption, CaptionResponse, ImageInfo, ModelInfo, Timing
 from app.tasks.captioning.service import Answer, Listener, PictureRequest
 from model.checkpoint import Checkpoint
-from model.decoding.config import DecodingConfig
 from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Captioner, UnknownPrefixError
-from model.tasks.captioning.config import CaptionerConfig
+from model.tasks.captioning.config import CaptionerConfig, DecodingConfig
 
 
 @dataclass(frozen=True)
@@ -91,13 +90,14 @@ class CaptionRequest:
             "generate": answer.generate,
             "total": time.perf_counter() - self.received,
         }
+        tree = answer.tree
         return CaptionResponse(
             id=id,
             model=self.model,
             captions=[Caption.model_validate(caption) for caption in answer.captions],
             image=ImageInfo(width=answer.width, height=answer.height, format=answer.format),
             timing_ms=Timing(**{name: round(1000 * value, 2) for name, value in seconds.items()}),
-            tree=None if answer.tree is None else BeamTree.model_validate(answer.tree),
+            tree=None if tree is None else BeamTree.model_validate({"steps": tree.steps, "captions": tree.sequences}),
         )
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -12,14 +12,13 @@ from torch import Tensor
 
 from app.inputs.pictures import Picture, read_picture
 from app.serving.batcher import Batcher
-from app.serving.cores import Turns
 from app.serving.metrics import Metrics
 from app.settings import Settings
-from model.decoding.config import DecodingConfig
 from model.decoding.hypotheses import Observer
 from model.decoding.observers import BeamTree, Observers, TreeObserver, WordObserver
-from model.openvino.program import Turn
-from model.tasks.captioning.captioner import Caption, Captioner, Token
+from model.openvino.lanes import CoreLock
+from model.tasks.captioning.captioner import Caption, Captioner, Word
+from model.tasks.captioning.config import DecodingConfig
 
 _JPEG_MARGIN = 3
 """A JPEG is decoded at no less than this many times the network's size a side, so that scaling it down stays smooth."""
@@ -33,7 +32,7 @@ class Listener(Protocol):
     def decoded(self, picture: Picture) -> None:
         """It is a picture."""
 
-    def word(self, caption: int, place: int, token: Token) -> None:
+    def word(self, caption: int, place: int, token: Word) -> None:
         """The caption of this number has this word at this place. Told again where the search had to start again."""
 
 
@@ -94,13 +93,13 @@ class PictureWorker:
 
     Args:
         settings: of limits and batches.
-        turns: shared by all who want the processor.
+        cores: shared by all who want the processor.
         metrics: told of what is done.
     """
 
-    def __init__(self, settings: Settings, turns: Turns, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, cores: CoreLock, metrics: Metrics) -> None:
         self._settings = settings
-        self._turns = turns
+        self._cores = cores
         self._metrics = metrics
         self._batcher = Batcher(
             self._decode,
@@ -166,9 +165,9 @@ class PictureWorker:
         self._metrics.batch_size.observe(len(batch))
         answers: dict[_Decoded, Answer] = {}
         for pictures in _groups(batch, lambda picture: picture.captioner):
-            whole = pictures[0].captioner
-            # A lane's networks take turns, each for itself: all of a batch would be too long for a text to wait.
-            captioner, turn = (whole, self._turns.turn) if lane is None else (whole.lanes[lane], nullcontext)
+            captioner = pictures[0].captioner
+            # On a lane each network takes its turn by itself: a whole batch would be too long for a text to wait.
+            turn = self._cores.whole if lane is None else self._cores.shared
             with turn():
                 started = time.perf_counter()
                 grids = captioner.encode(torch.stack([picture.pixels for picture in pictures]))  # (B, P, E)
@@ -187,7 +186,7 @@ class PictureWorker:
     def _generate(
         self,
         captioner: Captioner,
-        turn: Turn,
+        turn: Callable[[], AbstractContextManager[None]],
         group: Sequence[tuple[_Decoded, Tensor]],
         encode: float,
     ) -> dict[_Decoded, Answer]:
@@ -224,7 +223,9 @@ class PictureWorker:
 def _observers(pictures: Sequence[_Decoded]) -> tuple[list[Observer], dict[int, TreeObserver]]:
     """Who watches the search for the captions of these; and, of those who want a tree, who records it."""
     words = [
-        WordObserver(picture.captioner, place, draws=picture.decoding.method == "sample", tell=picture.listener.word)
+        WordObserver(
+            picture.captioner.words, place, draws=picture.decoding.method == "sample", tell=picture.listener.word
+        )
         for place, picture in enumerate(pictures)
         if picture.listener
     ]

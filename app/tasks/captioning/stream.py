@@ -22,7 +22,7 @@ from app.inputs.pictures import Picture
 from app.serving.engine import Engine
 from app.tasks.captioning.request import ERRORS, CaptionRequest, new_id, query, request_body
 from app.tasks.captioning.schemas import ImageInfo, Token
-from model.tasks.captioning.captioner import Token as Word
+from model.tasks.captioning.captioner import Word
 
 router = APIRouter(tags=["captions"])
 

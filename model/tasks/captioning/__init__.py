@@ -1,29 +1,30 @@
 """Captioning: pictures to sentences."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import torch
 
+from model.openvino.program import Program
 from model.task import Asset, Task
 from model.tasks.captioning.captioner import Captioner
 from model.tasks.captioning.config import CaptionerConfig
+from model.tasks.captioning.networks import CompiledDecoder, CompiledEncoder, captioner_networks
 from model.vocabulary import Vocabulary
 
-if TYPE_CHECKING:
-    from model.checkpoint import Checkpoint
-    from model.openvino.runtime import Runtime
 
+def build(
+    config: CaptionerConfig, vocabulary: Vocabulary, *, programs: Mapping[str, Program] | None = None
+) -> Captioner:
+    """A captioner with fresh weights, or around compiled networks, without any.
 
-def _build(config: CaptionerConfig, vocabulary: Vocabulary) -> Captioner:
+    Raises:
+        ValueError: no encoder or no cell has the name in the configuration.
+    """
+    if programs:
+        return Captioner(config, vocabulary, CompiledEncoder(programs), CompiledDecoder(programs))
     captioner = Captioner(config, vocabulary)
     captioner.encoder.to(memory_format=torch.channels_last)  # a quarter faster on a CPU
     return captioner
-
-
-def _compiled(checkpoint: "Checkpoint[CaptionerConfig, Captioner]", runtime: "Runtime") -> Captioner:
-    from model.openvino.networks import load_captioner
-
-    return load_captioner(checkpoint, runtime)
 
 
 CAPTIONING = Task(
@@ -32,6 +33,6 @@ CAPTIONING = Task(
     noun="captioner",
     config=CaptionerConfig,
     assets=(Asset("vocabulary", "vocabulary.json", Vocabulary),),
-    build=_build,
-    compiled=_compiled,
+    build=build,
+    networks=captioner_networks,
 )

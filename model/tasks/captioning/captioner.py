@@ -4,18 +4,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from model.cells import State
-from model.decoding.config import DecodingConfig
+from model.decoding.constraints import Constraint, MinLength, NoRepeat, Prefix, Specials
 from model.decoding.decode import decode
-from model.decoding.hypotheses import Hypotheses, Observer, PictureMemory, StepFunction, rows_per_picture
-from model.tasks.captioning.config import CaptionerConfig
-from model.tasks.captioning.decoder import Memory, Step, build_decoder
+from model.decoding.hypotheses import Hypotheses, Observer
+from model.tasks.captioning.config import CaptionerConfig, DecodingConfig
+from model.tasks.captioning.decoder import Decoder, build_decoder
 from model.tasks.captioning.neutral import Neutral
 from model.vision.encoder import build_encoder
 from model.vision.preprocessing import preprocess
@@ -23,13 +22,13 @@ from model.vocabulary import EOS, PAD, Vocabulary, detokenize, tokenize
 
 
 @dataclass(frozen=True)
-class Token:
+class Word:
     """A word of a caption."""
 
     text: str
     logprob: float
     attention: list[list[float]] | None
-    """Where the network looked: rows x columns of the grid, summing to 1."""
+    """Attention weights, rows x columns of the grid, summing to 1."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +41,10 @@ class Caption:
     probability: float
     """Geometric mean of the tokens' probabilities, its end included."""
     confidence: float
-    """How likely the caption is good, by the model's calibration; where it has none, the probability."""
+    """Probability that the caption is good, by the model's calibration; without one, the same as `probability`."""
     finish_reason: Literal["stop", "length"]
-    """`stop`: the network ended the sentence; `length`: it was cut at max_length."""
-    tokens: tuple[Token, ...]
+    """`stop`: the network ended the sentence; `length`: the search cut it at max_length."""
+    tokens: tuple[Word, ...]
 
 
 class UnknownPrefixError(ValueError):
@@ -53,50 +52,52 @@ class UnknownPrefixError(ValueError):
 
 
 class Captioner(nn.Module):
-    """The encoder and decoder that `config` describes, with fresh weights."""
+    """An encoder, a decoder and their words.
 
-    def __init__(self, config: CaptionerConfig, vocabulary: Vocabulary) -> None:
+    Args:
+        config: the architecture.
+        vocabulary: the words.
+        encoder: from pixels (B, 3, S, S) to grids (B, P, E); fresh weights by default.
+        decoder: from grids to words; fresh weights by default.
+    """
+
+    def __init__(
+        self,
+        config: CaptionerConfig,
+        vocabulary: Vocabulary,
+        encoder: nn.Module | None = None,
+        decoder: Decoder[Any] | None = None,
+    ) -> None:
         super().__init__()
         self.config = config
         self.vocabulary = vocabulary
-        self.encoder = build_encoder(config.encoder)
-        num_features = self.encoder.num_features
-        assert isinstance(num_features, int)
-        self.decoder = build_decoder(config.decoder, num_features=num_features, vocabulary_size=len(vocabulary))
-
-    lanes: "tuple[Captioner, ...]" = ()
-    """Others that say the same, for as many threads at the same time, which share the cores and the weights."""
+        self.encoder = encoder or build_encoder(config.encoder)
+        if decoder is None:
+            num_features = self.encoder.num_features
+            assert isinstance(num_features, int)
+            decoder = build_decoder(config.decoder, num_features=num_features, vocabulary_size=len(vocabulary))
+        self.decoder: Any = decoder
+        """A `Decoder`: a `RecurrentDecoder`, which can be trained, or one of compiled networks."""
 
     @property
     def device(self) -> torch.device:
-        return self.decoder.output.weight.device
+        """Device of the weights; the CPU for compiled networks, which have none."""
+        weight = next(self.parameters(), None)
+        return torch.device("cpu") if weight is None else weight.device
 
     @cached_property
     def neutral(self) -> Neutral:
-        """The words that `neutral=true` avoids."""
+        """The constraint of `neutral=true`."""
         return Neutral(self.vocabulary)
 
     def preprocess(self, image: Image.Image) -> Tensor:
-        """An RGB picture of any size to (3, S, S), on the CPU; safe to call from several threads."""
+        """Turns an RGB picture of any size into (3, S, S), on the CPU. Thread-safe."""
         return preprocess(image, self.config.encoder.preprocessing)
 
     @torch.inference_mode()
     def encode(self, pixels: Tensor) -> Tensor:
-        """Preprocessed pictures (B, 3, S, S) to their grids (B, P, E)."""
+        """Turns preprocessed pictures (B, 3, S, S) into grids (B, P, E)."""
         return self.encoder(pixels.to(self.device))  # type: ignore[no-any-return]
-
-    def start(self, grid: Tensor, hypotheses: int) -> tuple[StepFunction, State, PictureMemory]:
-        """What a search needs for the grids (B, P, E).
-
-        Returns:
-            the decoder's step, the state before the first word, of N = B * hypotheses rows, and the memory.
-        """
-        memory = self.decoder.read(grid)
-
-        def step(tokens: Tensor, state: State, memory: PictureMemory) -> Step:
-            return self.decoder.step(tokens, state, Memory(*memory))
-
-        return step, self.decoder.start(memory, hypotheses), memory
 
     @torch.inference_mode()
     def generate(
@@ -107,25 +108,18 @@ class Captioner(nn.Module):
         attention: bool = False,
         observer: Observer | None = None,
     ) -> list[list[Caption]]:
-        """Captions for each of the grids (B, P, E): `decoding.num_captions` of them, best first.
+        """Writes `decoding.num_captions` captions for each of the grids (B, P, E), best first.
 
-        Fewer where fewer are possible, as when the prefix fills max_length. The observer watches the search.
+        There are fewer if fewer are possible, as when the prefix fills max_length. The observer watches the search.
 
         Raises:
             UnknownPrefixError: the prefix has words that the vocabulary lacks.
         """
-        step, state, memory = self.start(grid, rows_per_picture(decoding))
-        found = decode(
-            step,
-            state,
-            memory,
-            len(grid),
-            decoding,
-            prefix=self.encode_prefix(decoding.prefix),
-            neutral=self.neutral if decoding.neutral else None,
-            attention=attention,
-            observer=observer,
-        )
+        search = decoding.search
+        constraints = self.constraints(decoding)
+        memory = self.decoder.encode_source(grid)
+        state = self.decoder.initial_state(memory, search.rows_per_source)
+        found = decode(self.decoder.step, state, memory, search, constraints, attention=attention, observer=observer)
         return self.captions(found)
 
     def caption(
@@ -135,7 +129,7 @@ class Captioner(nn.Module):
         *,
         attention: bool = False,
     ) -> list[list[Caption]]:
-        """Captions for RGB pictures of any size; `decoding` defaults to the checkpoint's own.
+        """Captions RGB pictures of any size; `decoding` defaults to the checkpoint's own.
 
         Raises:
             UnknownPrefixError: the prefix has words that the vocabulary lacks.
@@ -144,6 +138,19 @@ class Captioner(nn.Module):
             return []
         pixels = torch.stack([self.preprocess(image) for image in images])  # (B, 3, S, S)
         return self.generate(self.encode(pixels), decoding or self.config.decoding, attention=attention)
+
+    def constraints(self, decoding: DecodingConfig) -> list[Constraint]:
+        """The rules about the next word.
+
+        Raises:
+            UnknownPrefixError: the prefix has words that the vocabulary lacks.
+        """
+        rules: list[Constraint] = [self.neutral] if decoding.neutral else []
+        rules.append(Specials())
+        if decoding.block_ngram:
+            rules.append(NoRepeat(decoding.block_ngram))
+        rules.append(MinLength(decoding.min_length))
+        return [Prefix(self.encode_prefix(decoding.prefix), rules)] if decoding.prefix else rules
 
     def encode_prefix(self, prefix: str) -> list[int]:
         """Numbers of a prefix's words.
@@ -157,8 +164,8 @@ class Captioner(nn.Module):
             raise UnknownPrefixError(f"the model's vocabulary lacks {', '.join(map(repr, unknown))}")
         return self.vocabulary.encode(words)
 
-    def tokens(self, found: Hypotheses, picture: int, place: int) -> list[Token]:
-        """The words of a hypothesis so far, its end left out."""
+    def words(self, found: Hypotheses, picture: int, place: int) -> list[Word]:
+        """The words of a hypothesis so far, without the end token."""
         numbers = [number for number in found.tokens[picture, place].tolist() if number not in (EOS, PAD)]
         logprobs = found.logprobs[picture, place].tolist()
         attention: list[list[list[float]] | None] = [None] * len(numbers)
@@ -166,12 +173,12 @@ class Captioner(nn.Module):
             seen = found.attention[picture, place]  # (T, P)
             attention = seen.unflatten(1, (math.isqrt(seen.shape[1]), -1)).tolist()
         return [
-            Token(self.vocabulary.words[number], logprobs[time], attention[time]) for time, number in enumerate(numbers)
+            Word(self.vocabulary.words[number], logprobs[time], attention[time]) for time, number in enumerate(numbers)
         ]
 
     def captions(self, found: Hypotheses) -> list[list[Caption]]:
-        """What a search found as sentences, best first; tensors are brought to the CPU at once."""
-        found = found.cpu()
+        """Turns the hypotheses of a search into captions, best first."""
+        found = found.cpu()  # at once, not number by number
         calibration = self.config.calibration
         captions: list[list[Caption]] = []
         for picture, places in enumerate(found.tokens.tolist()):
@@ -180,16 +187,16 @@ class Captioner(nn.Module):
                 length = sum(number != PAD for number in numbers)
                 total = sum(found.logprobs[picture, place, :length].tolist())
                 if math.isfinite(total):
-                    tokens = tuple(self.tokens(found, picture, place))
+                    words = tuple(self.words(found, picture, place))
                     probability = math.exp(total / length)
                     captions[-1].append(
                         Caption(
-                            text=detokenize(token.text for token in tokens),
+                            text=detokenize(word.text for word in words),
                             logprob=total,
                             probability=probability,
                             confidence=calibration.confidence(probability) if calibration else probability,
-                            finish_reason="stop" if len(tokens) < length else "length",
-                            tokens=tokens,
+                            finish_reason="stop" if len(words) < length else "length",
+                            tokens=words,
                         )
                     )
         return captions

@@ -5,6 +5,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from model.decoding.constraints import NEVER
 from model.vocabulary import Vocabulary
 
 INSTEAD = {
@@ -22,19 +23,19 @@ INSTEAD = {
     "them": "him",
     "themselves": "himself herself",
 }
-"""What is said, and for which words. Where a vocabulary lacks what would be said, nothing is."""
+"""Each neutral word, with the words that it replaces. If a vocabulary lacks the neutral word, they are only avoided."""
 
 RELATIVES = "he she son sons daughter daughters husband wife grandmother grandfather"
-"""Not said, with nothing in their stead."""
+"""Avoided, without a replacement."""
 
 ORIGINS = (
     "dark-skinned light-skinned skinned african african-american american arab asian caucasian chinese hispanic indian "
     "japanese latino mexican oriental"
 )
-"""Not said: where people are from by their looks."""
+"""Avoided: where people are from, judged by their looks."""
 
 COLOURS = "black white brown tan dark pale light"
-"""Not said of people: a dog may be black, and so may be a shirt."""
+"""Avoided before words for people: a dog may be black, and so may a shirt."""
 
 PEOPLE = (
     "person people child children kid kids baby babies toddler toddlers adult adults teenager teenagers teen couple"
@@ -42,32 +43,32 @@ PEOPLE = (
 
 
 class Neutral:
-    """The words of a vocabulary that `neutral=true` does not say, and what is said instead.
+    """Constraint that avoids words for gender and skin colour, and writes neutral ones in their place.
 
-    A word that is said for others takes over their probabilities, so that a person is as likely as a man and a woman
-    together; what the network reads next is the word that was said.
+    A neutral word takes over the probabilities of the words that it replaces, so that a person is as likely as a man
+    and a woman together. The network reads the neutral word next.
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         known = {word: number for number, word in enumerate(vocabulary.words)}
-        self.unsaid = [known[word] for word in f"{RELATIVES} {ORIGINS}".split() if word in known]
+        self.avoided = [known[word] for word in f"{RELATIVES} {ORIGINS}".split() if word in known]
         self.groups: list[tuple[int, list[int]]] = []
-        """A word, and those for which it is said."""
+        """Each neutral word, with the words that it replaces."""
         for word, others in INSTEAD.items():
             numbers = [known[other] for other in others.split() if other in known]
-            self.unsaid += numbers
+            self.avoided += numbers
             if word in known and numbers:
                 self.groups.append((known[word], numbers))
         self.colours = torch.tensor([known[word] for word in COLOURS.split() if word in known], dtype=torch.long)
         self.people = [known[word] for word in PEOPLE.split() if word in known]
 
-    def logprobs(self, logprobs: Tensor, history: npt.NDArray[np.int64]) -> Tensor:
-        """Log-probabilities (N, V) of the word after `history` (N, T), those of what is not said moved or lost."""
+    def __call__(self, logprobs: Tensor, history: npt.NDArray[np.int64]) -> Tensor:
+        """Moves the probabilities of avoided words to neutral ones, or drops them: (N, V) after `history` (N, T)."""
         logprobs = logprobs.clone()
         for word, others in self.groups:
             logprobs[:, word] = logprobs[:, [word, *others]].logsumexp(1)
-        logprobs[:, self.unsaid] = float("-inf")
+        logprobs[:, self.avoided] = NEVER
         if history.shape[1]:
             coloured = torch.isin(torch.from_numpy(history[:, -1]), self.colours).to(logprobs.device)  # (N,)
-            logprobs[:, self.people] = logprobs[:, self.people].masked_fill(coloured[:, None], float("-inf"))
+            logprobs[:, self.people] = logprobs[:, self.people].masked_fill(coloured[:, None], NEVER)
         return logprobs

@@ -1,21 +1,25 @@
 """Text: character and word language models, and many texts written at once."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
+from model.openvino.program import Program
 from model.task import Asset, Task
 from model.tasks.text.config import LanguageModelConfig
 from model.tasks.text.language import LanguageModel
+from model.tasks.text.networks import CompiledStepper, language_model_networks
 from model.vocabulary import Vocabulary
 
-if TYPE_CHECKING:
-    from model.checkpoint import Checkpoint
-    from model.openvino.runtime import Runtime
 
+def build(
+    config: LanguageModelConfig, vocabulary: Vocabulary, *, programs: Mapping[str, Program] | None = None
+) -> LanguageModel:
+    """A language model with fresh weights, which writes by a compiled step if there is one.
 
-def _compiled(checkpoint: "Checkpoint[LanguageModelConfig, LanguageModel]", runtime: "Runtime") -> LanguageModel:
-    from model.openvino.networks import load_language_model
-
-    return load_language_model(checkpoint, runtime)
+    Raises:
+        ValueError: there is no cell of the kind in the configuration.
+    """
+    stepper = CompiledStepper(programs["step"], config.hidden_size, len(vocabulary)) if programs else None
+    return LanguageModel(config, vocabulary, stepper)
 
 
 TEXT = Task(
@@ -24,6 +28,6 @@ TEXT = Task(
     noun="language model",
     config=LanguageModelConfig,
     assets=(Asset("vocabulary", "vocabulary.json", Vocabulary),),
-    build=LanguageModel,
-    compiled=_compiled,
+    build=build,
+    networks=language_model_networks,
 )

@@ -23,7 +23,7 @@ from model.tasks.text.config import GenerationConfig
 from model.tasks.text.language import LanguageModel
 from model.tasks.text.prompt import CHUNK, MAX_ALTERNATIVES, Prompt, Token, likeliest
 from model.tasks.text.sampler import Sampler
-from model.tasks.text.step import build_network
+from model.tasks.text.step import build_stepper
 from model.tasks.text.stream import Delta, TextStream
 from model.vocabulary import SPECIALS
 
@@ -52,11 +52,11 @@ class TextBatch:
             raise ValueError("the vocabulary has no tokens but the special ones: there is nothing to write")
         self.model = model
         self.capacity = capacity
-        network = build_network(model, dtype)
-        self.dtype = network.dtype
-        self.width = network.width or capacity
-        self.short = network.short
-        self.blocks = [network.block(capacity) for _ in range(-(-capacity // self.width))]
+        stepper = build_stepper(model, dtype)
+        self.dtype = stepper.dtype
+        self.width = stepper.width or capacity
+        self.short = stepper.short
+        self.blocks = [stepper.block(capacity) for _ in range(-(-capacity // self.width))]
         rows = len(self.blocks) * self.width
         self.last = torch.zeros(rows, dtype=torch.long, device=model.device)  # (N,)
         self.sampler = Sampler(rows, len(model.vocabulary), model.device)
@@ -130,7 +130,7 @@ class TextBatch:
         if not placed:
             return results
         for stream, token in self._tokens(placed):
-            delta = stream.write(token)
+            delta = stream.add(token)
             results.append((stream, delta))
             if delta.finish_reason is not None:
                 self.leave(stream)

@@ -1,6 +1,6 @@
 """Character and word language models: a token to the distribution of the next one, with a state carried along."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -8,24 +8,12 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout
 
 from model.cells import State
-from model.openvino.program import Program
 from model.recurrent import Recurrent
 from model.tasks.text.config import LanguageModelConfig
 from model.vocabulary import SPECIALS, Vocabulary, pieces
 
-
-class CompiledStep(NamedTuple):
-    """A model one token further, compiled."""
-
-    program: Program
-    """Tokens (N,) and the parts of a state (N, H), those of a kind after another, one a layer, to logits (N, V) and the
-    parts after it."""
-    parts: int
-    """How many."""
-    independent: bool
-    """Whether a row is the same to the bit, however many others there are."""
-    dtype: torch.dtype
-    """Of its products."""
+if TYPE_CHECKING:
+    from model.tasks.text.step import Stepper
 
 
 class LanguageModel(nn.Module):
@@ -34,11 +22,16 @@ class LanguageModel(nn.Module):
     Graves, "Generating sequences with recurrent neural networks" (2013), section 2; dropout as in Zaremba et al.,
     "Recurrent neural network regularization" (2014): between layers and before the softmax, not over time.
 
+    Args:
+        config: the architecture.
+        vocabulary: the tokens.
+        stepper: writes in place of these weights, which then only read prompts; None writes in torch.
+
     Raises:
         ValueError: there is no cell of that kind.
     """
 
-    def __init__(self, config: LanguageModelConfig, vocabulary: Vocabulary) -> None:
+    def __init__(self, config: LanguageModelConfig, vocabulary: Vocabulary, stepper: "Stepper | None" = None) -> None:
         super().__init__()
         self.config = config
         self.vocabulary = vocabulary
@@ -46,11 +39,10 @@ class LanguageModel(nn.Module):
         self.embedding = nn.Embedding(len(vocabulary), size) if config.embedding_size else None
         self.recurrent = Recurrent(config.cell, size, config.hidden_size, config.num_layers, config.dropout)
         self.output = nn.Linear(config.hidden_size, len(vocabulary))
-        self.compiled: CompiledStep | None = None
-        """What writes in place of these weights, which then read prompts alone."""
+        self.stepper = stepper
 
     def initialize(self) -> None:
-        """Weights to begin training with; torch's own keep a stack of layers silent for hundreds of steps.
+        """Sets the weights that training starts from; torch's own keep a stack of layers silent for hundreds of steps.
 
         Recurrent weights are orthogonal, block by block (Saxe et al., "Exact solutions to the nonlinear dynamics of
         learning", 2014); the others give every sum a variance of 1; forget gates begin open, with a bias of 1 (Gers et
@@ -71,7 +63,7 @@ class LanguageModel(nn.Module):
         return self.output.weight.device
 
     def inputs(self, tokens: Tensor) -> Tensor:
-        """Tokens (...) to what the first layer sees (..., D)."""
+        """Tokens (...) to the first layer's inputs (..., D)."""
         if self.embedding is None:
             return F.one_hot(tokens, len(self.vocabulary)).to(self.output.weight.dtype)
         vectors: Tensor = self.embedding(tokens)
@@ -90,9 +82,9 @@ class LanguageModel(nn.Module):
         return self.output(dropout(hidden, self.config.dropout, self.training)), state
 
     def encode(self, text: str) -> list[int]:
-        """Numbers of a text's tokens; one that the vocabulary lacks is `UNK`, which the model knows from rare ones."""
+        """Numbers of a text's tokens, `UNK` for those that the vocabulary lacks: the model knows it from rare ones."""
         return self.vocabulary.encode(pieces(text, self.config.unit))
 
     def decode(self, tokens: list[int]) -> str:
-        """The text of tokens, without specials."""
+        """The text of the tokens, without specials."""
         return "".join(self.vocabulary.words[number] for number in tokens if number >= len(SPECIALS))

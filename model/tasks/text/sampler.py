@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.decoding.decode import inverse_transform, keep_nucleus, keep_top_k
+from model.decoding.sampling import inverse_transform, keep_nucleus, keep_top_k
 from model.tasks.text.config import GenerationConfig
 from model.vocabulary import SPECIALS
 

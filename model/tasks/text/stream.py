@@ -52,7 +52,7 @@ class TextStream:
         self.held: list[Token] = []
         self.held_text = ""
 
-    def write(self, token: Token) -> Delta:
+    def add(self, token: Token) -> Delta:
         """One token further."""
         self.written += 1
         over: FinishReason | None = "length" if self.written >= self.generation.max_tokens else None

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from app.errors import Refusal
 from app.http.errors import status_of
 from app.http.fields import decoding_config, merge
-from model.decoding.config import DecodingConfig
+from model.tasks.captioning.config import DecodingConfig
 
 PARTS: dict[str, st.SearchStrategy[Any]] = {
     "method": st.sampled_from(["greedy", "beam", "sample"]),

@@ -21,10 +21,10 @@ from PIL import Image
 from app.errors import Refusal
 from app.main import create_app
 from app.serving.continuous import TextWorker
-from app.serving.cores import Turns
 from app.serving.generation import TextRequest, Update
 from app.serving.metrics import Metrics
 from app.settings import Settings
+from model.openvino.lanes import CoreLock
 from model.tasks.text.batch import TextBatch, generate
 from model.tasks.text.config import GenerationConfig
 from model.tasks.text.language import LanguageModel
@@ -261,7 +261,7 @@ def test_captions_and_texts_go_on_side_by_side(
 
 
 def test_a_worker_that_closes_tells_all_who_wait(tiny_language_model: LanguageModel) -> None:
-    worker = TextWorker("tiny-text", tiny_language_model, Turns(), Metrics(), slots=1, queue=8)
+    worker = TextWorker("tiny-text", tiny_language_model, CoreLock(), Metrics(), slots=1, queue=8)
     long = TextRequest("A", GenerationConfig(max_tokens=100_000))
 
     async def run() -> None:
@@ -281,7 +281,7 @@ def test_a_worker_that_closes_tells_all_who_wait(tiny_language_model: LanguageMo
 
 
 def test_a_caller_who_is_slow_finds_all_in_one_update(tiny_language_model: LanguageModel, wait_for: WaitFor) -> None:
-    worker = TextWorker("tiny-text", tiny_language_model, Turns(), Metrics(), slots=2, queue=8)
+    worker = TextWorker("tiny-text", tiny_language_model, CoreLock(), Metrics(), slots=2, queue=8)
     config = GenerationConfig(max_tokens=3000, seed=1)
 
     async def run() -> list[Update]:
@@ -315,7 +315,7 @@ def test_a_text_takes_no_more_time_than_it_leaves_to_pictures(client: httpx2.Cli
     with streaming(client) as lines:
         began = time.monotonic()
         while time.monotonic() < began + 1:
-            with worker._turns.turn():
+            with worker._cores.whole():
                 since = time.monotonic()
                 time.sleep(0.01)  # as a picture's network
                 theirs += time.monotonic() - since

@@ -21,8 +21,8 @@ from PIL import Image
 
 from app.main import create_app
 from app.settings import Settings
-from model.decoding.config import DecodingConfig
 from model.tasks.captioning.captioner import Captioner
+from model.tasks.captioning.config import DecodingConfig
 from model.tasks.text.language import LanguageModel
 from tests.app.conftest import alone
 

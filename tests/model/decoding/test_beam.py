@@ -13,38 +13,38 @@ from torch import Tensor
 from model.cells import State
 from model.decoding.hypotheses import Hypotheses
 from model.vocabulary import BOS, EOS, PAD, UNK
-from tests.model.random_decoder import LENGTH, SEEDS, Network, sentence
+from tests.model.random_decoder import LENGTH, SEEDS, RandomDecoder, Vectors, sentence
 
 
 @given(SEEDS)
 @settings(max_examples=25)
 def test_greedy_takes_the_likeliest_word_each_time(seed: int) -> None:
-    network = Network(seed, 3)
+    network = RandomDecoder(seed, 3)
     found = network.decode(method="greedy")
-    for picture in range(3):
-        assert sentence(found, picture) == network.greedy(picture)
+    for source in range(3):
+        assert sentence(found, source) == network.greedy(source)
 
 
 @given(SEEDS, st.integers(1, 4))
 @settings(max_examples=25)
 def test_a_batch_gives_what_each_picture_gives_alone(seed: int, beams: int) -> None:
-    network = Network(seed, 4)
-    together = network.decode(beam_size=beams, num_captions=beams, attention=True)
-    for picture in range(4):
+    network = RandomDecoder(seed, 4)
+    together = network.decode(beam_size=beams, num_sequences=beams, attention=True)
+    for source in range(4):
         alone = network.decode(
-            network.pictures[picture : picture + 1], beam_size=beams, num_captions=beams, attention=True
+            network.sources[source : source + 1], beam_size=beams, num_sequences=beams, attention=True
         )
         for place in range(beams):
-            assert sentence(together, picture, place) == sentence(alone, 0, place)
+            assert sentence(together, source, place) == sentence(alone, 0, place)
     torch.testing.assert_close(together.score().argsort(1, descending=True), torch.arange(beams).expand(4, -1))
 
 
 def test_a_picture_whose_search_has_ended_leaves_the_batch() -> None:
-    network = Network(3, 8)
+    network = RandomDecoder(3, 8)
     steps = []
-    for picture in range(8):
+    for source in range(8):
         network.rows.clear()
-        network.decode(network.pictures[picture : picture + 1], beam_size=2, max_length=20)
+        network.decode(network.sources[source : source + 1], beam_size=2, max_length=20)
         steps.append(len(network.rows))
     assert len(set(steps)) > 2
     network.rows.clear()
@@ -55,10 +55,10 @@ def test_a_picture_whose_search_has_ended_leaves_the_batch() -> None:
 @given(SEEDS)
 @settings(max_examples=25)
 def test_one_beam_is_greedy_and_more_never_score_below_it(seed: int) -> None:
-    network = Network(seed, 6, sharpness=0.7)
+    network = RandomDecoder(seed, 6, sharpness=0.7)
     greedy = network.decode(method="greedy").score()
     one = network.decode(beam_size=1)
-    assert [sentence(one, picture) for picture in range(6)] == [network.greedy(picture) for picture in range(6)]
+    assert [sentence(one, source) for source in range(6)] == [network.greedy(source) for source in range(6)]
     for beams in (2, 3, 5):
         assert (network.decode(beam_size=beams).score() >= greedy - 1e-5).all()
 
@@ -66,7 +66,9 @@ def test_one_beam_is_greedy_and_more_never_score_below_it(seed: int) -> None:
 @given(SEEDS)
 @settings(max_examples=10)
 def test_a_wide_enough_beam_finds_the_likeliest_sentence(seed: int) -> None:
-    network = Network(seed, 1, vocabulary=6)  # two words besides the specials: a beam of 10 keeps all prefixes of 3
+    network = RandomDecoder(
+        seed, 1, vocabulary=6
+    )  # two words besides the specials: a beam of 10 keeps all prefixes of 3
     found = network.decode(beam_size=10, max_length=3)
     every = [
         [*body, *end]
@@ -80,7 +82,7 @@ def test_a_wide_enough_beam_finds_the_likeliest_sentence(seed: int) -> None:
 @given(SEEDS, st.floats(0, 2))
 @settings(max_examples=15)
 def test_length_penalty_ranks_by_normalised_log_probability(seed: int, penalty: float) -> None:
-    found = Network(seed, 2).decode(beam_size=4, num_captions=4, length_penalty=penalty)
+    found = RandomDecoder(seed, 2).decode(beam_size=4, num_sequences=4, length_penalty=penalty)
     lengths = (found.tokens != PAD).sum(2)
     scores = found.logprobs.sum(2) / lengths**penalty
     assert (scores.diff(dim=1) <= 1e-6).all()
@@ -89,7 +91,7 @@ def test_length_penalty_ranks_by_normalised_log_probability(seed: int, penalty: 
 def test_length_penalty_favours_longer_sentences() -> None:
     lengths = []
     for penalty in (0.0, 1.0, 2.0):
-        found = [Network(seed, 4).decode(beam_size=4, length_penalty=penalty) for seed in range(20)]
+        found = [RandomDecoder(seed, 4).decode(beam_size=4, length_penalty=penalty) for seed in range(20)]
         lengths.append(sum(int((one.tokens != PAD).sum()) for one in found))
     assert lengths[0] < lengths[1] < lengths[2]
 
@@ -97,36 +99,38 @@ def test_length_penalty_favours_longer_sentences() -> None:
 @given(SEEDS)
 @settings(max_examples=15)
 def test_attention_follows_its_hypothesis(seed: int) -> None:
-    network = Network(seed, 2)
-    found = network.decode(beam_size=3, num_captions=3, attention=True)
+    network = RandomDecoder(seed, 2)
+    found = network.decode(beam_size=3, num_sequences=3, attention=True)
     assert found.attention is not None
-    for picture, place in itertools.product(range(2), range(3)):
-        memory = (network.pictures[picture : picture + 1],)
-        state: State = memory
+    for source, place in itertools.product(range(2), range(3)):
+        memory = Vectors(network.sources[source : source + 1])
+        state: State = (memory.vectors,)
         last = BOS
-        for time, token in enumerate(sentence(found, picture, place)):
+        for time, token in enumerate(sentence(found, source, place)):
             _, state, attention = network.step(torch.tensor([last]), state, memory)
             assert attention is not None
-            torch.testing.assert_close(found.attention[picture, place, time], attention[0])
+            torch.testing.assert_close(found.attention[source, place, time], attention[0])
             last = token
 
 
 @given(SEEDS)
 @settings(max_examples=15)
 def test_diverse_groups_differ(seed: int) -> None:
-    network = Network(seed, 2, vocabulary=30, sharpness=0.5)
+    network = RandomDecoder(seed, 2, vocabulary=30, sharpness=0.5)
     first = [
-        {found.tokens[picture, place, 0].item() for place in range(3)}
-        for found in [network.decode(beam_size=6, num_captions=3, diversity=10.0)]
-        for picture in range(2)
+        {found.tokens[source, place, 0].item() for place in range(3)}
+        for found in [network.decode(beam_size=6, num_sequences=3, diversity=10.0)]
+        for source in range(2)
     ]
     assert all(len(words) == 3 for words in first)  # a penalty this high forbids the same first word
 
 
-def searched_slowly(network: Network, picture: int, beams: int, groups: int, penalty: float, diversity: float) -> Any:
+def searched_slowly(
+    network: RandomDecoder, source: int, beams: int, groups: int, penalty: float, diversity: float
+) -> Any:
     """The best sentence of each group, best first, by a search that looks at all words after every hypothesis."""
-    memory = (network.pictures[picture : picture + 1],)
-    kept: list[list[tuple[list[int], float, State]]] = [[([], 0.0, memory)] for _ in range(groups)]
+    memory = Vectors(network.sources[source : source + 1])
+    kept: list[list[tuple[list[int], float, State]]] = [[([], 0.0, (memory.vectors,))] for _ in range(groups)]
     greedy = [0] * groups
     for _ in range(LENGTH):
         said: Counter[int] = Counter()
@@ -159,17 +163,17 @@ def searched_slowly(network: Network, picture: int, beams: int, groups: int, pen
 def test_searches_find_what_slow_ones_find(
     seed: int, vocabulary: int, beams: int, groups: int, diversity: float, penalty: float
 ) -> None:
-    network = Network(seed, 2, vocabulary=vocabulary, sharpness=0.7)
-    found = network.decode(beam_size=beams, num_captions=groups, diversity=diversity, length_penalty=penalty)
-    for picture in range(2):
-        expected = searched_slowly(network, picture, beams // groups, groups, penalty, diversity)
-        assert [sentence(found, picture, place) for place in range(groups)] == expected
+    network = RandomDecoder(seed, 2, vocabulary=vocabulary, sharpness=0.7)
+    found = network.decode(beam_size=beams, num_sequences=groups, diversity=diversity, length_penalty=penalty)
+    for source in range(2):
+        expected = searched_slowly(network, source, beams // groups, groups, penalty, diversity)
+        assert [sentence(found, source, place) for place in range(groups)] == expected
 
 
 @given(SEEDS)
 @settings(max_examples=10)
 def test_diverse_search_without_company_is_beam_search(seed: int) -> None:
-    network = Network(seed, 2)
+    network = RandomDecoder(seed, 2)
     torch.testing.assert_close(
         network.decode(beam_size=4, diversity=1.0).tokens, network.decode(beam_size=4).tokens, rtol=0, atol=0
     )
@@ -186,11 +190,11 @@ class Ancestry:
         self.steps.append((parents, hopeful))
 
     def end(self, found: Hypotheses, places: Tensor) -> None:
-        for picture, place in enumerate(places[:, 0].tolist()):
+        for source, place in enumerate(places[:, 0].tolist()):
             hopes = []
             for parents, hopeful in reversed(self.steps):
-                hopes.append(bool(hopeful[picture, place]))
-                place = int(parents[picture, place])
+                hopes.append(bool(hopeful[source, place]))
+                place = int(parents[source, place])
             self.hopes_of_the_best.append(hopes)
 
 
@@ -200,10 +204,10 @@ class Ancestry:
 @settings(max_examples=40)
 def test_the_best_hypothesis_was_hopeful_all_along(seed: int, beams: int, penalty: float, diversity: float) -> None:
     ancestry = Ancestry()
-    Network(seed, 16).decode(
+    RandomDecoder(seed, 16).decode(
         observer=ancestry,
         beam_size=beams,
-        num_captions=2,
+        num_sequences=2,
         max_length=10,
         length_penalty=penalty,
         diversity=diversity,
@@ -213,6 +217,6 @@ def test_the_best_hypothesis_was_hopeful_all_along(seed: int, beams: int, penalt
 
 def test_hypotheses_that_are_beaten_have_no_hope() -> None:
     ancestry = Ancestry()
-    Network(1, 8).decode(observer=ancestry, beam_size=4)
+    RandomDecoder(1, 8).decode(observer=ancestry, beam_size=4)
     hopeful = torch.stack([hopeful for _, hopeful in ancestry.steps])  # (T, B, K)
     assert 0.2 < hopeful.float().mean() < 0.9

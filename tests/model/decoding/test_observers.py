@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
-from model.decoding.config import DecodingConfig
 from model.decoding.observers import BeamTree, Observers, TreeObserver, WordObserver
-from model.tasks.captioning.captioner import Caption, Captioner, Token
-from model.tasks.captioning.config import CaptionerConfig, DecoderConfig
+from model.tasks.captioning.captioner import Caption, Captioner, Word
+from model.tasks.captioning.config import CaptionerConfig, DecoderConfig, DecodingConfig
 from model.vocabulary import Vocabulary, detokenize
 
 PICTURES = 3
@@ -45,7 +44,7 @@ def captioner() -> Captioner:
 
 def watch(
     captioner: Captioner, grid: int | Tensor, decoding: DecodingConfig, **options: Any
-) -> tuple[list[list[Caption]], list[dict[int, list[tuple[Token, int]]]], list[BeamTree]]:
+) -> tuple[list[list[Caption]], list[dict[int, list[tuple[Word, int]]]], list[BeamTree]]:
     """Captions of grids, else random ones; the words told of each, with the step they were told at; and the trees."""
     if isinstance(grid, int):
         grid = torch.randn(PICTURES, 4, 1280, generator=torch.Generator().manual_seed(grid))
@@ -59,14 +58,14 @@ def watch(
         def end(self, *_: object) -> None:
             pass
 
-    told: list[dict[int, list[tuple[Token, int]]]] = [defaultdict(list) for _ in range(len(grid))]
+    told: list[dict[int, list[tuple[Word, int]]]] = [defaultdict(list) for _ in range(len(grid))]
 
-    def word_observer(picture: int) -> WordObserver:
-        def tell(caption: int, place: int, token: Token) -> None:
+    def word_observer(picture: int) -> WordObserver[Word]:
+        def tell(caption: int, place: int, token: Word) -> None:
             assert place == len(told[picture][caption])
             told[picture][caption].append((token, steps))
 
-        return WordObserver(captioner, picture, draws=decoding.method == "sample", tell=tell)
+        return WordObserver(captioner.words, picture, draws=decoding.method == "sample", tell=tell)
 
     words = [word_observer(picture) for picture in range(len(grid))]
     trees = [TreeObserver(captioner.vocabulary, picture) for picture in range(len(grid))]
@@ -122,8 +121,8 @@ def test_draws_are_told_a_word_a_step(captioner: Captioner, seed: int) -> None:
 def test_the_tree_leads_to_the_captions(captioner: Captioner, seed: int, decoding: DecodingConfig) -> None:
     captions, _, trees = watch(captioner, seed, decoding)
     for found, tree in zip(captions, trees, strict=True):
-        assert len(tree.captions) == len(found)
-        for place, caption in zip(tree.captions, found, strict=True):
+        assert len(tree.sequences) == len(found)
+        for place, caption in zip(tree.sequences, found, strict=True):
             node = tree.steps[-1][place]
             assert node.kept
             assert node.logprob == pytest.approx(caption.logprob, abs=1e-4)

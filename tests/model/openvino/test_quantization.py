@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from model.openvino import quantization
+from model.openvino.network import Network
 from model.openvino.program import Program
-from model.openvino.runtime import Network, Runtime
+from model.openvino.runtime import Runtime
 
 pytestmark = [
     pytest.mark.skipif(not Runtime.available(), reason="OpenVINO is not installed"),

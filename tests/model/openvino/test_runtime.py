@@ -17,13 +17,15 @@ from PIL import Image
 from torch import nn
 
 from model.checkpoint import Checkpoint, save
-from model.decoding.config import DecodingConfig
-from model.openvino.networks import CompiledCaptioner, captioner_networks, load_captioner
-from model.openvino.runtime import KEPT_DAYS, Network, Runtime
-from model.tasks.captioning import CAPTIONING
+from model.openvino.lanes import CoreLock, can_share
+from model.openvino.loading import load
+from model.openvino.network import Network
+from model.openvino.runtime import KEPT_DAYS, Runtime
+from model.tasks.captioning import CAPTIONING, build
 from model.tasks.captioning.captioner import Caption, Captioner
-from model.tasks.captioning.config import CaptionerConfig, DecoderConfig
+from model.tasks.captioning.config import CaptionerConfig, DecoderConfig, DecodingConfig
 from model.tasks.captioning.decoder import DECODERS
+from model.tasks.captioning.networks import captioner_networks
 from model.vision.config import EncoderConfig, PreprocessingConfig
 from model.vocabulary import Vocabulary
 from tests.conftest import ROOT
@@ -32,9 +34,9 @@ pytestmark = pytest.mark.skipif(not Runtime.available(), reason="OpenVINO is not
 
 
 @pytest.fixture(scope="module")
-def compiled(tiny_captioner: Captioner, runtime: Runtime) -> CompiledCaptioner:
+def compiled(tiny_captioner: Captioner, runtime: Runtime) -> Captioner:
     programs = runtime.programs("tiny", lambda: captioner_networks(tiny_captioner))
-    return CompiledCaptioner(tiny_captioner.config, tiny_captioner.vocabulary, programs)
+    return build(tiny_captioner.config, tiny_captioner.vocabulary, programs=programs)
 
 
 def opened(path: Path) -> Checkpoint[CaptionerConfig, Captioner]:
@@ -64,16 +66,17 @@ def test_logits_are_those_of_torch(kind: str, cell: str, runtime: Runtime) -> No
     original = Captioner(config, Vocabulary.build([[f"w{number}" for number in range(40)]], min_count=1)).eval()
     encoder = {"encoder": Network(nn.Flatten(), (torch.zeros(2, 3),))}  # tested elsewhere, and slow to compile
     programs = runtime.programs("fresh", lambda: captioner_networks(original) | encoder)
-    compiled = CompiledCaptioner(config, original.vocabulary, programs)
+    compiled = build(config, original.vocabulary, programs=programs).decoder
     for pictures, hypotheses in ((1, 1), (1, 5), (4, 3)):
         grid = torch.rand(pictures, 4, 1280)
         with torch.inference_mode():
-            step, state, memory = original.start(grid, hypotheses)
-            fast_step, fast_state, fast_memory = compiled.start(grid, hypotheses)
+            memory, fast_memory = (decoder.encode_source(grid) for decoder in (original.decoder, compiled))
+            state = original.decoder.initial_state(memory, hypotheses)
+            fast_state = compiled.initial_state(fast_memory, hypotheses)
             for _ in range(3):
                 tokens = torch.randint(len(original.vocabulary), (pictures * hypotheses,))
-                logits, state, attention = step(tokens, state, memory)
-                fast_logits, fast_state, fast_attention = fast_step(tokens, fast_state, fast_memory)
+                logits, state, attention = original.decoder.step(tokens, state, memory)
+                fast_logits, fast_state, fast_attention = compiled.step(tokens, fast_state, fast_memory)
                 torch.testing.assert_close(fast_logits, logits, atol=1e-4, rtol=0)
                 assert (attention is None) == (fast_attention is None) == (kind == "show-and-tell")
                 if attention is not None:
@@ -93,7 +96,7 @@ def test_logits_are_those_of_torch(kind: str, cell: str, runtime: Runtime) -> No
     ids=lambda decoding: decoding.method,
 )
 def test_captions_are_those_of_torch(
-    decoding: DecodingConfig, tiny_captioner: Captioner, compiled: CompiledCaptioner, pictures: list[Image.Image]
+    decoding: DecodingConfig, tiny_captioner: Captioner, compiled: Captioner, pictures: list[Image.Image]
 ) -> None:
     expected = tiny_captioner.caption(pictures, decoding, attention=True)
     found = compiled.caption(pictures, decoding, attention=True)
@@ -111,62 +114,46 @@ def test_captions_are_those_of_torch(
 def test_lanes_say_the_same_at_the_same_time(tiny_checkpoint: Path, pictures: list[Image.Image]) -> None:
     checkpoint = opened(tiny_checkpoint)
     expected = [captions[0] for captions in checkpoint.load().caption(pictures)]
-    captioner = load_captioner(checkpoint, Runtime(threads=2, precision="float32"))
-    captioner.widen(2)
-    with ThreadPoolExecutor(2) as threads:
-        together = Barrier(2)
+    captioner = load(checkpoint, Runtime(threads=2, precision="float32"))
+    cores, together = CoreLock(2), Barrier(2)
 
-        def caption(lane: Captioner) -> list[list[Caption]]:
+    def caption(_: int) -> list[list[Caption]]:
+        with cores.shared():
             together.wait(20)
-            return [captions for _ in range(5) for captions in lane.caption(pictures)]
+            return [captions for _ in range(5) for captions in captioner.caption(pictures)]
 
-        for found in threads.map(caption, captioner.lanes):
+    with ThreadPoolExecutor(2) as threads:
+        for found in threads.map(caption, range(2)):
             for (first, *_), original in zip(found, 5 * expected, strict=True):
                 assert first.text == original.text
                 assert first.logprob == pytest.approx(original.logprob, abs=1e-3)
 
 
-def test_each_network_of_a_lane_waits_for_its_turn(tiny_checkpoint: Path, picture: Image.Image) -> None:
+def test_each_call_on_a_lane_holds_a_share_while_it_computes(tiny_checkpoint: Path, picture: Image.Image) -> None:
     turns: list[str] = []
 
-    @contextmanager
-    def turn() -> Iterator[None]:
-        turns.append("begins")
-        yield
-        turns.append("ends")
+    class Noted(CoreLock):
+        @contextmanager
+        def share(self) -> Iterator[None]:
+            with super().share():
+                turns.append("begins")
+                yield
+                turns.append("ends")
 
-    captioner = load_captioner(opened(tiny_checkpoint), Runtime(threads=2, precision="float32"))
-    captioner.widen(2, turn)
-    ((caption,),) = captioner.lanes[1].caption([picture], DecodingConfig(method="greedy"))
+    captioner = load(opened(tiny_checkpoint), Runtime(threads=2, precision="float32"))
+    cores = Noted(2)
+    with cores.shared():
+        ((caption,),) = captioner.caption([picture], DecodingConfig(method="greedy"))
     assert turns == ["begins", "ends"] * (len(turns) // 2)
     assert len(turns) // 2 >= 2 + len(caption.tokens)  # encoder, start, and a step a word
+    captioner.caption([picture])
+    assert len(turns) // 2 < 20  # whatever runs outside holds none
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own")
-def test_lanes_let_other_threads_go_first() -> None:
-    """In a process of its own: OpenVINO takes threads that earlier networks have left."""
-    script = """
-import os
-from pathlib import Path
-import torch
-from model.openvino.runtime import Network, Runtime
-
-def idle():
-    threads = [int(folder.name) for folder in Path("/proc/self/task").iterdir()]
-    return sum(os.sched_getscheduler(thread) == os.SCHED_IDLE for thread in threads)
-
-inputs = torch.ones(2, 3)
-network = Runtime(threads=2).programs("", lambda: {"relu": Network(torch.nn.ReLU(), (inputs,))})["relu"]
-assert network(inputs)[0].sum() == 6
-print(idle())
-assert [lane(inputs)[0].sum() for lane in network.lanes(2)] == [6, 6]
-print(idle())
-"""
-    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=100, check=False)
-    assert found.returncode == 0, found.stderr
-    one, two = map(int, found.stdout.split())
-    assert one == 0
-    assert two >= 2
+def test_lanes_are_of_compiled_models(tiny_checkpoint: Path) -> None:
+    checkpoint = opened(tiny_checkpoint)
+    assert can_share(load(checkpoint, Runtime(threads=1)))
+    assert not can_share(checkpoint.load())
 
 
 @pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="there is no /proc")
@@ -308,10 +295,10 @@ def test_a_checkpoint_that_changed_is_compiled_anew(
     tiny_checkpoint: Path, tiny_captioner: Captioner, tmp_path: Path, picture: Image.Image
 ) -> None:
     runtime = Runtime(tmp_path / "cache", threads=1, precision="float32")
-    before = load_captioner(opened(tiny_checkpoint), runtime).caption([picture])[0][0]
+    before = load(opened(tiny_checkpoint), runtime).caption([picture])[0][0]
     changed = Captioner(tiny_captioner.config, tiny_captioner.vocabulary).eval()
     save(tiny_checkpoint, CAPTIONING, changed, name="tiny", metrics={}, card="# tiny\n")
-    after = load_captioner(opened(tiny_checkpoint), runtime).caption([picture])[0][0]
+    after = load(opened(tiny_checkpoint), runtime).caption([picture])[0][0]
     assert after.logprob == pytest.approx(opened(tiny_checkpoint).load().caption([picture])[0][0].logprob, abs=1e-2)
     assert after.logprob != before.logprob
     assert len(list((tmp_path / "cache").iterdir())) == 2
@@ -323,7 +310,7 @@ def test_real_captions_are_those_of_torch(flickr8k: Path, runtime: Runtime) -> N
     files = sorted((flickr8k / "Flicker8k_Dataset").glob("*.jpg"))[:6]
     pictures = [Image.open(file).convert("RGB") for file in files]
     expected = checkpoint.load().caption(pictures)
-    found = load_captioner(checkpoint, runtime).caption(pictures)
+    found = load(checkpoint, runtime).caption(pictures)
     assert [captions[0].text for captions in found] == [captions[0].text for captions in expected]
 
 
@@ -333,11 +320,12 @@ def test_signals_still_arrive_where_there_were_several_runtimes(tiny_checkpoint:
 import gc, os, signal
 from pathlib import Path
 from model.checkpoint import Checkpoint
-from model.openvino.networks import load_captioner
+from model.openvino.lanes import CoreLock, can_share
+from model.openvino.loading import load
 from model.openvino.runtime import Runtime
 signal.signal(signal.SIGTERM, lambda *_: None)
 first = Runtime()
-second = load_captioner(Checkpoint.open(Path({str(tiny_checkpoint)!r})), Runtime())
+second = load(Checkpoint.open(Path({str(tiny_checkpoint)!r})), Runtime())
 del first
 gc.collect()
 third = Runtime()

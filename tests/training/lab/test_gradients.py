@@ -56,7 +56,7 @@ def test_an_lstm_s_cell_state_carries_more_than_its_gates() -> None:
         assert cell.num_states == 2
         state = None
         for x in inputs.unbind(1):
-            from_state = cell.recurrent_input(state or cell.start(x)) @ cell.weight_hh.T + cell.bias_hh
+            from_state = cell.recurrent_input(state or cell.zero_state(x)) @ cell.weight_hh.T + cell.bias_hh
             o = (cell.project(x) + from_state)[:, -6:].sigmoid()
             state = cell(x, state)
         assert state is not None

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from model.cells import State
 from model.checkpoint import CheckpointError
-from model.decoding.config import DecodingConfig
 from model.decoding.decode import decode
-from model.decoding.hypotheses import PictureMemory, rows_per_picture
+from model.decoding.step import Step
 from model.tasks.captioning.captioner import Caption, Captioner
-from model.tasks.captioning.decoder import Memory, Step
+from model.tasks.captioning.config import DecodingConfig
+from model.tasks.captioning.decoder import GridMemory
 from training.data.pictures import open_picture
 from training.prefetch import in_batches, load_batches
 from training.tasks.captioning.readers import CaptionedImage
@@ -31,6 +31,14 @@ def read_pictures(captioner: Captioner, images: Sequence[CaptionedImage], batch_
         return captioner.preprocess(open_picture(image.path))
 
     return map(captioner.encode, load_batches(load, in_batches(images, batch_size)))
+
+
+class Memories(tuple[GridMemory, ...]):
+    """What each member reads of the pictures."""
+
+    def take(self, sources: Tensor) -> "Memories":
+        """The memories of some of the pictures, by their numbers."""
+        return Memories(memory.take(sources) for memory in self)
 
 
 class Ensemble:
@@ -72,7 +80,8 @@ class Ensemble:
         """
         shares = []
         for member, grid in zip(self.members, grids, strict=True):
-            logits, _ = member.decoder.write(member.decoder.read(grid).take(pictures), tokens)
+            decoder = member.decoder
+            logits, _ = decoder.teacher_forcing(decoder.encode_source(grid).take(pictures), tokens)
             shares.append((logits.float() / temperature).softmax(2))
         return torch.stack(shares).mean(0)
 
@@ -81,29 +90,26 @@ class Ensemble:
         """The best caption of each picture, from what each member sees of it; the first's calibration is theirs."""
         if len(self.members) == 1:
             return [found[0] for found in self.members[0].generate(grids[0], decoding)]
-        memories = [member.decoder.read(grid) for member, grid in zip(self.members, grids, strict=True)]
-        rows = rows_per_picture(decoding)
-        starts = [member.decoder.start(memory, rows) for member, memory in zip(self.members, memories, strict=True)]
+        decoders = [member.decoder for member in self.members]
+        memories = Memories(decoder.encode_source(grid) for decoder, grid in zip(decoders, grids, strict=True))
+        rows = decoding.search.rows_per_source
+        starts = [decoder.initial_state(memory, rows) for decoder, memory in zip(decoders, memories, strict=True)]
         sizes = [len(start) for start in starts]
 
-        def step(tokens: Tensor, state: State, memory: PictureMemory) -> Step:
+        def step(tokens: Tensor, state: State, memory: Memories) -> Step:
             return self._step(tokens, state, memory, sizes)
 
         state = tuple(part for start in starts for part in start)
-        memory = tuple(part for memory in memories for part in memory)
         first = self.members[0]
-        prefix, neutral = first.encode_prefix(decoding.prefix), first.neutral if decoding.neutral else None
-        found = decode(step, state, memory, len(grids[0]), decoding, prefix=prefix, neutral=neutral)
+        found = decode(step, state, memories, decoding.search, first.constraints(decoding))
         return [best[0] for best in first.captions(found)]
 
-    def _step(self, tokens: Tensor, state: State, memory: PictureMemory, sizes: Sequence[int]) -> Step:
-        """One word further; the members' memories stand one after the other, and their states, so many tensors each."""
+    def _step(self, tokens: Tensor, state: State, memories: Memories, sizes: Sequence[int]) -> Step:
+        """One word further; the members' states stand one after the other, so many tensors each."""
         logprobs: list[Tensor] = []
         after: list[Tensor] = []
-        of_each = len(Memory._fields)
-        for place, (member, size) in enumerate(zip(self.members, sizes, strict=True)):
-            known = Memory(*memory[place * of_each : (place + 1) * of_each])
-            logits, own, _ = member.decoder.step(tokens, state[len(after) : len(after) + size], known)
+        for member, memory, size in zip(self.members, memories, sizes, strict=True):
+            logits, own, _ = member.decoder.step(tokens, state[len(after) : len(after) + size], memory)
             logprobs.append(logits.float().log_softmax(1))
             after += own
         return Step(torch.stack(logprobs).logsumexp(0) - math.log(len(logprobs)), tuple(after), None)

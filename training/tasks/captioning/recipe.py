@@ -6,8 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from model.config import Config
-from model.decoding.config import DecodingConfig
-from model.tasks.captioning.config import DecoderConfig
+from model.tasks.captioning.config import DecoderConfig, DecodingConfig
 from model.vision.config import EncoderConfig
 from training.recipe import Optimisation, Recipe
 

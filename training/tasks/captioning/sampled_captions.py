@@ -1,10 +1,12 @@
 """A decoder as a policy: captions drawn word by word, and their log-probabilities, to learn from their reward."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from model.decoding.constraints import NEVER
-from model.decoding.decode import inverse_transform
+from model.decoding.sampling import inverse_transform
 from model.tasks.captioning.decoder import Decoder
 from model.vocabulary import BOS, EOS, PAD, UNK
 
@@ -20,7 +22,7 @@ class Policy(nn.Module):
     1.6 to 1.8 times as long (benchmarks/selfcritical.py).
     """
 
-    def __init__(self, decoder: Decoder, temperature: float = 1.0) -> None:
+    def __init__(self, decoder: Decoder[Any], temperature: float = 1.0) -> None:
         super().__init__()
         self.decoder = decoder
         self.temperature = temperature
@@ -36,8 +38,8 @@ class Policy(nn.Module):
         """
         pictures, captions, length = uniform.shape
         draws = uniform.flatten(0, 1)  # (N, T)
-        memory = self.decoder.read(grid)
-        state = self.decoder.start(memory, captions)
+        memory = self.decoder.encode_source(grid)
+        state = self.decoder.initial_state(memory, captions)
         last = torch.full((len(draws),), BOS, device=grid.device)  # (N,)
         tokens = torch.full((len(draws), length), PAD, device=grid.device)  # (N, T)
         totals = grid.new_zeros(len(draws))  # (N,)

@@ -12,11 +12,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from model.checkpoint import CARD, Checkpoint, save
-from model.decoding.config import DecodingConfig
 from model.figures import Figure
 from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Caption, Captioner
-from model.tasks.captioning.config import CaptionerConfig
+from model.tasks.captioning.config import CaptionerConfig, DecodingConfig
 from training.device import available_device
 from training.files import make_folder, write_text
 from training.task import Evaluation, Report

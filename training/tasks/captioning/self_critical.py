@@ -16,12 +16,10 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from model.cells import State
-from model.decoding.config import DecodingConfig
+from model.decoding.constraints import Specials
 from model.decoding.decode import decode
-from model.decoding.hypotheses import PictureMemory
+from model.decoding.search import Search
 from model.tasks.captioning.captioner import Captioner
-from model.tasks.captioning.decoder import Memory, Step
 from model.vocabulary import EOS, PAD
 from training.length_buckets import LengthBuckets
 from training.tasks.captioning.examples import MIRRORED_WORDS
@@ -131,14 +129,11 @@ class SelfCritical(Objective[Captioner]):
     def _greedy(self, grid: Tensor) -> Tensor:
         """Tokens (B, 1, T) of greedy decoding, without dropout, as when captions are wanted."""
         decoder = self.model.decoder.eval()
-        decoding = DecodingConfig(method="greedy", max_length=self.length)
-
-        def step(tokens: Tensor, state: State, memory: PictureMemory) -> Step:
-            return decoder.step(tokens, state, Memory(*memory))
-
+        search = Search(method="greedy", max_length=self.length)
         with self.accelerator.autocast():
-            memory = decoder.read(grid)
-            return decode(step, decoder.start(memory), memory, len(grid), decoding).tokens
+            memory = decoder.encode_source(grid)
+            state = decoder.initial_state(memory)
+            return decode(decoder.step, state, memory, search, [Specials()]).tokens
 
 
 def leave_one_out(rewards: Tensor) -> Tensor:

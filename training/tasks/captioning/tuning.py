@@ -52,10 +52,11 @@ class EndToEnd(nn.Module):
             pictures: (N,), the picture of each caption.
 
         Returns:
-            Logits and attention, as `Decoder.write` returns them.
+            Logits and attention, as `RecurrentDecoder.teacher_forcing` returns them.
         """
-        memory = self.captioner.decoder.read(self.captioner.encoder(pixels))
-        return self.captioner.decoder.write(memory.take(pictures), tokens)
+        decoder = self.captioner.decoder
+        memory = decoder.encode_source(self.captioner.encoder(pixels))
+        return decoder.teacher_forcing(memory.take(pictures), tokens)  # type: ignore[no-any-return]
 
 
 class Tuning(Objective[Captioner]):

@@ -3,10 +3,9 @@
 from pathlib import Path
 
 from model.checkpoint import Checkpoint
-from model.decoding.config import DecodingConfig
 from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Captioner
-from model.tasks.captioning.config import CaptionerConfig
+from model.tasks.captioning.config import CaptionerConfig, DecodingConfig
 
 
 def open_captioner(path: Path) -> Captioner:

@@ -9,8 +9,8 @@ import pytest
 import requests
 from PIL import Image
 
-from model.decoding.config import DecodingConfig
 from model.tasks.captioning.captioner import Captioner
+from model.tasks.captioning.config import DecodingConfig
 
 Encode = Callable[..., bytes]
 

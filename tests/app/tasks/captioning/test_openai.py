@@ -11,8 +11,8 @@ import pytest
 from huggingface_hub import InferenceClient
 from PIL import Image
 
-from model.decoding.config import DecodingConfig
 from model.tasks.captioning.captioner import Captioner
+from model.tasks.captioning.config import DecodingConfig
 
 Encode = Callable[..., bytes]
 URL = "/v1/chat/completions"

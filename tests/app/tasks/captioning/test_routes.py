@@ -17,10 +17,9 @@ from app.http.fields import DESCRIPTIONS
 from app.main import create_app
 from app.settings import Settings
 from model.checkpoint import save
-from model.decoding.config import DecodingConfig
 from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Captioner
-from model.tasks.captioning.config import DecoderConfig
+from model.tasks.captioning.config import DecoderConfig, DecodingConfig
 
 Encode = Callable[..., bytes]
 Ready = Callable[[httpx2.Client], None]

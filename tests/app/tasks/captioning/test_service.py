@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from app.main import create_app
-from app.serving.cores import Turns
 from app.serving.engine import Engine
 from app.serving.metrics import Metrics
 from app.settings import Settings
 from app.tasks.captioning.service import Answer, PictureRequest, PictureWorker
-from model.decoding.config import DecodingConfig
+from model.openvino.lanes import CoreLock, Lane, current_lane
 from model.openvino.runtime import Runtime
 from model.tasks.captioning.captioner import Captioner
+from model.tasks.captioning.config import DecodingConfig
 
 Encode = Callable[..., bytes]
 Ready = Callable[[httpx2.Client], None]
@@ -48,7 +48,7 @@ def test_a_picture_has_the_same_captions_alone_and_in_any_batch(
 ) -> None:
     files = [encode(picture) for picture in pictures]
     requests = [PictureRequest(tiny_captioner, files[place], KINDS[kind], seen) for place, kind, seen in asked]
-    worker = PictureWorker(Settings(batch_size=8), Turns(), Metrics())
+    worker = PictureWorker(Settings(batch_size=8), CoreLock(), Metrics())
 
     async def run() -> list[Answer]:
         running = asyncio.create_task(worker.run())
@@ -103,7 +103,7 @@ def test_one_bad_picture_never_fails_its_neighbours(
 
     monkeypatch.setattr(Captioner, "encode", fails_at_the_second)
     with ThreadPoolExecutor(8) as pool:
-        with engine._turns.turn():
+        with engine._cores.whole():
             post(pool, client, files[0])
             wait_for(lambda: engine.pictures.pending == 1)
             answers = [post(pool, client, file) for file in (*files, files[2][:50], b"no picture")]
@@ -122,20 +122,19 @@ def test_many_pictures_are_captioned_on_several_lanes(
     start: Start, pictures: list[Image.Image], encode: Encode, monkeypatch: pytest.MonkeyPatch, wait_for: WaitFor
 ) -> None:
     client, engine = start(threads=2, batch_size=4, device="cpu")
-    captioner = engine.captioners["tiny"]
     wait_for(lambda: engine.settled)
     files = [encode(picture) for picture in pictures]
     alone = [client.post(URL, content=file).json()["captions"][0] for file in files]
-    callers: list[Captioner] = []
+    lanes: list[Lane | None] = []
     original = Captioner.encode
 
     def noted(self: Captioner, pixels: torch.Tensor) -> torch.Tensor:
-        callers.append(self)
+        lanes.append(current_lane())
         return original(self, pixels)
 
     monkeypatch.setattr(Captioner, "encode", noted)
     with ThreadPoolExecutor(20) as pool:
-        with engine._turns.turn():
+        with engine._cores.whole():
             answers = [post(pool, client, file) for file in 4 * files]
             wait_for(lambda: engine.pictures.pending == 20)
         results = [answer.result() for answer in answers]
@@ -143,15 +142,15 @@ def test_many_pictures_are_captioned_on_several_lanes(
         (caption,) = result.json()["captions"]
         assert caption["text"] == alone[place % 5]["text"]
         assert caption["logprob"] == pytest.approx(alone[place % 5]["logprob"], abs=1e-4)
-    assert captioner in callers  # who comes first is alone
-    assert any(lane in callers for lane in captioner.lanes)
+    assert None in lanes  # the first batch is alone
+    assert len({lane.number for lane in lanes if lane}) > 1
 
 
 def test_a_full_queue_is_told_at_once(start: Start, encode: Encode, picture: Image.Image, wait_for: WaitFor) -> None:
     client, engine = start(picture_queue=2, batch_size=1)
     file = encode(picture)
     with ThreadPoolExecutor(4) as pool:
-        with engine._turns.turn():
+        with engine._cores.whole():
             taken = [post(pool, client, file) for _ in range(3)]
             wait_for(lambda: engine.pictures.pending == 3)
             for body in (file, b"\xff" * 1_000_000):
@@ -175,7 +174,7 @@ def test_a_full_queue_is_told_at_once(start: Start, encode: Encode, picture: Ima
 
 def test_a_deadline_is_a_504(start: Start, encode: Encode, picture: Image.Image) -> None:
     client, engine = start(deadline_seconds=0.2)
-    with engine._turns.turn():
+    with engine._cores.whole():
         late = client.post(URL, content=encode(picture))
     assert late.status_code == 504
     assert late.json()["error"]["code"] == "deadline_exceeded"
@@ -196,7 +195,7 @@ def test_a_client_that_left_is_not_worked_for(
     monkeypatch.setattr(Captioner, "encode", counted)
     file = encode(picture)
     with ThreadPoolExecutor(2) as pool:
-        with engine._turns.turn():
+        with engine._cores.whole():
             first = post(pool, client, file)
             wait_for(lambda: engine.pictures.pending == 1)
             second = pool.submit(client.post, URL, content=file, timeout=2)

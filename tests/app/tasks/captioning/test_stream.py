@@ -18,10 +18,9 @@ from PIL import Image
 from app.main import create_app
 from app.settings import Settings
 from model.cells import State
-from model.decoding.hypotheses import PictureMemory, StepFunction
-from model.openvino.networks import CompiledCaptioner
-from model.tasks.captioning.captioner import Captioner
-from model.tasks.captioning.decoder import Step
+from model.decoding.step import Step
+from model.tasks.captioning.decoder import RecurrentDecoder
+from model.tasks.captioning.networks import CompiledDecoder
 
 Encode = Callable[..., bytes]
 Ready = Callable[[httpx2.Client], None]
@@ -104,22 +103,17 @@ def test_all_ways_to_send_a_picture_work(client: httpx2.Client, encode: Encode, 
 def disturb(monkeypatch: pytest.MonkeyPatch, disturbance: Callable[[torch.Tensor], None]) -> None:
     """Does something else before each step of the decoder, which is given its rows."""
 
-    def disturb_kind(kind: type[Captioner]) -> None:
-        original = kind.start
+    def disturb_kind(kind: type[RecurrentDecoder] | type[CompiledDecoder]) -> None:
+        original = kind.step
 
-        def start(self: Captioner, grid: torch.Tensor, hypotheses: int) -> tuple[StepFunction, State, PictureMemory]:
-            step, state, memory = original(self, grid, hypotheses)
+        def step(self: Any, tokens: torch.Tensor, state: State, memory: Any) -> Step:
+            disturbance(tokens)
+            return original(self, tokens, state, memory)
 
-            def disturbed(tokens: torch.Tensor, state: State, memory: PictureMemory) -> Step:
-                disturbance(tokens)
-                return step(tokens, state, memory)
+        monkeypatch.setattr(kind, "step", step)
 
-            return disturbed, state, memory
-
-        monkeypatch.setattr(kind, "start", start)
-
-    disturb_kind(Captioner)
-    disturb_kind(CompiledCaptioner)
+    disturb_kind(RecurrentDecoder)
+    disturb_kind(CompiledDecoder)
 
 
 def test_words_come_one_by_one(
@@ -206,7 +200,7 @@ def test_no_word_is_told_twice_when_a_batch_goes_again(
         return answer
 
     with ThreadPoolExecutor(3) as pool:
-        with engine._turns.turn():
+        with engine._cores.whole():
             post("/v1/captions", {"method": "greedy"}, ready=0)  # it is at work; those that follow make a batch
             stream = post(URL, sample, ready=1)
             other = post("/v1/captions", {"beam_size": 3}, ready=2)
@@ -220,7 +214,7 @@ def test_a_client_that_leaves_withdraws_its_picture(
     app: FastAPI, client: httpx2.Client, encode: Encode, picture: Image.Image
 ) -> None:
     engine = app.state.engine
-    with engine._turns.turn():
+    with engine._cores.whole():
         with client.stream("POST", URL, content=encode(picture)) as response:
             lines = response.iter_lines()
             assert next(lines) == "event: image"

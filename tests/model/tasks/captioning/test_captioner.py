@@ -5,8 +5,8 @@ import math
 import pytest
 from PIL import Image
 
-from model.decoding.config import DecodingConfig
 from model.tasks.captioning.captioner import Captioner, UnknownPrefixError
+from model.tasks.captioning.config import DecodingConfig
 
 
 @pytest.mark.parametrize("method", ["greedy", "beam"])

@@ -8,14 +8,14 @@ import torch
 from model.attention import AdditiveAttention
 from model.cells import State
 from model.tasks.captioning.config import DecoderConfig
-from model.tasks.captioning.decoder import Decoder, build_decoder, rows_going_on
+from model.tasks.captioning.decoder import RecurrentDecoder, active_rows, build_decoder
 from model.vocabulary import PAD
 
 KINDS = list(itertools.product(("show-and-tell", "soft-attention", "top-down"), ("rnn", "lstm", "gru", "lstm-cifg")))
 every_decoder = pytest.mark.parametrize(("kind", "cell"), KINDS)
 
 
-def make(kind: str, cell: str, **options: object) -> Decoder:
+def make(kind: str, cell: str, **options: object) -> RecurrentDecoder:
     torch.manual_seed(0)
     config = DecoderConfig.model_validate(
         {"kind": kind, "cell": cell, "embedding_size": 6, "hidden_size": 8, "attention_size": 5, **options}
@@ -26,9 +26,9 @@ def make(kind: str, cell: str, **options: object) -> Decoder:
     return decoder.eval()
 
 
-def run_steps(decoder: Decoder, grid: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
-    memory = decoder.read(grid)
-    state: State = decoder.start(memory)
+def run_steps(decoder: RecurrentDecoder, grid: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+    memory = decoder.encode_source(grid)
+    state: State = decoder.initial_state(memory)
     logits = []
     for time in range(tokens.shape[1]):
         output, state, _ = decoder.step(tokens[:, time], state, memory)
@@ -48,7 +48,7 @@ def test_show_and_tell_stacks_layers() -> None:
     decoder = make("show-and-tell", "lstm", num_layers=3)
     grid, tokens = torch.randn(3, 4, 7), torch.randint(4, 11, (3, 5))
     torch.testing.assert_close(run_steps(decoder, grid, tokens), decoder(grid, tokens)[0])
-    assert decoder.start(decoder.read(grid))[0].shape == (3, 3, 8)
+    assert decoder.initial_state(decoder.encode_source(grid))[0].shape == (3, 3, 8)
 
 
 @every_decoder
@@ -64,10 +64,10 @@ def test_pictures_do_not_see_each_other(kind: str, cell: str) -> None:
 def test_hypotheses_of_a_picture_share_its_memory(kind: str, cell: str) -> None:
     decoder = make(kind, cell)
     grid, tokens = torch.randn(2, 4, 7), torch.randint(4, 11, (6,))
-    memory = decoder.read(grid)
-    shared = decoder.step(tokens, decoder.start(memory, 3), memory)
-    apart = decoder.read(grid.repeat_interleave(3, 0))
-    expected = decoder.step(tokens, decoder.start(apart), apart)
+    memory = decoder.encode_source(grid)
+    shared = decoder.step(tokens, decoder.initial_state(memory, 3), memory)
+    apart = decoder.encode_source(grid.repeat_interleave(3, 0))
+    expected = decoder.step(tokens, decoder.initial_state(apart), apart)
     torch.testing.assert_close(shared.output, expected.output)
     for ours, theirs in zip(shared.state, expected.state, strict=True):
         torch.testing.assert_close(ours, theirs)
@@ -77,7 +77,7 @@ def test_hypotheses_of_a_picture_share_its_memory(kind: str, cell: str) -> None:
 def test_captions_of_a_picture_share_its_memory(kind: str, cell: str) -> None:
     decoder = make(kind, cell)
     grid, tokens, pictures = torch.randn(2, 4, 7), torch.randint(4, 11, (3, 5)), torch.tensor([1, 0, 1])
-    shared, _ = decoder.write(decoder.read(grid).take(pictures), tokens)
+    shared, _ = decoder.teacher_forcing(decoder.encode_source(grid).take(pictures), tokens)
     torch.testing.assert_close(shared, decoder(grid[pictures], tokens)[0])
 
 
@@ -101,8 +101,8 @@ def test_captions_that_have_ended_do_not_matter(kind: str, cell: str) -> None:
 
 def test_rows_that_go_on() -> None:
     tokens = torch.tensor([[1, 5, 6, 7], [1, 5, PAD, PAD], [1, 5, 6, PAD], [1, PAD, PAD, PAD]])
-    assert rows_going_on(tokens) == [4, 3, 3, 1]
-    assert rows_going_on(tokens.flip(0)) == [4, 4, 4, 4]
+    assert active_rows(tokens) == [4, 3, 3, 1]
+    assert active_rows(tokens.flip(0)) == [4, 4, 4, 4]
 
 
 @every_decoder

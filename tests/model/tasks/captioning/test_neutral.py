@@ -6,9 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.decoding.config import DecodingConfig
 from model.tasks.captioning.captioner import Captioner
-from model.tasks.captioning.config import CaptionerConfig, DecoderConfig
+from model.tasks.captioning.config import CaptionerConfig, DecoderConfig, DecodingConfig
 from model.tasks.captioning.neutral import COLOURS, INSTEAD, ORIGINS, PEOPLE, RELATIVES, Neutral
 from model.vision.config import EncoderConfig, PreprocessingConfig
 from model.vocabulary import EOS, Vocabulary
@@ -33,7 +32,7 @@ def test_no_word_has_two_parts() -> None:
 def test_probability_moves_to_what_is_said_instead(seed: int, last: str) -> None:
     before = torch.randn(2, len(WORDS), generator=torch.Generator().manual_seed(seed)).log_softmax(1)
     given_ = before.clone()
-    after = Neutral(WORDS).logprobs(before, np.array([[number(last)]] * 2))
+    after = Neutral(WORDS)(before, np.array([[number(last)]] * 2))
     assert torch.equal(before, given_)
     shares, own = after.exp(), before.exp()
     for word, others in {"person": ("man", "woman"), "child": ("boy", "girl"), "their": ("his", "her")}.items():
@@ -47,9 +46,7 @@ def test_probability_moves_to_what_is_said_instead(seed: int, last: str) -> None
 
 def test_people_have_no_colour_but_dogs_have() -> None:
     before = torch.zeros(2, len(WORDS)).log_softmax(1)
-    black, plain = Neutral(WORDS).logprobs(
-        before, np.array([[number("a"), number("black")], [number("black"), number("a")]])
-    )
+    black, plain = Neutral(WORDS)(before, np.array([[number("a"), number("black")], [number("black"), number("a")]]))
     for word in ("person", "people", "child"):
         assert black[number(word)] == float("-inf") < plain[number(word)]
     assert black[number("dog")] == plain[number("dog")] == before[0, number("dog")]
@@ -57,13 +54,13 @@ def test_people_have_no_colour_but_dogs_have() -> None:
 
 def test_first_word_has_nothing_before_it() -> None:
     before = torch.zeros(1, len(WORDS)).log_softmax(1)
-    assert Neutral(WORDS).logprobs(before, np.empty((1, 0), np.int64))[0, number("person")] > before[0, 0]
+    assert Neutral(WORDS)(before, np.empty((1, 0), np.int64))[0, number("person")] > before[0, 0]
 
 
 def test_vocabulary_without_people_is_left_as_it_is() -> None:
     dogs = Vocabulary.build([["a", "dog", "runs"]])
     before = torch.randn(1, len(dogs))
-    assert torch.equal(Neutral(dogs).logprobs(before, np.array([[4]])), before)
+    assert torch.equal(Neutral(dogs)(before, np.array([[4]])), before)
 
 
 @pytest.mark.parametrize("method", ["greedy", "beam", "sample"])

@@ -11,15 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.cells import CELLS
-from model.openvino.networks import compile_step
 from model.openvino.runtime import Runtime
 from model.tasks.text.batch import BatchFullError, TextBatch, generate
 from model.tasks.text.config import GenerationConfig
 from model.tasks.text.language import LanguageModel
+from model.tasks.text.networks import CompiledStepper
 from model.tasks.text.prompt import CHUNK, MAX_ALTERNATIVES
 from model.tasks.text.step import BLOCK
 from model.tasks.text.stream import TextStream
-from tests.model.conftest import LETTERS, Written, random_model, run, write
+from tests.model.conftest import LETTERS, Written, compiled, random_model, run, write
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,9 @@ def test_texts_are_what_they_are_alone(kind: str, data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("independent", [True, False])
 def test_compiled_texts_are_what_they_are_alone(independent: bool, runtime: Runtime) -> None:
-    model = random_model()
-    model.compiled = compile_step(model, "random", runtime)._replace(independent=independent)
+    model = compiled(random_model(), "random", runtime)
+    assert isinstance(model.stepper, CompiledStepper)
+    model.stepper.width = 0 if independent else BLOCK
     given = [
         Request("abc"[: number % 4], GenerationConfig(max_tokens=9, seed=number), 0, number % 3, number % 2)
         for number in range(20)
@@ -109,12 +110,12 @@ def test_compiled_texts_are_what_they_are_alone(independent: bool, runtime: Runt
     assert len({text.text for text in found}) == len(found)
 
 
-@pytest.mark.parametrize("compiled", [False, True])
-def test_many_texts_of_a_large_model_are_what_they_are_alone(compiled: bool, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize("in_torch", [True, False])
+def test_many_texts_of_a_large_model_are_what_they_are_alone(in_torch: bool, request: pytest.FixtureRequest) -> None:
     letters = [chr(code) for code in range(32, 97)]
     model = random_model(letters, hidden_size=512)
-    if compiled:
-        model.compiled = compile_step(model, "large", request.getfixturevalue("runtime"))
+    if not in_torch:
+        model = compiled(model, "large", request.getfixturevalue("runtime"))
     generations = [
         GenerationConfig(
             max_tokens=8 + number % 7,

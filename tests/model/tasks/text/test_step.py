@@ -4,17 +4,16 @@ import pytest
 import torch
 
 from model.cells import CELLS
-from model.openvino.networks import compile_step
 from model.openvino.runtime import Runtime
 from model.tasks.text.language import LanguageModel
-from model.tasks.text.step import CompiledBlock, build_network
-from tests.model.conftest import random_model
+from model.tasks.text.networks import CompiledBlock
+from model.tasks.text.step import build_stepper
+from tests.model.conftest import compiled, random_model
 
 
 def compiled_block(model: LanguageModel, runtime: Runtime) -> CompiledBlock:
     """For three texts that have not begun."""
-    model.compiled = compile_step(model, model.config.cell, runtime)
-    block = build_network(model, None).block(3)
+    block = build_stepper(compiled(model, model.config.cell, runtime), None).block(3)
     assert isinstance(block, CompiledBlock)
     return block
 

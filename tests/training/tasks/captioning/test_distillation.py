@@ -81,7 +81,8 @@ def test_learner_comes_closer_to_its_teacher(
         captioner = trainer.model.eval()
         with torch.inference_mode():
             grid = next(read_pictures(captioner, objective.pictures, 1))
-            logits, _ = captioner.decoder.write(captioner.decoder.read(grid).take(torch.zeros(5).int()), tokens)
+            memory = captioner.decoder.encode_source(grid).take(torch.zeros(5).int())
+            logits, _ = captioner.decoder.teacher_forcing(memory, tokens)
             return float(expected_loss(logits, objective.teaching.expected(range(5), tokens.shape[1], CPU)))
 
     assert distance(1.0) < 0.8 * distance(1e-6)

@@ -6,10 +6,9 @@ import pytest
 import torch
 
 from model.checkpoint import CheckpointError, save
-from model.decoding.config import DecodingConfig
 from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Captioner
-from model.tasks.captioning.config import CaptionerConfig, DecoderConfig
+from model.tasks.captioning.config import CaptionerConfig, DecoderConfig, DecodingConfig
 from model.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 from training.tasks.captioning.ensemble import Ensemble
 from training.tasks.captioning.readers import CaptionedImage, open_dataset

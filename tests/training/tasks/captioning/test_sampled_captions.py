@@ -4,12 +4,12 @@ import pytest
 import torch
 
 from model.tasks.captioning.config import DecoderConfig
-from model.tasks.captioning.decoder import Decoder, build_decoder
+from model.tasks.captioning.decoder import RecurrentDecoder, build_decoder
 from model.vocabulary import BOS, EOS, PAD, UNK
 from training.tasks.captioning.sampled_captions import Policy
 
 
-def make(kind: str = "top-down", cell: str = "lstm", **options: object) -> Decoder:
+def make(kind: str = "top-down", cell: str = "lstm", **options: object) -> RecurrentDecoder:
     torch.manual_seed(0)
     config = DecoderConfig.model_validate(
         {"kind": kind, "cell": cell, "embedding_size": 6, "hidden_size": 8, "attention_size": 5, **options}
@@ -22,7 +22,9 @@ def make(kind: str = "top-down", cell: str = "lstm", **options: object) -> Decod
     return decoder.eval()
 
 
-def log_probabilities(decoder: Decoder, grid: torch.Tensor, tokens: torch.Tensor, temperature: float) -> torch.Tensor:
+def log_probabilities(
+    decoder: RecurrentDecoder, grid: torch.Tensor, tokens: torch.Tensor, temperature: float
+) -> torch.Tensor:
     """(B, K), of captions (B, K, T) by teacher forcing, over the words that may be said."""
     said = tokens.flatten(0, 1)  # (N, T)
     begun = torch.cat([torch.full((len(said), 1), BOS), said[:, :-1]], 1)

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from model.checkpoint import CheckpointError, save
-from model.decoding.config import DecodingConfig
 from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Captioner
+from model.tasks.captioning.config import DecodingConfig
 from tests.conftest import SENTENCES
 from training.data.base import DataError
 from training.tasks.captioning.metrics import METRICS

@@ -1,0 +1,150 @@
+"""The networks of a captioner that OpenVINO compiles, and the encoder and decoder around the programs."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from model.cells import State
+from model.decoding.step import Step
+from model.openvino.network import Network
+from model.openvino.program import Program
+from model.tasks.captioning.captioner import Captioner
+from model.tasks.captioning.decoder import Decoder, GridMemory, RecurrentDecoder
+from model.vision.encoder import EfficientNetLite
+
+TOGETHER = 4
+"""Pictures encoded at once. More are 7 % faster on two threads, slower on one, and take 10 MB each."""
+
+
+def captioner_networks(captioner: Captioner) -> dict[str, Network]:
+    """The networks of a captioner in torch.
+
+    `encoder`: pictures (B, 3, S, S), or the output of `stem`, to grids (B, P, E); `source`: grids to the state before
+    the first word (B, S) and the parts of the memory that a step reads; `step`: tokens (N,), states (N, S) and these
+    parts to logits (N, V), states (N, S), and attention weights (N, P) from decoders that have attention.
+    """
+    decoder = captioner.decoder
+    assert isinstance(decoder, RecurrentDecoder)
+    size = captioner.config.encoder.preprocessing.size
+    pixels = torch.zeros(2, 3, size, size)
+    with torch.inference_mode():
+        grid = captioner.encode(pixels)  # (B, P, E)
+        source = _Source(decoder)
+        state, *memory = source(grid)
+        step = _Step(decoder, decoder.initial_state(decoder.encode_source(grid)))
+        encoder = {"encoder": Network(captioner.encoder, (pixels,))}
+        if isinstance(captioner.encoder, EfficientNetLite):
+            stem, trunk = _Method(captioner.encoder, "stem"), _Method(captioner.encoder, "trunk")
+            encoder = {
+                "stem": Network(stem, (pixels,), precision="float32"),
+                "encoder": Network(trunk, (stem(pixels),)),
+            }
+    rows_per_source = 3  # rows and sources must differ in number, or tracing could take one for the other
+    tokens = torch.zeros(len(pixels) * rows_per_source, dtype=torch.long)
+    return encoder | {
+        "source": Network(source, (grid,)),
+        "step": Network(step, (tokens, state.repeat_interleave(rows_per_source, 0), *memory), precision="int8"),
+    }
+
+
+class CompiledEncoder(nn.Module):
+    """An encoder of compiled networks.
+
+    The first filters of an EfficientNet-Lite find small differences of large numbers. In bfloat16 they cause half of
+    the grid's error, for little of the time, so they are a program of their own, in single precision.
+    """
+
+    def __init__(self, programs: Mapping[str, Program]) -> None:
+        super().__init__()
+        self.stem, self.trunk = programs.get("stem"), programs["encoder"]
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return torch.cat([self._encode(part) for part in pixels.split(TOGETHER)])
+
+    def _encode(self, pixels: Tensor) -> Tensor:
+        if self.stem is None:
+            return self.trunk(pixels)[0]
+        with self.stem.lend(pixels) as features:
+            return self.trunk(*features)[0]
+
+
+class CompiledMemory(NamedTuple):
+    """The outputs of the compiled `source`."""
+
+    state: Tensor
+    """(B, S), before the first word."""
+    parts: tuple[Tensor, ...]
+    """(B, ...) each, read by every step."""
+
+    def take(self, sources: Tensor) -> "CompiledMemory":
+        """The memory of some of the pictures, by their numbers."""
+        state, *parts = (part.index_select(0, sources) for part in (self.state, *self.parts))
+        return CompiledMemory(state, tuple(parts))
+
+
+class CompiledDecoder(Decoder[CompiledMemory]):
+    """A decoder of compiled networks. Its state is a single tensor (N, S), which is quick to reorder."""
+
+    def __init__(self, programs: Mapping[str, Program]) -> None:
+        super().__init__()
+        self._source, self._step = programs["source"], programs["step"]
+
+    def encode_source(self, grid: Tensor) -> CompiledMemory:
+        state, *parts = self._source(grid)
+        return CompiledMemory(state, tuple(parts))
+
+    def initial_state(self, memory: CompiledMemory, rows_per_source: int = 1) -> State:
+        return (memory.state.repeat_interleave(rows_per_source, 0),)
+
+    def step(self, tokens: Tensor, state: State, memory: CompiledMemory) -> Step:
+        logits, after, *attention = self._step(tokens, *state, *memory.parts)
+        return Step(logits, (after,), attention[0] if attention else None)
+
+
+class _Method(nn.Module):
+    """A module's method as a module, which is what can be traced."""
+
+    def __init__(self, module: nn.Module, name: str) -> None:
+        super().__init__()
+        self.module = module
+        self.name = name
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return getattr(self.module, self.name)(*inputs)  # type: ignore[no-any-return]
+
+
+class _Source(nn.Module):
+    """A decoder before its first word."""
+
+    def __init__(self, decoder: RecurrentDecoder) -> None:
+        super().__init__()
+        self.decoder = decoder
+
+    def forward(self, grid: Tensor) -> tuple[Tensor, ...]:
+        memory = self.decoder.encode_source(grid)
+        return _packed(self.decoder.initial_state(memory)), *(getattr(memory, name) for name in self.decoder.reads)
+
+
+class _Step(nn.Module):
+    """A decoder one word further, its state packed. The embeddings of all words are computed here, and looked up."""
+
+    def __init__(self, decoder: RecurrentDecoder, state: State) -> None:
+        super().__init__()
+        self.decoder = decoder
+        self.embedded = decoder.embed(torch.arange(decoder.embedding.num_embeddings))  # (V, W)
+        self.shapes = [part.shape[1:] for part in state]
+
+    def forward(self, tokens: Tensor, state: Tensor, *memory: Tensor) -> tuple[Tensor, ...]:
+        parts = state.split([shape.numel() for shape in self.shapes], 1)
+        unpacked = tuple(part.unflatten(1, shape) for part, shape in zip(parts, self.shapes, strict=True))
+        unread = dict.fromkeys(GridMemory._fields, state)
+        known = GridMemory(**unread | dict(zip(self.decoder.reads, memory, strict=True)))
+        hidden, after, attention = self.decoder.cell_step(self.embedded[tokens], unpacked, known)
+        return self.decoder.logits(hidden), _packed(after), *(() if attention is None else (attention,))
+
+
+def _packed(state: State) -> Tensor:
+    """State tensors (N, ...) as one (N, S)."""
+    return torch.cat([part.flatten(1) for part in state], 1)
