@@ -47,6 +47,9 @@ class Caption:
     """`stop`: the network ended the sentence; `length`: it was cut at max_length."""
     tokens: tuple[Token, ...]
 
+    def __str__(self) -> str:
+        return self.text
+
 
 class UnknownPrefixError(ValueError):
     """The prefix has words that the vocabulary lacks."""
