@@ -32,6 +32,7 @@ from torch import Tensor, nn
 from app.serving.loading import Loader
 from app.settings import Settings
 from model.checkpoint import Checkpoint
+from model.decoding.hypotheses import Hypotheses
 from model.tasks.captioning.captioner import Captioner
 from model.tasks.text import TEXT
 from model.tasks.text.batch import TextBatch
@@ -93,12 +94,23 @@ def multiplications(encoder: nn.Module, pixels: Tensor) -> int:
     return total
 
 
+class Steps:
+    """Counts the steps of a search."""
+
+    steps = 0
+
+    def step(self, found: Hypotheses, parents: Tensor, hopeful: Tensor) -> None:
+        self.steps += 1
+
+    def end(self, found: Hypotheses, places: Tensor) -> None:
+        pass
+
+
 def captions() -> None:
     """One picture to one caption, in process."""
     original, compiled = load("torch"), load("auto")
     image = Image.open(PHOTO).convert("RGB")
     decoding = original.config.decoding.model_copy(update={"beam_size": 3})
-    steps = 0
 
     def caption(captioner: Captioner) -> Callable[[], object]:
         return lambda: captioner.caption([image], decoding)
@@ -109,20 +121,9 @@ def captions() -> None:
     encode = best_of([on_all_cores(lambda: original.encode(pixels)), lambda: compiled.encode(pixels)], 12)
     slow = on_all_cores(lambda: original.generate(grid, decoding))
     generate = best_of([slow, lambda: compiled.generate(grid, decoding)], 8)
-    start = compiled.start
-
-    def counted(grid: Tensor, hypotheses: int) -> object:
-        step, *known = start(grid, hypotheses)
-
-        def one(*given: object) -> object:
-            nonlocal steps
-            steps += 1
-            return step(*given)
-
-        return one, *known
-
-    compiled.start = counted
-    compiled.generate(grid, decoding)
+    counter = Steps()
+    compiled.generate(grid, decoding, observer=counter)
+    steps = counter.steps
     square, long = torch.rand(1536, 1536), torch.rand(2**26)
     multiply, read = best_of([on_all_cores(lambda: square @ square), on_all_cores(long.sum)], 8)
     peak, bandwidth = 2 * 1536**3 / multiply, long.nbytes / read
@@ -161,7 +162,7 @@ def text() -> None:
     """Characters a second of one text and of 32, against a loop over `nn.LSTM` with the same weights."""
     checkpoint = Checkpoint.open(ROOT / "checkpoints" / "shakespeare")
     assert checkpoint.task is TEXT
-    model = Loader(Settings()).language_model(checkpoint)
+    model = Loader(Settings()).load(checkpoint)
     count, batch = 120, TextBatch(model, capacity=32)
     write_texts(batch, 10, range(32))
     together: list[str] = []

@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from app.serving.loading import Loader  # noqa: E402
-from app.settings import Settings  # noqa: E402
+from app.settings import NetworkRuntime, Settings  # noqa: E402
 from model.checkpoint import Checkpoint  # noqa: E402
 from model.tasks.captioning import CAPTIONING  # noqa: E402
 from model.tasks.captioning.captioner import Captioner  # noqa: E402
@@ -33,11 +33,12 @@ from model.tasks.captioning.captioner import Captioner  # noqa: E402
 BEAM = {"beam_size": 3}
 
 
-def load(runtime: str) -> Captioner:
+def load(runtime: NetworkRuntime) -> Captioner:
     """The default captioner."""
     checkpoint = Checkpoint.open(ROOT / "checkpoints" / "flickr8k")
     assert checkpoint.task is CAPTIONING
-    return Loader(Settings(runtime=runtime)).captioner(checkpoint)
+    captioner: Captioner = Loader(Settings(runtime=runtime)).load(checkpoint)
+    return captioner
 
 
 def picture(data: bytes) -> Image.Image:
