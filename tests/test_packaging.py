@@ -46,15 +46,16 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
         return zipfile.ZipFile(folder / build_wheel(str(folder)))
 
 
-def test_the_wheel_has_every_file_of_the_packages(wheel: zipfile.ZipFile) -> None:
+def test_the_wheel_has_every_file_of_the_packages_and_the_checkpoints(wheel: zipfile.ZipFile) -> None:
     sources = {
-        file.relative_to(ROOT).as_posix()
-        for package in ("app", "model", "training")
+        file.relative_to(ROOT).as_posix().replace("checkpoints/", "recap/checkpoints/", 1)
+        for package in ("app", "checkpoints", "model", "recap", "training")
         for file in (ROOT / package).rglob("*")
         if file.is_file() and "__pycache__" not in file.parts and not file.name.startswith(".")
     }
     shipped = {name for name in wheel.namelist() if ".dist-info/" not in name}
-    assert {"app/py.typed", "model/py.typed", "training/py.typed", "training/data/__init__.py"} <= sources
+    assert {f"{package}/py.typed" for package in ("app", "model", "recap", "training")} <= sources
+    assert {"training/data/__init__.py", "recap/checkpoints/flickr8k/model.safetensors"} <= sources
     assert shipped == sources
 
 
