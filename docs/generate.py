@@ -1,8 +1,10 @@
-"""Writes what the documents take from the code: the tables of settings, and the commands with their options.
+"""Writes what the documents take from the code: settings, metrics, and commands with their options.
 
 python docs/generate.py          writes docs/operations.md and docs/commands.md anew, where they differ
 """
 
+import ast
+import inspect
 import re
 from pathlib import Path
 from typing import Any
@@ -10,16 +12,18 @@ from typing import Any
 import typer
 
 from app.cli import cli as recap
+from app.serving import metrics
 from app.settings import PREFIX, Settings
 from training.cli import app as training
 
 DOCS = Path(__file__).resolve().parent
-TABLE = re.compile(r"<!-- settings: (.*?) -->\n.*?<!-- end -->", re.DOTALL)
+SETTINGS = re.compile(r"<!-- settings: (.*?) -->\n.*?<!-- end -->", re.DOTALL)
 """A group of settings by their names, and the table that stands for it."""
+METRICS = re.compile(r"<!-- metrics -->\n.*?<!-- end -->", re.DOTALL)
 
 
 def operations(page: str) -> str:
-    """The operations page, with its tables of settings as `Settings` has them.
+    """The operations page, with its settings as `Settings` has them, and its metrics as `Metrics` has them.
 
     Raises:
         ValueError: a setting is in none of the tables, or in several, or there is none of that name.
@@ -31,7 +35,8 @@ def operations(page: str) -> str:
         placed.extend(names)
         return f"<!-- settings: {found[1]} -->\n\n{settings_table(names)}\n\n<!-- end -->"
 
-    page = TABLE.sub(table, page)
+    page = METRICS.sub(lambda _: f"<!-- metrics -->\n\n{metrics_table()}\n\n<!-- end -->", page)
+    page = SETTINGS.sub(table, page)
     missing, extra = Settings.model_fields.keys() - set(placed), [n for n in placed if placed.count(n) > 1]
     if missing or extra:
         wrong = ", ".join(sorted(missing) or sorted(set(extra)))
@@ -48,6 +53,18 @@ def settings_table(names: list[str]) -> str:
         field = Settings.model_fields[name]
         default = {None: "unset", (): "none"}.get(field.default, f"`{field.default}`")
         rows.append(f"| `{PREFIX}{name.upper()}` | {default} | {' '.join((field.description or '').split())} |")
+    return "\n".join(rows)
+
+
+def metrics_table() -> str:
+    """A row for each metric: its name, type, labels and meaning, from the calls that make it."""
+    rows = ["| metric | type | labels | what |", "|---|---|---|---|"]
+    for node in ast.walk(ast.parse(inspect.getsource(metrics))):
+        match node:
+            case ast.Call(func=ast.Name(id="counter" | "gauge" | "histogram" as kind), args=[name, text, *labels]):
+                named = ", ".join(f"`{label}`" for label in sorted(map(ast.literal_eval, labels)))
+                full = f"recap_{ast.literal_eval(name)}{'_total' if kind == 'counter' else ''}"
+                rows.append(f"| `{full}` | {kind} | {named} | {ast.literal_eval(text)} |".replace("|  |", "| |"))
     return "\n".join(rows)
 
 
