@@ -25,6 +25,7 @@ BIN := $(VENV)/bin
 SERVING := $(VENV)/.serving
 ALL := $(VENV)/.all
 PEERS := $(VENV)/.peers
+NPM := node_modules/.package-lock.json
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
 # --no-deps: that index has only torch's own builds of date, the rest comes from the default one.
 TORCH = $(if $(TORCH_INDEX),$(INSTALL) --no-deps --index-url $(TORCH_INDEX))
@@ -49,8 +50,12 @@ check: $(ALL)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/hadolint Dockerfile
-	@if command -v npm >/dev/null && [ -f package.json ]; then npm ci --no-audit --no-fund && npm run check; \
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory $(NPM) && npm run check; \
 		else echo "npm is not installed, so the page's scripts are not checked"; fi
+
+$(NPM): package-lock.json
+	@npm ci --no-audit --no-fund
+	@touch $@
 
 docs: $(ALL)
 	@$(BIN)/python docs/generate.py
@@ -70,7 +75,7 @@ bench: $(PEERS)
 	@PYTHONPATH=. $(VENV)/bench/bin/python benchmarks/bench.py $(ARGS)
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find app model recap training tests benchmarks docs -name __pycache__ -type d -exec rm -rf {} +
 
 $(SERVING): pyproject.toml constraints.txt
