@@ -112,7 +112,7 @@ def test_named_files_and_modules_exist(name: str) -> None:
 
 
 def test_a_missing_module_is_found() -> None:
-    text = "`model.cells.CELLS`, `model.cell.CELLS`, `model.cell`, model/cells.py, model/cell.py, checkpoints/mine/x.json"
+    text = "`model.cells.CELLS`, `model.cell.CELLS`, `model.cell`, model/cells.py, model/cell.py, configs/NAME.toml"
     assert list(missing(text)) == ["model/cell.py", "model.cell.CELLS"]
 
 
