@@ -1,4 +1,4 @@
-"""How fast Recap is, as ratios to what a user would take instead, all measured in one run: `make bench`.
+"""Recap's speed, as ratios to what one would use instead, all measured in one run: `make bench`.
 
 python benchmarks/bench.py [captions text start http blip]
 
@@ -42,7 +42,7 @@ T = TypeVar("T")
 STARTS = 5
 """From the cache."""
 CORES = torch.get_num_threads()
-"""What torch takes by itself: those that it is compared with have them, whatever our loading leaves it."""
+"""Threads that torch takes by itself; what Recap is compared with gets them, whatever our loading leaves torch."""
 
 
 def row(what: str, ours: str, other: str, ratio: str, bar: str) -> None:
@@ -78,7 +78,7 @@ def on_all_cores(function: Callable[[], T]) -> Callable[[], T]:
 
 
 def multiplications(encoder: nn.Module, pixels: Tensor) -> int:
-    """That the encoder's convolutions take."""
+    """Multiplications in the encoder's convolutions."""
     total = 0
 
     def count(module: nn.Module, _: object, output: Tensor) -> None:
@@ -148,13 +148,13 @@ def captions() -> None:
 
 
 def seconds_of(name: str) -> float:
-    """What one of the peers that are no servers takes."""
+    """Seconds that a peer which is no server takes."""
     found = subprocess.run([sys.executable, str(PEERS), name], check=True, stdout=subprocess.PIPE)
     return float(json.loads(found.stdout.splitlines()[-1])["seconds"])
 
 
 def ms(seconds: float) -> str:
-    """As a table shows it."""
+    """Seconds as milliseconds, for a table."""
     return f"{1000 * seconds:.1f} ms"
 
 
@@ -181,7 +181,7 @@ def text() -> None:
 
 
 def rate(count: float) -> str:
-    """As a table shows it."""
+    """A rate, for a table."""
     return f"{count:.0f} characters/s"
 
 

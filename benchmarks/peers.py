@@ -1,4 +1,4 @@
-"""What a user would serve captions with instead, for `bench.py`: run with the packages of `make bench`.
+"""Other ways to serve captions, for `bench.py`: run with the packages of `make bench`.
 
 python benchmarks/peers.py litserve PORT   our torch model behind LitServe, with its batching on
 python benchmarks/peers.py fastapi PORT    our runtime behind a plain FastAPI route, without batching
@@ -42,7 +42,7 @@ def load(runtime: NetworkRuntime) -> Captioner:
 
 
 def picture(data: bytes) -> Image.Image:
-    """Of a file."""
+    """The picture in the bytes of a file."""
     return Image.open(BytesIO(data)).convert("RGB")
 
 

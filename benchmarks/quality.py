@@ -1,4 +1,4 @@
-"""Whether what is served is as good as what was trained: CIDEr of both, on a data set's dev split.
+"""Compares the captions that are served with those of the trained model: CIDEr of both, on a dev split.
 
 python benchmarks/quality.py data/flickr8k [checkpoints/flickr8k]
 """
