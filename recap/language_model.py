@@ -22,11 +22,11 @@ BATCH = 32
 
 @dataclass(frozen=True)
 class Text:
-    """What a language model wrote."""
+    """A text that a language model wrote."""
 
     prompt: str
     text: str
-    """What comes after the prompt."""
+    """The part after the prompt."""
     tokens: tuple[Token, ...]
     """Characters, or words, each with the natural logarithm of its probability."""
     finish_reason: Literal["stop", "length"]
