@@ -2,7 +2,7 @@
 
 import sys
 
-from recap.installation import require_own_packages
+from recap.installation import PACKAGES, require_own_packages
 
 
 def main() -> None:
@@ -16,9 +16,16 @@ def main() -> None:
 def train() -> None:
     """Runs `recap-train`."""
     _require_own_packages()
-    from training.cli import main
+    try:
+        from training.cli import main
 
-    main()
+        main()
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] in PACKAGES:
+            raise
+        sys.exit(
+            f"error: {error.name} is not installed; training needs the extra: pip install 'recap-captioner[train]'"
+        )
 
 
 def _require_own_packages() -> None:

@@ -52,6 +52,14 @@ def test_the_command_runs_by_the_module_too(tmp_path: Path) -> None:
     assert "caption" in told.stdout
 
 
+def test_training_without_its_libraries_names_the_extra(tmp_path: Path) -> None:
+    code = "import sys; sys.modules['pycocoevalcap'] = None; from recap.__main__ import train; train()"
+    told = run("-c", code, "--help", cwd=tmp_path, path=str(ROOT))
+    assert told.returncode == 1
+    assert told.stderr.startswith("error: pycocoevalcap")
+    assert told.stderr.endswith("pip install 'recap-captioner[train]'\n")
+
+
 def test_what_there_is_not_is_said() -> None:
     with pytest.raises(AttributeError, match="module 'recap' has no attribute 'Translator'"):
         _ = recap.Translator
