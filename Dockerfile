@@ -13,11 +13,13 @@ COPY pyproject.toml constraints.txt README.md LICENSE ./
 # empty yet, so that a change of the sources leaves this layer, by far the largest, as it is.
 RUN grep --invert-match --extended-regexp '^(torch|triton|nvidia-|cuda-)' constraints.txt > /tmp/constraints.txt \
     && echo "${TORCH}" >> /tmp/constraints.txt \
-    && mkdir app model training \
+    && mkdir app checkpoints model recap training \
     && pip install --constraint /tmp/constraints.txt --no-deps ${TORCH_INDEX:+--index-url "${TORCH_INDEX}"} torch \
     && pip install --constraint /tmp/constraints.txt '.[fast]'
 COPY app app
+COPY checkpoints checkpoints
 COPY model model
+COPY recap recap
 COPY training training
 RUN pip install --no-deps --force-reinstall . && pip check
 
@@ -25,15 +27,15 @@ FROM ${BASE_IMAGE}
 RUN groupadd --gid 10001 recap \
     && useradd --uid 10001 --gid recap --no-create-home --shell /usr/sbin/nologin recap
 COPY --from=builder /opt/recap /opt/recap
+# The models are those of the package; /srv/checkpoints, where a folder is mounted there, goes before them.
 WORKDIR /srv
-COPY --chown=10001:10001 checkpoints checkpoints
 ENV PATH=/opt/recap/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 RECAP_CACHE=/srv/cache
 # For no particular CPU; what is particular is done in a moment at each start.
 RUN recap compile
 USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
-    CMD ["python", "-c", "import http.client as h, os, sys; c = h.HTTPConnection('127.0.0.1', int(os.environ.get('RECAP_PORT', 8000)), timeout=4); c.request('GET', '/readyz'); sys.exit(c.getresponse().status != 200)"]
+    CMD ["recap", "health"]
 # One process: all its threads share one copy of the weights. Nothing but /tmp is written, for uploads.
 ENTRYPOINT ["recap"]
 CMD ["serve", "--host", "0.0.0.0"]

@@ -6,7 +6,10 @@
 #   make setup                    install all, training and checks included
 #   make test ARGS="-m 'not slow'"
 #   make coverage                 which lines of the service its tests run, also in processes that they start
-#   make check                    format, lint, types, Dockerfile
+#   make check                    format, lint, types, Dockerfile; the page's scripts too, where npm is installed
+#   make docs                     write the tables of settings and commands into docs/ anew
+#   make pins ARGS=--upgrade      write constraints.txt anew; without --upgrade, only for what pyproject.toml changed
+#   make release                  check, build and tag the version of pyproject.toml; pushes nothing
 #   make screenshots              take the documents' pictures of the page anew, with Chromium
 #   make bench                    ratios to what one would use instead; ARGS="captions text" for some of them
 #   make clean                    remove .venv, caches and builds
@@ -22,11 +25,12 @@ BIN := $(VENV)/bin
 SERVING := $(VENV)/.serving
 ALL := $(VENV)/.all
 PEERS := $(VENV)/.peers
+NPM := node_modules/.package-lock.json
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
 # --no-deps: that index has only torch's own builds of date, the rest comes from the default one.
 TORCH = $(if $(TORCH_INDEX),$(INSTALL) --no-deps --index-url $(TORCH_INDEX))
 
-.PHONY: setup serve test coverage check screenshots bench clean
+.PHONY: setup serve test coverage check docs pins release screenshots bench clean
 .DEFAULT_GOAL := setup
 
 setup: $(ALL)
@@ -46,6 +50,23 @@ check: $(ALL)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/hadolint Dockerfile
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory $(NPM) && npm run check; \
+		else echo "npm is not installed, so the page's scripts are not checked"; fi
+
+$(NPM): package-lock.json
+	@npm ci --no-audit --no-fund
+	@touch $@
+
+docs: $(ALL)
+	@$(BIN)/python docs/generate.py
+
+# For every platform and every Python from 3.11 on, with no address of an index; Linux's torch is the default index's.
+pins: $(ALL)
+	@$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --no-annotate --quiet \
+		--custom-compile-command "make pins" --output-file constraints.txt $(ARGS)
+
+release: $(ALL)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" .ci/release
 
 screenshots: $(ALL)
 	@$(BIN)/python benchmarks/screenshots.py
@@ -54,8 +75,8 @@ bench: $(PEERS)
 	@PYTHONPATH=. $(VENV)/bench/bin/python benchmarks/bench.py $(ARGS)
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
-	find app model training tests benchmarks -name __pycache__ -type d -exec rm -rf {} +
+	rm -rf $(VENV) build dist node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find app model recap training tests benchmarks docs -name __pycache__ -type d -exec rm -rf {} +
 
 $(SERVING): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed; name one with PYTHON=/path/to/python" >&2; exit 1; }

@@ -1,4 +1,4 @@
-"""How fast Recap is, as ratios to what a user would take instead, all measured in one run: `make bench`.
+"""Recap's speed, as ratios to what one would use instead, all measured in one run: `make bench`.
 
 python benchmarks/bench.py [captions text start http blip]
 
@@ -19,7 +19,7 @@ from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from generation import plain_loop, write_texts
@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from app.serving.loading import Loader
 from app.settings import Settings
 from model.checkpoint import Checkpoint
-from model.decoding.step import Step
+from model.decoding.hypotheses import Hypotheses
 from model.tasks.captioning.captioner import Captioner
 from model.tasks.text import TEXT
 from model.tasks.text.batch import TextBatch
@@ -42,7 +42,7 @@ T = TypeVar("T")
 STARTS = 5
 """From the cache."""
 CORES = torch.get_num_threads()
-"""What torch takes by itself: those that it is compared with have them, whatever our loading leaves it."""
+"""Threads that torch takes by itself; what Recap is compared with gets them, whatever our loading leaves torch."""
 
 
 def row(what: str, ours: str, other: str, ratio: str, bar: str) -> None:
@@ -78,7 +78,7 @@ def on_all_cores(function: Callable[[], T]) -> Callable[[], T]:
 
 
 def multiplications(encoder: nn.Module, pixels: Tensor) -> int:
-    """That the encoder's convolutions take."""
+    """Multiplications in the encoder's convolutions."""
     total = 0
 
     def count(module: nn.Module, _: object, output: Tensor) -> None:
@@ -94,12 +94,23 @@ def multiplications(encoder: nn.Module, pixels: Tensor) -> int:
     return total
 
 
+class Steps:
+    """Counts the steps of a search."""
+
+    steps = 0
+
+    def step(self, found: Hypotheses, parents: Tensor, hopeful: Tensor) -> None:
+        self.steps += 1
+
+    def end(self, found: Hypotheses, places: Tensor) -> None:
+        pass
+
+
 def captions() -> None:
     """One picture to one caption, in process."""
     original, compiled = load("torch"), load("auto")
     image = Image.open(PHOTO).convert("RGB")
     decoding = original.config.decoding.model_copy(update={"beam_size": 3})
-    steps = 0
 
     def caption(captioner: Captioner) -> Callable[[], object]:
         return lambda: captioner.caption([image], decoding)
@@ -110,15 +121,9 @@ def captions() -> None:
     encode = best_of([on_all_cores(lambda: original.encode(pixels)), lambda: compiled.encode(pixels)], 12)
     slow = on_all_cores(lambda: original.generate(grid, decoding))
     generate = best_of([slow, lambda: compiled.generate(grid, decoding)], 8)
-    step = compiled.decoder.step
-
-    def counted(*given: Any) -> Step:
-        nonlocal steps
-        steps += 1
-        return step(*given)
-
-    compiled.decoder.step = counted
-    compiled.generate(grid, decoding)
+    counter = Steps()
+    compiled.generate(grid, decoding, observer=counter)
+    steps = counter.steps
     square, long = torch.rand(1536, 1536), torch.rand(2**26)
     multiply, read = best_of([on_all_cores(lambda: square @ square), on_all_cores(long.sum)], 8)
     peak, bandwidth = 2 * 1536**3 / multiply, long.nbytes / read
@@ -143,13 +148,13 @@ def captions() -> None:
 
 
 def seconds_of(name: str) -> float:
-    """What one of the peers that are no servers takes."""
+    """Seconds that a peer which is no server takes."""
     found = subprocess.run([sys.executable, str(PEERS), name], check=True, stdout=subprocess.PIPE)
     return float(json.loads(found.stdout.splitlines()[-1])["seconds"])
 
 
 def ms(seconds: float) -> str:
-    """As a table shows it."""
+    """Seconds as milliseconds, for a table."""
     return f"{1000 * seconds:.1f} ms"
 
 
@@ -157,7 +162,7 @@ def text() -> None:
     """Characters a second of one text and of 32, against a loop over `nn.LSTM` with the same weights."""
     checkpoint = Checkpoint.open(ROOT / "checkpoints" / "shakespeare")
     assert checkpoint.task is TEXT
-    model = Loader(Settings()).language_model(checkpoint)
+    model = Loader(Settings()).load(checkpoint)
     count, batch = 120, TextBatch(model, capacity=32)
     write_texts(batch, 10, range(32))
     together: list[str] = []
@@ -176,7 +181,7 @@ def text() -> None:
 
 
 def rate(count: float) -> str:
-    """As a table shows it."""
+    """A rate, for a table."""
     return f"{count:.0f} characters/s"
 
 

@@ -11,12 +11,19 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from model.cells import CELLS, State
 from model.recurrent import FUSED, Recurrent
+
+
+def read(network: Recurrent, inputs: Tensor) -> Tensor:
+    """All steps at once: (N, T, D) -> (N, T, H)."""
+    outputs: Tensor = network(inputs)[0]
+    return outputs
 
 
 def loop(network: Recurrent, inputs: Tensor) -> Tensor:
@@ -58,9 +65,9 @@ def main() -> None:
         for fused in (True, False) if kind in FUSED else (False,):
             network = Recurrent(kind, hidden, hidden, fused=fused)
             runs = [
-                lambda: reference(inputs)[0],
-                lambda network=network: network(inputs)[0],
-                lambda network=network: loop(network, inputs),
+                partial(read, reference, inputs),
+                partial(read, network, inputs),
+                partial(loop, network, inputs),
             ]
             base, ours, plain = fastest(runs, repeats, backward=True)
             with torch.inference_mode():

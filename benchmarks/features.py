@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import timm
@@ -37,7 +38,7 @@ def main() -> None:
     pictures = [image.path for image in open_dataset(Path(sys.argv[1])).split("train")][:count]
     config = EncoderConfig()
     ours = pretrained_encoder(config, "package")
-    theirs = timm.create_model(config.name).eval()
+    theirs: Any = timm.create_model(config.name).eval()
 
     def baseline(files: Sequence[Path]) -> None:
         with torch.inference_mode(), tempfile.NamedTemporaryFile(suffix=".npy") as file:

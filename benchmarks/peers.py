@@ -1,4 +1,4 @@
-"""What a user would serve captions with instead, for `bench.py`: run with the packages of `make bench`.
+"""Other ways to serve captions, for `bench.py`: run with the packages of `make bench`.
 
 python benchmarks/peers.py litserve PORT   our torch model behind LitServe, with its batching on
 python benchmarks/peers.py fastapi PORT    our runtime behind a plain FastAPI route, without batching
@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from app.serving.loading import Loader  # noqa: E402
-from app.settings import Settings  # noqa: E402
+from app.settings import NetworkRuntime, Settings  # noqa: E402
 from model.checkpoint import Checkpoint  # noqa: E402
 from model.tasks.captioning import CAPTIONING  # noqa: E402
 from model.tasks.captioning.captioner import Captioner  # noqa: E402
@@ -33,15 +33,16 @@ from model.tasks.captioning.captioner import Captioner  # noqa: E402
 BEAM = {"beam_size": 3}
 
 
-def load(runtime: str) -> Captioner:
+def load(runtime: NetworkRuntime) -> Captioner:
     """The default captioner."""
     checkpoint = Checkpoint.open(ROOT / "checkpoints" / "flickr8k")
     assert checkpoint.task is CAPTIONING
-    return Loader(Settings(runtime=runtime)).captioner(checkpoint)
+    captioner: Captioner = Loader(Settings(runtime=runtime)).load(checkpoint)
+    return captioner
 
 
 def picture(data: bytes) -> Image.Image:
-    """Of a file."""
+    """The picture in the bytes of a file."""
     return Image.open(BytesIO(data)).convert("RGB")
 
 

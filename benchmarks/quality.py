@@ -1,16 +1,17 @@
-"""Whether what is served is as good as what was trained: CIDEr of both, on a data set's dev split.
+"""Compares the captions that are served with those of the trained model: CIDEr of both, on a dev split.
 
 python benchmarks/quality.py data/flickr8k [checkpoints/flickr8k]
 """
 
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from app.serving.loading import Loader
-from app.settings import Settings
+from app.settings import NetworkRuntime, Settings
 from model.checkpoint import Checkpoint
 from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Captioner
@@ -21,7 +22,7 @@ from training.tasks.captioning.readers import CaptionedImage, open_dataset
 BATCH = 8
 
 
-def captions(captioner: Captioner, images: list[CaptionedImage]) -> list[str]:
+def captions(captioner: Captioner, images: Sequence[CaptionedImage]) -> list[str]:
     """The best caption of each picture, in the checkpoint's own way."""
     written = []
     for start in range(0, len(images), BATCH):
@@ -39,8 +40,9 @@ def main() -> None:
     files = [str(image.path) for image in images]
     scorer = CaptionScorer({file: image.captions for file, image in zip(files, images, strict=True)})
     cores, written, scores = torch.get_num_threads(), {}, {}
-    for runtime in ("torch", "openvino"):
-        captioner = Loader(Settings(runtime=runtime, device="cpu", threads=cores)).captioner(checkpoint)
+    runtimes: tuple[NetworkRuntime, ...] = ("torch", "openvino")
+    for runtime in runtimes:
+        captioner = Loader(Settings(runtime=runtime, device="cpu", threads=cores)).load(checkpoint)
         started = time.perf_counter()
         written[runtime] = captions(captioner, images)
         seconds = time.perf_counter() - started

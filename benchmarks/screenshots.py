@@ -7,9 +7,10 @@ The captioned picture, wide and on a phone, a text, and the insides, as Chromium
 
 import argparse
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from page import chromium
 from PIL import Image
@@ -17,13 +18,18 @@ from playwright.sync_api import Browser, Page
 from service import PHOTO, ROOT, serving
 
 QUALITY = 82
+Theme = Literal["dark", "light"]
 
 
 @contextmanager
-def opened(browser: Browser, url: str, width: int, height: int, theme: str) -> Iterator[Page]:
+def opened(browser: Browser, url: str, width: int, height: int, theme: Theme) -> Iterator[Page]:
     """The page, where nothing moves."""
-    size = {"width": width, "height": height}
-    context = browser.new_context(viewport=size, color_scheme=theme, reduced_motion="reduce", device_scale_factor=1.5)
+    context = browser.new_context(
+        viewport={"width": width, "height": height},
+        color_scheme=theme,
+        reduced_motion="reduce",
+        device_scale_factor=1.5,
+    )
     page = context.new_page()
     page.set_default_timeout(120_000)
     page.goto(url)
@@ -33,7 +39,7 @@ def opened(browser: Browser, url: str, width: int, height: int, theme: str) -> I
 
 
 def save(page: Page, path: Path) -> None:
-    """What is seen of it, as WebP."""
+    """Saves the visible part of the page as WebP."""
     with Image.open(io.BytesIO(page.screenshot())) as picture:
         picture.save(path, "WEBP", quality=QUALITY, method=6)
     print(f"{path}  {path.stat().st_size / 1000:.0f} KB")
@@ -74,12 +80,13 @@ def main() -> None:
     assert PHOTO.read_bytes() == (ROOT / "app" / "web" / "example.jpg").read_bytes()
     with serving(ROOT / "checkpoints") as service, chromium() as browser:
         url = f"http://127.0.0.1:{service.port}"
-        for name, act, size, theme in (
+        pages: tuple[tuple[str, Callable[[Page], None], tuple[int, int], Theme], ...] = (
             ("page-caption", caption, (1200, 800), "light"),
             ("page-write", write, (1200, 800), "light"),
             ("page-inside", inside, (1200, 640), "dark"),
             ("page-phone", caption, (390, 780), "dark"),
-        ):
+        )
+        for name, act, size, theme in pages:
             with opened(browser, url, *size, theme) as page:
                 act(page)
                 save(page, folder / f"{name}.webp")

@@ -38,18 +38,18 @@ class Service:
 
 @dataclass(frozen=True)
 class Answer:
-    """To a request. Status 0: the connection ended without one."""
+    """An answer to a request. Status 0: the connection ended without one."""
 
     status: int
     began: float
     ended: float
-    """As by `time.perf_counter`."""
+    """Seconds, by `time.perf_counter`."""
     headers: Mapping[str, str]
     body: bytes
 
     @property
     def seconds(self) -> float:
-        """That it took."""
+        """Time from the request to its end."""
         return self.ended - self.began
 
 
@@ -75,7 +75,7 @@ def serving(checkpoints: Path, **settings: object) -> Iterator[Service]:
 
 
 def is_ready(port: int) -> bool:
-    """Whether it takes requests."""
+    """True if a server on this port accepts requests."""
     with suppress(URLError, OSError), urlopen(f"http://127.0.0.1:{port}/readyz") as answer:
         return bool(answer.status == 200)
     return False

@@ -21,9 +21,9 @@ from PIL import Image
 from service import PHOTO, ROOT, ask, closed_loop, open_loop, quantile, serving
 
 CLIENTS = 64
-"""That ask at the same time for as long as throughput is measured: enough for every server to be at its best."""
+"""Clients while throughput is measured: enough for every server to be at its best."""
 SECONDS = 5.0
-"""Of throughput, each turn."""
+"""Length of a turn."""
 TURNS = 5
 JSON = "application/json"
 PEERS = Path(__file__).with_name("peers.py")

@@ -31,6 +31,7 @@ FORBIDDEN = {
     # timm and torchvision only inside the functions that build an encoder of theirs: see the last test.
     "model": {"app", "training", "fastapi", "starlette", "uvicorn", "typer", "rich"}
     | (TRAINING_LIBRARIES - {"timm", "torchvision"}),
+    "recap": {"fastapi", "starlette", "uvicorn", "typer"} | TRAINING_LIBRARIES,
     "training": {"app", "fastapi", "starlette", "uvicorn"},
 }
 
@@ -53,7 +54,9 @@ def imports(package: str) -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize("package", FORBIDDEN)
 def test_layers(package: str) -> None:
     found = list(imports(package))
-    assert {"app": "fastapi", "model": "torch", "training": "accelerate"}[package] in {name for _, name in found}
+    assert {"app": "fastapi", "model": "torch", "recap": "PIL", "training": "accelerate"}[package] in {
+        name for _, name in found
+    }
     assert [f"{place} imports {name}" for place, name in found if name in FORBIDDEN[package]] == []
 
 
@@ -70,7 +73,7 @@ def test_every_import_is_declared() -> None:
     extras = project["optional-dependencies"]
     train = serving | {canonical(requirement) for requirement in extras["train"]}
     fast = {canonical(requirement) for requirement in extras["fast"]}
-    declared = {"app": serving, "model": train | fast, "training": train}
+    declared = {"app": serving, "model": train | fast, "recap": serving, "training": train}
     distributions = {module: {canonical(name) for name in names} for module, names in packages_distributions().items()}
     undeclared = set()
     for package, allowed in declared.items():

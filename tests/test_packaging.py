@@ -1,6 +1,10 @@
 """What is built and shipped: the wheel, the pins, the container's files."""
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 import tomllib
 import zipfile
 from email.parser import BytesParser
@@ -21,11 +25,11 @@ EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 
 
 def pins() -> dict[str, str]:
-    """Name -> version of constraints.txt; every line must be a pin."""
+    """Name -> version of constraints.txt; every line must be a pin, for all platforms or for some."""
     found: dict[str, str] = {}
     for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines():
         if line and not line.startswith("#"):
-            pin = re.fullmatch(r"([\w.-]+)==([\w.]+)", line)
+            pin = re.fullmatch(r"([\w.-]+)==([\w.]+)( ; .+)?", line)
             assert pin, f"constraints.txt: {line!r} is not name==version"
             found[canonicalize_name(pin[1])] = pin[2]
     return found
@@ -46,15 +50,16 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
         return zipfile.ZipFile(folder / build_wheel(str(folder)))
 
 
-def test_the_wheel_has_every_file_of_the_packages(wheel: zipfile.ZipFile) -> None:
+def test_the_wheel_has_every_file_of_the_packages_and_the_checkpoints(wheel: zipfile.ZipFile) -> None:
     sources = {
-        file.relative_to(ROOT).as_posix()
-        for package in ("app", "model", "training")
+        file.relative_to(ROOT).as_posix().replace("checkpoints/", "recap/checkpoints/", 1)
+        for package in ("app", "checkpoints", "model", "recap", "training")
         for file in (ROOT / package).rglob("*")
         if file.is_file() and "__pycache__" not in file.parts and not file.name.startswith(".")
     }
     shipped = {name for name in wheel.namelist() if ".dist-info/" not in name}
-    assert {"app/py.typed", "model/py.typed", "training/py.typed", "training/data/__init__.py"} <= sources
+    assert {f"{package}/py.typed" for package in ("app", "model", "recap", "training")} <= sources
+    assert {"training/data/__init__.py", "recap/checkpoints/flickr8k/model.safetensors"} <= sources
     assert shipped == sources
 
 
@@ -85,7 +90,7 @@ def test_the_container_runs_one_process_of_an_ordinary_user() -> None:
     final = dict(instructions[last_stage:])
     assert int(final["USER"].split(":")[0]) > 0
     assert final["ENTRYPOINT"] == '["recap"]'
-    assert "/readyz" in final["HEALTHCHECK"]
+    assert final["HEALTHCHECK"].endswith('CMD ["recap", "health"]')
     assert not any("<<" in rest for _, rest in instructions)
 
 
@@ -116,7 +121,7 @@ def test_compose_confines_its_services(service: str) -> None:
     assert described["cap_drop"] == ["ALL"]
     assert described["security_opt"] == ["no-new-privileges:true"]
     assert re.fullmatch(r"\d+g", described["mem_limit"])
-    assert "/readyz" in " ".join(described["healthcheck"]["test"])
+    assert "healthcheck" not in described  # the image has one
     assert described["stop_grace_period"]
     assert all(port.startswith("127.0.0.1:") for port in described["ports"])
 
@@ -142,3 +147,83 @@ def test_what_requirements_require_is_pinned_too() -> None:
         remaining += requires(name) or []
     assert {"jinja2", "starlette"} <= seen
     assert seen - versions.keys() == set()
+
+
+def test_the_classifiers_name_the_pythons_that_are_tested() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))
+    pythons = {name: job["strategy"]["matrix"]["python"] for name, job in workflow["jobs"].items() if "strategy" in job}
+    claimed = [line.split(" :: ")[-1] for line in PROJECT["classifiers"] if re.search(r"Python :: 3\.\d+$", line)]
+    assert pythons["install"] == claimed
+    assert pythons["test"] == [claimed[0], claimed[-1]]
+    assert PROJECT["requires-python"] == f">={claimed[0]}"
+
+
+def test_the_citation_is_of_this_version() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == PROJECT["version"]
+    assert citation["license"] == PROJECT["license"]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A repository as `make release` wants it, with a package of one line."""
+    for file in ("pyproject.toml", "README.md", "LICENSE", "CITATION.cff", ".ci/release"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / file, tmp_path / file)
+    for package in ("app", "checkpoints", "model", "recap", "training"):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").touch()
+    (tmp_path / "CHANGELOG.md").write_text(f"# Changelog\n\n## [{PROJECT['version']}] - 2026-11-30\n")
+    (tmp_path / ".gitignore").write_text("/dist/\n")
+    git(tmp_path, "init", "--quiet")
+    commit(tmp_path)
+    return tmp_path
+
+
+def git(folder: Path, *arguments: str) -> str:
+    identity = ("-c", "user.name=Tests", "-c", "user.email=tests@example.com")
+    return subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True).stdout
+
+
+def commit(folder: Path) -> None:
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--allow-empty", "--message", "a change")
+
+
+def release(folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "GIT_COMMITTER_NAME": "Tests",
+        "GIT_COMMITTER_EMAIL": "tests@example.com",
+    }
+    return subprocess.run([folder / ".ci" / "release"], env=environment, capture_output=True, text=True, check=False)
+
+
+def test_a_release_builds_and_tags_the_version(project: Path) -> None:
+    version = PROJECT["version"]
+    told = release(project)
+    assert told.returncode == 0, told.stderr
+    assert f'git push origin HEAD "v{version}"' in told.stdout
+    assert git(project, "tag").split() == [f"v{version}"]
+    built = {file.name for file in (project / "dist").iterdir()}
+    assert built == {f"recap_captioner-{version}{end}" for end in (".tar.gz", "-py3-none-any.whl")}
+    again = release(project)
+    assert (again.returncode, "is tagged already" in again.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "error"),
+    [
+        ("CHANGELOG.md", "# Changelog\n\n## [Unreleased]\n", "CHANGELOG.md has no section"),
+        ("CITATION.cff", "version: 0.0.1\n", "CITATION.cff names another version"),
+    ],
+)
+def test_a_release_wants_its_documents(project: Path, file: str, text: str, error: str) -> None:
+    (project / file).write_text(text)
+    told = release(project)
+    assert (told.returncode, "not committed" in told.stderr) == (1, True)
+    commit(project)
+    told = release(project)
+    assert (told.returncode, error in told.stderr) == (1, True)
+    assert git(project, "tag") == ""

@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-FOLDERS = ("app", "model", "training", "benchmarks")
+FOLDERS = ("app", "model", "recap", "training", "benchmarks")
 FRAGMENTS = {"As", "How", "Of", "That", "Those", "What", "Which", "Who", "Whose"}
 """First words that make a docstring the end of a sentence whose beginning is the name."""
 

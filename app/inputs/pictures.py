@@ -179,6 +179,14 @@ def read_picture(data: bytes, *, max_pixels: int, max_dimension: int, enough: in
     return Picture(rgb, width, height, FORMATS[name])
 
 
+def as_rgb(image: Image.Image) -> Image.Image:
+    """A picture that Pillow has opened, as `read_picture` returns one: upright, RGB, transparency laid over white."""
+    image.load()
+    rotation = _rotation(image)
+    rgb = _to_rgb(image)
+    return rgb if rotation is None else rgb.transpose(rotation)
+
+
 def _too_large(found: str, max_pixels: int, max_dimension: int) -> Refusal:
     allowed = f"at most {max_pixels:,} pixels, and {max_dimension:,} along a side, are read"
     return Refusal("image_too_large", f"the picture has {found}; {allowed}", "image")
@@ -190,16 +198,16 @@ def _check_size(image: ImageFile.ImageFile, max_pixels: int, max_dimension: int)
         raise _too_large(f"{width:,} x {height:,} pixels", max_pixels, max_dimension)
 
 
-def _rotation(image: ImageFile.ImageFile) -> Transpose | None:
+def _rotation(image: Image.Image) -> Transpose | None:
     try:
         return _ROTATIONS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # whatever is wrong with the EXIF block, the pixels are there
         return None
 
 
-def _to_rgb(image: ImageFile.ImageFile) -> Image.Image:
+def _to_rgb(image: Image.Image) -> Image.Image:
     """Any of Pillow's modes to RGB; what is transparent becomes white."""
-    picture: Image.Image = image
+    picture = image
     tags: Mapping[int, Any] = getattr(image, "tag_v2", {})
     if image.mode.startswith("I;16"):
         picture = _from_16_bit(image, tags)

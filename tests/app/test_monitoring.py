@@ -22,7 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 
 from tests.conftest import ROOT
 
-MONITORING = ROOT / "monitoring"
+MONITORING = ROOT / "deploy" / "monitoring"
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 DASHBOARD = json.loads((MONITORING / "grafana" / "dashboards" / "recap.json").read_text(encoding="utf-8"))
 ALERTS = [

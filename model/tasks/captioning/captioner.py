@@ -46,6 +46,9 @@ class Caption:
     """`stop`: the network ended the sentence; `length`: the search cut it at max_length."""
     tokens: tuple[Word, ...]
 
+    def __str__(self) -> str:
+        return self.text
+
 
 class UnknownPrefixError(ValueError):
     """The prefix has words that the vocabulary lacks."""

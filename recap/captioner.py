@@ -1,0 +1,161 @@
+"""Captions of pictures."""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal, Self, overload
+
+import torch
+from PIL import Image
+
+from app.errors import Refusal
+from app.inputs.pictures import as_rgb, read_picture
+from app.settings import Settings
+from model.checkpoint import Checkpoint
+from model.tasks.captioning import CAPTIONING
+from model.tasks.captioning.captioner import Caption
+from model.tasks.captioning.captioner import Captioner as Network
+from model.tasks.captioning.config import CaptionerConfig
+from recap.loading import configured, load, read_settings
+
+__all__ = ["Caption", "Captioner", "Picture", "PictureError"]
+
+Picture = str | Path | bytes | Image.Image
+"""A picture: the path of a file, a file's bytes, or a picture that Pillow has opened."""
+
+BATCH = 16
+"""Pictures that go through the network together."""
+
+
+class PictureError(ValueError):
+    """A picture that can't be read: damaged, too large, or no picture; the message says which one and why.
+
+    Args:
+        place: which of the pictures that were given, from 0.
+        name: its path, if it has one.
+        refusal: the reason.
+    """
+
+    def __init__(self, place: int, name: str | None, refusal: Refusal) -> None:
+        super().__init__(f"{name or f'picture {place}'}: {refusal.message}")
+        self.place = place
+        self.code = refusal.code
+        """Short, stable name of the reason, as in the HTTP API: `damaged_image`, `image_too_large`, ..."""
+
+
+class Captioner:
+    """A captioner, ready to use: `Captioner.load()("photo.jpg").text`.
+
+    Calls take keyword arguments for how the words are chosen, those of `model.decoding.config.DecodingConfig` and of
+    `POST /v1/captions`: `beam_size`, `max_length`, `method="sample"`, `temperature`, `seed`, `neutral`, `prefix` and so
+    on. What is left out is the checkpoint's own default.
+
+    Use `load`; do not call it from several threads at the same time.
+    """
+
+    def __init__(self, checkpoint: Checkpoint[CaptionerConfig, Network], network: Network, settings: Settings) -> None:
+        self.name = checkpoint.name
+        self.network = network
+        self.defaults = checkpoint.config.decoding
+        self._settings = settings
+
+    @classmethod
+    def load(
+        cls,
+        model: str | Path | None = None,
+        *,
+        checkpoints: str | Path | None = None,
+        device: Literal["auto", "cpu", "cuda"] | None = None,
+    ) -> Self:
+        """Loads a checkpoint.
+
+        Where OpenVINO runs the network, torch is set to one thread in the whole process: more would only wait for the
+        cores that OpenVINO's threads hold. `torch.set_num_threads` sets it back.
+
+        Args:
+            model: name of a checkpoint, or its folder; by default the one that `recap caption` takes.
+            checkpoints: folder of the checkpoints; else RECAP_CHECKPOINTS, ./checkpoints, or those of this package.
+            device: where the network runs; else RECAP_DEVICE, or `auto`: `cuda` where there is one.
+
+        Raises:
+            CheckpointError: a checkpoint is missing, damaged, or no captioner.
+            LookupError: no captioner has that name; the message names those there are.
+            ValueError: the device is not there.
+        """
+        settings = read_settings(checkpoints, device)
+        return cls(*load(settings, CAPTIONING, model), settings)
+
+    @overload
+    def __call__(self, picture: Picture, /, *, attention: bool = False, **decoding: Any) -> Caption: ...
+
+    @overload
+    def __call__(
+        self, pictures: Iterable[Picture], /, *, attention: bool = False, **decoding: Any
+    ) -> list[Caption]: ...
+
+    def __call__(
+        self, given: Picture | Iterable[Picture], /, *, attention: bool = False, **decoding: Any
+    ) -> Caption | list[Caption]:
+        """The best caption of a picture, or those of many pictures in their order.
+
+        Args:
+            given: a picture, or any number of them; they go through the network in batches.
+            attention: whether each word says where the network looked.
+            decoding: see the class.
+
+        Raises:
+            PictureError: a picture can't be read.
+            OSError: there is no such file.
+            ValueError, TypeError: a parameter is wrong; the message names it.
+        """
+        if "num_captions" in decoding:
+            raise TypeError("num_captions: call `candidates(picture, number)` for several captions of one picture")
+        if isinstance(given, Picture):
+            return self._caption([given], attention, {**decoding, "num_captions": 1})[0][0]
+        return [caption for caption, *_ in self._caption(given, attention, {**decoding, "num_captions": 1})]
+
+    def candidates(
+        self, picture: Picture, number: int = 3, *, attention: bool = False, **decoding: Any
+    ) -> list[Caption]:
+        """Several captions of one picture, best first; raises what a call does.
+
+        Args:
+            picture: the picture.
+            number: how many captions. Beam search gets as many beams, if it has fewer by default.
+            attention: whether each word says where the network looked.
+            decoding: see the class.
+        """
+        method = decoding.get("method", self.defaults.method)
+        if method == "beam":
+            decoding.setdefault("beam_size", max(self.defaults.beam_size, number))
+        return self._caption([picture], attention, {**decoding, "num_captions": number})[0]
+
+    def _caption(self, pictures: Iterable[Picture], attention: bool, decoding: dict[str, Any]) -> list[list[Caption]]:
+        config = configured(self.defaults, decoding)
+        captions: list[list[Caption]] = []
+        images = self._read(pictures)
+        while batch := list(islice(images, BATCH)):
+            pixels = torch.stack([self.network.preprocess(image) for image in batch])  # (B, 3, S, S)
+            captions += self.network.generate(self.network.encode(pixels), config, attention=attention)
+        return captions
+
+    def _read(self, pictures: Iterable[Picture]) -> Iterator[Image.Image]:
+        """Each picture in RGB, upright."""
+        settings = self._settings
+        for place, picture in enumerate(pictures):
+            if isinstance(picture, Image.Image):
+                yield as_rgb(picture)
+                continue
+            if not isinstance(picture, Picture):
+                kind = type(picture).__name__
+                raise TypeError(f"picture {place} is of type {kind}; paths, bytes and Pillow's pictures are read")
+            data = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
+            try:
+                yield read_picture(
+                    data,
+                    max_pixels=settings.max_pixels,
+                    max_dimension=settings.max_dimension,
+                    enough=3 * self.network.config.encoder.preprocessing.size,
+                ).image
+            except Refusal as refusal:
+                raise PictureError(place, None if isinstance(picture, bytes) else str(picture), refusal) from None

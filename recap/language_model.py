@@ -1,0 +1,112 @@
+"""Text that goes on from a prompt."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self, overload
+
+from model.checkpoint import Checkpoint
+from model.tasks.text import TEXT
+from model.tasks.text.batch import TextBatch, generate
+from model.tasks.text.config import LanguageModelConfig
+from model.tasks.text.language import LanguageModel as Network
+from model.tasks.text.prompt import Token
+from recap.loading import configured, load, read_settings
+
+__all__ = ["LanguageModel", "Text"]
+
+BATCH = 32
+"""Texts that are written side by side."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text that a language model wrote."""
+
+    prompt: str
+    text: str
+    """The part after the prompt."""
+    tokens: tuple[Token, ...]
+    """Characters, or words, each with the natural logarithm of its probability."""
+    finish_reason: Literal["stop", "length"]
+    """`stop`: a stop string came next; `length`: it has `max_tokens`."""
+
+    def __str__(self) -> str:
+        """The prompt and what comes after it."""
+        return self.prompt + self.text
+
+
+class LanguageModel:
+    """A language model, ready to use: `LanguageModel.load("shakespeare")("ROMEO:").text`.
+
+    Calls take keyword arguments for how the text is drawn, those of `model.tasks.text.config.GenerationConfig` and of
+    `recap generate`: `max_tokens`, `temperature`, `top_k`, `top_p`, `repetition_penalty`, `stop` and `seed`. What is
+    left out is the checkpoint's own default.
+
+    Use `load`; do not call it from several threads at the same time.
+    """
+
+    def __init__(self, checkpoint: Checkpoint[LanguageModelConfig, Network], network: Network) -> None:
+        self.name = checkpoint.name
+        self.network = network
+        self.defaults = checkpoint.config.generation
+
+    @classmethod
+    def load(
+        cls,
+        model: str | Path | None = None,
+        *,
+        checkpoints: str | Path | None = None,
+        device: Literal["auto", "cpu", "cuda"] | None = None,
+    ) -> Self:
+        """Loads a checkpoint; arguments, errors and torch's threads are those of `Captioner.load`."""
+        return cls(*load(read_settings(checkpoints, device), TEXT, model))
+
+    @overload
+    def __call__(self, prompt: str, /, **generation: Any) -> Text: ...
+
+    @overload
+    def __call__(self, prompts: Iterable[str], /, **generation: Any) -> list[Text]: ...
+
+    def __call__(self, given: str | Iterable[str], /, **generation: Any) -> Text | list[Text]:
+        """A text that goes on from a prompt, or one for each of many prompts, in their order.
+
+        Many are written side by side, in much less time than one after the other. With a `seed`, each is what it would
+        be alone.
+
+        Raises:
+            ValueError, TypeError: a parameter is wrong; the message names it.
+        """
+        if isinstance(given, str):
+            return self._write([given], generation)[0]
+        return self._write(list(given), generation)
+
+    def stream(self, prompt: str, **generation: Any) -> Iterator[str]:
+        """The text after a prompt, piece by piece as it is written; raises what a call does."""
+        config = configured(self.defaults, generation)
+        return (delta.text for delta in generate(self.network, prompt, config) if delta.text)
+
+    def _write(self, prompts: list[str], generation: dict[str, Any]) -> list[Text]:
+        config = configured(self.defaults, generation)
+        if not prompts:
+            return []
+        batch = TextBatch(self.network, capacity=min(len(prompts), BATCH))
+        waiting = deque(enumerate(prompts))
+        places = {}
+        pieces: list[list[str]] = [[] for _ in prompts]
+        tokens: list[list[Token]] = [[] for _ in prompts]
+        reasons: list[Literal["stop", "length"]] = ["length"] * len(prompts)
+        while waiting or batch.free < batch.capacity:
+            while waiting and batch.free:
+                place, prompt = waiting.popleft()
+                places[batch.join(prompt, config)] = place
+            for stream, delta in batch.step():
+                place = places[stream]
+                pieces[place].append(delta.text)
+                tokens[place] += delta.tokens
+                reasons[place] = delta.finish_reason or reasons[place]
+        return [
+            Text(prompt, "".join(piece), tuple(token), reason)
+            for prompt, piece, token, reason in zip(prompts, pieces, tokens, reasons, strict=True)
+        ]
