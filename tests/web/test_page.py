@@ -122,7 +122,8 @@ def states(page: Page, photo: bytes) -> Iterator[str]:
     page.locator(".card-text").wait_for()
     yield "inside"
     page.evaluate("""async () => {
-        const [{askForKey}, {Failure}] = await Promise.all([import("/web/key.js"), import("/web/failure.js")]);
+        const {askForKey} = await import("/web/shell/keys.js");
+        const {Failure} = await import("/web/shell/failure.js");
         askForKey(new Failure({status: 401, code: "missing_api_key", message: "an API key is needed"}));
     }""")
     yield "the dialog for a key"

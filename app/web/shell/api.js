@@ -33,12 +33,13 @@ export function address(path) {
   return new URL(path, document.baseURI).href;
 }
 
+/** @param {string} path @param {RequestInit} [options] A body makes it a POST. */
 async function request(path, options = {}) {
   const headers = new Headers(options.headers);
   if (key) headers.set("authorization", `Bearer ${key}`);
   let response;
   try {
-    response = await fetch(path, { ...options, headers });
+    response = await fetch(path, { ...options, headers, method: options.body ? "POST" : "GET" });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Failure({ code: "unreachable", message: "the server can't be reached" });
@@ -47,14 +48,30 @@ async function request(path, options = {}) {
   return response;
 }
 
-/** A JSON answer. */
-export async function get(path, signal) {
-  return (await request(path, { signal })).json();
+/**
+ * The answer's JSON.
+ *
+ * @param {string} path
+ * @param {RequestInit} [options]
+ */
+export async function ask(path, options) {
+  return (await request(path, options)).json();
 }
 
-/** The events of a stream, their data as values; one that breaks off is a Failure. */
-async function* stream(path, options) {
-  const response = await request(path, { ...options, method: "POST" });
+/** What `ask` and `stream` need to send a value as JSON. */
+export function json(/** @type {unknown} */ value) {
+  return { body: JSON.stringify(value), headers: { "content-type": "application/json" } };
+}
+
+/**
+ * The server-sent events of the answer, their data as values. A stream that breaks off throws a Failure.
+ *
+ * @param {string} path
+ * @param {RequestInit} options
+ * @returns {AsyncGenerator<{name: string, data: any}>}
+ */
+export async function* stream(path, options) {
+  const response = await request(path, options);
   try {
     for await (const event of events(response.body)) {
       if (event.data === "[DONE]") return;
@@ -64,24 +81,11 @@ async function* stream(path, options) {
     }
   } catch (error) {
     if (error instanceof Failure || error.name === "AbortError") throw error;
-    throw new Failure({ code: "cut", message: "the connection broke before the answer was whole" });
+    throw cut("answer");
   }
 }
 
-/** Captions of a picture, as `/v1/captions/stream` tells them; the parameters are a URLSearchParams. */
-export async function* streamCaptions(picture, parameters, signal) {
-  const body = new FormData();
-  body.append("image", picture, "picture");
-  let whole = false;
-  for await (const event of stream(`v1/captions/stream?${parameters}`, { body, signal })) {
-    whole ||= event.name === "caption";
-    yield event;
-  }
-  if (!whole) throw new Failure({ code: "cut", message: "the connection broke before the caption was whole" });
-}
-
-/** Pieces of a text, as `/v1/completions` streams them. */
-export async function* streamText(asked, signal) {
-  const options = { body: JSON.stringify({ ...asked, stream: true }), headers: { "content-type": "application/json" }, signal };
-  for await (const event of stream("v1/completions", options)) yield event.data.choices[0];
+/** The failure of a connection that broke before something was complete. */
+export function cut(/** @type {string} */ what) {
+  return new Failure({ code: "cut", message: `the connection broke before the ${what} was whole` });
 }

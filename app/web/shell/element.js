@@ -1,4 +1,12 @@
-/** Makes an element: properties that are functions listen ("onclick"), others are attributes; false and null are left out. */
+/**
+ * Makes an element. Properties that are functions listen to events ("onclick"); others become attributes, unless they are
+ * null, undefined or false. Children that are null, undefined or false are left out too.
+ *
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Record<string, any>} properties
+ * @param {...(Node | string | false | null | undefined)} children
+ */
 export function element(tag, properties = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
@@ -11,20 +19,28 @@ export function element(tag, properties = {}, ...children) {
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** The same for SVG. */
+/**
+ * Makes an SVG element with these attributes.
+ *
+ * @template {keyof SVGElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Record<string, string | number>} attributes
+ * @param {...(Node | string)} children
+ */
 export function drawing(tag, attributes = {}, ...children) {
   const made = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, String(value));
   made.append(...children);
   return made;
 }
 
-/** One of the page's icons. */
-export function icon(name) {
-  return drawing("svg", { "aria-hidden": "true" }, drawing("use", { href: `#icon-${name}` }));
+/** An icon: a symbol of index.html by its name, or a path by its data, on 24 x 24. */
+export function icon(/** @type {string} */ shape) {
+  const isPath = /^m\s*-?[\d.]/i.test(shape);
+  return drawing("svg", { "aria-hidden": "true", viewBox: "0 0 24 24" }, isPath ? drawing("path", { d: shape }) : drawing("use", { href: `#icon-${shape}` }));
 }
 
 /** Changes the icon of a button. */
-export function setIcon(button, name) {
+export function setIcon(/** @type {HTMLElement} */ button, /** @type {string} */ name) {
   button.querySelector("use").setAttribute("href", `#icon-${name}`);
 }

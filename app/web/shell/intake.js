@@ -1,33 +1,49 @@
-/** Files come in: dropped, pasted or chosen, folders included. */
+/** Files that come in: chosen, dropped or pasted, folders included. */
 
-/** Names of pictures in folders, where what else lies there is left alone. */
-const PICTURE = /\.(jpe?g|png|webp|gif|bmp|tiff?|avif|heic|heif)$/i;
+import { notice } from "./notice.js";
+
+/** @typedef {import("./view.js").Files} Files */
+/** @typedef {import("./view.js").NamedFile} NamedFile */
+
+const input = /** @type {HTMLInputElement} */ (document.getElementById("file"));
+const curtain = document.getElementById("curtain");
+/** @type {Files} */
+let choosing;
+
+/** Opens the browser's dialog for files. */
+export function choose(/** @type {Files} */ files) {
+  choosing = files;
+  input.accept = files.accept;
+  input.click();
+}
 
 /**
- * Calls `take` with `[{file, name}]` whenever files come, and `refuse` with a sentence where something else does.
+ * Listens to the whole page.
  *
- * @param {{input: HTMLInputElement, curtain: HTMLElement, take: Function, refuse: Function}} parts `input` is a field for
- *   files, `curtain` is shown while something is dragged over the page.
+ * @param {() => Files | undefined} receiver Returns what takes the files that come now.
  */
-export function listen({ input, curtain, take, refuse }) {
+export function listen(receiver) {
   input.addEventListener("change", () => {
     const chosen = [...input.files].map((file) => ({ file, name: file.name }));
     input.value = ""; // so that the same file can be chosen again
-    if (chosen.length) take(chosen);
+    if (chosen.length) (choosing ?? receiver()).take(chosen);
   });
 
   document.addEventListener("paste", (event) => {
     const pasted = [...event.clipboardData.files];
-    if (pasted.length) {
-      event.preventDefault();
-      take(pasted.map((file, place) => ({ file, name: pastedName(file, place) })));
-    }
+    if (!pasted.length || !receiver()) return;
+    event.preventDefault();
+    receiver().take(pasted.map((file, place) => ({ file, name: pastedName(file, place) })));
   });
 
   let depth = 0; // dragging over a child leaves its parent
-  const show = (change) => {
+  const show = (/** @type {number} */ change) => {
     depth = Math.max(0, depth + change);
     curtain.hidden = depth === 0;
+  };
+  const brings = (/** @type {DragEvent} */ event) => {
+    const types = event.dataTransfer?.types ?? [];
+    return receiver() && (types.includes("Files") || types.includes("text/uri-list"));
   };
   addEventListener("dragenter", (event) => {
     if (brings(event)) show(1);
@@ -42,44 +58,42 @@ export function listen({ input, curtain, take, refuse }) {
     show(-depth);
     if (!brings(event)) return;
     event.preventDefault();
-    const found = await dropped(event.dataTransfer);
-    if (found.length) take(found);
-    else if (event.dataTransfer.types.includes("Files")) refuse("There is no picture in that folder.");
-    else refuse("That was a link to a picture, not the picture. Save it first, then drop the file.");
+    const files = receiver();
+    const isLink = !event.dataTransfer.types.includes("Files");
+    const found = await dropped(event.dataTransfer, files.names);
+    if (found.length) files.take(found);
+    else notice(isLink ? files.link : files.none);
   });
 }
 
-function brings(event) {
-  const types = event.dataTransfer?.types ?? [];
-  return types.includes("Files") || types.includes("text/uri-list");
-}
-
-function pastedName(file, place) {
+function pastedName(/** @type {File} */ file, /** @type {number} */ place) {
   const kind = file.type.split("/")[1] ?? "png";
   return file.name && file.name !== "image.png" ? file.name : `pasted-${place + 1}.${kind}`;
 }
 
-/** All files, also those in folders; entries must be asked for before anything is awaited. */
-async function dropped(transfer) {
+/** All files, including those in folders. Entries have to be asked for before anything is awaited. */
+async function dropped(/** @type {DataTransfer} */ transfer, /** @type {RegExp} */ names) {
   const entries = [...transfer.items].filter((item) => item.kind === "file").map((item) => item.webkitGetAsEntry?.());
   const files = [...transfer.files].map((file) => ({ file, name: file.name }));
   if (!entries.some((entry) => entry?.isDirectory)) return files;
+  /** @type {NamedFile[]} */
   const found = [];
-  for (const entry of entries) if (entry) await walk(entry, found, true);
+  for (const entry of entries) if (entry) await walk(entry, null);
   return found;
-}
 
-async function walk(entry, found, named) {
-  if (entry.isFile) {
-    if (!named && !PICTURE.test(entry.name)) return;
-    const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
-    found.push({ file, name: entry.fullPath.replace(/^\//, "") });
-    return;
-  }
-  const reader = entry.createReader();
-  for (;;) {
-    const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
-    if (!some.length) return;
-    for (const child of some.sort((one, other) => one.name.localeCompare(other.name))) await walk(child, found, false);
+  /** Adds a file, or those of a folder whose names are meant; `wanted` is null outside a folder. */
+  async function walk(/** @type {any} */ entry, /** @type {RegExp | null} */ wanted) {
+    if (entry.isFile) {
+      if (wanted && !wanted.test(entry.name)) return;
+      const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
+      found.push({ file, name: entry.fullPath.replace(/^\//, "") });
+      return;
+    }
+    const reader = entry.createReader();
+    for (;;) {
+      const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+      if (!some.length) return;
+      for (const child of some.sort((one, other) => one.name.localeCompare(other.name))) await walk(child, names);
+    }
   }
 }

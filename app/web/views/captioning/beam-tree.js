@@ -1,6 +1,6 @@
 /** Beam search as a drawing: a column a step, a line from each hypothesis to those that went on from it. */
 
-import { drawing, element } from "./element.js";
+import { drawing, element } from "../../shell/element.js";
 
 const COLUMN = 132;
 const NODE = 92; // width

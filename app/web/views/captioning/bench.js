@@ -1,23 +1,24 @@
-/** The first view: a picture, its caption as it comes, and what else could be said of it. */
+/** A picture, its caption as it comes, and what else could be said of it. */
 
 import { album } from "./album.js";
-import { announce } from "./announce.js";
-import { caption } from "./captioning.js";
-import { reduced } from "./copies.js";
-import { copying } from "./copying.js";
+import { announce } from "../../shell/announce.js";
+import { caption } from "./queue.js";
+import { reduced } from "./shrink.js";
+import { copying } from "./clipboard.js";
 import { decoding } from "./decoding.js";
-import { element } from "./element.js";
+import { element } from "../../shell/element.js";
 import { filmstrip } from "./filmstrip.js";
-import { asText } from "./forms.js";
-import { panel } from "./panel.js";
-import { percent, Sentence } from "./sentence.js";
+import { asText } from "./formats.js";
+import { panel } from "./decoding-panel.js";
+import { Sentence } from "./sentence.js";
 import { Stage } from "./stage.js";
-import { trouble } from "./trouble.js";
+import { percent } from "../../shell/percent.js";
+import { trouble } from "../../shell/trouble.js";
 
 const TOLD = { waiting: "Waiting for its turn.", reading: "Looking at the picture…", writing: "Finding words…" };
 
-/** Fills the bench, which is shown once there are pictures; `more` lets pictures be chosen. */
-export function captionView({ welcome, bench, more }) {
+/** The bench: what there is once there are pictures. */
+export function mountBench() {
   const stage = new Stage();
   const sentence = new Sentence();
   const progress = element("p", { class: "progress" });
@@ -26,7 +27,6 @@ export function captionView({ welcome, bench, more }) {
   const failed = element("div", { class: "failed", role: "alert" });
   const copies = copying(() => album.selected);
   const told = element("div", { class: "told" }, element("h1", { class: "hidden" }, "Caption"), progress, sentence.node, before, failed, others, copies, panel());
-  bench.append(filmstrip(more), stage.node, told);
 
   sentence.addEventListener("point", ({ detail }) => {
     stage.pause();
@@ -39,8 +39,6 @@ export function captionView({ welcome, bench, more }) {
 
   function selected() {
     const picture = album.selected;
-    welcome.hidden = picture !== null;
-    bench.hidden = picture === null;
     if (!picture) return;
     stage.set(picture);
     sentence.show([]);
@@ -105,6 +103,7 @@ export function captionView({ welcome, bench, more }) {
   album.addEventListener("word", ({ detail: picture }) => {
     if (picture === album.selected) sentence.show(picture.words, { writing: true });
   });
+  return element("div", { class: "bench" }, filmstrip(), stage.node, told);
 }
 
 /** What the buttons of a failure do. */

@@ -1,6 +1,6 @@
 /** Takes a picture with the camera. */
 
-import { element } from "./element.js";
+import { element } from "../../shell/element.js";
 
 const REFUSED = {
   NotAllowedError: "The browser does not let this page use the camera. Allow it beside the address, then try again.",

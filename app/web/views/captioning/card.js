@@ -1,10 +1,10 @@
 /** A picture on the contact sheet: its caption, which can be edited, and how it is doing. */
 
 import { album } from "./album.js";
-import { element, icon } from "./element.js";
-import { remedies } from "./caption.js";
-import { percent } from "./sentence.js";
-import { trouble } from "./trouble.js";
+import { element, icon } from "../../shell/element.js";
+import { remedies } from "./bench.js";
+import { percent } from "../../shell/percent.js";
+import { trouble } from "../../shell/trouble.js";
 
 const TOLD = { waiting: "Waiting", reading: "Looking…", writing: "Writing…" };
 

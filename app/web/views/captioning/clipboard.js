@@ -1,8 +1,8 @@
 /** Buttons that copy a caption. */
 
-import { announce } from "./announce.js";
-import { element, icon } from "./element.js";
-import { asAlt, asCurl, asJson, asText } from "./forms.js";
+import { announce } from "../../shell/announce.js";
+import { element, icon } from "../../shell/element.js";
+import { asAlt, asCurl, asJson, asText } from "./formats.js";
 
 const FORMS = [
   ["Text", "Text", asText],

@@ -1,10 +1,11 @@
 /** How words are chosen: the controls of the decoding, which ask for the caption again when they are moved. */
 
 import { album } from "./album.js";
-import { caption } from "./captioning.js";
-import { check, choice, line, segments, slider } from "./controls.js";
+import { caption } from "./queue.js";
+import { check, line, segments, slider } from "../../shell/controls.js";
 import { decoding } from "./decoding.js";
-import { element, icon } from "./element.js";
+import { element, icon } from "../../shell/element.js";
+import { modelChoice } from "../../shell/models.js";
 
 const PAUSE = 250; // milliseconds that a slider rests before the caption is asked for
 
@@ -56,13 +57,9 @@ export function panel() {
     hint: "Rather than guess at gender or the colour of skin.",
     onchange: (value) => change({ neutral: value }),
   });
-  const model = choice({
-    label: "Model",
-    options: [],
-    onchange: (name) => {
-      decoding.use(decoding.captioners.find((card) => card.id === name));
-      again();
-    },
+  const model = modelChoice((card) => {
+    decoding.use(card);
+    again();
   });
   const button = (text, name, act) => element("button", { type: "button", class: "small", onclick: act }, icon(name), text);
   const shuffle = button("Draw others", "again", () => {
@@ -88,9 +85,7 @@ export function panel() {
     controls.num_captions.value = values.num_captions;
     shuffle.hidden = values.method !== "sample";
     model.node.hidden = decoding.captioners.length < 2;
-    if (model.input.options.length !== decoding.captioners.length) {
-      model.input.replaceChildren(...decoding.captioners.map((card) => element("option", { value: card.id }, card.id)));
-    }
+    model.offer(decoding.captioners);
     model.value = decoding.card?.id;
     count();
   }

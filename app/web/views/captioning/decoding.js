@@ -1,6 +1,9 @@
 /** How captions are asked for: the model, and the parameters of its search. */
 
-import { get } from "./api.js";
+import { models, preferred } from "../../shell/models.js";
+
+/** What `/v1/models` calls the task of these models. */
+export const TASK = "image-to-text";
 
 /** Captions that the page asks for where the method gives several. */
 const CAPTIONS = 3;
@@ -15,29 +18,18 @@ const SHARED = ["min_length", "max_length", "length_penalty", "block_ngram", "pr
 
 /** Tells `changed` when what is asked for is another. */
 class Decoding extends EventTarget {
-  models = []; // all cards, of language models too
-  card = null; // of the captioner that is asked
+  /** @type {import("../../shell/models.js").Card | null} of the captioner that is asked */
+  card = null;
+  /** @type {Record<string, any>} */
   values = {};
-  #loading = null;
 
-  /** The models that are served; asked for once, and again where that failed. */
-  load() {
-    this.#loading ??= get("v1/models").then(
-      ({ data }) => {
-        this.models = data;
-        const captioners = this.captioners;
-        this.use(captioners.find((card) => card.default) ?? captioners[0] ?? null);
-      },
-      (error) => {
-        this.#loading = null;
-        throw error;
-      },
-    );
-    return this.#loading;
+  constructor() {
+    super();
+    models.addEventListener("loaded", () => this.use(preferred(this.captioners)));
   }
 
   get captioners() {
-    return this.models.filter((card) => card.task === "image-to-text");
+    return models.of(TASK);
   }
 
   /** Asks this model, by its own defaults. */

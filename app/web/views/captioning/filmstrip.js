@@ -1,16 +1,18 @@
 /** All pictures in a row, each with its state; one is chosen. */
 
 import { album } from "./album.js";
-import { element, icon } from "./element.js";
+import { element, icon } from "../../shell/element.js";
+import { choose } from "../../shell/intake.js";
+import { pictures } from "./pictures.js";
 
 const STATES = { waiting: "waiting", reading: "being looked at", writing: "being described", done: "done", failed: "failed" };
 
-/** A row of buttons, the first of which calls `more`. */
-export function filmstrip(more) {
+/** A row of buttons, the first of which adds pictures. */
+export function filmstrip() {
   const frames = new Map(); // picture -> button
   const list = element("ul", { class: "filmstrip", "aria-label": "Pictures" });
   list.append(
-    element("li", {}, element("button", { type: "button", class: "frame-add", "aria-label": "Add pictures", onclick: more }, icon("add"))),
+    element("li", {}, element("button", { type: "button", class: "frame-add", "aria-label": "Add pictures", onclick: () => choose(pictures) }, icon("add"))),
   );
 
   function draw(picture) {

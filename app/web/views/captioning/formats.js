@@ -1,6 +1,6 @@
 /** A caption in the forms that it is wanted in elsewhere. */
 
-import { address, hasKey } from "./api.js";
+import { address, hasKey } from "../../shell/api.js";
 
 /** As a sentence is written. */
 export function asText(picture) {

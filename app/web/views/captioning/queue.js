@@ -1,9 +1,10 @@
 /** Pictures to captions: several at a time, in turn, again where the server is busy, and none lost when others fail. */
 
-import { streamCaptions } from "./api.js";
+import { cut, stream } from "../../shell/api.js";
 import { album } from "./album.js";
 import { decoding } from "./decoding.js";
-import { askForKey } from "./key.js";
+import { askForKey } from "../../shell/keys.js";
+import { models } from "../../shell/models.js";
 
 /** Requests at a time: browsers hold six connections to a server, and the page needs some for other things. */
 const AT_ONCE = 4;
@@ -62,7 +63,7 @@ async function run(picture) {
   const control = new AbortController();
   running.set(picture, control);
   try {
-    if (!decoding.card) await decoding.load();
+    if (!decoding.card) await models.load();
     await write(picture, control.signal);
   } catch (error) {
     if (control.signal.aborted) return; // withdrawn: it is somebody else's now
@@ -81,7 +82,9 @@ async function write(picture, signal) {
   const extras = new URLSearchParams(parameters);
   if (decoding.card?.decoder !== "show-and-tell") extras.set("attention", "true");
   if (decoding.values.method !== "sample") extras.set("tree", "true");
-  for await (const { name, data } of streamCaptions(picture.file, extras, signal)) {
+  const body = new FormData();
+  body.append("image", picture.file, "picture");
+  for await (const { name, data } of stream(`v1/captions/stream?${extras}`, { body, signal })) {
     if (signal.aborted) return;
     if (name === "image") put(picture, "writing");
     else if (name === "caption") put(picture, "done", { answer: data, chosen: 0, edited: null });
@@ -90,6 +93,7 @@ async function write(picture, signal) {
       album.tell("word", picture);
     }
   }
+  if (picture.state !== "done" && !signal.aborted) throw cut("caption");
 }
 
 /** The picture goes back to the head of those that wait; the others wait with it, since they would fare the same. */

@@ -1,11 +1,7 @@
 /** A caption as words that can be pointed at, each a button. */
 
-import { element } from "./element.js";
-
-/** Percent, as they are read. */
-export function percent(share) {
-  return `${Math.round(100 * share)} %`;
-}
+import { element } from "../../shell/element.js";
+import { percent } from "../../shell/percent.js";
 
 /** What is tied to the word before it: 's, n't. */
 const CLITIC = /^('|n't$)/;

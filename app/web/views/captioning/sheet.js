@@ -1,14 +1,16 @@
-/** The second view: a contact sheet of all pictures, with captions to be read, mended and taken along. */
+/** The contact sheet's contents: a toolbar, and a card for each picture. */
 
 import { album } from "./album.js";
-import { announce } from "./announce.js";
+import { announce } from "../../shell/announce.js";
 import { Card } from "./card.js";
-import { caption } from "./captioning.js";
-import { element, icon } from "./element.js";
+import { caption } from "./queue.js";
+import { element, icon } from "../../shell/element.js";
+import { choose } from "../../shell/intake.js";
 import { asCsv, asJsonLines, save } from "./exports.js";
+import { pictures } from "./pictures.js";
 
-/** Fills the view; `more` lets pictures be chosen, `open` shows one in the first view. */
-export function manyView(view, { more, open }) {
+/** Fills the view. */
+export function mountSheet(/** @type {HTMLElement} */ view) {
   const cards = new Map(); // picture -> Card
   const sheet = element("ul", { class: "sheet", "aria-label": "Contact sheet" });
   const filter = element("input", { id: "filter", type: "search", placeholder: "dog, red, beach…", autocomplete: "off" });
@@ -33,7 +35,7 @@ export function manyView(view, { more, open }) {
     { class: "empty" },
     element("h1", {}, "A contact sheet for your pictures"),
     element("p", {}, "Drop a folder of them here. Each gets its caption, to be read side by side, edited, and taken along as CSV or JSON lines."),
-    element("p", { class: "actions" }, button("Choose pictures", "picture", more, "primary")),
+    element("p", { class: "actions" }, button("Choose pictures", "picture", () => choose(pictures), "primary")),
   );
   const full = element(
     "div",
@@ -44,7 +46,7 @@ export function manyView(view, { more, open }) {
       { class: "bar-top" },
       element("div", { class: "search" }, element("label", { for: "filter", class: "hidden" }, "Filter by word"), filter),
       found,
-      element("div", { class: "actions" }, button("Add", "add", more), csv, lines, retry, clear),
+      element("div", { class: "actions" }, button("Add", "add", () => choose(pictures)), csv, lines, retry, clear),
     ),
     element("p", { class: "hint" }, "Pictures and captions are kept in this tab of your browser only, and are gone when it is closed. The server keeps nothing."),
     sheet,
@@ -81,6 +83,12 @@ export function manyView(view, { more, open }) {
       count();
     });
   };
+
+  /** Shows a picture in the first view. */
+  function open(picture) {
+    album.select(picture);
+    location.hash = "#caption";
+  }
 
   function add(picture) {
     const card = new Card(picture, { open: () => open(picture), remove });

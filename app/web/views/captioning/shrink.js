@@ -21,7 +21,7 @@ export function reduced(file) {
 /** A worker does it, one picture after the other: the page goes on meanwhile. */
 function shrink(file, most) {
   if (!worker) {
-    worker = new Worker(new URL("shrinking.js", import.meta.url));
+    worker = new Worker(new URL("shrink-worker.js", import.meta.url));
     worker.addEventListener("message", ({ data }) => {
       waiting.get(data.id)(data.copy);
       waiting.delete(data.id);

@@ -1,8 +1,8 @@
 /** A picture, the light of attention on it, and the buttons that step from word to word. */
 
 import { Light } from "./attention.js";
-import { element, icon, setIcon } from "./element.js";
-import { percent } from "./sentence.js";
+import { element, icon, setIcon } from "../../shell/element.js";
+import { percent } from "../../shell/percent.js";
 
 const BEAT = 750; // milliseconds that a word is shown while it plays
 

@@ -1,6 +1,6 @@
 /** What model cards are written in, as elements: headings, paragraphs, lists, tables, code, links, emphasis. */
 
-import { element } from "./element.js";
+import { element } from "../../shell/element.js";
 
 const INDENTED = /^( {4}|\t)/;
 

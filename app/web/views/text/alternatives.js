@@ -1,7 +1,7 @@
 /** What could have stood in a token's place: the likeliest, each a button that takes it instead. */
 
-import { element } from "./element.js";
-import { percent } from "./sentence.js";
+import { element } from "../../shell/element.js";
+import { percent } from "../../shell/percent.js";
 
 const SIGNS = { "\n": "⏎ new line", " ": "␣ space", "\t": "⇥ tab", "": "nothing" };
 

@@ -1,14 +1,14 @@
-/** The third view: language models write, and one sees how sure they were of each character. */
+/** The desk: a prompt, the text as it is written from it, and the branches it has taken. */
 
-import { streamText } from "./api.js";
-import { announce } from "./announce.js";
-import { choice, slider } from "./controls.js";
-import { decoding } from "./decoding.js";
-import { element, icon, setIcon } from "./element.js";
-import { Failure } from "./failure.js";
-import { keys } from "./key.js";
+import { json, stream } from "../../shell/api.js";
+import { announce } from "../../shell/announce.js";
+import { slider } from "../../shell/controls.js";
+import { element, icon, setIcon } from "../../shell/element.js";
+import { Failure } from "../../shell/failure.js";
+import { modelChoice, models, preferred } from "../../shell/models.js";
+import { attempt, trouble } from "../../shell/trouble.js";
+import text from "../text.js";
 import { Manuscript } from "./manuscript.js";
-import { trouble } from "./trouble.js";
 
 const ALTERNATIVES = 5;
 
@@ -22,7 +22,8 @@ const SLIDERS = {
   max_tokens: { label: "Length", min: 20, max: 2000, step: 20 },
 };
 
-export function writeView(view) {
+/** Fills the view. */
+export function mountDesk(/** @type {HTMLElement} */ view) {
   let card = null;
   let control = null; // of the text that is being written
   let branches = []; // {prompt, tokens} of those that were left, the one that is shown among them
@@ -30,7 +31,7 @@ export function writeView(view) {
 
   const manuscript = new Manuscript();
   const prompt = element("textarea", { id: "prompt", rows: 3, spellcheck: "false", autocapitalize: "off" });
-  const failed = element("div", { role: "alert" });
+  const { failed, run } = attempt(load);
   const count = element("p", { class: "hint" });
   const button = (text, name, act, kind = "") => element("button", { type: "button", class: kind, onclick: act }, icon(name), element("span", {}, text));
   const write = button("Write", "pen", () => (control ? control.abort() : start(prompt.value, [])), "primary");
@@ -39,7 +40,7 @@ export function writeView(view) {
   const forth = element("button", { type: "button", class: "icon", "aria-label": "Branch after", onclick: () => turn(1) }, icon("next"));
   const branch = element("span");
   const turns = element("p", { class: "turns", hidden: true }, back, branch, forth);
-  const model = choice({ label: "Model", options: [], onchange: (name) => use(cards().find(({ id }) => id === name)) });
+  const model = modelChoice(use);
   const sliders = {};
   for (const [name, options] of Object.entries(SLIDERS)) sliders[name] = slider({ ...options, onchange: () => {} });
 
@@ -68,10 +69,6 @@ export function writeView(view) {
     ),
   );
 
-  function cards() {
-    return decoding.models.filter(({ task }) => task === "text-generation");
-  }
-
   function use(chosen) {
     const opening = OPENINGS[card?.id] ?? "";
     if (prompt.value === opening) prompt.value = OPENINGS[chosen.id] ?? "";
@@ -80,16 +77,12 @@ export function writeView(view) {
   }
 
   async function load() {
-    try {
-      failed.replaceChildren();
-      await decoding.load();
-      if (!cards().length) throw new Failure({ code: "no_model", message: "this server has no language model" });
-      model.input.replaceChildren(...cards().map(({ id }) => element("option", { value: id }, id)));
-      use(cards().find((one) => one.default) ?? cards()[0]);
-      model.value = card.id;
-    } catch (error) {
-      failed.replaceChildren(trouble(error, { again: load }));
-    }
+    await models.load();
+    const cards = models.of(text.task);
+    if (!cards.length) throw new Failure({ code: "no_model", message: "this server has no language model" });
+    model.offer(cards);
+    use(preferred(cards));
+    model.value = card.id;
     draw();
   }
 
@@ -123,9 +116,10 @@ export function writeView(view) {
     draw();
     announce("Writing.");
     try {
-      for await (const piece of streamText({ ...asked, prompt: manuscript.whole }, own.signal)) {
+      const options = { ...json({ ...asked, prompt: manuscript.whole, stream: true }), signal: own.signal };
+      for await (const { data } of stream("v1/completions", options)) {
         if (own.signal.aborted) break;
-        manuscript.append(read(piece.logprobs));
+        manuscript.append(read(data.choices[0].logprobs));
         const made = manuscript.tokens.length - before;
         count.textContent = `${made} ${card.unit}s, ${Math.round((1000 * made) / (performance.now() - began))} a second`;
       }
@@ -158,8 +152,8 @@ export function writeView(view) {
   prompt.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) write.click();
   });
-  keys.addEventListener("entered", load);
-  return load();
+  draw();
+  return run();
 }
 
 /** Tokens of a piece, with the likeliest in their places first. */

@@ -1,9 +1,9 @@
 /** A text as the model wrote it: each token shaded by how surprising it was, with what could have stood there instead. */
 
 import { Alternatives, readable } from "./alternatives.js";
-import { announce } from "./announce.js";
-import { element } from "./element.js";
-import { percent } from "./sentence.js";
+import { announce } from "../../shell/announce.js";
+import { element } from "../../shell/element.js";
+import { percent } from "../../shell/percent.js";
 
 const STEPS = { ArrowRight: 1, ArrowLeft: -1 };
 
