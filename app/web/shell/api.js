@@ -19,7 +19,7 @@ export function hasKey() {
 }
 
 /** Sends this key from now on, as long as this tab is open. */
-export function setKey(value) {
+export function setKey(/** @type {string} */ value) {
   key = value;
   try {
     sessionStorage.setItem("recap-key", value);
@@ -29,7 +29,7 @@ export function setKey(value) {
 }
 
 /** The page's own address, for lines that others run. */
-export function address(path) {
+export function address(/** @type {string} */ path) {
   return new URL(path, document.baseURI).href;
 }
 
@@ -41,7 +41,7 @@ async function request(path, options = {}) {
   try {
     response = await fetch(path, { ...options, headers, method: options.body ? "POST" : "GET" });
   } catch (error) {
-    if (error.name === "AbortError") throw error;
+    if (isAbort(error)) throw error;
     throw new Failure({ code: "unreachable", message: "the server can't be reached" });
   }
   if (!response.ok) throw await Failure.from(response);
@@ -73,16 +73,21 @@ export function json(/** @type {unknown} */ value) {
 export async function* stream(path, options) {
   const response = await request(path, options);
   try {
-    for await (const event of events(response.body)) {
+    for await (const event of events(/** @type {ReadableStream<Uint8Array<ArrayBuffer>>} */ (response.body))) {
       if (event.data === "[DONE]") return;
       const data = JSON.parse(event.data);
       if (event.name === "error" || data.error) throw new Failure(data.error);
       yield { name: event.name, data };
     }
   } catch (error) {
-    if (error instanceof Failure || error.name === "AbortError") throw error;
+    if (error instanceof Failure || isAbort(error)) throw error;
     throw cut("answer");
   }
+}
+
+/** Whether a request ended because it was withdrawn. */
+export function isAbort(/** @type {unknown} */ error) {
+  return error instanceof DOMException && error.name === "AbortError";
 }
 
 /** The failure of a connection that broke before something was complete. */

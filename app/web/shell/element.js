@@ -40,7 +40,32 @@ export function icon(/** @type {string} */ shape) {
   return drawing("svg", { "aria-hidden": "true", viewBox: "0 0 24 24" }, isPath ? drawing("path", { d: shape }) : drawing("use", { href: `#icon-${shape}` }));
 }
 
+/**
+ * The first element that a selector finds, which has to be there.
+ *
+ * @param {string} selector
+ * @param {ParentNode} [within]
+ * @returns {HTMLElement}
+ */
+export function find(selector, within = document) {
+  const found = within.querySelector(selector);
+  if (!found) throw new Error(`nothing matches ${selector}`);
+  return /** @type {HTMLElement} */ (found);
+}
+
+/**
+ * A button with an icon before its text, which stands in a span.
+ *
+ * @param {string} text
+ * @param {string} shape As for `icon`.
+ * @param {() => unknown} act
+ * @param {string} [kind] Its classes.
+ */
+export function button(text, shape, act, kind = "") {
+  return element("button", { type: "button", class: kind, onclick: act }, icon(shape), element("span", {}, text));
+}
+
 /** Changes the icon of a button. */
 export function setIcon(/** @type {HTMLElement} */ button, /** @type {string} */ name) {
-  button.querySelector("use").setAttribute("href", `#icon-${name}`);
+  find("use", button).setAttribute("href", `#icon-${name}`);
 }

@@ -1,5 +1,5 @@
 /** Server-sent events of an answer, each `{name, data}` with its data as text; `name` is "message" where none is given. */
-export async function* events(body) {
+export async function* events(/** @type {ReadableStream<Uint8Array<ArrayBuffer>>} */ body) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";
   try {
@@ -8,8 +8,9 @@ export async function* events(body) {
       if (done) return;
       text += value;
       const blocks = text.split(/\r?\n\r?\n/);
-      text = blocks.pop();
+      text = blocks.pop() ?? "";
       for (const block of blocks) {
+        /** @type {{name: string, data: string[]}} */
         const event = { name: "message", data: [] };
         for (const line of block.split(/\r?\n/)) {
           if (line.startsWith("event:")) event.name = line.slice(6).trim();

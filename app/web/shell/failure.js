@@ -1,5 +1,9 @@
 /** What went wrong, in the server's words or ours, and what can be done about it. */
 export class Failure extends Error {
+  /**
+   * @param {{status?: number, code: string, message: string, field?: string | null, retryAfter?: number | null}} what
+   *   `status` is 0 where there was no answer, `retryAfter` is in seconds.
+   */
   constructor({ status = 0, code, message, field = null, retryAfter = null }) {
     super(message);
     this.status = status;
@@ -25,7 +29,8 @@ export class Failure extends Error {
   }
 
   /** Of an answer that is no success: in our shape or OpenAI's, or by its status where it is neither (a proxy's). */
-  static async from(response) {
+  static async from(/** @type {Response} */ response) {
+    /** @type {any} */
     let body = null;
     try {
       body = await response.json();
@@ -43,6 +48,7 @@ export class Failure extends Error {
   }
 }
 
+/** @type {Record<string, string>} */
 const ADVICE = {
   not_an_image: "Choose a picture file.",
   empty_image: "The file has nothing in it. Save or download it again.",

@@ -1,14 +1,15 @@
 /** Files that come in: chosen, dropped or pasted, folders included. */
 
+import { find } from "./element.js";
 import { notice } from "./notice.js";
 
 /** @typedef {import("./view.js").Files} Files */
 /** @typedef {import("./view.js").NamedFile} NamedFile */
 
-const input = /** @type {HTMLInputElement} */ (document.getElementById("file"));
-const curtain = document.getElementById("curtain");
-/** @type {Files} */
-let choosing;
+const input = /** @type {HTMLInputElement} */ (find("#file"));
+const curtain = find("#curtain");
+/** @type {Files | null} */
+let choosing = null;
 
 /** Opens the browser's dialog for files. */
 export function choose(/** @type {Files} */ files) {
@@ -20,20 +21,21 @@ export function choose(/** @type {Files} */ files) {
 /**
  * Listens to the whole page.
  *
- * @param {() => Files | undefined} receiver Returns what takes the files that come now.
+ * @param {() => Files | undefined} receiver Returns what takes files that come now; nothing does where it is undefined.
  */
 export function listen(receiver) {
   input.addEventListener("change", () => {
-    const chosen = [...input.files].map((file) => ({ file, name: file.name }));
+    const chosen = [...(input.files ?? [])].map((file) => ({ file, name: file.name }));
     input.value = ""; // so that the same file can be chosen again
-    if (chosen.length) (choosing ?? receiver()).take(chosen);
+    if (chosen.length) (choosing ?? receiver())?.take(chosen);
   });
 
   document.addEventListener("paste", (event) => {
-    const pasted = [...event.clipboardData.files];
-    if (!pasted.length || !receiver()) return;
+    const pasted = [...(event.clipboardData?.files ?? [])];
+    const files = receiver();
+    if (!pasted.length || !files) return;
     event.preventDefault();
-    receiver().take(pasted.map((file, place) => ({ file, name: pastedName(file, place) })));
+    files.take(pasted.map((file, place) => ({ file, name: pastedName(file, place) })));
   });
 
   let depth = 0; // dragging over a child leaves its parent
@@ -43,7 +45,7 @@ export function listen(receiver) {
   };
   const brings = (/** @type {DragEvent} */ event) => {
     const types = event.dataTransfer?.types ?? [];
-    return receiver() && (types.includes("Files") || types.includes("text/uri-list"));
+    return receiver() !== undefined && (types.includes("Files") || types.includes("text/uri-list"));
   };
   addEventListener("dragenter", (event) => {
     if (brings(event)) show(1);
@@ -56,11 +58,12 @@ export function listen(receiver) {
   });
   addEventListener("drop", async (event) => {
     show(-depth);
-    if (!brings(event)) return;
-    event.preventDefault();
     const files = receiver();
-    const isLink = !event.dataTransfer.types.includes("Files");
-    const found = await dropped(event.dataTransfer, files.names);
+    const transfer = event.dataTransfer;
+    if (!brings(event) || !files || !transfer) return;
+    event.preventDefault();
+    const isLink = !transfer.types.includes("Files");
+    const found = await dropped(transfer, files.names);
     if (found.length) files.take(found);
     else notice(isLink ? files.link : files.none);
   });
@@ -93,7 +96,7 @@ async function dropped(/** @type {DataTransfer} */ transfer, /** @type {RegExp} 
     for (;;) {
       const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
       if (!some.length) return;
-      for (const child of some.sort((one, other) => one.name.localeCompare(other.name))) await walk(child, names);
+      for (const child of some.sort((/** @type {FileSystemEntry} */ one, /** @type {FileSystemEntry} */ other) => one.name.localeCompare(other.name))) await walk(child, names);
     }
   }
 }

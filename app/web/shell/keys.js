@@ -1,17 +1,20 @@
 /** Asks for the key of a server that wants one. */
 
 import { setKey } from "./api.js";
-import { element } from "./element.js";
+import { element, find } from "./element.js";
+import { Emitter } from "./emitter.js";
 
+/** @type {HTMLDialogElement | null} */
 let dialog = null;
 
-/** Tells `entered` when there is a key. */
-export const keys = new EventTarget();
+/** Emits `entered` when there is a key. */
+/** @type {Emitter<{entered: void}>} */
+export const keys = new Emitter();
 
 /** Opens the dialog, if it isn't open; `failure` says why. */
-export function askForKey(failure) {
+export function askForKey(/** @type {import("./failure.js").Failure} */ failure) {
   dialog ??= build();
-  dialog.querySelector(".why").textContent = `${failure.sentence} ${failure.advice}`;
+  find(".why", dialog).textContent = `${failure.sentence} ${failure.advice}`;
   if (!dialog.open) dialog.showModal();
 }
 
@@ -39,7 +42,7 @@ function build() {
   made.addEventListener("close", () => {
     if (made.returnValue === "use" && field.value.trim()) {
       setKey(field.value.trim());
-      keys.dispatchEvent(new Event("entered"));
+      keys.emit("entered");
     }
     field.value = "";
     made.returnValue = "";

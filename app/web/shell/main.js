@@ -1,7 +1,7 @@
 /** Ties the page together: its navigation and views, the files that come in, and the theme. */
 
 import { VIEWS } from "../views/index.js";
-import { element, icon } from "./element.js";
+import { element, find, icon } from "./element.js";
 import { listen } from "./intake.js";
 import { models } from "./models.js";
 import { clearNotice, notice } from "./notice.js";
@@ -21,8 +21,8 @@ let open = VIEWS[0];
 function build(/** @type {View} */ { title, hash, icon: shape }) {
   const link = element("a", { href: `#${hash}` }, icon(shape), title);
   const section = element("section", { class: "view", id: `view-${hash}`, "aria-label": title, hidden: true });
-  document.querySelector(".views").append(link);
-  document.querySelector("main").append(section);
+  find(".views").append(link);
+  find("main").append(section);
   return { link, section };
 }
 
@@ -38,19 +38,20 @@ function route() {
   }
   document.title = open === VIEWS[0] ? "Recap" : `${open.title} · Recap`;
   clearNotice(NOT_LOADED);
-  if (!mounted.has(open)) mount(open);
+  const place = places.get(open);
+  if (place && !mounted.has(open)) mount(open, place);
   scrollTo(0, 0);
 }
 
 /** Fills a view's section; if that fails, it is tried again when the view is next opened. */
-async function mount(/** @type {View} */ view) {
+async function mount(/** @type {View} */ view, /** @type {Place} */ place) {
   mounted.add(view);
   try {
-    await view.mount(places.get(view));
+    await view.mount(place);
   } catch (error) {
     console.error(error);
     mounted.delete(view);
-    places.get(view).section.replaceChildren();
+    place.section.replaceChildren();
     notice(NOT_LOADED);
   }
 }
@@ -68,7 +69,7 @@ function switchTheme() {
 
 listen(() => open.files ?? VIEWS.find(({ files }) => files)?.files);
 for (const [view, place] of places) view.start?.(place);
-document.getElementById("theme").addEventListener("click", switchTheme);
+find("#theme").addEventListener("click", switchTheme);
 addEventListener("hashchange", route);
 route();
 models.load().catch((error) => {

@@ -3,6 +3,7 @@
 import { ask } from "./api.js";
 import { choice } from "./controls.js";
 import { element } from "./element.js";
+import { Emitter } from "./emitter.js";
 
 /**
  * A figure of merit, as in a checkpoint's metrics.json.
@@ -17,8 +18,12 @@ import { element } from "./element.js";
  *   metrics: {figures?: Figure[], [name: string]: any}, [name: string]: any}} Card
  */
 
-/** Fires `loaded` when they are known. */
-class Models extends EventTarget {
+/**
+ * Emits `loaded` when they are known.
+ *
+ * @extends {Emitter<{loaded: void}>}
+ */
+class Models extends Emitter {
   /** @type {Card[]} */
   all = [];
   /** @type {Promise<void> | null} */
@@ -29,7 +34,7 @@ class Models extends EventTarget {
     this.#loading ??= ask("v1/models").then(
       ({ data }) => {
         this.all = data;
-        this.dispatchEvent(new Event("loaded"));
+        this.emit("loaded");
       },
       (error) => {
         this.#loading = null;
@@ -40,7 +45,7 @@ class Models extends EventTarget {
   }
 
   /** Those of a task, by its name in `/v1/models`. */
-  of(/** @type {string} */ task) {
+  of(/** @type {string | undefined} */ task) {
     return this.all.filter((card) => card.task === task);
   }
 }
@@ -60,7 +65,7 @@ export function preferred(/** @type {Card[]} */ cards) {
 export function modelChoice(onchange) {
   /** @type {Card[]} */
   let offered = [];
-  const control = choice({ label: "Model", options: [], onchange: (id) => onchange(offered.find((card) => card.id === id)) });
+  const control = choice({ label: "Model", options: [], onchange: (id) => onchange(offered[offered.findIndex((card) => card.id === id)]) });
   return Object.assign(control, {
     offer(/** @type {Card[]} */ cards) {
       if (cards.length === offered.length && cards.every((card, place) => card === offered[place])) return;

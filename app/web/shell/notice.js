@@ -1,6 +1,8 @@
 /** The line above all views, for what concerns the whole page. */
 
-const line = document.getElementById("notice");
+import { find } from "./element.js";
+
+const line = find("#notice");
 
 /** Shows a sentence there. */
 export function notice(/** @type {string} */ text) {

@@ -1,5 +1,6 @@
 // Before anything is drawn, so that nothing flashes: the theme that was chosen, else the system's.
 (() => {
+  /** @type {string | null} */
   let chosen = null;
   try {
     chosen = localStorage.getItem("recap-theme");

@@ -40,9 +40,9 @@ export function attempt(act) {
     try {
       await act();
     } catch (error) {
-      failed.replaceChildren(trouble(error, { again: run }));
+      failed.replaceChildren(trouble(/** @type {Failure} */ (error), { again: run }));
     }
   }
-  keys.addEventListener("entered", run);
+  keys.on("entered", run);
   return { failed, run };
 }

@@ -24,12 +24,12 @@ export default {
       greeting.hidden = album.selected !== null;
       bench.hidden = album.selected === null;
     };
-    album.addEventListener("selected", show);
+    album.on("selected", show);
     show();
   },
 
   start() {
-    keys.addEventListener("entered", () => {
+    keys.on("entered", () => {
       caption(album.pictures.filter((picture) => picture.error?.status === 401));
       resume();
     });

@@ -24,7 +24,7 @@ export default {
       count.textContent = String(album.pictures.length);
     };
     link.append(count);
-    album.addEventListener("added", draw);
-    album.addEventListener("removed", draw);
+    album.on("added", draw);
+    album.on("removed", draw);
   },
 };

@@ -9,18 +9,20 @@ const still = matchMedia("(prefers-reduced-motion: reduce)");
 
 /** A canvas over a picture. */
 export class Light {
+  /** @type {CanvasRenderingContext2D} */
   #pen;
+  /** @type {Float32Array | null} */
   #shown = null; // brightness by pixel, 0 to 1; null: nothing is dimmed
   #frame = 0;
 
-  constructor(canvas) {
+  constructor(/** @type {HTMLCanvasElement} */ canvas) {
     canvas.width = canvas.height = SIDE;
     this.canvas = canvas;
-    this.#pen = canvas.getContext("2d");
+    this.#pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   }
 
   /** Lights a picture by a grid of attention, rows by columns; null puts the light out. */
-  show(grid) {
+  show(/** @type {number[][] | null} */ grid) {
     cancelAnimationFrame(this.#frame);
     const from = this.#shown ?? new Float32Array(SIDE * SIDE).fill(1);
     const to = grid ? brightness(grid) : new Float32Array(SIDE * SIDE).fill(1);
@@ -29,7 +31,7 @@ export class Light {
       return;
     }
     const began = performance.now();
-    const step = (now) => {
+    const step = (/** @type {number} */ now) => {
       const share = Math.min(1, Math.max(0, (now - began) / FADE));
       const eased = 1 - (1 - share) ** 3;
       this.#draw(from.map((value, place) => value + (to[place] - value) * eased));
@@ -38,7 +40,7 @@ export class Light {
     this.#frame = requestAnimationFrame(step);
   }
 
-  #draw(light) {
+  #draw(/** @type {Float32Array} */ light) {
     this.#shown = light;
     const image = this.#pen.createImageData(SIDE, SIDE);
     light.forEach((value, place) => {
@@ -49,7 +51,7 @@ export class Light {
 }
 
 /** A grid of any size to SIDE x SIDE, each cell a soft spot around its middle, the brightest 1. */
-function brightness(grid) {
+function brightness(/** @type {number[][]} */ grid) {
   const rows = spots(grid.length);
   const columns = spots(grid[0].length);
   const light = new Float32Array(SIDE * SIDE);
@@ -63,7 +65,7 @@ function brightness(grid) {
 }
 
 /** For each cell of a side its share of the light at each pixel; at a pixel they add up to 1. */
-function spots(cells) {
+function spots(/** @type {number} */ cells) {
   const weights = Array.from({ length: cells }, (_, cell) =>
     Float32Array.from({ length: SIDE }, (_, pixel) => Math.exp(-0.5 * ((((pixel + 0.5) / SIDE) * cells - cell - 0.5) / BLUR) ** 2)),
   );

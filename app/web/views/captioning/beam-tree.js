@@ -7,13 +7,25 @@ const NODE = 92; // width
 const ROW = 40;
 const MARGIN = 2; // for the lines around the outermost
 
-/** A drawing of the server's `tree`, and below it what is told of the hypothesis that is pointed at. */
-export function beamTree({ steps, captions }) {
+/**
+ * A hypothesis after some step: its last word (none at the end), the one that it went on from, and whether it was kept.
+ *
+ * @typedef {{text?: string, parent: number, logprob: number, kept: boolean, finished: boolean}} Hypothesis
+ */
+/**
+ * The server's `tree`: the hypotheses of each step, and which of the last step's became captions, the best first.
+ *
+ * @typedef {{steps: Hypothesis[][], captions: number[]}} Tree
+ */
+
+/** A drawing of it, and below it what is known of the hypothesis that is pointed at. */
+export function beamTree(/** @type {Tree} */ { steps, captions }) {
   const told = element("p", { class: "hypothesis", "aria-hidden": "true" });
   const rows = Math.max(...steps.map((step) => step.length));
   const size = { width: 2 * MARGIN + COLUMN * (steps.length - 1) + NODE, height: 2 * MARGIN + ROW * rows };
   const svg = drawing("svg", { class: "tree", role: "group", ...size, viewBox: `0 0 ${size.width} ${size.height}`, "aria-label": summary(steps) });
-  const nodes = steps.map((step) => step.map(() => ({})));
+  /** @type {{line: SVGElement, mark: SVGElement}[][]} */
+  const nodes = steps.map(() => []);
   const lines = drawing("g", {});
   const marks = drawing("g", {});
 
@@ -28,10 +40,10 @@ export function beamTree({ steps, captions }) {
   });
   svg.append(lines, marks);
   const best = captions[0] ?? 0;
-  nodes[last][best]?.mark.setAttribute("tabindex", 0);
+  nodes[last][best]?.mark.setAttribute("tabindex", "0");
   told.textContent = telling(steps, last, best);
 
-  function draw(node, time, place, kind) {
+  function draw(/** @type {Hypothesis} */ node, /** @type {number} */ time, /** @type {number} */ place, /** @type {string} */ kind) {
     const { x, y } = at(time, place);
     const carried = node.finished && time > 0 && steps[time - 1][node.parent]?.finished;
     const text = carried ? "·" : (node.text ?? "■");
@@ -51,8 +63,8 @@ export function beamTree({ steps, captions }) {
     return { line, mark };
   }
 
-  function tell(time, place) {
-    svg.querySelectorAll(".path").forEach((part) => part.classList.remove("path"));
+  function tell(/** @type {number} */ time, /** @type {number} */ place) {
+    for (const part of svg.querySelectorAll(".path")) part.classList.remove("path");
     for (const [step, at] of lineage(steps, time, place)) {
       nodes[step][at].line.classList.add("path");
       nodes[step][at].mark.classList.add("path");
@@ -60,7 +72,7 @@ export function beamTree({ steps, captions }) {
     told.textContent = telling(steps, time, place);
   }
 
-  function walk(event, time, place) {
+  function walk(/** @type {KeyboardEvent} */ event, /** @type {number} */ time, /** @type {number} */ place) {
     const child = steps[time + 1]?.findIndex(({ parent }) => parent === place) ?? -1;
     const [step, at] = {
       ArrowLeft: [time - 1, steps[time][place].parent],
@@ -71,31 +83,34 @@ export function beamTree({ steps, captions }) {
     const next = nodes[step]?.[at];
     if (!next) return;
     event.preventDefault();
-    nodes[time][place].mark.setAttribute("tabindex", -1);
-    next.mark.setAttribute("tabindex", 0);
+    nodes[time][place].mark.setAttribute("tabindex", "-1");
+    next.mark.setAttribute("tabindex", "0");
     next.mark.focus();
   }
 
   return element("div", { class: "beam" }, element("div", { class: "scroll" }, svg), told);
 }
 
-function at(time, place) {
+function at(/** @type {number} */ time, /** @type {number} */ place) {
   return { x: MARGIN + COLUMN * time + NODE / 2, y: MARGIN + ROW * (place + 0.5) };
 }
 
-function curve(from, to) {
+/** @typedef {{x: number, y: number}} Point */
+
+function curve(/** @type {Point} */ from, /** @type {Point} */ to) {
   const start = from.x + NODE / 2;
   const end = to.x - NODE / 2;
   const middle = (start + end) / 2;
   return `M${start} ${from.y}C${middle} ${from.y} ${middle} ${to.y} ${end} ${to.y}`;
 }
 
-function fitted(text) {
+function fitted(/** @type {string} */ text) {
   return text.length > 11 ? `${text.slice(0, 10)}…` : text;
 }
 
 /** A hypothesis and those it came from, `[step, place]`, the first word first. */
-function lineage(steps, time, place) {
+function lineage(/** @type {Hypothesis[][]} */ steps, /** @type {number} */ time, /** @type {number} */ place) {
+  /** @type {[step: number, place: number][]} */
   const path = [];
   for (let step = time, at = place; step >= 0 && steps[step][at]; step--) {
     path.unshift([step, at]);
@@ -104,7 +119,7 @@ function lineage(steps, time, place) {
   return path;
 }
 
-function telling(steps, time, place) {
+function telling(/** @type {Hypothesis[][]} */ steps, /** @type {number} */ time, /** @type {number} */ place) {
   const node = steps[time][place];
   const words = lineage(steps, time, place).map(([step, at]) => steps[step][at].text).filter(Boolean);
   const last = time === steps.length - 1;
@@ -113,7 +128,7 @@ function telling(steps, time, place) {
   return `Step ${time + 1}: “${words.join(" ")}”${end}, log-probability ${node.logprob.toFixed(2)}, ${fate}.`;
 }
 
-function summary(steps) {
+function summary(/** @type {Hypothesis[][]} */ steps) {
   const died = steps.flat().filter(({ kept }) => !kept).length;
   return `Beam tree of ${steps.length} steps: ${steps.flat().length} hypotheses were kept in view, ${died} of them died. Arrow keys go from one to the next.`;
 }

@@ -2,6 +2,7 @@
 
 import { element } from "../../shell/element.js";
 
+/** @type {Record<string, string>} */
 const REFUSED = {
   NotAllowedError: "The browser does not let this page use the camera. Allow it beside the address, then try again.",
   NotFoundError: "There is no camera here. Choose a picture instead.",
@@ -9,7 +10,7 @@ const REFUSED = {
 };
 
 /** Opens the camera, and calls `take` with a picture if one is taken. */
-export async function openCamera(take) {
+export async function openCamera(/** @type {import("../../shell/view.js").Files["take"]} */ take) {
   const video = element("video", { autoplay: true, muted: true, playsinline: true, "aria-label": "What the camera sees" });
   const why = element("p", { role: "alert" });
   const shoot = element("button", { type: "button", class: "primary", disabled: true }, "Take the picture");
@@ -20,6 +21,7 @@ export async function openCamera(take) {
     why,
     element("p", { class: "actions" }, shoot, element("button", { type: "button", onclick: () => dialog.close() }, "Close")),
   );
+  /** @type {MediaStream | null} */
   let stream = null;
   dialog.addEventListener("close", () => {
     for (const track of stream?.getTracks() ?? []) track.stop();
@@ -27,7 +29,7 @@ export async function openCamera(take) {
   });
   shoot.addEventListener("click", async () => {
     const canvas = new OffscreenCanvas(video.videoWidth, video.videoHeight);
-    canvas.getContext("2d").drawImage(video, 0, 0);
+    canvas.getContext("2d")?.drawImage(video, 0, 0);
     const file = await canvas.convertToBlob({ type: "image/jpeg", quality: 0.92 });
     dialog.close();
     take([{ file, name: `camera-${new Date().toISOString().slice(0, 19).replaceAll(":", "-")}.jpg` }]);
@@ -49,6 +51,6 @@ export async function openCamera(take) {
     shoot.disabled = false;
     shoot.focus();
   } catch (error) {
-    why.textContent = REFUSED[error.name] ?? "The camera does not answer. Choose a picture instead.";
+    why.textContent = REFUSED[/** @type {DOMException} */ (error).name] ?? "The camera does not answer. Choose a picture instead.";
   }
 }

@@ -1,17 +1,21 @@
 /** A picture on the contact sheet: its caption, which can be edited, and how it is doing. */
 
-import { album } from "./album.js";
 import { element, icon } from "../../shell/element.js";
-import { remedies } from "./bench.js";
 import { percent } from "../../shell/percent.js";
 import { trouble } from "../../shell/trouble.js";
+import { album } from "./album.js";
+import { remedies } from "./bench.js";
 
+/** @typedef {import("./album.js").Picture} Picture */
+
+/** @type {Record<string, string>} */
 const TOLD = { waiting: "Waiting", reading: "Looking…", writing: "Writing…" };
 
 export class Card {
+  /** @type {Partial<Picture>} */
   #drawn = {};
 
-  constructor(picture, { open, remove }) {
+  constructor(/** @type {Picture} */ picture, /** @type {{open: () => void, remove: (picture: Picture) => void}} */ { open, remove }) {
     this.picture = picture;
     this.image = element("img", { alt: "", decoding: "async", loading: "lazy" });
     this.text = element("textarea", { rows: 2, class: "own", "aria-label": `Caption of ${picture.name}`, lang: "en", oninput: () => this.#edit() });
@@ -41,21 +45,21 @@ export class Card {
     this.state.textContent = state === "done" ? (edited === null && confidence !== undefined ? `${percent(confidence)} confident` : "edited") : (TOLD[state] ?? "");
     this.state.title = note;
     if (this.#drawn.error !== error || this.#drawn.state !== state || this.#drawn.thumbnail !== thumbnail) {
-      this.failed.replaceChildren(...(state === "failed" ? [trouble(error, remedies(this.picture))] : []));
+      this.failed.replaceChildren(...(error && state === "failed" ? [trouble(error, remedies(this.picture))] : []));
     }
     this.#drawn = { error, state, thumbnail };
   }
 
   #edit() {
     const text = this.text.value.replace(/\s*\n\s*/g, " ");
-    const own = this.picture.answer.captions[this.picture.chosen]?.text ?? "";
+    const own = this.picture.answer?.captions[this.picture.chosen]?.text ?? "";
     this.picture.edited = text === own ? null : text;
-    album.tell("changed", this.picture);
+    album.emit("changed", this.picture);
   }
 
   #restore() {
     this.picture.edited = null;
-    album.tell("changed", this.picture);
+    album.emit("changed", this.picture);
     this.text.focus();
   }
 }

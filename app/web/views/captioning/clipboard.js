@@ -4,6 +4,9 @@ import { announce } from "../../shell/announce.js";
 import { element, icon } from "../../shell/element.js";
 import { asAlt, asCurl, asJson, asText } from "./formats.js";
 
+/** @typedef {import("./album.js").Picture} Picture */
+
+/** @type {[short: string, name: string, form: (picture: Picture) => string][]} */
 const FORMS = [
   ["Text", "Text", asText],
   ["alt", "Alt attribute", asAlt],
@@ -12,7 +15,7 @@ const FORMS = [
 ];
 
 /** They copy the caption of whatever picture `current` returns then. */
-export function copying(current) {
+export function copying(/** @type {() => Picture} */ current) {
   const page = element("textarea", { class: "by-hand", readonly: true, rows: 4, hidden: true, "aria-label": "To copy by hand" });
   const buttons = FORMS.map(([short, name, form]) => {
     const label = element("span", {}, short);

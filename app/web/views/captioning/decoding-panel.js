@@ -1,14 +1,21 @@
 /** How words are chosen: the controls of the decoding, which ask for the caption again when they are moved. */
 
-import { album } from "./album.js";
-import { caption } from "./queue.js";
 import { check, line, segments, slider } from "../../shell/controls.js";
-import { decoding } from "./decoding.js";
-import { element, icon } from "../../shell/element.js";
+import { button, element, find } from "../../shell/element.js";
 import { modelChoice } from "../../shell/models.js";
+import { album } from "./album.js";
+import { decoding } from "./decoding.js";
+import { caption } from "./queue.js";
 
 const PAUSE = 250; // milliseconds that a slider rests before the caption is asked for
 
+/** @typedef {import("../../shell/controls.js").SliderOptions & {methods?: string[]}} Options */
+
+/**
+ * Sliders by their parameters, and the methods for which they mean something: all, where none is named.
+ *
+ * @type {Record<string, Options>}
+ */
 const SLIDERS = {
   beam_size: { label: "Beam size", min: 1, max: 10, step: 1, hint: "Sentences kept in view at each word.", methods: ["beam"] },
   temperature: { label: "Temperature", min: 0.1, max: 2, step: 0.05, hint: "Lower is safer, higher more varied.", methods: ["sample"] },
@@ -17,6 +24,7 @@ const SLIDERS = {
   num_captions: { label: "Captions", min: 1, max: 10, step: 1, methods: ["beam", "sample"] },
   diversity: { label: "Diversity", min: 0, max: 5, step: 0.1, off: 0, hint: "How strongly each avoids the words of the others.", methods: ["beam"] },
 };
+/** @type {Record<string, Options>} */
 const MORE = {
   length_penalty: { label: "Length penalty", min: 0, max: 2, step: 0.1, off: 0, hint: "More favours longer captions.", methods: ["beam"] },
   min_length: { label: "Fewest words", min: 0, max: 20, step: 1, off: 0 },
@@ -27,7 +35,7 @@ const MORE = {
 /** The panel, as a node. */
 export function panel() {
   let timer = 0;
-  const change = (values) => {
+  const change = (/** @type {Record<string, unknown>} */ values) => {
     const picture = album.selected; // also if another is selected meanwhile
     decoding.set(values);
     clearTimeout(timer);
@@ -42,17 +50,16 @@ export function panel() {
     ],
     onchange: (value) => change({ method: value }),
   });
-  const controls = {};
-  for (const [name, options] of Object.entries({ ...SLIDERS, ...MORE })) {
-    controls[name] = slider({ ...options, onchange: (value) => change({ [name]: value }) });
-  }
-  controls.prefix = line({
+  const sliders = Object.fromEntries(
+    Object.entries({ ...SLIDERS, ...MORE }).map(([name, options]) => [name, slider({ ...options, onchange: (value) => change({ [name]: value }) })]),
+  );
+  const prefix = line({
     label: "Begin with",
     placeholder: "two dogs",
     hint: "Words that each caption begins with.",
     onchange: (value) => change({ prefix: value.trim() }),
   });
-  controls.neutral = check({
+  const neutral = check({
     label: "Say “person”",
     hint: "Rather than guess at gender or the colour of skin.",
     onchange: (value) => change({ neutral: value }),
@@ -61,16 +68,27 @@ export function panel() {
     decoding.use(card);
     again();
   });
-  const button = (text, name, act) => element("button", { type: "button", class: "small", onclick: act }, icon(name), text);
-  const shuffle = button("Draw others", "again", () => {
-    decoding.shuffle();
-    again();
-  });
-  const reset = button("Defaults", "back", () => {
-    decoding.reset();
-    again();
-  });
-  const all = button("", "sheet", () => caption(album.pictures));
+  /** @type {Record<string, typeof prefix | typeof neutral | typeof sliders[string]>} */
+  const controls = { ...sliders, prefix, neutral };
+  const shuffle = button(
+    "Draw others",
+    "again",
+    () => {
+      decoding.shuffle();
+      again();
+    },
+    "small",
+  );
+  const reset = button(
+    "Defaults",
+    "back",
+    () => {
+      decoding.reset();
+      again();
+    },
+    "small",
+  );
+  const all = button("", "sheet", () => caption(album.pictures), "small");
 
   function draw() {
     const { values } = decoding;
@@ -81,32 +99,32 @@ export function panel() {
       if (document.activeElement !== control.input) control.value = values[name];
       control.blame("");
     }
-    controls.num_captions.input.max = values.method === "beam" ? values.beam_size : 10;
-    controls.num_captions.value = values.num_captions;
+    sliders.num_captions.input.max = values.method === "beam" ? values.beam_size : "10";
+    sliders.num_captions.value = values.num_captions;
     shuffle.hidden = values.method !== "sample";
     model.node.hidden = decoding.captioners.length < 2;
     model.offer(decoding.captioners);
-    model.value = decoding.card?.id;
+    model.value = decoding.card?.id ?? "";
     count();
   }
 
   function count() {
     all.hidden = album.pictures.length < 2;
-    all.lastChild.textContent = `Caption all ${album.pictures.length} so`;
+    find("span", all).textContent = `Caption all ${album.pictures.length} so`;
   }
 
-  function blame({ detail: picture }) {
+  function blame(/** @type {import("./album.js").Picture} */ picture) {
     if (picture !== album.selected) return;
     const { field, sentence } = picture.error ?? {};
-    for (const [name, control] of Object.entries(controls)) control.blame(name === field ? sentence : "");
+    for (const [name, control] of Object.entries(controls)) control.blame((name === field && sentence) || "");
   }
 
-  decoding.addEventListener("changed", draw);
-  album.addEventListener("added", count);
-  album.addEventListener("removed", count);
-  album.addEventListener("changed", blame);
+  decoding.on("changed", draw);
+  album.on("added", count);
+  album.on("removed", count);
+  album.on("changed", blame);
   draw();
-  const part = (names) => Object.keys(names).map((name) => controls[name].node);
+  const part = (/** @type {Record<string, Options>} */ names) => Object.keys(names).map((name) => sliders[name].node);
   return element(
     "details",
     { class: "panel", open: matchMedia("(min-width: 981px)").matches },
@@ -117,8 +135,8 @@ export function panel() {
       model.node,
       method.node,
       ...part(SLIDERS),
-      controls.prefix.node,
-      controls.neutral.node,
+      prefix.node,
+      neutral.node,
       element("details", { class: "more" }, element("summary", {}, "Length and repetition"), element("div", { class: "controls" }, ...part(MORE))),
       element("p", { class: "actions" }, shuffle, reset, all),
     ),
@@ -126,5 +144,5 @@ export function panel() {
 }
 
 function again(picture = album.selected) {
-  if (album.has(picture)) caption([picture], { first: true });
+  if (picture && album.has(picture)) caption([picture], { first: true });
 }

@@ -1,5 +1,6 @@
 /** How captions are asked for: the model, and the parameters of its search. */
 
+import { Emitter } from "../../shell/emitter.js";
 import { models, preferred } from "../../shell/models.js";
 
 /** What `/v1/models` calls the task of these models. */
@@ -9,6 +10,7 @@ export const TASK = "image-to-text";
 const CAPTIONS = 3;
 
 /** The parameters that mean something to each method. */
+/** @type {Record<string, string[]>} */
 const USED = {
   greedy: [],
   beam: ["beam_size", "num_captions", "diversity"],
@@ -16,8 +18,12 @@ const USED = {
 };
 const SHARED = ["min_length", "max_length", "length_penalty", "block_ngram", "prefix", "neutral"];
 
-/** Tells `changed` when what is asked for is another. */
-class Decoding extends EventTarget {
+/**
+ * Emits `changed` when what is asked for has changed.
+ *
+ * @extends {Emitter<{changed: void}>}
+ */
+class Decoding extends Emitter {
   /** @type {import("../../shell/models.js").Card | null} of the captioner that is asked */
   card = null;
   /** @type {Record<string, any>} */
@@ -25,7 +31,7 @@ class Decoding extends EventTarget {
 
   constructor() {
     super();
-    models.addEventListener("loaded", () => this.use(preferred(this.captioners)));
+    models.on("loaded", () => this.use(preferred(this.captioners)));
   }
 
   get captioners() {
@@ -33,7 +39,7 @@ class Decoding extends EventTarget {
   }
 
   /** Asks this model, by its own defaults. */
-  use(card) {
+  use(/** @type {import("../../shell/models.js").Card | null} */ card) {
     this.card = card;
     this.reset();
   }
@@ -42,12 +48,12 @@ class Decoding extends EventTarget {
   reset() {
     const defaults = this.card?.decoding ?? {};
     this.values = { ...defaults, num_captions: CAPTIONS, seed: defaults.seed ?? draw() };
-    this.dispatchEvent(new Event("changed"));
+    this.emit("changed");
   }
 
-  set(values) {
+  set(/** @type {Record<string, unknown>} */ values) {
     Object.assign(this.values, values);
-    this.dispatchEvent(new Event("changed"));
+    this.emit("changed");
   }
 
   /** Samples others. */

@@ -1,21 +1,24 @@
 /** All pictures in a row, each with its state; one is chosen. */
 
-import { album } from "./album.js";
 import { element, icon } from "../../shell/element.js";
 import { choose } from "../../shell/intake.js";
+import { album } from "./album.js";
 import { pictures } from "./pictures.js";
+
+/** @typedef {import("./album.js").Picture} Picture */
 
 const STATES = { waiting: "waiting", reading: "being looked at", writing: "being described", done: "done", failed: "failed" };
 
 /** A row of buttons, the first of which adds pictures. */
 export function filmstrip() {
-  const frames = new Map(); // picture -> button
+  /** @type {Map<Picture, HTMLButtonElement>} */
+  const frames = new Map();
   const list = element("ul", { class: "filmstrip", "aria-label": "Pictures" });
   list.append(
     element("li", {}, element("button", { type: "button", class: "frame-add", "aria-label": "Add pictures", onclick: () => choose(pictures) }, icon("add"))),
   );
 
-  function draw(picture) {
+  function draw(/** @type {Picture} */ picture) {
     const button = frames.get(picture);
     if (!button) return;
     button.dataset.state = picture.state;
@@ -25,20 +28,20 @@ export function filmstrip() {
     }
   }
 
-  album.addEventListener("added", ({ detail: picture }) => {
+  album.on("added", (picture) => {
     const button = element("button", { type: "button", class: "frame-small", onclick: () => album.select(picture) });
     frames.set(picture, button);
     list.append(element("li", {}, button));
     draw(picture);
   });
-  album.addEventListener("removed", ({ detail: picture }) => {
-    frames.get(picture)?.parentNode.remove();
+  album.on("removed", (picture) => {
+    frames.get(picture)?.closest("li")?.remove();
     frames.delete(picture);
   });
-  album.addEventListener("changed", ({ detail: picture }) => draw(picture));
-  album.addEventListener("selected", ({ detail: picture }) => {
-    for (const [other, button] of frames) button.setAttribute("aria-current", other === picture);
-    frames.get(picture)?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  album.on("changed", (picture) => draw(picture));
+  album.on("selected", (picture) => {
+    for (const [other, button] of frames) button.setAttribute("aria-current", String(other === picture));
+    if (picture) frames.get(picture)?.scrollIntoView({ block: "nearest", inline: "nearest" });
   });
   return list;
 }

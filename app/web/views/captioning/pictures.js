@@ -23,7 +23,7 @@ export const pictures = {
     caption(added);
     for (const picture of added) {
       picture.thumbnail = await thumbnail(picture.file);
-      if (album.has(picture)) album.tell("changed", picture);
+      if (album.has(picture)) album.emit("changed", picture);
       else if (picture.thumbnail) URL.revokeObjectURL(picture.thumbnail);
     }
   },

@@ -1,23 +1,30 @@
 /** Pictures to captions: several at a time, in turn, again where the server is busy, and none lost when others fail. */
 
 import { cut, stream } from "../../shell/api.js";
-import { album } from "./album.js";
-import { decoding } from "./decoding.js";
 import { askForKey } from "../../shell/keys.js";
 import { models } from "../../shell/models.js";
+import { album } from "./album.js";
+import { decoding } from "./decoding.js";
+
+/** @typedef {import("./album.js").Picture} Picture */
+/** @typedef {import("../../shell/failure.js").Failure} Failure */
 
 /** Requests at a time: browsers hold six connections to a server, and the page needs some for other things. */
 const AT_ONCE = 4;
 /** Times that a picture is tried again where that may help; a busy server may say "later" often. */
+/** @type {Record<number, number>} */
 const TRIES = { 429: 100, 503: 60, 0: 2 };
 
+/** @type {Picture[]} */
 const waiting = [];
-const running = new Map(); // picture -> AbortController
+/** @type {Map<Picture, AbortController>} */
+const running = new Map();
 let pausedUntil = 0;
-let timer = null;
+/** @type {number | undefined} */
+let timer;
 
 /** Captions pictures after those that wait already; a picture that waits or runs begins anew. */
-export function caption(pictures, { first = false } = {}) {
+export function caption(/** @type {Picture[]} */ pictures, { first = false } = {}) {
   for (const picture of pictures) {
     withdraw(picture);
     picture.before = picture.answer ? { text: picture.answer.captions[0]?.text, parameters: picture.parameters } : null;
@@ -35,18 +42,18 @@ export function resume() {
   next();
 }
 
-album.addEventListener("removed", (event) => withdraw(event.detail));
+album.on("removed", withdraw);
 
-function withdraw(picture) {
+function withdraw(/** @type {Picture} */ picture) {
   const place = waiting.indexOf(picture);
   if (place >= 0) waiting.splice(place, 1);
   running.get(picture)?.abort();
   running.delete(picture);
 }
 
-function put(picture, state, changes = {}) {
+function put(/** @type {Picture} */ picture, /** @type {Picture["state"]} */ state, /** @type {Partial<Picture>} */ changes = {}) {
   Object.assign(picture, { state, note: "", ...changes });
-  album.tell("changed", picture);
+  album.emit("changed", picture);
 }
 
 function next() {
@@ -56,16 +63,21 @@ function next() {
     timer = setTimeout(next, pause);
     return;
   }
-  while (running.size < AT_ONCE && waiting.length) run(waiting.shift());
+  while (running.size < AT_ONCE) {
+    const picture = waiting.shift();
+    if (!picture) return;
+    run(picture);
+  }
 }
 
-async function run(picture) {
+async function run(/** @type {Picture} */ picture) {
   const control = new AbortController();
   running.set(picture, control);
   try {
     if (!decoding.card) await models.load();
     await write(picture, control.signal);
-  } catch (error) {
+  } catch (reason) {
+    const error = /** @type {Failure} */ (reason);
     if (control.signal.aborted) return; // withdrawn: it is somebody else's now
     if (error.passes && picture.tries < (TRIES[error.status] ?? 0)) retry(picture, error);
     else put(picture, "failed", { error });
@@ -76,7 +88,7 @@ async function run(picture) {
   }
 }
 
-async function write(picture, signal) {
+async function write(/** @type {Picture} */ picture, /** @type {AbortSignal} */ signal) {
   const parameters = decoding.parameters;
   put(picture, "reading", { parameters, words: [], error: null });
   const extras = new URLSearchParams(parameters);
@@ -90,14 +102,14 @@ async function write(picture, signal) {
     else if (name === "caption") put(picture, "done", { answer: data, chosen: 0, edited: null });
     else if (name === "token" && data.index === 0) {
       picture.words.push(data.token);
-      album.tell("word", picture);
+      album.emit("word", picture);
     }
   }
   if (picture.state !== "done" && !signal.aborted) throw cut("caption");
 }
 
 /** The picture goes back to the head of those that wait; the others wait with it, since they would fare the same. */
-function retry(picture, error) {
+function retry(/** @type {Picture} */ picture, /** @type {Failure} */ error) {
   picture.tries += 1;
   const seconds = error.retryAfter ?? Math.min(picture.tries, 10);
   pausedUntil = Date.now() + 1000 * seconds;

@@ -10,23 +10,24 @@ const STAGES = { queue: "waiting", decode: "reading the picture", encode: "looki
 /** A panel of "Look inside" that follows the picture which is selected. */
 export function searchPanel() {
   const search = element("section", { class: "panel search-told", "aria-labelledby": "search-title" });
-  let drawn = null;
+  /** @type {import("./album.js").Answer | undefined} */
+  let drawn;
 
   function draw() {
     const picture = album.selected;
-    const answer = picture?.answer;
+    const answer = picture?.answer ?? undefined;
     if (drawn && drawn === answer) return;
     drawn = answer;
     const title = element("h2", { id: "search-title" }, "How the last caption was found");
-    if (!answer) {
+    if (!picture || !answer) {
       search.replaceChildren(title, element("p", { class: "hint" }, "Caption a picture, and its search is drawn here: every beginning of a sentence that was kept in view, and which of them lived. ", element("a", { href: "#caption" }, "Caption one.")));
       return;
     }
     const head = element("div", { class: "last" }, picture.thumbnail && element("img", { src: picture.thumbnail, alt: picture.name }), element("p", {}, asText(picture)));
-    search.replaceChildren(title, head, ...drawTree(answer), drawTime(answer.timing_ms));
+    search.replaceChildren(title, head, ...drawTree(answer.tree), drawTime(answer.timing_ms));
   }
 
-  function drawTree({ tree }) {
+  function drawTree(/** @type {import("./album.js").Answer["tree"]} */ tree) {
     if (!tree) return [element("p", { class: "hint" }, "Samples are drawn one by one, so there is no tree. With Beam, under “How words are chosen”, there is one.")];
     const legend = element(
       "p",
@@ -40,18 +41,18 @@ export function searchPanel() {
     return [legend, beamTree(tree)];
   }
 
-  function drawTime(timing) {
+  function drawTime(/** @type {Record<string, number>} */ timing) {
     const parts = Object.entries(STAGES).map(([name, label]) => {
       const part = element("div", { class: `part ${name}`, title: `${label}: ${timing[name]} ms` });
-      part.style.flexGrow = Math.max(timing[name], 0.001);
+      part.style.flexGrow = String(Math.max(timing[name], 0.001));
       return part;
     });
     const spoken = Object.entries(STAGES).map(([name, label]) => `${Math.round(timing[name])} ms ${label}`);
     return element("div", { class: "time" }, element("div", { class: "parts", "aria-hidden": "true" }, ...parts), element("p", { class: "hint" }, `${Math.round(timing.total)} ms in all: ${spoken.join(", ")}.`));
   }
 
-  album.addEventListener("selected", draw);
-  album.addEventListener("changed", ({ detail: picture }) => picture === album.selected && draw());
+  album.on("selected", draw);
+  album.on("changed", (picture) => picture === album.selected && draw());
   draw();
   return search;
 }

@@ -1,16 +1,23 @@
 /** A caption as words that can be pointed at, each a button. */
 
 import { element } from "../../shell/element.js";
+import { Emitter } from "../../shell/emitter.js";
 import { percent } from "../../shell/percent.js";
 
 /** What is tied to the word before it: 's, n't. */
 const CLITIC = /^('|n't$)/;
 
+/** @typedef {import("./album.js").Token} Token */
+
 /**
- * Tells `point` (its `detail` the number of a word, or null) when a word is pointed at, focused or left.
+ * Emits `point`, with the number of a word or null, when a word is pointed at, focused or left.
+ *
+ * @extends {Emitter<{point: number | null}>}
  */
-export class Sentence extends EventTarget {
+export class Sentence extends Emitter {
+  /** @type {HTMLElement[]} */
   #words = [];
+  /** @type {number | null} */
   #pinned = null;
 
   constructor() {
@@ -20,7 +27,7 @@ export class Sentence extends EventTarget {
   }
 
   /** Shows words that have come so far, without beginning anew where they go on from those shown. */
-  show(tokens, { writing = false } = {}) {
+  show(/** @type {Token[]} */ tokens, { writing = false } = {}) {
     const same = this.#words.every((word, place) => word.dataset.text === tokens[place]?.text);
     if (!same || !tokens.length) {
       this.node.replaceChildren();
@@ -30,10 +37,10 @@ export class Sentence extends EventTarget {
     const begun = this.#words.length;
     for (const token of tokens.slice(begun)) this.#append(token, this.#words.length - begun);
     this.node.classList.toggle("writing", writing);
-    this.node.setAttribute("aria-busy", writing);
+    this.node.setAttribute("aria-busy", String(writing));
   }
 
-  #append(token, delay) {
+  #append(/** @type {Token} */ token, /** @type {number} */ delay) {
     const place = this.#words.length;
     const chance = percent(Math.exp(token.logprob));
     const text = place ? token.text : token.text.charAt(0).toUpperCase() + token.text.slice(1);
@@ -44,8 +51,8 @@ export class Sentence extends EventTarget {
         class: "word",
         title: `${chance} likely here`,
         "data-text": token.text,
-        onpointerenter: (event) => event.pointerType !== "touch" && this.#point(place),
-        onfocus: (event) => event.target.matches(":focus-visible") && this.#point(place),
+        onpointerenter: (/** @type {PointerEvent} */ event) => event.pointerType !== "touch" && this.#point(place),
+        onfocus: () => word.matches(":focus-visible") && this.#point(place),
         onblur: () => this.#point(this.#pinned),
         onclick: () => {
           this.#pinned = this.#pinned === place ? null : place;
@@ -61,8 +68,8 @@ export class Sentence extends EventTarget {
   }
 
   /** Shows which word is meant; no other is pinned then. */
-  mark(place) {
-    this.#words.forEach((word, at) => word.classList.toggle("marked", at === place));
+  mark(/** @type {number | null} */ place) {
+    for (const [at, word] of this.#words.entries()) word.classList.toggle("marked", at === place);
   }
 
   /** Lets go of a word that was clicked. */
@@ -70,8 +77,8 @@ export class Sentence extends EventTarget {
     this.#pinned = null;
   }
 
-  #point(place) {
+  #point(/** @type {number | null} */ place) {
     this.mark(place);
-    this.dispatchEvent(new CustomEvent("point", { detail: place }));
+    this.emit("point", place);
   }
 }

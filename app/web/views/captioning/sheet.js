@@ -1,21 +1,23 @@
 /** The contact sheet's contents: a toolbar, and a card for each picture. */
 
-import { album } from "./album.js";
 import { announce } from "../../shell/announce.js";
-import { Card } from "./card.js";
-import { caption } from "./queue.js";
-import { element, icon } from "../../shell/element.js";
+import { button, element, find } from "../../shell/element.js";
 import { choose } from "../../shell/intake.js";
+import { album } from "./album.js";
+import { Card } from "./card.js";
 import { asCsv, asJsonLines, save } from "./exports.js";
 import { pictures } from "./pictures.js";
+import { caption } from "./queue.js";
+
+/** @typedef {import("./album.js").Picture} Picture */
 
 /** Fills the view. */
 export function mountSheet(/** @type {HTMLElement} */ view) {
-  const cards = new Map(); // picture -> Card
+  /** @type {Map<Picture, Card>} */
+  const cards = new Map();
   const sheet = element("ul", { class: "sheet", "aria-label": "Contact sheet" });
   const filter = element("input", { id: "filter", type: "search", placeholder: "dog, red, beach…", autocomplete: "off" });
   const found = element("p", { class: "found" });
-  const button = (text, name, act, kind = "") => element("button", { type: "button", class: kind, onclick: act }, icon(name), text);
 
   const csv = button("CSV", "save", () => save(asCsv(album.pictures), "captions.csv", "text/csv"));
   const lines = button("JSON lines", "save", () => save(asJsonLines(album.pictures), "captions.jsonl", "application/jsonl"));
@@ -53,7 +55,7 @@ export function mountSheet(/** @type {HTMLElement} */ view) {
   );
   view.append(empty, full);
 
-  function matches(picture) {
+  function matches(/** @type {Picture} */ picture) {
     const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
     const text = `${picture.caption} ${picture.name}`.toLowerCase();
     return words.every((word) => text.includes(word));
@@ -63,7 +65,7 @@ export function mountSheet(/** @type {HTMLElement} */ view) {
     const all = album.pictures;
     empty.hidden = all.length > 0;
     full.hidden = all.length === 0;
-    const shown = all.filter((picture) => !cards.get(picture).node.hidden).length;
+    const shown = all.filter((picture) => !cards.get(picture)?.node.hidden).length;
     const open = all.filter(({ state }) => state !== "done" && state !== "failed").length;
     const failed = all.filter(({ state }) => state === "failed").length;
     retry.hidden = failed === 0;
@@ -76,49 +78,52 @@ export function mountSheet(/** @type {HTMLElement} */ view) {
   }
 
   let busy = false;
-  let counting = 0;
+  let counting = false;
   const countSoon = () => {
-    counting ||= requestAnimationFrame(() => {
-      counting = 0;
+    if (counting) return;
+    counting = true;
+    requestAnimationFrame(() => {
+      counting = false;
       count();
     });
   };
 
   /** Shows a picture in the first view. */
-  function open(picture) {
+  function open(/** @type {Picture} */ picture) {
     album.select(picture);
     location.hash = "#caption";
   }
 
-  function add(picture) {
+  function add(/** @type {Picture} */ picture) {
     const card = new Card(picture, { open: () => open(picture), remove });
     cards.set(picture, card);
     sheet.append(card.node);
     draw(picture);
   }
 
-  function draw(picture) {
+  function draw(/** @type {Picture} */ picture) {
     const card = cards.get(picture);
     card?.draw();
     if (card) card.node.hidden = !matches(picture);
     countSoon();
   }
 
-  function remove(picture) {
-    const next = cards.get(picture).node.nextElementSibling ?? cards.get(picture).node.previousElementSibling;
+  function remove(/** @type {Picture} */ picture) {
+    const node = cards.get(picture)?.node;
+    const next = node?.nextElementSibling ?? node?.previousElementSibling;
     album.remove(picture);
     announce(`${picture.name} removed.`);
-    (next?.querySelector(".remove") ?? filter).focus();
+    (next ? find(".remove", next) : filter).focus();
   }
 
   filter.addEventListener("input", () => {
-    for (const picture of album.pictures) cards.get(picture).node.hidden = !matches(picture);
+    for (const [picture, { node }] of cards) node.hidden = !matches(picture);
     count();
     announce(found.textContent);
   });
-  album.addEventListener("added", ({ detail }) => add(detail));
-  album.addEventListener("changed", ({ detail }) => draw(detail));
-  album.addEventListener("removed", ({ detail: picture }) => {
+  album.on("added", (detail) => add(detail));
+  album.on("changed", (detail) => draw(detail));
+  album.on("removed", (picture) => {
     cards.get(picture)?.node.remove();
     cards.delete(picture);
     countSoon();

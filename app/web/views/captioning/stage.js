@@ -1,14 +1,23 @@
 /** A picture, the light of attention on it, and the buttons that step from word to word. */
 
-import { Light } from "./attention.js";
 import { element, icon, setIcon } from "../../shell/element.js";
+import { Emitter } from "../../shell/emitter.js";
 import { percent } from "../../shell/percent.js";
+import { Light } from "./attention.js";
 
 const BEAT = 750; // milliseconds that a word is shown while it plays
 
-/** Tells `step` (its `detail` the number of the word that is shown, null: none) when its own buttons change that. */
-export class Stage extends EventTarget {
+/** @typedef {import("./album.js").Token} Token */
+
+/**
+ * Emits `step`, with the number of the word that is shown (null: none), when its own buttons change that.
+ *
+ * @extends {Emitter<{step: number | null}>}
+ */
+export class Stage extends Emitter {
+  /** @type {Token[]} */
   #tokens = [];
+  /** @type {number | null} */
   #place = null;
   #timer = 0;
 
@@ -35,7 +44,7 @@ export class Stage extends EventTarget {
   }
 
   /** Shows a picture, with nothing told about it yet. */
-  set(picture) {
+  set(/** @type {import("./album.js").Picture} */ picture) {
     this.shown = picture;
     this.frame.classList.remove("unseen");
     this.picture.src = picture.url;
@@ -44,12 +53,12 @@ export class Stage extends EventTarget {
   }
 
   /** Says how the picture is doing. */
-  state(state) {
+  state(/** @type {string} */ state) {
     this.frame.dataset.state = state;
   }
 
   /** The words that can be stepped through, each with the attention that it was written with. */
-  words(tokens) {
+  words(/** @type {Token[]} */ tokens) {
     this.pause();
     this.#tokens = tokens.some((token) => token.attention) ? tokens : [];
     for (const button of [this.back, this.playing, this.forth]) button.disabled = !this.#tokens.length;
@@ -59,7 +68,7 @@ export class Stage extends EventTarget {
   /**
    * Where in the picture the attention's grid lies: all over it, or over the square that was cut from its middle.
    *
-   * @param {{resize: string, crop_fraction: number}} preprocessing of the model.
+   * @param {{resize: string, crop_fraction: number} | undefined} preprocessing of the model.
    * @param {{width: number, height: number}} size of the picture.
    */
   place(preprocessing, { width, height }) {
@@ -71,7 +80,7 @@ export class Stage extends EventTarget {
   }
 
   /** Lights the picture for a word, by its number; null: for none. */
-  tell(place) {
+  tell(/** @type {number | null} */ place) {
     this.#place = place;
     const token = place === null ? null : this.#tokens[place];
     this.light.show(token?.attention ?? null);
@@ -98,7 +107,8 @@ export class Stage extends EventTarget {
     this.playing.setAttribute("aria-label", "Pause");
     this.#step(this.#place === null || this.#place === this.#tokens.length - 1 ? 0 : this.#place + 1);
     this.#timer = setInterval(() => {
-      if (this.#place + 1 < this.#tokens.length) this.#step(this.#place + 1);
+      const next = (this.#place ?? -1) + 1;
+      if (next < this.#tokens.length) this.#step(next);
       else {
         this.pause();
         this.#step(null);
@@ -106,18 +116,18 @@ export class Stage extends EventTarget {
     }, BEAT);
   }
 
-  #walk(by) {
+  #walk(/** @type {number} */ by) {
     this.pause();
     const count = this.#tokens.length;
     this.#step(this.#place === null ? (by > 0 ? 0 : count - 1) : (this.#place + by + count) % count);
   }
 
-  #step(place) {
+  #step(/** @type {number | null} */ place) {
     this.tell(place);
-    this.dispatchEvent(new CustomEvent("step", { detail: place }));
+    this.emit("step", place);
   }
 
   #fit(size = { width: this.picture.naturalWidth, height: this.picture.naturalHeight }) {
-    if (size.width && size.height) this.frame.style.setProperty("--ratio", size.width / size.height);
+    if (size.width && size.height) this.frame.style.setProperty("--ratio", String(size.width / size.height));
   }
 }

@@ -15,7 +15,7 @@ export function markdown(text, deepest = 2) {
     if (!lines[0].trim()) lines.shift();
     else if (/^```/.test(lines[0])) blocks.push(fenced(lines));
     else if (INDENTED.test(lines[0])) blocks.push(indented(lines));
-    else if (/^#{1,6} /.test(lines[0])) blocks.push(heading(lines.shift(), deepest));
+    else if (/^#{1,6} /.test(lines[0])) blocks.push(heading(lines.splice(0, 1)[0], deepest));
     else if (/^\|/.test(lines[0])) blocks.push(table(takeWhile(lines, /^\|/)));
     else if (/^([-*]|\d+\.) /.test(lines[0])) blocks.push(list(lines));
     else blocks.push(element("p", {}, ...inline(takeWhile(lines, /^(?!```|#{1,6} |\|)./).join(" "))));
@@ -23,51 +23,54 @@ export function markdown(text, deepest = 2) {
   return blocks;
 }
 
-function takeWhile(lines, pattern) {
-  const taken = [lines.shift()];
-  while (lines.length && lines[0].trim() && pattern.test(lines[0])) taken.push(lines.shift());
-  return taken;
+/** Takes away the first line, and those after it that go on with the pattern. */
+function takeWhile(/** @type {string[]} */ lines, /** @type {RegExp} */ pattern) {
+  let count = 1;
+  while (lines[count]?.trim() && pattern.test(lines[count])) count += 1;
+  return lines.splice(0, count);
 }
 
-function heading(line, deepest) {
-  const [, marks, text] = line.match(/^(#+) (.*)$/);
-  return element(`h${Math.min(6, marks.length + deepest - 1)}`, {}, ...inline(text));
+function heading(/** @type {string} */ line, /** @type {number} */ deepest) {
+  const [marks] = line.split(" ", 1);
+  const text = line.slice(marks.length + 1);
+  const level = /** @type {"h2"} */ (`h${Math.min(6, marks.length + deepest - 1)}`);
+  return element(level, {}, ...inline(text));
 }
 
-function fenced(lines) {
+function fenced(/** @type {string[]} */ lines) {
   lines.shift();
-  const body = [];
-  while (lines.length && !/^```/.test(lines[0])) body.push(lines.shift());
+  const end = lines.findIndex((line) => /^```/.test(line));
+  const body = lines.splice(0, end < 0 ? lines.length : end);
   lines.shift();
   return code(body.join("\n"));
 }
 
-function indented(lines) {
-  const body = [];
-  while (lines.length && (INDENTED.test(lines[0]) || !lines[0].trim())) body.push(lines.shift().replace(INDENTED, ""));
-  return code(body.join("\n").trimEnd());
+function indented(/** @type {string[]} */ lines) {
+  const end = lines.findIndex((line) => line.trim() && !INDENTED.test(line));
+  const body = lines.splice(0, end < 0 ? lines.length : end);
+  return code(body.map((line) => line.replace(INDENTED, "")).join("\n").trimEnd());
 }
 
-function code(text) {
+function code(/** @type {string} */ text) {
   return element("pre", { tabindex: 0 }, element("code", {}, text));
 }
 
-function list(lines) {
+function list(/** @type {string[]} */ lines) {
   const kind = /^\d/.test(lines[0]) ? "ol" : "ul";
+  /** @type {string[]} */
   const items = [];
-  while (lines.length && lines[0].trim() && (/^([-*]|\d+\.) /.test(lines[0]) || /^\s/.test(lines[0]))) {
-    const line = lines.shift();
+  for (const line of takeWhile(lines, /^([-*]|\d+\.) |^\s/)) {
     if (/^\s/.test(line)) items[items.length - 1] += ` ${line.trim()}`;
     else items.push(line.replace(/^([-*]|\d+\.) /, ""));
   }
   return element(kind, {}, ...items.map((item) => element("li", {}, ...inline(item))));
 }
 
-function table(lines) {
+function table(/** @type {string[]} */ lines) {
   const rows = lines.map((line) => line.replace(/^\||\|\s*$/g, "").split(/(?<!\\)\|/).map((cell) => cell.trim()));
   const ruled = rows[1]?.every((cell) => /^:?-+:?$/.test(cell));
   const head = ruled ? rows[0] : null;
-  const numbers = (cell) => /^[-\d.,\s%]+$/.test(cell) && cell;
+  const numbers = (/** @type {string} */ cell) => /^[-\d.,\s%]+$/.test(cell) && cell;
   const body = (ruled ? rows.slice(2) : rows).map((row) =>
     element("tr", {}, ...row.map((cell) => element("td", { class: numbers(cell) ? "number" : null }, ...inline(cell)))),
   );
@@ -77,7 +80,9 @@ function table(lines) {
 
 const INLINE = /`([^`]+)`|\*\*([^*]+)\*\*|\*([^*]+)\*|\[([^\]]+)\]\(([^)\s]+)\)/g;
 
-function inline(text) {
+/** @returns {(Node | string)[]} */
+function inline(/** @type {string} */ text) {
+  /** @type {(Node | string)[]} */
   const made = [];
   let end = 0;
   for (const [whole, code, strong, emphasis, label, url] of text.matchAll(INLINE)) {

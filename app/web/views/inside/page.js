@@ -11,7 +11,7 @@ import { markdown } from "./markdown.js";
 
 /** Fills the view, as far as it can while the server does not say which models it has. */
 export async function mountInside(/** @type {HTMLElement} */ view) {
-  const panels = await Promise.all(VIEWS.filter(({ inside }) => inside).map(({ inside }) => inside()));
+  const panels = await Promise.all(VIEWS.flatMap(({ inside }) => inside?.() ?? []));
   const facts = element("div", { class: "facts" });
   const model = modelChoice(show);
 

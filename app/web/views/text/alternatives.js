@@ -3,10 +3,11 @@
 import { element } from "../../shell/element.js";
 import { percent } from "../../shell/percent.js";
 
+/** @type {Record<string, string>} */
 const SIGNS = { "\n": "⏎ new line", " ": "␣ space", "\t": "⇥ tab", "": "nothing" };
 
 /** A token as it can be seen and said. */
-export function readable(text) {
+export function readable(/** @type {string} */ text) {
   return SIGNS[text] ?? text.replaceAll("\n", "⏎").replaceAll("\t", "⇥");
 }
 
@@ -14,6 +15,7 @@ export function readable(text) {
 export class Alternatives {
   #hiding = 0;
 
+  /** @param {{take: (text: string) => void, leave: () => void}} calls */
   constructor({ take, leave }) {
     this.take = take;
     this.title = element("p", { class: "instead" });
@@ -33,16 +35,16 @@ export class Alternatives {
   }
 
   /** Shows those of a token `{text, logprob, top}` under a box of the page, `within` the node that it is laid in. */
-  show(token, box, within) {
+  show(/** @type {import("./manuscript.js").Token} */ token, /** @type {DOMRect} */ box, /** @type {HTMLElement} */ within) {
     clearTimeout(this.#hiding);
     const shown = readable(token.text);
     this.title.replaceChildren("Instead of ", element("b", {}, shown));
     this.node.setAttribute("aria-label", `Instead of ${shown}`);
-    const own = (text) => text === token.text;
+    const own = (/** @type {string} */ text) => text === token.text;
     this.list.replaceChildren(
       ...token.top.map(([text, logprob]) => {
         const bar = element("span", { class: "bar" });
-        bar.style.setProperty("--share", Math.exp(logprob));
+        bar.style.setProperty("--share", String(Math.exp(logprob)));
         return element(
           "li",
           {},
@@ -76,20 +78,26 @@ export class Alternatives {
 
   /** Moves the focus into it. */
   enter() {
-    this.list.querySelector("button:enabled")?.focus();
+    this.#buttons[0]?.focus();
   }
 
   get hasFocus() {
     return this.node.contains(document.activeElement);
   }
 
-  #walk(by) {
-    const buttons = [...this.list.querySelectorAll("button:enabled")];
-    buttons[(buttons.indexOf(document.activeElement) + by + buttons.length) % buttons.length]?.focus();
+  /** Those that can be taken. */
+  get #buttons() {
+    return [.../** @type {NodeListOf<HTMLButtonElement>} */ (this.list.querySelectorAll("button:enabled"))];
+  }
+
+  #walk(/** @type {number} */ by) {
+    const buttons = this.#buttons;
+    const place = buttons.indexOf(/** @type {HTMLButtonElement} */ (document.activeElement));
+    buttons[(place + by + buttons.length) % buttons.length]?.focus();
   }
 }
 
-function likely(logprob) {
+function likely(/** @type {number} */ logprob) {
   const share = Math.exp(logprob);
   return share < 0.01 ? "< 1 %" : percent(share);
 }

@@ -1,9 +1,9 @@
 /** The desk: a prompt, the text as it is written from it, and the branches it has taken. */
 
-import { json, stream } from "../../shell/api.js";
 import { announce } from "../../shell/announce.js";
+import { isAbort, json, stream } from "../../shell/api.js";
 import { slider } from "../../shell/controls.js";
-import { element, icon, setIcon } from "../../shell/element.js";
+import { button, element, find, icon, setIcon } from "../../shell/element.js";
 import { Failure } from "../../shell/failure.js";
 import { modelChoice, models, preferred } from "../../shell/models.js";
 import { attempt, trouble } from "../../shell/trouble.js";
@@ -12,9 +12,16 @@ import { Manuscript } from "./manuscript.js";
 
 const ALTERNATIVES = 5;
 
-/** How texts of the models that come along begin. */
+/** @typedef {import("./manuscript.js").Token} Token */
+
+/**
+ * How texts of the models that come along begin.
+ *
+ * @type {Record<string, string>}
+ */
 const OPENINGS = { shakespeare: "ROMEO:\n", latex: "\\begin{lemma}\n", "linux-c": "static int " };
 
+/** @type {Record<string, import("../../shell/controls.js").SliderOptions>} */
 const SLIDERS = {
   temperature: { label: "Temperature", min: 0, max: 2, step: 0.05, hint: "0 takes the likeliest each time, more is more daring." },
   top_k: { label: "Top k", min: 0, max: 50, step: 1, off: 0, hint: "Only among this many likeliest." },
@@ -24,8 +31,11 @@ const SLIDERS = {
 
 /** Fills the view. */
 export function mountDesk(/** @type {HTMLElement} */ view) {
+  /** @type {import("../../shell/models.js").Card | null} */
   let card = null;
+  /** @type {AbortController | null} */
   let control = null; // of the text that is being written
+  /** @type {{prompt: string, tokens: Token[]}[]} */
   let branches = []; // {prompt, tokens} of those that were left, the one that is shown among them
   let shown = 0;
 
@@ -33,7 +43,6 @@ export function mountDesk(/** @type {HTMLElement} */ view) {
   const prompt = element("textarea", { id: "prompt", rows: 3, spellcheck: "false", autocapitalize: "off" });
   const { failed, run } = attempt(load);
   const count = element("p", { class: "hint" });
-  const button = (text, name, act, kind = "") => element("button", { type: "button", class: kind, onclick: act }, icon(name), element("span", {}, text));
   const write = button("Write", "pen", () => (control ? control.abort() : start(prompt.value, [])), "primary");
   const on = button("Go on", "next", () => start(manuscript.prompt.textContent, manuscript.tokens, shown));
   const back = element("button", { type: "button", class: "icon", "aria-label": "Branch before", onclick: () => turn(-1) }, icon("back"));
@@ -41,8 +50,7 @@ export function mountDesk(/** @type {HTMLElement} */ view) {
   const branch = element("span");
   const turns = element("p", { class: "turns", hidden: true }, back, branch, forth);
   const model = modelChoice(use);
-  const sliders = {};
-  for (const [name, options] of Object.entries(SLIDERS)) sliders[name] = slider({ ...options, onchange: () => {} });
+  const sliders = Object.fromEntries(Object.entries(SLIDERS).map(([name, options]) => [name, slider(options)]));
 
   view.append(
     element(
@@ -69,8 +77,8 @@ export function mountDesk(/** @type {HTMLElement} */ view) {
     ),
   );
 
-  function use(chosen) {
-    const opening = OPENINGS[card?.id] ?? "";
+  function use(/** @type {import("../../shell/models.js").Card} */ chosen) {
+    const opening = (card && OPENINGS[card.id]) ?? "";
     if (prompt.value === opening) prompt.value = OPENINGS[chosen.id] ?? "";
     card = chosen;
     for (const [name, control] of Object.entries(sliders)) control.value = card.generation[name];
@@ -81,17 +89,18 @@ export function mountDesk(/** @type {HTMLElement} */ view) {
     const cards = models.of(text.task);
     if (!cards.length) throw new Failure({ code: "no_model", message: "this server has no language model" });
     model.offer(cards);
-    use(preferred(cards));
-    model.value = card.id;
+    const first = preferred(cards);
+    use(first);
+    model.value = first.id;
     draw();
   }
 
   function draw() {
     setIcon(write, control ? "stop" : "pen");
-    write.lastChild.textContent = control ? "Stop" : "Write";
+    find("span", write).textContent = control ? "Stop" : "Write";
     write.disabled = !card;
     on.hidden = control !== null || !manuscript.tokens.length;
-    manuscript.text.setAttribute("aria-busy", control !== null);
+    manuscript.text.setAttribute("aria-busy", String(control !== null));
     turns.hidden = branches.length < 2 || control !== null;
     branch.textContent = `Branch ${shown + 1} of ${branches.length}`;
     back.disabled = shown === 0;
@@ -99,10 +108,10 @@ export function mountDesk(/** @type {HTMLElement} */ view) {
   }
 
   /** Writes on from a prompt and tokens that stand, as a branch of this number; without one, as the first and only. */
-  async function start(given, tokens, number = null) {
+  async function start(/** @type {string} */ given, /** @type {Token[]} */ tokens, /** @type {number | null} */ number = null) {
     if (!card) return;
-    const asked = { model: card.id, logprobs: ALTERNATIVES };
-    for (const name of Object.keys(SLIDERS)) asked[name] = sliders[name].value;
+    const values = Object.fromEntries(Object.entries(sliders).map(([name, { value }]) => [name, value]));
+    const asked = { model: card.id, logprobs: ALTERNATIVES, ...values };
     const own = new AbortController();
     control?.abort();
     control = own;
@@ -124,7 +133,7 @@ export function mountDesk(/** @type {HTMLElement} */ view) {
         count.textContent = `${made} ${card.unit}s, ${Math.round((1000 * made) / (performance.now() - began))} a second`;
       }
     } catch (error) {
-      if (error.name !== "AbortError" && control === own) failed.replaceChildren(trouble(error, { again: () => start(given, manuscript.tokens, number) }));
+      if (!isAbort(error) && control === own) failed.replaceChildren(trouble(/** @type {Failure} */ (error), { again: () => start(given, manuscript.tokens, number) }));
     }
     if (control !== own) return; // another text has begun
     control = null;
@@ -133,19 +142,19 @@ export function mountDesk(/** @type {HTMLElement} */ view) {
     draw();
   }
 
-  function turn(by) {
+  function turn(/** @type {number} */ by) {
     shown += by;
     manuscript.begin(branches[shown].prompt, branches[shown].tokens);
     draw();
   }
 
-  manuscript.addEventListener("branch", ({ detail: { place, text } }) => {
+  manuscript.on("branch", ({ place, text }) => {
     if (control) {
       control.abort();
       branches[shown] = { prompt: manuscript.prompt.textContent, tokens: manuscript.tokens };
     }
     const { top } = manuscript.tokens[place];
-    const [, logprob] = top.find(([other]) => other === text);
+    const logprob = Object.fromEntries(top)[text];
     const taken = { text, logprob, top, own: true };
     start(manuscript.prompt.textContent, [...manuscript.tokens.slice(0, place), taken], branches.length);
   });
@@ -157,7 +166,8 @@ export function mountDesk(/** @type {HTMLElement} */ view) {
 }
 
 /** Tokens of a piece, with the likeliest in their places first. */
-function read({ tokens, token_logprobs, top_logprobs }) {
+/** @returns {Token[]} */
+function read(/** @type {{tokens: string[], token_logprobs: number[], top_logprobs: Record<string, number>[]}} */ { tokens, token_logprobs, top_logprobs }) {
   return tokens.map((text, place) => {
     const top = Object.entries(top_logprobs[place] ?? {}).sort(([, one], [, other]) => other - one);
     return { text, logprob: token_logprobs[place], top: top.slice(0, ALTERNATIVES), own: false };

@@ -1,15 +1,29 @@
 /** A text as the model wrote it: each token shaded by how surprising it was, with what could have stood there instead. */
 
-import { Alternatives, readable } from "./alternatives.js";
 import { announce } from "../../shell/announce.js";
 import { element } from "../../shell/element.js";
+import { Emitter } from "../../shell/emitter.js";
 import { percent } from "../../shell/percent.js";
+import { Alternatives, readable } from "./alternatives.js";
 
+/** @type {Record<string, number>} */
 const STEPS = { ArrowRight: 1, ArrowLeft: -1 };
 
-/** Tells `branch`, its `detail` `{place, text}`, when another token is taken at some place. */
-export class Manuscript extends EventTarget {
-  tokens = []; // {text, logprob, top: [[text, logprob]], own: whether a person chose it}
+/**
+ * A token with the likeliest in its place, and whether a person chose it.
+ *
+ * @typedef {{text: string, logprob: number, top: [text: string, logprob: number][], own: boolean}} Token
+ */
+
+/**
+ * Emits `branch` when another token is taken at some place.
+ *
+ * @extends {Emitter<{branch: {place: number, text: string}}>}
+ */
+export class Manuscript extends Emitter {
+  /** @type {Token[]} */
+  tokens = [];
+  /** @type {number | null} */
   #cursor = null;
 
   constructor() {
@@ -39,7 +53,7 @@ export class Manuscript extends EventTarget {
   }
 
   /** Begins anew, or from tokens that are there already. */
-  begin(prompt, tokens = []) {
+  begin(/** @type {string} */ prompt, /** @type {Token[]} */ tokens = []) {
     this.prompt.textContent = prompt;
     this.written.replaceChildren();
     this.tokens = [];
@@ -47,7 +61,7 @@ export class Manuscript extends EventTarget {
     this.append(tokens);
   }
 
-  append(tokens) {
+  append(/** @type {Token[]} */ tokens) {
     for (const token of tokens) {
       this.tokens.push(token);
       const made = element("span", { class: `token${token.own ? " own" : ""}${token.text === "\n" ? " break" : ""}` }, token.text);
@@ -61,31 +75,32 @@ export class Manuscript extends EventTarget {
     return this.prompt.textContent + this.tokens.map(({ text }) => text).join("");
   }
 
-  #put(place) {
-    this.written.children[this.#cursor]?.classList.remove("cursor");
+  #put(/** @type {number | null} */ place) {
+    this.written.querySelector(".cursor")?.classList.remove("cursor");
     this.#cursor = place;
-    const made = this.written.children[place];
-    if (!made) {
+    if (place === null) {
       this.alternatives.hide();
       return;
     }
+    const made = this.written.children[place];
     made.classList.add("cursor");
     this.alternatives.show(this.tokens[place], made.getClientRects()[0], this.node);
   }
 
-  #point(target) {
-    const place = [...this.written.children].indexOf(target);
+  #point(/** @type {EventTarget | null} */ target) {
+    const place = [...this.written.children].indexOf(/** @type {Element} */ (target));
     if (place >= 0) this.#put(place);
   }
 
-  #key(event) {
+  #key(/** @type {KeyboardEvent} */ event) {
     const count = this.tokens.length;
     if (!count || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key in STEPS || event.key === "Home" || event.key === "End") {
       const next = this.#cursor === null ? 0 : this.#cursor + (STEPS[event.key] ?? 0);
-      this.#put(event.key === "Home" ? 0 : event.key === "End" ? count - 1 : Math.min(count - 1, Math.max(0, next)));
-      this.written.children[this.#cursor].scrollIntoView({ block: "nearest" });
-      this.#say();
+      const place = event.key === "Home" ? 0 : event.key === "End" ? count - 1 : Math.min(count - 1, Math.max(0, next));
+      this.#put(place);
+      this.written.children[place].scrollIntoView({ block: "nearest" });
+      this.#say(this.tokens[place]);
     } else if (event.key === "Enter" && this.#cursor !== null) {
       this.#put(this.#cursor);
       this.alternatives.enter();
@@ -94,8 +109,7 @@ export class Manuscript extends EventTarget {
     event.preventDefault();
   }
 
-  #say() {
-    const { text, logprob, top } = this.tokens[this.#cursor];
+  #say(/** @type {Token} */ { text, logprob, top }) {
     const others = top.filter(([other]) => other !== text).map(([other, share]) => `${readable(other)} ${percent(Math.exp(share))}`);
     announce(`${readable(text)}, ${percent(Math.exp(logprob))}. Or ${others.join(", ")}.`);
   }
@@ -104,10 +118,11 @@ export class Manuscript extends EventTarget {
     if (!this.node.contains(document.activeElement)) this.#put(null);
   }
 
-  #branch(text) {
+  #branch(/** @type {string} */ text) {
     const place = this.#cursor;
+    if (place === null) return;
     this.#put(null);
     this.text.focus();
-    this.dispatchEvent(new CustomEvent("branch", { detail: { place, text } }));
+    this.emit("branch", { place, text });
   }
 }
