@@ -1,10 +1,9 @@
-"""GET / and /web/: the page, as plain files. Only the links in its head are generated."""
+"""GET / and /web/: the page, as plain files. Only two slots of index.html are filled in."""
 
 import hashlib
 import mimetypes
 import posixpath
 import re
-from collections.abc import Iterator
 from os import PathLike, stat_result
 from pathlib import Path
 
@@ -24,7 +23,7 @@ mimetypes.add_type("text/javascript", ".js")  # whatever the machine says: brows
 _CACHING = {"cache-control": "no-cache"}
 _IMPORT = re.compile(r'^(?:import|export)\b[^;"]*"(\.[^"]+)"', re.MULTILINE)
 _VIEW = re.compile(r'^\s*import\("\./([^"]+)\.js"\)', re.MULTILINE)
-_LINKS = re.compile(r"^  <!-- .*page\.py.* -->\n", re.MULTILINE)
+_SLOT = re.compile(r"^ *<!-- (links|first view): .*-->\n", re.MULTILINE)
 
 
 def views(web: Path = WEB) -> list[str]:
@@ -46,21 +45,18 @@ def modules(web: Path = WEB) -> list[str]:
 
 
 def index(web: Path = WEB) -> str:
-    """Return index.html with links to the views' styles, and to the modules, which the browser thus fetches at once.
+    """Return index.html with its two slots filled, so that the first view is drawn as early as possible.
 
-    Without the links to modules, it would learn of each only after reading the one that imports it.
+    One is for links to the views' styles and to the modules: without the latter, a browser would learn of each module
+    only after reading the one that imports it. The other is for what the first view shows before any script has run.
     """
-
-    def links() -> Iterator[str]:
-        for name in views(web):
-            if (web / "views" / f"{name}.css").exists():
-                yield f'  <link rel="stylesheet" href="web/views/{name}.css">\n'
-        for module in modules(web)[1:]:
-            yield f'  <link rel="modulepreload" href="web/{module}">\n'
-
-    page, count = _LINKS.subn("".join(links()), (web / "index.html").read_text(encoding="utf-8"))
-    assert count == 1
-    return page
+    names = views(web)
+    styles = [f"views/{name}.css" for name in names if (web / "views" / f"{name}.css").exists()]
+    links = [f'  <link rel="stylesheet" href="web/{style}">\n' for style in styles]
+    links += [f'  <link rel="modulepreload" href="web/{module}">\n' for module in modules(web)[1:]]
+    first = web / "views" / f"{names[0]}.html"
+    slots = {"links": "".join(links), "first view": first.read_text(encoding="utf-8") if first.exists() else ""}
+    return _SLOT.sub(lambda slot: slots[slot[1]], (web / "index.html").read_text(encoding="utf-8"))
 
 
 class _Files(StaticFiles):

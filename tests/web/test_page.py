@@ -81,6 +81,7 @@ def test_the_theme_is_the_systems_until_another_is_chosen(browser: Browser, serv
 def test_views_have_addresses_and_titles(open_page: Open) -> None:
     page = open_page("#write")
     expect(page).to_have_title("Write · Recap")
+    expect(page.locator("section:visible")).to_have_count(1)
     expect(page.get_by_role("link", name="Write")).to_have_attribute("aria-current", "page")
     page.get_by_role("link", name="Many").click()
     expect(page).to_have_title("Many · Recap")

@@ -1,7 +1,7 @@
 /** Files that come in: chosen, dropped or pasted, folders included. */
 
 import { find } from "./element.js";
-import { notice } from "./notice.js";
+import { notice } from "./messages.js";
 
 /** @typedef {import("./view.js").Files} Files */
 /** @typedef {import("./view.js").NamedFile} NamedFile */

@@ -3,8 +3,8 @@
 import { VIEWS } from "../views/index.js";
 import { element, find, icon } from "./element.js";
 import { listen } from "./intake.js";
+import { clearNotice, notice } from "./messages.js";
 import { models } from "./models.js";
-import { clearNotice, notice } from "./notice.js";
 
 /** @typedef {import("./view.js").View} View */
 /** @typedef {import("./view.js").Place} Place */
@@ -17,10 +17,12 @@ const places = new Map(VIEWS.map((view) => [view, build(view)]));
 const mounted = new Set();
 let open = VIEWS[0];
 
-/** The link to a view in the navigation, and an empty section for it. */
-function build(/** @type {View} */ { title, hash, icon: shape }) {
-  const link = element("a", { href: `#${hash}` }, icon(shape), title);
-  const section = element("section", { class: "view", id: `view-${hash}`, "aria-label": title, hidden: true });
+/** The link to a view in the navigation, and a section for it: index.html has that of the first. */
+function build(/** @type {View} */ view) {
+  const link = element("a", { href: `#${view.hash}` }, icon(view.icon), view.title);
+  const section = view === VIEWS[0] ? find("#first-view") : element("section", { class: "view", hidden: true });
+  section.id = `view-${view.hash}`;
+  section.setAttribute("aria-label", view.title);
   find(".views").append(link);
   find("main").append(section);
   return { link, section };
@@ -38,12 +40,12 @@ function route() {
   }
   document.title = open === VIEWS[0] ? "Recap" : `${open.title} · Recap`;
   clearNotice(NOT_LOADED);
+  scrollTo(0, 0);
   const place = places.get(open);
   if (place && !mounted.has(open)) mount(open, place);
-  scrollTo(0, 0);
 }
 
-/** Fills a view's section; if that fails, it is tried again when the view is next opened. */
+/** Fills a view's section; if its modules can't be loaded, it is tried again when the view is next opened. */
 async function mount(/** @type {View} */ view, /** @type {Place} */ place) {
   mounted.add(view);
   try {
@@ -51,7 +53,6 @@ async function mount(/** @type {View} */ view, /** @type {Place} */ place) {
   } catch (error) {
     console.error(error);
     mounted.delete(view);
-    place.section.replaceChildren();
     notice(NOT_LOADED);
   }
 }
@@ -71,8 +72,8 @@ listen(() => open.files ?? VIEWS.find(({ files }) => files)?.files);
 for (const [view, place] of places) view.start?.(place);
 find("#theme").addEventListener("click", switchTheme);
 addEventListener("hashchange", route);
-route();
 models.load().catch((error) => {
   if (error.status !== 401) notice(`${error.sentence} ${error.advice}`);
 });
-document.documentElement.dataset.ready = "";
+route();
+document.documentElement.dataset.ready = ""; // for tests and measurements

@@ -78,6 +78,12 @@ def test_modules_and_styles_are_asked_for_before_they_are_found() -> None:
     assert styles[0] == "shell/base.css"  # which the others build on
 
 
+def test_the_first_view_is_there_before_any_script() -> None:
+    page = index()
+    assert (WEB / "views" / "captioning.html").read_text(encoding="utf-8") in page
+    assert "<!--" not in page  # every slot was filled
+
+
 def test_a_view_is_a_line_and_a_file(tmp_path: Path) -> None:
     web = tmp_path / "web"
     copytree(WEB, web)

@@ -1,6 +1,5 @@
 /** A picture, its caption as it comes, and what else could be said of it. */
 
-import { announce } from "../../shell/announce.js";
 import { element, find } from "../../shell/element.js";
 import { percent } from "../../shell/percent.js";
 import { trouble } from "../../shell/trouble.js";
@@ -9,7 +8,6 @@ import { copying } from "./clipboard.js";
 import { decoding } from "./decoding.js";
 import { panel } from "./decoding-panel.js";
 import { filmstrip } from "./filmstrip.js";
-import { asText } from "./formats.js";
 import { caption } from "./queue.js";
 import { Sentence } from "./sentence.js";
 import { reduced } from "./shrink.js";
@@ -21,7 +19,7 @@ import { Stage } from "./stage.js";
 const TOLD = { waiting: "Waiting for its turn.", reading: "Looking at the picture…", writing: "Finding words…" };
 
 /** The bench: what there is once there are pictures. */
-export function mountBench() {
+export function makeBench() {
   const stage = new Stage();
   const sentence = new Sentence();
   const progress = element("p", { class: "progress" });
@@ -93,14 +91,11 @@ export function mountBench() {
   album.on("selected", selected);
   album.on("changed", (picture) => {
     if (picture === album.selected) draw(picture);
-    if (picture.state === "done" && picture.told !== picture.answer) {
-      picture.told = picture.answer; // once for each answer
-      announce(`${picture.name}: ${asText(picture)} ${percent(picture.answer?.captions[0]?.confidence ?? 0)} confident.`);
-    }
   });
   album.on("word", (picture) => {
     if (picture === album.selected) sentence.show(picture.words, { writing: true });
   });
+  selected();
   return element("div", { class: "bench" }, filmstrip(), stage.node, told);
 }
 

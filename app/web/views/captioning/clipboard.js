@@ -1,7 +1,7 @@
 /** Buttons that copy a caption. */
 
-import { announce } from "../../shell/announce.js";
 import { element, icon } from "../../shell/element.js";
+import { announce } from "../../shell/messages.js";
 import { asAlt, asCurl, asJson, asText } from "./formats.js";
 
 /** @typedef {import("./album.js").Picture} Picture */

@@ -28,20 +28,26 @@ export function filmstrip() {
     }
   }
 
-  album.on("added", (picture) => {
+  function add(/** @type {Picture} */ picture) {
     const button = element("button", { type: "button", class: "frame-small", onclick: () => album.select(picture) });
     frames.set(picture, button);
     list.append(element("li", {}, button));
     draw(picture);
-  });
+  }
+
+  function select(/** @type {Picture | null} */ picture) {
+    for (const [other, button] of frames) button.setAttribute("aria-current", String(other === picture));
+    if (picture) frames.get(picture)?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }
+
+  album.on("added", add);
   album.on("removed", (picture) => {
     frames.get(picture)?.closest("li")?.remove();
     frames.delete(picture);
   });
-  album.on("changed", (picture) => draw(picture));
-  album.on("selected", (picture) => {
-    for (const [other, button] of frames) button.setAttribute("aria-current", String(other === picture));
-    if (picture) frames.get(picture)?.scrollIntoView({ block: "nearest", inline: "nearest" });
-  });
+  album.on("changed", draw);
+  album.on("selected", select);
+  for (const picture of album.pictures) add(picture);
+  select(album.selected);
   return list;
 }

@@ -1,7 +1,6 @@
 /** Pictures that come in: added to the album, captioned, and given a thumbnail. */
 
-import { announce } from "../../shell/announce.js";
-import { clearNotice } from "../../shell/notice.js";
+import { announce, clearNotice } from "../../shell/messages.js";
 import { album } from "./album.js";
 import { caption } from "./queue.js";
 import { thumbnail } from "./shrink.js";

@@ -1,8 +1,8 @@
 /** The contact sheet's contents: a toolbar, and a card for each picture. */
 
-import { announce } from "../../shell/announce.js";
 import { button, element, find } from "../../shell/element.js";
 import { choose } from "../../shell/intake.js";
+import { announce } from "../../shell/messages.js";
 import { album } from "./album.js";
 import { Card } from "./card.js";
 import { asCsv, asJsonLines, save } from "./exports.js";

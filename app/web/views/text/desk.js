@@ -1,10 +1,10 @@
 /** The desk: a prompt, the text as it is written from it, and the branches it has taken. */
 
-import { announce } from "../../shell/announce.js";
 import { isAbort, json, stream } from "../../shell/api.js";
 import { slider } from "../../shell/controls.js";
 import { button, element, find, icon, setIcon } from "../../shell/element.js";
 import { Failure } from "../../shell/failure.js";
+import { announce } from "../../shell/messages.js";
 import { modelChoice, models, preferred } from "../../shell/models.js";
 import { attempt, trouble } from "../../shell/trouble.js";
 import text from "../text.js";

@@ -1,8 +1,8 @@
 /** A text as the model wrote it: each token shaded by how surprising it was, with what could have stood there instead. */
 
-import { announce } from "../../shell/announce.js";
 import { element } from "../../shell/element.js";
 import { Emitter } from "../../shell/emitter.js";
+import { announce } from "../../shell/messages.js";
 import { percent } from "../../shell/percent.js";
 import { Alternatives, readable } from "./alternatives.js";
 
