@@ -77,7 +77,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=ROOT / "docs")
     folder = parser.parse_args().folder
-    assert PHOTO.read_bytes() == (ROOT / "app" / "web" / "example.jpg").read_bytes()
+    assert PHOTO.read_bytes() == (ROOT / "app" / "web" / "views" / "captioning" / "example.jpg").read_bytes()
     with serving(ROOT / "checkpoints") as service, chromium() as browser:
         url = f"http://127.0.0.1:{service.port}"
         pages: tuple[tuple[str, Callable[[Page], None], tuple[int, int], Theme], ...] = (

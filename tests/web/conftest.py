@@ -34,7 +34,8 @@ _DROP = """([files, target]) => {
 }"""
 
 _AFRESH = """async () => {
-    const [{album}, {decoding}] = await Promise.all([import("/web/album.js"), import("/web/decoding.js")]);
+    const {album} = await import("/web/views/captioning/album.js");
+    const {decoding} = await import("/web/views/captioning/decoding.js");
     document.activeElement.blur();
     location.hash = "caption";
     for (const picture of [...album.pictures]) album.remove(picture);

@@ -148,7 +148,7 @@ def test_who_wants_no_motion_gets_none(captioned: Page) -> None:
 def test_light_lies_over_what_was_cut_from_the_middle(page: Page) -> None:
     """Some models see a square from the middle; a grid of theirs is no grid of the whole picture."""
     boxes = page.evaluate("""async () => {
-        const {Stage} = await import("/web/stage.js");
+        const {Stage} = await import("/web/views/captioning/stage.js");
         const stage = new Stage();
         document.querySelector("main").replaceChildren(stage.node);
         stage.place({resize: "crop", crop_fraction: 0.875}, {width: 800, height: 400});

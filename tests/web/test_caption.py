@@ -39,7 +39,7 @@ def choose(page: Page, *files: Path) -> None:
 def test_a_click_captions_the_example_word_by_word(page: Page, server: str, photo: bytes) -> None:
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     page.evaluate("""async () => {
-        const {album} = await import("/web/album.js");
+        const {album} = await import("/web/views/captioning/album.js");
         window.lengths = [];
         window.progress = [];
         const note = () => {

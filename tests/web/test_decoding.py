@@ -171,7 +171,7 @@ def test_what_is_copied(captioned: Page, server: str, tmp_path: Path, photo: byt
 
 def test_odd_names_and_words_are_copied_safely(captioned: Page, tmp_path: Path) -> None:
     line, alt = captioned.evaluate("""async () => {
-        const {asAlt, asCurl} = await import("/web/forms.js");
+        const {asAlt, asCurl} = await import("/web/views/captioning/formats.js");
         const picture = {
             name: `folder/it's "odd"; $(touch broken), x.jpg`,
             caption: `a sign that says "<b>&"`,

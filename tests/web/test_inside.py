@@ -98,7 +98,9 @@ def test_the_card_and_the_figures_are_the_checkpoints(inside: Page) -> None:
 def test_without_a_tree_it_says_why(open_page: Open) -> None:
     page = open_page("#inside")
     expect(page.get_by_text("Caption a picture, and its search is drawn here")).to_be_visible()
-    page.evaluate("""async () => (await import("/web/decoding.js")).decoding.set({method: "sample"})""")
+    page.evaluate(
+        """async () => (await import("/web/views/captioning/decoding.js")).decoding.set({method: "sample"})"""
+    )
     page.get_by_role("link", name="Caption one").click()
     page.get_by_role("button", name="Caption this one").click()
     page.locator(".frame[data-state=done]").wait_for()
@@ -114,7 +116,7 @@ def test_cards_of_strangers_do_no_harm(page: Page) -> None:
     )
     html = page.evaluate(
         """async (card) => {
-            const {markdown} = await import("/web/markdown.js");
+            const {markdown} = await import("/web/views/inside/markdown.js");
             const article = document.createElement("article");
             article.append(...markdown(card));
             return article.innerHTML;

@@ -35,7 +35,9 @@ def contents(encode: Encode, photo: bytes) -> dict[str, bytes]:
 def drop_all(page: Page, contents: dict[str, bytes]) -> Page:
     """The view when all of them are done."""
     expect(page.get_by_role("heading", name="A contact sheet for your pictures")).to_be_visible()
-    page.evaluate("""async () => (await import("/web/decoding.js")).decoding.set({method: "greedy"})""")
+    page.evaluate(
+        """async () => (await import("/web/views/captioning/decoding.js")).decoding.set({method: "greedy"})"""
+    )
     drop(page, contents)
     expect(page.locator(".found")).to_have_text("12 pictures, 3 failed")
     return page
@@ -159,7 +161,9 @@ def test_lines_are_those_of_the_command(sheet: Page, tmp_path: Path, contents: d
 def test_many_at_once_are_all_captioned_though_some_are_refused_at_first(open_page: Open, encode: Encode) -> None:
     """A server that says "later" to every third, and a picture that is taken away while it waits."""
     page = open_page("#many")
-    page.evaluate("""async () => (await import("/web/decoding.js")).decoding.set({method: "greedy"})""")
+    page.evaluate(
+        """async () => (await import("/web/views/captioning/decoding.js")).decoding.set({method: "greedy"})"""
+    )
     asked = []
 
     def busy(route: Any) -> None:

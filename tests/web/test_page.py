@@ -81,6 +81,7 @@ def test_the_theme_is_the_systems_until_another_is_chosen(browser: Browser, serv
 def test_views_have_addresses_and_titles(open_page: Open) -> None:
     page = open_page("#write")
     expect(page).to_have_title("Write · Recap")
+    expect(page.locator("section:visible")).to_have_count(1)
     expect(page.get_by_role("link", name="Write")).to_have_attribute("aria-current", "page")
     page.get_by_role("link", name="Many").click()
     expect(page).to_have_title("Many · Recap")
@@ -122,7 +123,8 @@ def states(page: Page, photo: bytes) -> Iterator[str]:
     page.locator(".card-text").wait_for()
     yield "inside"
     page.evaluate("""async () => {
-        const [{askForKey}, {Failure}] = await Promise.all([import("/web/key.js"), import("/web/failure.js")]);
+        const {askForKey} = await import("/web/shell/keys.js");
+        const {Failure} = await import("/web/shell/failure.js");
         askForKey(new Failure({status: 401, code: "missing_api_key", message: "an API key is needed"}));
     }""")
     yield "the dialog for a key"

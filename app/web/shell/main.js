@@ -1,0 +1,79 @@
+/** Ties the page together: its navigation and views, the files that come in, and the theme. */
+
+import { VIEWS } from "../views/index.js";
+import { element, find, icon } from "./element.js";
+import { listen } from "./intake.js";
+import { clearNotice, notice } from "./messages.js";
+import { models } from "./models.js";
+
+/** @typedef {import("./view.js").View} View */
+/** @typedef {import("./view.js").Place} Place */
+
+const NOT_LOADED = "This view could not be loaded. See whether the server is running, then open it again.";
+
+/** @type {Map<View, Place>} */
+const places = new Map(VIEWS.map((view) => [view, build(view)]));
+/** @type {Set<View>} */
+const mounted = new Set();
+let open = VIEWS[0];
+
+/** The link to a view in the navigation, and a section for it: index.html has that of the first. */
+function build(/** @type {View} */ view) {
+  const link = element("a", { href: `#${view.hash}` }, icon(view.icon), view.title);
+  const section = view === VIEWS[0] ? find("#first-view") : element("section", { class: "view", hidden: true });
+  section.id = `view-${view.hash}`;
+  section.setAttribute("aria-label", view.title);
+  find(".views").append(link);
+  find("main").append(section);
+  return { link, section };
+}
+
+function route() {
+  const hash = location.hash.slice(1) || VIEWS[0].hash;
+  const wanted = VIEWS.find((view) => view.hash === hash);
+  if (!wanted) return; // the link that skips to the view
+  open = wanted;
+  for (const [view, { link, section }] of places) {
+    section.hidden = view !== open;
+    if (view === open) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  document.title = open === VIEWS[0] ? "Recap" : `${open.title} · Recap`;
+  clearNotice(NOT_LOADED);
+  scrollTo(0, 0);
+  const place = places.get(open);
+  if (place && !mounted.has(open)) mount(open, place);
+}
+
+/** Fills a view's section; if its modules can't be loaded, it is tried again when the view is next opened. */
+async function mount(/** @type {View} */ view, /** @type {Place} */ place) {
+  mounted.add(view);
+  try {
+    await view.mount(place);
+  } catch (error) {
+    console.error(error);
+    mounted.delete(view);
+    notice(NOT_LOADED);
+  }
+}
+
+function switchTheme() {
+  const root = document.documentElement;
+  const dark = getComputedStyle(root).colorScheme === "dark" || (!root.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);
+  root.dataset.theme = dark ? "light" : "dark";
+  try {
+    localStorage.setItem("recap-theme", root.dataset.theme);
+  } catch {
+    // Storage is off: the theme holds until the page is left.
+  }
+}
+
+listen(() => open.files ?? VIEWS.find(({ files }) => files)?.files);
+for (const [view, place] of places) view.start?.(place);
+find("#theme").addEventListener("click", switchTheme);
+addEventListener("hashchange", route);
+models.load().catch((error) => {
+  if (error.status !== 401) notice(`${error.sentence} ${error.advice}`);
+});
+route();
+document.documentElement.dataset.ready = ""; // for tests and measurements

@@ -1,0 +1,30 @@
+/** What the page says beside its views: aloud, to those who hear it, and in a line above all views. */
+
+import { find } from "./element.js";
+
+const line = find("#notice");
+/** @type {string[]} */
+const said = [];
+let timer = 0;
+
+/** Says something to screen readers; what is said in quick succession is said together. */
+export function announce(/** @type {string} */ text) {
+  said.push(text);
+  clearTimeout(timer);
+  timer = setTimeout(() => {
+    const more = said.length - 3;
+    const last = said.splice(0).slice(-3);
+    find("#status").textContent = (more > 0 ? `${more} more. ` : "") + last.join(" ");
+  }, 300);
+}
+
+/** Shows a sentence that concerns the whole page. */
+export function notice(/** @type {string} */ text) {
+  line.hidden = false;
+  line.textContent = text;
+}
+
+/** Takes it away; if a sentence is given, only while that one is shown. */
+export function clearNotice(text = line.textContent) {
+  if (line.textContent === text) line.hidden = true;
+}

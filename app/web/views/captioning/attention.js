@@ -1,0 +1,77 @@
+/** Where the network looked, as light on a picture: what it did not look at is dimmed. */
+
+const SIDE = 64; // of the mask, which the browser scales up smoothly
+const DIM = 0.8; // of what gets no attention at all
+const BLUR = 0.62; // standard deviation of a cell's light, in cells
+const FADE = 200; // milliseconds
+
+const still = matchMedia("(prefers-reduced-motion: reduce)");
+
+/** A canvas over a picture. */
+export class Light {
+  /** @type {CanvasRenderingContext2D} */
+  #pen;
+  /** @type {Float32Array | null} */
+  #shown = null; // brightness by pixel, 0 to 1; null: nothing is dimmed
+  #frame = 0;
+
+  constructor(/** @type {HTMLCanvasElement} */ canvas) {
+    canvas.width = canvas.height = SIDE;
+    this.canvas = canvas;
+    this.#pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  }
+
+  /** Lights a picture by a grid of attention, rows by columns; null puts the light out. */
+  show(/** @type {number[][] | null} */ grid) {
+    cancelAnimationFrame(this.#frame);
+    const from = this.#shown ?? new Float32Array(SIDE * SIDE).fill(1);
+    const to = grid ? brightness(grid) : new Float32Array(SIDE * SIDE).fill(1);
+    if (still.matches) {
+      this.#draw(to);
+      return;
+    }
+    const began = performance.now();
+    const step = (/** @type {number} */ now) => {
+      const share = Math.min(1, Math.max(0, (now - began) / FADE));
+      const eased = 1 - (1 - share) ** 3;
+      this.#draw(from.map((value, place) => value + (to[place] - value) * eased));
+      if (share < 1) this.#frame = requestAnimationFrame(step);
+    };
+    this.#frame = requestAnimationFrame(step);
+  }
+
+  #draw(/** @type {Float32Array} */ light) {
+    this.#shown = light;
+    const image = this.#pen.createImageData(SIDE, SIDE);
+    light.forEach((value, place) => {
+      image.data[4 * place + 3] = 255 * DIM * (1 - value); // black, more or less opaque
+    });
+    this.#pen.putImageData(image, 0, 0);
+  }
+}
+
+/** A grid of any size to SIDE x SIDE, each cell a soft spot around its middle, the brightest 1. */
+function brightness(/** @type {number[][]} */ grid) {
+  const rows = spots(grid.length);
+  const columns = spots(grid[0].length);
+  const light = new Float32Array(SIDE * SIDE);
+  const across = new Float32Array(SIDE);
+  for (let row = 0; row < grid.length; row++) {
+    for (let x = 0; x < SIDE; x++) across[x] = grid[row].reduce((sum, value, column) => sum + value * columns[column][x], 0);
+    for (let y = 0; y < SIDE; y++) for (let x = 0; x < SIDE; x++) light[y * SIDE + x] += rows[row][y] * across[x];
+  }
+  const top = light.reduce((most, value) => Math.max(most, value), 1e-9);
+  return light.map((value) => value / top);
+}
+
+/** For each cell of a side its share of the light at each pixel; at a pixel they add up to 1. */
+function spots(/** @type {number} */ cells) {
+  const weights = Array.from({ length: cells }, (_, cell) =>
+    Float32Array.from({ length: SIDE }, (_, pixel) => Math.exp(-0.5 * ((((pixel + 0.5) / SIDE) * cells - cell - 0.5) / BLUR) ** 2)),
+  );
+  for (let pixel = 0; pixel < SIDE; pixel++) {
+    const sum = weights.reduce((total, weight) => total + weight[pixel], 0);
+    for (const weight of weights) weight[pixel] /= sum;
+  }
+  return weights;
+}

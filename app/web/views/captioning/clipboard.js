@@ -1,0 +1,42 @@
+/** Buttons that copy a caption. */
+
+import { element, icon } from "../../shell/element.js";
+import { announce } from "../../shell/messages.js";
+import { asAlt, asCurl, asJson, asText } from "./formats.js";
+
+/** @typedef {import("./album.js").Picture} Picture */
+
+/** @type {[short: string, name: string, form: (picture: Picture) => string][]} */
+const FORMS = [
+  ["Text", "Text", asText],
+  ["alt", "Alt attribute", asAlt],
+  ["JSON", "JSON", asJson],
+  ["curl", "curl line", asCurl],
+];
+
+/** They copy the caption of whatever picture `current` returns then. */
+export function copying(/** @type {() => Picture} */ current) {
+  const page = element("textarea", { class: "by-hand", readonly: true, rows: 4, hidden: true, "aria-label": "To copy by hand" });
+  const buttons = FORMS.map(([short, name, form]) => {
+    const label = element("span", {}, short);
+    const copy = async () => {
+      const text = form(current());
+      try {
+        await navigator.clipboard.writeText(text);
+        page.hidden = true;
+        label.textContent = "Copied";
+        announce(`${name} copied.`);
+        setTimeout(() => (label.textContent = short), 1500);
+      } catch {
+        // Pages from afar without TLS may not: then by hand.
+        page.hidden = false;
+        page.value = text;
+        page.focus();
+        page.select();
+        announce("This browser lets no page without TLS copy. The text is selected: copy it with Ctrl C.");
+      }
+    };
+    return element("button", { type: "button", class: "small", "aria-label": `Copy as ${name}`, onclick: copy }, icon("copy"), label);
+  });
+  return element("div", { class: "copying", role: "group", "aria-label": "Copy the caption" }, ...buttons, page);
+}

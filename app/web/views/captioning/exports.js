@@ -1,0 +1,48 @@
+/** Captions as files: a line a picture, as `recap caption --jsonl` writes them, or a table. */
+
+/** @typedef {import("./album.js").Picture} Picture */
+
+/** JSON lines; what a person wrote has `edited`. */
+export function asJsonLines(/** @type {Picture[]} */ pictures) {
+  return pictures.map((picture) => `${JSON.stringify(line(picture))}\n`).join("");
+}
+
+function line(/** @type {Picture} */ picture) {
+  const { name, caption, edited, answer } = picture;
+  if (!answer) return { file: name, error: failure(picture) };
+  const captions = answer.captions.map(({ text, logprob, confidence }) => ({ text, logprob, confidence }));
+  return { file: name, caption, ...(edited === null ? {} : { edited: true }), captions };
+}
+
+function failure(/** @type {Picture} */ { error }) {
+  return { code: error?.code ?? "unfinished", message: error?.message ?? "it has no caption yet" };
+}
+
+const COLUMNS = ["file", "caption", "confidence", "edited", "model", "error"];
+
+/** CSV (RFC 4180), with a mark that tells spreadsheets that it is UTF-8. */
+export function asCsv(/** @type {Picture[]} */ pictures) {
+  const rows = pictures.map((picture) => [
+    picture.name,
+    picture.caption,
+    picture.answer?.captions[picture.chosen]?.confidence.toFixed(4) ?? "",
+    picture.edited === null ? "no" : "yes",
+    picture.answer?.model.name ?? "",
+    picture.answer ? "" : failure(picture).message,
+  ]);
+  return `\ufeff${[COLUMNS, ...rows].map((row) => `${row.map(cell).join(",")}\r\n`).join("")}`;
+}
+
+function cell(/** @type {string} */ value) {
+  return /[",\r\n]|^\s|\s$/.test(value) ? `"${value.replaceAll('"', '""')}"` : value;
+}
+
+/** Gives a text to be saved as a file. */
+export function save(/** @type {string} */ text, /** @type {string} */ name, /** @type {string} */ type) {
+  const url = URL.createObjectURL(new Blob([text], { type }));
+  const link = document.createElement("a");
+  link.href = url;
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}

@@ -1,0 +1,118 @@
+/** Pictures to captions: several at a time, in turn, again where the server is busy, and none lost when others fail. */
+
+import { cut, stream } from "../../shell/api.js";
+import { askForKey } from "../../shell/keys.js";
+import { models } from "../../shell/models.js";
+import { album } from "./album.js";
+import { decoding } from "./decoding.js";
+
+/** @typedef {import("./album.js").Picture} Picture */
+/** @typedef {import("../../shell/failure.js").Failure} Failure */
+
+/** Requests at a time: browsers hold six connections to a server, and the page needs some for other things. */
+const AT_ONCE = 4;
+/** Times that a picture is tried again where that may help; a busy server may say "later" often. */
+/** @type {Record<number, number>} */
+const TRIES = { 429: 100, 503: 60, 0: 2 };
+
+/** @type {Picture[]} */
+const waiting = [];
+/** @type {Map<Picture, AbortController>} */
+const running = new Map();
+let pausedUntil = 0;
+/** @type {number | undefined} */
+let timer;
+
+/** Captions pictures after those that wait already; a picture that waits or runs begins anew. */
+export function caption(/** @type {Picture[]} */ pictures, { first = false } = {}) {
+  for (const picture of pictures) {
+    withdraw(picture);
+    picture.before = picture.answer ? { text: picture.answer.captions[0]?.text, parameters: picture.parameters } : null;
+    picture.tries = 0;
+    put(picture, "waiting");
+  }
+  if (first) waiting.unshift(...pictures);
+  else waiting.push(...pictures);
+  next();
+}
+
+/** Goes on at once, as when a key was entered. */
+export function resume() {
+  pausedUntil = 0;
+  next();
+}
+
+album.on("removed", withdraw);
+
+function withdraw(/** @type {Picture} */ picture) {
+  const place = waiting.indexOf(picture);
+  if (place >= 0) waiting.splice(place, 1);
+  running.get(picture)?.abort();
+  running.delete(picture);
+}
+
+function put(/** @type {Picture} */ picture, /** @type {Picture["state"]} */ state, /** @type {Partial<Picture>} */ changes = {}) {
+  Object.assign(picture, { state, note: "", ...changes });
+  album.emit("changed", picture);
+}
+
+function next() {
+  clearTimeout(timer);
+  const pause = pausedUntil - Date.now();
+  if (pause > 0) {
+    timer = setTimeout(next, pause);
+    return;
+  }
+  while (running.size < AT_ONCE) {
+    const picture = waiting.shift();
+    if (!picture) return;
+    run(picture);
+  }
+}
+
+async function run(/** @type {Picture} */ picture) {
+  const control = new AbortController();
+  running.set(picture, control);
+  try {
+    if (!decoding.card) await models.load();
+    await write(picture, control.signal);
+  } catch (reason) {
+    const error = /** @type {Failure} */ (reason);
+    if (control.signal.aborted) return; // withdrawn: it is somebody else's now
+    if (error.passes && picture.tries < (TRIES[error.status] ?? 0)) retry(picture, error);
+    else put(picture, "failed", { error });
+    if (error.status === 401) askForKey(error);
+  } finally {
+    if (running.get(picture) === control) running.delete(picture);
+    next();
+  }
+}
+
+async function write(/** @type {Picture} */ picture, /** @type {AbortSignal} */ signal) {
+  const parameters = decoding.parameters;
+  put(picture, "reading", { parameters, words: [], error: null });
+  const extras = new URLSearchParams(parameters);
+  if (decoding.card?.decoder !== "show-and-tell") extras.set("attention", "true");
+  if (decoding.values.method !== "sample") extras.set("tree", "true");
+  const body = new FormData();
+  body.append("image", picture.file, "picture");
+  for await (const { name, data } of stream(`v1/captions/stream?${extras}`, { body, signal })) {
+    if (signal.aborted) return;
+    if (name === "image") put(picture, "writing");
+    else if (name === "caption") put(picture, "done", { answer: data, chosen: 0, edited: null });
+    else if (name === "token" && data.index === 0) {
+      picture.words.push(data.token);
+      album.emit("word", picture);
+    }
+  }
+  if (picture.state !== "done" && !signal.aborted) throw cut("caption");
+}
+
+/** The picture goes back to the head of those that wait; the others wait with it, since they would fare the same. */
+function retry(/** @type {Picture} */ picture, /** @type {Failure} */ error) {
+  picture.tries += 1;
+  const seconds = error.retryAfter ?? Math.min(picture.tries, 10);
+  pausedUntil = Date.now() + 1000 * seconds;
+  waiting.unshift(picture);
+  put(picture, "waiting", { note: `${error.sentence} Trying again in ${seconds} s.` });
+}

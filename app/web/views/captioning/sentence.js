@@ -1,0 +1,84 @@
+/** A caption as words that can be pointed at, each a button. */
+
+import { element } from "../../shell/element.js";
+import { Emitter } from "../../shell/emitter.js";
+import { percent } from "../../shell/percent.js";
+
+/** What is tied to the word before it: 's, n't. */
+const CLITIC = /^('|n't$)/;
+
+/** @typedef {import("./album.js").Token} Token */
+
+/**
+ * Emits `point`, with the number of a word or null, when a word is pointed at, focused or left.
+ *
+ * @extends {Emitter<{point: number | null}>}
+ */
+export class Sentence extends Emitter {
+  /** @type {HTMLElement[]} */
+  #words = [];
+  /** @type {number | null} */
+  #pinned = null;
+
+  constructor() {
+    super();
+    this.node = element("p", { class: "sentence", lang: "en" });
+    this.node.addEventListener("pointerleave", () => this.#point(this.#pinned));
+  }
+
+  /** Shows words that have come so far, without beginning anew where they go on from those shown. */
+  show(/** @type {Token[]} */ tokens, { writing = false } = {}) {
+    const same = this.#words.every((word, place) => word.dataset.text === tokens[place]?.text);
+    if (!same || !tokens.length) {
+      this.node.replaceChildren();
+      this.#words = [];
+      this.#pinned = null;
+    }
+    const begun = this.#words.length;
+    for (const token of tokens.slice(begun)) this.#append(token, this.#words.length - begun);
+    this.node.classList.toggle("writing", writing);
+    this.node.setAttribute("aria-busy", String(writing));
+  }
+
+  #append(/** @type {Token} */ token, /** @type {number} */ delay) {
+    const place = this.#words.length;
+    const chance = percent(Math.exp(token.logprob));
+    const text = place ? token.text : token.text.charAt(0).toUpperCase() + token.text.slice(1);
+    const word = element(
+      "button",
+      {
+        type: "button",
+        class: "word",
+        title: `${chance} likely here`,
+        "data-text": token.text,
+        onpointerenter: (/** @type {PointerEvent} */ event) => event.pointerType !== "touch" && this.#point(place),
+        onfocus: () => word.matches(":focus-visible") && this.#point(place),
+        onblur: () => this.#point(this.#pinned),
+        onclick: () => {
+          this.#pinned = this.#pinned === place ? null : place;
+          this.#point(this.#pinned);
+        },
+      },
+      text,
+    );
+    word.style.setProperty("--delay", `${70 * delay}ms`);
+    this.#words.push(word);
+    if (place && !CLITIC.test(token.text)) this.node.append(" ");
+    this.node.append(word);
+  }
+
+  /** Shows which word is meant; no other is pinned then. */
+  mark(/** @type {number | null} */ place) {
+    for (const [at, word] of this.#words.entries()) word.classList.toggle("marked", at === place);
+  }
+
+  /** Lets go of a word that was clicked. */
+  release() {
+    this.#pinned = null;
+  }
+
+  #point(/** @type {number | null} */ place) {
+    this.mark(place);
+    this.emit("point", place);
+  }
+}

@@ -1,0 +1,133 @@
+/** A picture, the light of attention on it, and the buttons that step from word to word. */
+
+import { element, icon, setIcon } from "../../shell/element.js";
+import { Emitter } from "../../shell/emitter.js";
+import { percent } from "../../shell/percent.js";
+import { Light } from "./attention.js";
+
+const BEAT = 750; // milliseconds that a word is shown while it plays
+
+/** @typedef {import("./album.js").Token} Token */
+
+/**
+ * Emits `step`, with the number of the word that is shown (null: none), when its own buttons change that.
+ *
+ * @extends {Emitter<{step: number | null}>}
+ */
+export class Stage extends Emitter {
+  /** @type {Token[]} */
+  #tokens = [];
+  /** @type {number | null} */
+  #place = null;
+  #timer = 0;
+
+  constructor() {
+    super();
+    this.picture = element("img", { class: "picture", decoding: "async", onload: () => this.#fit() });
+    this.picture.addEventListener("error", () => this.frame.classList.add("unseen"));
+    this.canvas = element("canvas", { class: "light", "aria-hidden": "true" });
+    this.light = new Light(this.canvas);
+    this.frame = element(
+      "div",
+      { class: "frame" },
+      this.picture,
+      this.canvas,
+      element("p", { class: "blind" }, "This browser can't show it.", element("span", { class: "hope" }, " The network may still read it.")),
+    );
+    this.back = element("button", { type: "button", class: "icon", "aria-label": "Word before", onclick: () => this.#walk(-1) }, icon("back"));
+    this.playing = element("button", { type: "button", class: "icon play", "aria-label": "Play", onclick: () => this.#toggle() }, icon("play"));
+    this.forth = element("button", { type: "button", class: "icon", "aria-label": "Word after", onclick: () => this.#walk(1) }, icon("next"));
+    this.label = element("p", { class: "looked" });
+    this.player = element("div", { class: "player", role: "group", "aria-label": "Where it looked" }, this.back, this.playing, this.forth, this.label);
+    this.node = element("div", { class: "stage" }, this.frame, this.player);
+    this.tell(null);
+  }
+
+  /** Shows a picture, with nothing told about it yet. */
+  set(/** @type {import("./album.js").Picture} */ picture) {
+    this.shown = picture;
+    this.frame.classList.remove("unseen");
+    this.picture.src = picture.url;
+    this.picture.alt = picture.name;
+    this.words([]);
+  }
+
+  /** Says how the picture is doing. */
+  state(/** @type {string} */ state) {
+    this.frame.dataset.state = state;
+  }
+
+  /** The words that can be stepped through, each with the attention that it was written with. */
+  words(/** @type {Token[]} */ tokens) {
+    this.pause();
+    this.#tokens = tokens.some((token) => token.attention) ? tokens : [];
+    for (const button of [this.back, this.playing, this.forth]) button.disabled = !this.#tokens.length;
+    this.tell(null);
+  }
+
+  /**
+   * Where in the picture the attention's grid lies: all over it, or over the square that was cut from its middle.
+   *
+   * @param {{resize: string, crop_fraction: number} | undefined} preprocessing of the model.
+   * @param {{width: number, height: number}} size of the picture.
+   */
+  place(preprocessing, { width, height }) {
+    const side = preprocessing?.resize === "crop" ? preprocessing.crop_fraction * Math.min(width, height) : null;
+    this.canvas.style.inset = side ? `${50 * (1 - side / height)}% ${50 * (1 - side / width)}%` : "0";
+    this.canvas.style.width = side ? `${(100 * side) / width}%` : "100%";
+    this.canvas.style.height = side ? `${(100 * side) / height}%` : "100%";
+    this.#fit({ width, height });
+  }
+
+  /** Lights the picture for a word, by its number; null: for none. */
+  tell(/** @type {number | null} */ place) {
+    this.#place = place;
+    const token = place === null ? null : this.#tokens[place];
+    this.light.show(token?.attention ?? null);
+    this.frame.dataset.word = token?.text ?? "";
+    const idle = this.#tokens.length ? "Point at a word to see where it was seen." : "";
+    this.label.replaceChildren(
+      ...(token ? [element("b", {}, token.text), ` ${percent(Math.exp(token.logprob))} likely here`] : [idle]),
+    );
+  }
+
+  pause() {
+    clearInterval(this.#timer);
+    this.#timer = 0;
+    setIcon(this.playing, "play");
+    this.playing.setAttribute("aria-label", "Play");
+  }
+
+  #toggle() {
+    if (this.#timer) {
+      this.pause();
+      return;
+    }
+    setIcon(this.playing, "pause");
+    this.playing.setAttribute("aria-label", "Pause");
+    this.#step(this.#place === null || this.#place === this.#tokens.length - 1 ? 0 : this.#place + 1);
+    this.#timer = setInterval(() => {
+      const next = (this.#place ?? -1) + 1;
+      if (next < this.#tokens.length) this.#step(next);
+      else {
+        this.pause();
+        this.#step(null);
+      }
+    }, BEAT);
+  }
+
+  #walk(/** @type {number} */ by) {
+    this.pause();
+    const count = this.#tokens.length;
+    this.#step(this.#place === null ? (by > 0 ? 0 : count - 1) : (this.#place + by + count) % count);
+  }
+
+  #step(/** @type {number | null} */ place) {
+    this.tell(place);
+    this.emit("step", place);
+  }
+
+  #fit(size = { width: this.picture.naturalWidth, height: this.picture.naturalHeight }) {
+    if (size.width && size.height) this.frame.style.setProperty("--ratio", String(size.width / size.height));
+  }
+}

@@ -1,0 +1,11 @@
+/** The views, in the order of the navigation: a line for each. The page opens with the first. */
+
+const modules = await Promise.all([
+  import("./captioning.js"),
+  import("./contact-sheet.js"),
+  import("./text.js"),
+  import("./inside.js"),
+]);
+
+/** @type {import("../shell/view.js").View[]} */
+export const VIEWS = modules.map((module) => module.default);

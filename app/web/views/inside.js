@@ -1,0 +1,13 @@
+/** Look inside: what the views have to show of their latest work, then each model's figures and card. */
+
+/** @type {import("../shell/view.js").View} */
+export default {
+  title: "Look inside",
+  hash: "inside",
+  icon: "tree",
+
+  async mount({ section }) {
+    const { mountInside } = await import("./inside/page.js");
+    return mountInside(section);
+  },
+};

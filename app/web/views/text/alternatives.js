@@ -1,0 +1,103 @@
+/** What could have stood in a token's place: the likeliest, each a button that takes it instead. */
+
+import { element } from "../../shell/element.js";
+import { percent } from "../../shell/percent.js";
+
+/** @type {Record<string, string>} */
+const SIGNS = { "\n": "⏎ new line", " ": "␣ space", "\t": "⇥ tab", "": "nothing" };
+
+/** A token as it can be seen and said. */
+export function readable(/** @type {string} */ text) {
+  return SIGNS[text] ?? text.replaceAll("\n", "⏎").replaceAll("\t", "⇥");
+}
+
+/** A small card beside a token; `take` is called with the text of the one that was clicked, `leave` by Escape. */
+export class Alternatives {
+  #hiding = 0;
+
+  /** @param {{take: (text: string) => void, leave: () => void}} calls */
+  constructor({ take, leave }) {
+    this.take = take;
+    this.title = element("p", { class: "instead" });
+    this.list = element("ol");
+    this.node = element("div", { class: "alternatives", role: "group", hidden: true }, this.title, this.list);
+    this.node.addEventListener("pointerenter", () => clearTimeout(this.#hiding));
+    this.node.addEventListener("pointerleave", () => this.hideSoon());
+    addEventListener("resize", () => this.hide()); // its token is elsewhere then
+    this.node.addEventListener("keydown", (event) => {
+      const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+      if (by) this.#walk(by);
+      else if (event.key === "Escape") leave();
+      else return;
+      event.preventDefault();
+      event.stopPropagation();
+    });
+  }
+
+  /** Shows those of a token `{text, logprob, top}` under a box of the page, `within` the node that it is laid in. */
+  show(/** @type {import("./manuscript.js").Token} */ token, /** @type {DOMRect} */ box, /** @type {HTMLElement} */ within) {
+    clearTimeout(this.#hiding);
+    const shown = readable(token.text);
+    this.title.replaceChildren("Instead of ", element("b", {}, shown));
+    this.node.setAttribute("aria-label", `Instead of ${shown}`);
+    const own = (/** @type {string} */ text) => text === token.text;
+    this.list.replaceChildren(
+      ...token.top.map(([text, logprob]) => {
+        const bar = element("span", { class: "bar" });
+        bar.style.setProperty("--share", String(Math.exp(logprob)));
+        return element(
+          "li",
+          {},
+          element(
+            "button",
+            { type: "button", "aria-current": own(text) && "true", disabled: own(text), onclick: () => this.take(text) },
+            element("span", { class: "sign" }, readable(text)),
+            bar,
+            element("span", { class: "share" }, likely(logprob)),
+          ),
+        );
+      }),
+    );
+    this.node.hidden = false;
+    const frame = within.getBoundingClientRect();
+    const left = Math.min(Math.max(0, box.left - frame.left - 12), frame.width - this.node.offsetWidth);
+    this.node.style.left = `${Math.max(0, left)}px`;
+    this.node.style.top = `${box.bottom - frame.top + 4}px`;
+  }
+
+  hide() {
+    clearTimeout(this.#hiding);
+    this.node.hidden = true;
+  }
+
+  /** A little later, unless the pointer comes to it. */
+  hideSoon() {
+    clearTimeout(this.#hiding);
+    this.#hiding = setTimeout(() => this.hide(), 250);
+  }
+
+  /** Moves the focus into it. */
+  enter() {
+    this.#buttons[0]?.focus();
+  }
+
+  get hasFocus() {
+    return this.node.contains(document.activeElement);
+  }
+
+  /** Those that can be taken. */
+  get #buttons() {
+    return [.../** @type {NodeListOf<HTMLButtonElement>} */ (this.list.querySelectorAll("button:enabled"))];
+  }
+
+  #walk(/** @type {number} */ by) {
+    const buttons = this.#buttons;
+    const place = buttons.indexOf(/** @type {HTMLButtonElement} */ (document.activeElement));
+    buttons[(place + by + buttons.length) % buttons.length]?.focus();
+  }
+}
+
+function likely(/** @type {number} */ logprob) {
+  const share = Math.exp(logprob);
+  return share < 0.01 ? "< 1 %" : percent(share);
+}
