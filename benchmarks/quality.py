@@ -1,4 +1,4 @@
-"""Whether what is served is as good as what was trained: CIDEr of both, on a data set's dev split.
+"""The quality that is served against the quality that was trained: CIDEr of both, on a data set's dev split.
 
 python benchmarks/quality.py data/flickr8k [checkpoints/flickr8k]
 """
