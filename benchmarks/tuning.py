@@ -17,12 +17,13 @@ import torch
 
 from model.openvino.precision import autocast
 from model.vision.preprocessing import normalize
-from training.recipe import DataRecipe, TuningRecipe
-from training.tasks.captioning.tuning import TuningTrainer
+from training.tasks.captioning.recipe import DataRecipe, TuningRecipe
+from training.tasks.captioning.tuning import Tuning
+from training.trainer import Trainer
 
 
 def seconds(work: Callable[[], object], repeats: int = 3) -> float:
-    """Seconds of the fastest run."""
+    """Time of the fastest run."""
     fastest = float("inf")
     for _ in range(repeats):
         start = time.perf_counter()
@@ -41,10 +42,14 @@ def main() -> None:
         run=Path(folder.name, "run"),
         data=DataRecipe(path=Path(sys.argv[1])),
     )
-    trainer = TuningTrainer(recipe)
-    encoder, device = trainer.captioner.encoder, trainer.accelerator.device
-    (batch,) = trainer._ready(trainer.buckets.batches(0)[:1])
-    pixels = normalize(batch.pixels.to(device), trainer.preprocessing)
+    trainer = Trainer(recipe, Tuning)
+    objective = trainer.objective
+    assert isinstance(objective, Tuning)
+    encoder, device = trainer.model.encoder, trainer.accelerator.device
+    pictures = objective.buckets.batches(0)[0]
+    pixels = torch.stack([objective.load((picture, 0)) for picture in pictures])
+    pixels = normalize(pixels.to(device), objective.preprocessing)
+    updates = trainer.updates()
 
     def encode(layout: torch.memory_format) -> Callable[[], None]:
         encoder.to(memory_format=layout)
@@ -61,14 +66,14 @@ def main() -> None:
         with torch.no_grad(), autocast(device):
             encoder(pixels)
 
-    loading = seconds(lambda: [trainer._load((picture, 0)) for picture in batch.numbers])
+    loading = seconds(lambda: [objective.load((picture, 0)) for picture in pictures])
     plain = seconds(encode(torch.contiguous_format))
     encoding = seconds(encode(torch.channels_last))
     looking = seconds(forward)
-    step = seconds(lambda: trainer._step(batch))
+    step = seconds(lambda: next(updates), 4)  # the first waits for its pictures
 
     print(f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, torch {torch.__version__}")
-    print(f"step                           {step:6.2f} s   {len(trainer.buckets) * step / 60:.1f} min an epoch")
+    print(f"step                           {step:6.2f} s   {objective.updates_per_epoch * step / 60:.1f} min an epoch")
     for name, part in (
         ("encoder, forward", looking),
         ("encoder, backward", encoding - looking),

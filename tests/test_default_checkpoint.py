@@ -14,17 +14,18 @@ from model.checkpoint import Checkpoint
 from model.openvino.loading import load
 from model.openvino.runtime import Runtime
 from model.tasks.captioning import CAPTIONING
+from training.tasks import read_recipe
 from training.tasks.captioning.recipe import SelfCriticalRecipe
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "checkpoints" / "flickr8k"
 
 
-def test_it_is_small() -> None:
+def test_checkpoint_is_small() -> None:
     assert sum(file.stat().st_size for file in FOLDER.iterdir()) <= 30_000_000
 
 
-def test_it_captions_the_readmes_picture_as_the_readme_says() -> None:
+def test_readmes_picture_has_the_readmes_caption() -> None:
     checkpoint = Checkpoint.open(FOLDER)
     assert checkpoint.task is CAPTIONING
     captioner = checkpoint.load()
@@ -41,7 +42,7 @@ def test_it_captions_the_readmes_picture_as_the_readme_says() -> None:
 
 
 @pytest.mark.skipif(not Runtime.available(), reason="OpenVINO is not installed")
-def test_a_picture_has_the_same_caption_alone_and_in_any_batch() -> None:
+def test_picture_has_the_same_caption_alone_and_in_any_batch() -> None:
     """As it is served, with what this CPU has for bfloat16 and 8 bits."""
     checkpoint = Checkpoint.open(FOLDER)
     assert checkpoint.task is CAPTIONING
@@ -67,7 +68,7 @@ def test_a_picture_has_the_same_caption_alone_and_in_any_batch() -> None:
 
 
 @pytest.mark.parametrize("document", [ROOT / "README.md", FOLDER / "README.md"], ids=["README", "card"])
-def test_documents_have_its_figures(document: Path) -> None:
+def test_documents_have_the_figures(document: Path) -> None:
     metrics = Checkpoint.open(FOLDER).metrics
     assert (metrics["split"], metrics["images"]) == ("dev", 1000)
     text = document.read_text(encoding="utf-8")
@@ -75,13 +76,13 @@ def test_documents_have_its_figures(document: Path) -> None:
         assert f"{metrics[name]:.3f}" in text, name
 
 
-def test_it_was_trained_with_the_published_recipe() -> None:
-    recipe = SelfCriticalRecipe.read(ROOT / "configs" / "captioning" / "flickr8k.toml")
-    # Keys that recipes got since have the values that do what was done before there were any.
+def test_checkpoint_was_trained_with_the_published_recipe() -> None:
+    recipe = read_recipe(ROOT / "configs" / "captioning" / "flickr8k.toml")
+    # Keys that recipes have got since then have defaults that change nothing.
     assert SelfCriticalRecipe.model_validate(Checkpoint.open(FOLDER).metrics["recipe"]) == recipe
 
 
-def test_its_confidence_is_calibrated_as_the_documents_say() -> None:
+def test_confidence_is_calibrated_as_the_documents_say() -> None:
     figures = Checkpoint.open(FOLDER).metrics["calibration"]
     for document in (FOLDER / "README.md", ROOT / "docs" / "tasks" / "captioning.md"):
         text = document.read_text(encoding="utf-8")
@@ -89,7 +90,7 @@ def test_its_confidence_is_calibrated_as_the_documents_say() -> None:
             assert f"{figures[name]:.3f}" in text, (document, name)
 
 
-def test_the_card_has_the_mistakes_that_were_counted() -> None:
+def test_card_has_the_mistakes_that_were_counted() -> None:
     command = [sys.executable, "benchmarks/errors.py", "docs/samples/flickr8k-errors.csv"]
     told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     counts = {kind: int(count) for kind, count in map(str.split, told.splitlines())}

@@ -9,7 +9,7 @@ from typer.core import TyperGroup
 
 
 class Commands(TyperGroup):
-    """Points out `train` to people who look for a command of one objective."""
+    """The commands; the error for an unknown one points to `train`."""
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         command = super().get_command(ctx, cmd_name)

@@ -1,4 +1,4 @@
-"""Errors that people who train can mend."""
+"""The base of all errors that are the recipe's or the data's, not the code's."""
 
 
 class TrainingError(Exception):

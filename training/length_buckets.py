@@ -6,14 +6,14 @@ import numpy as np
 
 
 class LengthBuckets:
-    """Deals the examples into batches of like length; the order is a function of the seed and the epoch alone."""
+    """Batches of examples of like length, in an order that depends on the seed and the epoch alone."""
 
     def __init__(self, lengths: Sequence[int], batch_size: int, seed: int, *, smallest: int = 1) -> None:
         """
         Args:
-            lengths: of each example.
+            lengths: length of each example.
             batch_size: examples in a batch.
-            seed: of the order.
+            seed: seed of the order.
             smallest: a last batch with fewer examples than this joins the one before it.
         """
         self._lengths = np.asarray(lengths)

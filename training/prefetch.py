@@ -1,4 +1,4 @@
-"""Batches that are made ready by threads while the network is at the one before."""
+"""Batches that threads load while the network works on the one before."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,13 +12,13 @@ Job = TypeVar("Job")
 
 
 def in_batches(jobs: Sequence[Job], batch_size: int) -> Iterator[Sequence[Job]]:
-    """The jobs, some at a time, in order; the last batch may be smaller."""
+    """The jobs in order, `batch_size` at a time; the last batch may be smaller."""
     for start in range(0, len(jobs), batch_size):
         yield jobs[start : start + batch_size]
 
 
 def load_batches(load: Callable[[Job], Tensor], batches: Iterable[Sequence[Job]]) -> Iterator[Tensor]:
-    """What `load` gives for each job of a batch, stacked (B, ...).
+    """Stacks the results of `load` for the jobs of each batch, (B, ...).
 
     Raises:
         Exception: whatever `load` raises, at the batch that it belongs to.

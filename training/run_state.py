@@ -31,7 +31,7 @@ class StateError(TrainingError):
 
 @dataclass
 class Progress:
-    """How far a run has come."""
+    """The place of a run in its schedule, and its best score so far."""
 
     recipe: str
     """The recipe as JSON: a state belongs to one recipe."""

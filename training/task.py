@@ -51,7 +51,7 @@ class Report:
 
 @dataclass(frozen=True)
 class TaskTraining:
-    """What training adds to a task; `training.tasks.TASKS` has all tasks."""
+    """The training side of a task; `training.tasks.TASKS` has all tasks."""
 
     task: Task[Any, Any]
     objectives: Mapping[str, Kind]

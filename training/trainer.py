@@ -62,8 +62,8 @@ class Objective(Protocol[M]):
     """The module that an update calls: the model, a part of it, or a module around it."""
     updates_per_epoch: int
     share: float | None = None
-    """Of a model that goes on from a checkpoint: the place of the weights that are scored and kept, on the way from
-    the checkpoint's (0) to the averages (1). None for a model that begins with fresh weights."""
+    """Place of the weights that are scored and kept, on the way from the checkpoint's that training goes on from (0) to
+    the averages (1); None for a model that begins with fresh weights."""
 
     def groups(self) -> list[dict[str, Any]]:
         """The optimizer's parameter groups: `params`, and the `peak` of their learning rate."""
@@ -241,7 +241,7 @@ class Trainer(Generic[R, M]):
         return patience is not None and self.progress.epoch - self.progress.best_epoch > patience
 
     def _any(self, flag: bool) -> bool:
-        """Whether the flag is set in any process: all have to stop after the same step."""
+        """Tells whether the flag is set in any process: all have to stop after the same step."""
         here = torch.tensor(float(flag), device=self.accelerator.device)
         return bool(self.accelerator.reduce(here, "sum").item())
 

@@ -8,7 +8,7 @@ from training.data.base import DataError
 
 
 def open_picture(path: Path) -> Image.Image:
-    """A picture as RGB, turned the way its EXIF orientation says; safe to call from several threads.
+    """Reads a picture as RGB, turned the way its EXIF orientation says; safe to call from several threads.
 
     Raises:
         DataError: the file is missing, no picture, cut or otherwise broken; the message names it.

@@ -1,4 +1,4 @@
-"""Annotations in JSON, validated against the part of their schema that is read."""
+"""Annotations in JSON, validated against the part of their schema that Recap reads."""
 
 from pathlib import Path
 from typing import TypeVar
@@ -11,7 +11,7 @@ Records = TypeVar("Records", bound=BaseModel)
 
 
 def read_records(schema: type[Records], path: Path) -> Records:
-    """A JSON file as `schema`; members that the schema does not name are ignored.
+    """Reads a JSON file; members that the schema does not name are ignored.
 
     Raises:
         DataError: the file can't be read, is no JSON, or lacks something; the message says where.

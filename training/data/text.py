@@ -18,7 +18,7 @@ class SplitText(NamedTuple):
 
 
 def read_text(path: Path, pattern: str = "**/*") -> str:
-    """A file's text; or that of a folder's files, hidden ones left out, in the order of their paths.
+    """Reads a file, or the files of a folder in the order of their paths, hidden ones left out.
 
     Raises:
         DataError: there is no such file or folder, nothing in it matches, or a file is empty or no UTF-8.

@@ -1,4 +1,4 @@
-"""How far back the gradient reaches: |dL_T/dh_t| against T - t, before and after training on the adding problem.
+"""The reach of the gradient: |dL_T/dh_t| against T - t, before and after training on the adding problem.
 
 Bengio et al., "Learning long-term dependencies with gradient descent is difficult" (1994): in a plain recurrent network
 it vanishes, or explodes, exponentially with the distance. Hochreiter and Schmidhuber, "Long short-term memory" (1997)
@@ -25,7 +25,7 @@ from model.files import replacing
 from model.recurrent import Recurrent
 
 VARIANCE = 1 / 6
-"""Of the sum of two numbers from 0..1: the squared error of who has learnt nothing and always says 1."""
+"""Variance of the sum of two numbers from 0..1: the squared error of a network that always answers 1."""
 
 LEARNT = 0.5
 """The share of VARIANCE below which a length counts as learnt."""
@@ -34,7 +34,7 @@ Length = Annotated[int, Field(ge=4, le=2000)]
 
 
 class Study(Config):
-    """What is trained, and on what."""
+    """Cells to train, and the problem to train them on."""
 
     cells: Annotated[tuple[str, ...], Field(min_length=1)] = ("rnn", "lstm", "gru")
     """Names in `model.cells.CELLS`."""
@@ -117,7 +117,7 @@ def reach(curve: Sequence[float], share: float = 0.01) -> int:
 
 
 class Outcome(NamedTuple):
-    """What a study found of one cell."""
+    """A study's findings about one cell."""
 
     errors: dict[int, float]  # length T -> squared error on new sequences, as a share of VARIANCE; of those tried
     initial: dict[str, list[float]]  # `gradient_norms` of h, and c where there is one
@@ -155,7 +155,7 @@ def train(
 def examine(kind: str, study: Study, advance: Callable[[int, str], None] = lambda steps, note: None) -> Outcome:
     """Trains a cell on longer and longer sequences, until it fails, and measures its gradients before and after.
 
-    Same study, same numbers. `advance` is told the steps done.
+    The same study gives the same numbers. `advance` is called with the steps done and a note.
     """
     lengths = sorted(study.lengths)
     inputs, targets = adding_problem(256, lengths[-1], torch.Generator().manual_seed(study.seed + 1))

@@ -27,6 +27,6 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
 def _chosen(path: Path, values: dict[str, object], key: str, known: Mapping[str, object]) -> str:
     name = values.get(key)
     if isinstance(name, str) and name in known:
-        return str(name)
+        return name
     found = f"{name!r} is none of" if key in values else "is missing; choose one of"
     raise RecipeError(f"{path}: {key}: {found} {', '.join(map(repr, known))}")

@@ -9,7 +9,8 @@ from model.vision.config import PreprocessingConfig
 from model.vision.preprocessing import resize
 from training.tasks.captioning.recipe import AugmentationRecipe
 
-ASPECT = 4 / 3  # that a cut is wider, or higher, than the whole at most
+ASPECT = 4 / 3
+"""Largest ratio of a cut's sides to each other."""
 LIGHT = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
 
 
@@ -21,14 +22,14 @@ def augmented(
     *,
     mirrors: bool,
 ) -> Image.Image:
-    """S x S pixels cut out of what the encoder sees of a picture (Szegedy et al., "Going deeper with convolutions",
+    """S x S pixels cut out of a picture as the encoder sees it (Szegedy et al., "Going deeper with convolutions",
     2015, section 6), mirrored or not, and in other light.
 
     Args:
         image: RGB, of any size.
-        preprocessing: of the encoder.
-        recipe: how far all this may go.
-        chance: where what is random comes from.
+        preprocessing: the encoder's.
+        recipe: limits of the changes.
+        chance: source of random numbers.
         mirrors: whether the picture's captions hold for its mirror image.
     """
     # As fine as the picture is, but no finer than the smallest cut needs.

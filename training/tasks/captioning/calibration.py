@@ -1,9 +1,8 @@
-"""How likely it is that a caption is good, learnt from captions whose CIDEr is known.
+"""The probability that a caption is good, learnt from captions whose CIDEr is known.
 
-A caption is good when it is at least as close to what people say of the picture as half of what they say is close to
-the rest: when its CIDEr reaches the median of people's own sentences, each against the others of its picture. The map
-from the model's own probability is Platt's ("Probabilistic Outputs for Support Vector Machines", 1999): two numbers,
-which a thousand captions can well determine.
+A caption is good if its CIDEr reaches the median of people's own sentences, each against the others of its picture. The
+map from the model's own probability is Platt's ("Probabilistic Outputs for Support Vector Machines", 1999): two
+numbers, for which a thousand captions are plenty.
 """
 
 import statistics
@@ -18,7 +17,7 @@ from training.errors import TrainingError
 BINS = 10
 FOLDS = 10
 FEWEST = 100
-"""Captions that a calibration is learnt from."""
+"""Least number of captions that a calibration is learnt from."""
 
 
 class CalibrationError(TrainingError):

@@ -21,7 +21,7 @@ from training.tasks.captioning.warm_start import open_captioner
 
 
 def read_pictures(captioner: Captioner, images: Sequence[CaptionedImage], batch_size: int) -> Iterator[Tensor]:
-    """The grids of pictures in their order, some at a time: (B, P, E) each.
+    """Encodes pictures in their order, in batches: (B, P, E) each.
 
     Raises:
         DataError: a picture is missing or broken.
@@ -61,7 +61,7 @@ class Ensemble:
         return cls(members)
 
     def read(self, images: Sequence[CaptionedImage], batch_size: int) -> Iterator[tuple[Tensor, ...]]:
-        """What each member sees of the pictures, in their order, some at a time: (B, P, E) each.
+        """Encodes pictures in their order, in batches: for each member (B, P, E).
 
         Raises:
             DataError: a picture is missing or broken.
@@ -73,9 +73,9 @@ class Ensemble:
         """(N, T, V): mean probabilities of the token after each, by teacher forcing.
 
         Args:
-            grids: of each member, (B, P, E).
+            grids: for each member, (B, P, E).
             tokens: (N, T), `<bos>` first.
-            pictures: (N,), of which of the pictures each caption is.
+            pictures: (N,), the picture of each caption.
             temperature: divides the logits.
         """
         shares = []
@@ -87,7 +87,7 @@ class Ensemble:
 
     @torch.inference_mode()
     def captions(self, grids: Sequence[Tensor], decoding: DecodingConfig) -> list[Caption]:
-        """The best caption of each picture, from what each member sees of it; the first's calibration is theirs."""
+        """The best caption of each picture, from each member's grids; the first member's calibration holds for all."""
         if len(self.members) == 1:
             return [found[0] for found in self.members[0].generate(grids[0], decoding)]
         decoders = [member.decoder for member in self.members]
@@ -105,7 +105,7 @@ class Ensemble:
         return [best[0] for best in first.captions(found)]
 
     def _step(self, tokens: Tensor, state: State, memories: Memories, sizes: Sequence[int]) -> Step:
-        """One word further; the members' states stand one after the other, so many tensors each."""
+        """Goes one word further. The members' states follow one another, `sizes` tensors each."""
         logprobs: list[Tensor] = []
         after: list[Tensor] = []
         for member, memory, size in zip(self.members, memories, sizes, strict=True):

@@ -10,7 +10,8 @@ from torch.nn.utils.rnn import pad_sequence
 from model.vocabulary import BOS, EOS, PAD, Vocabulary, tokenize
 from training.tasks.captioning.readers import CaptionedImage
 
-MIRRORED_WORDS = {"left": "right", "right": "left"}  # what is wrong of the picture's mirror image, and what is right
+MIRRORED_WORDS = {"left": "right", "right": "left"}
+"""Words that are wrong of the picture's mirror image, and the right ones."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Example:
 
 
 def caption_vocabulary(images: Sequence[CaptionedImage], min_count: int) -> Vocabulary:
-    """The words that stand at least `min_count` times in the captions."""
+    """The words that occur at least `min_count` times in the captions."""
     return Vocabulary.build((tokenize(caption) for image in images for caption in image.captions), min_count)
 
 
@@ -38,7 +39,7 @@ def caption_examples(images: Sequence[CaptionedImage], vocabulary: Vocabulary, m
 
 
 def captions_by_picture(examples: Sequence[Example], pictures: int) -> list[list[int]]:
-    """The examples' numbers, for each of so many pictures."""
+    """The numbers of each picture's examples."""
     numbers: list[list[int]] = [[] for _ in range(pictures)]
     for number, example in enumerate(examples):
         numbers[example.picture].append(number)

@@ -84,7 +84,7 @@ def view(image: Image.Image, number: int, picture: int) -> Image.Image:
 def fingerprint(encoder: nn.Module, config: EncoderConfig, pictures: Sequence[Path], views: int) -> str:
     """Hexadecimal digest of all that the cached grids depend on.
 
-    Weights count as a checkpoint has them, in half precision: what a checkpoint was trained on serves to train it on.
+    Weights count in half precision, as a checkpoint has them, so that its training features serve to train it further.
     """
     digest = hashlib.sha256(f"{VERSION} {views} {config.model_dump_json()}".encode())
     for name, tensor in encoder.state_dict().items():
@@ -104,14 +104,14 @@ def cached_features(
     device: torch.device | str = "cpu",
     batch_size: int = 32,
 ) -> FeatureCache:
-    """The cache in `directory`, built if it is not there or not of this encoder, preprocessing and pictures.
+    """The cache in `directory`, built if it is missing or of another encoder, preprocessing or pictures.
 
     Args:
         encoder: (B, 3, S, S) -> (B, P, E), in evaluation mode.
         config: its description, the preprocessing with it.
-        pictures: files, in the order in which the cache is asked for them.
-        directory: where grids.npy and cache.json go.
-        views: of each picture, see `view`.
+        pictures: files; the cache numbers them in this order.
+        directory: folder of grids.npy and cache.json.
+        views: views of each picture, see `view`.
         device: where the encoder runs.
         batch_size: pictures at a time.
 

@@ -12,7 +12,7 @@ from training.recipe import Optimisation, Recipe
 
 
 class DataRecipe(Config):
-    """Which pictures and sentences."""
+    """The pictures and sentences to learn from."""
 
     path: Path
     """The data set's folder, in any layout that `training.tasks.captioning.readers` reads."""
@@ -84,12 +84,12 @@ class CrossEntropyRecipe(CaptioningRecipe):
 
 
 class AugmentationRecipe(Config):
-    """How training pictures differ from one time to the next."""
+    """Random changes to training pictures, different in each epoch."""
 
     crop: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Smallest share of a picture's area that is cut out and brought to the encoder's size; 1 leaves pictures whole."""
     flip: bool = True
-    """Whether half of the pictures are mirrored; never those of which a caption says left or right."""
+    """Whether half of the pictures are mirrored; pictures whose captions say left or right never are."""
     colour: Annotated[float, Field(ge=0, lt=1)] = 0.2
     """Brightness, contrast and saturation are multiplied by up to 1 ± this each. Hues stay: captions name colours."""
 
@@ -109,7 +109,7 @@ class ContinuedRecipe(CaptioningRecipe):
     start: Path
     """The checkpoint to go on from; encoder, vocabulary and decoder are its own."""
     decoding: DecodingConfig | None = None
-    """How dev is captioned, and the default of the new checkpoint; the start's own when left out."""
+    """Decoding of dev, and the default of the new checkpoint; the start's own when left out."""
 
 
 class TuningTraining(CrossEntropyTraining, ContinuedTraining):
@@ -119,9 +119,9 @@ class TuningTraining(CrossEntropyTraining, ContinuedTraining):
     batch_size: Annotated[int, Field(ge=1)] = 24
     """Pictures a step, each with all its captions, over all processes."""
     learning_rate: Annotated[float, Field(gt=0)] = 2e-4
-    """Of the decoder. Peak of the schedule: a linear rise, then a cosine to zero at the last step."""
+    """Peak of the decoder's schedule: a linear rise, then a cosine to zero at the last step."""
     encoder_learning_rate: Annotated[float, Field(gt=0)] = 2e-4
-    """Of the encoder, on the same schedule."""
+    """Peak of the encoder's, on the same schedule."""
     warmup_steps: Annotated[int, Field(ge=0)] = 100
     save_every: Annotated[int, Field(ge=1)] = 50
     """Steps between two resumable states."""

@@ -1,4 +1,4 @@
-"""What a sampled caption is worth: CIDEr-D, or CIDEr-D and BLEU-4 mixed, against the references of its picture.
+"""The reward of a sampled caption: CIDEr-D, or CIDEr-D and BLEU-4 mixed, against the references of its picture.
 
 The scores are pycocoevalcap's to rounding, but document frequencies are counted once, over the training references, and
 sentences are sequences of any tokens: numbers where the vocabulary has the word, else the word itself.
@@ -21,14 +21,14 @@ SIGMA = 6.0
 
 
 def n_grams(tokens: Tokens) -> tuple[Counter[Gram], ...]:
-    """How often each n-gram stands in a sentence, for n from 1 to `ORDER`."""
+    """Counts of a sentence's n-grams, for n from 1 to `ORDER`."""
     return tuple(Counter(zip(*(tokens[place:] for place in range(n)), strict=False)) for n in range(1, ORDER + 1))
 
 
 class CiderD:
     """CIDEr-D of Vedantam, Zitnick and Parikh, "CIDEr: consensus-based image description evaluation" (2015), section 5.
 
-    From 0 to 10. This is what pycocoevalcap calls CIDEr.
+    From 0 to 10. pycocoevalcap calls it CIDEr.
 
         10 / (N m) sum_n sum_j exp(-(l(c) - l(s_j))^2 / (2 sigma^2)) min(g_n(c), g_n(s_j)) . g_n(s_j) /
         (|g_n(c)| |g_n(s_j)|)
@@ -39,7 +39,7 @@ class CiderD:
     def __init__(self, references: Sequence[Sequence[Tokens]]) -> None:
         """
         Args:
-            references: of every training picture; a document is all that is said of one.
+            references: sentences for every training picture; a picture's sentences are one document.
         """
         self.references = references
         frequencies: Counter[Gram] = Counter()
@@ -94,14 +94,14 @@ class CiderD:
 class Bleu4:
     """BLEU-4 of single sentences (Papineni et al., 2002), from 0 to 1, with the closest reference's length.
 
-    As pycocoevalcap has it, which adds 1e-15 to the matches of each order so that one order without a match leaves a
+    Like pycocoevalcap, it adds 1e-15 to the matches of each order so that one order without a match leaves a
     little of the score.
     """
 
     def __init__(self, references: Sequence[Sequence[Tokens]]) -> None:
         """
         Args:
-            references: of every training picture.
+            references: sentences for every training picture.
         """
         self.references = references
 
@@ -140,9 +140,9 @@ class Reward:
     ) -> None:
         """
         Args:
-            pictures: of training, with their captions.
-            vocabulary: of the captions that will be scored.
-            bleu_weight: of BLEU-4 beside CIDEr-D.
+            pictures: the training pictures, with their captions.
+            vocabulary: words of the captions to be scored.
+            bleu_weight: weight of BLEU-4; that of CIDEr-D is 1.
             end_token: whether it counts as a word.
         """
         references = [
@@ -156,7 +156,7 @@ class Reward:
 
     @staticmethod
     def _reference(words: list[str], vocabulary: Vocabulary, end_token: bool) -> Tokens:
-        """Numbers, and those words that the vocabulary lacks, which no caption can match."""
+        """Token numbers; words that the vocabulary lacks stay words, which no caption can match."""
         tokens: list[Hashable] = [
             word if number == UNK else number for word, number in zip(words, vocabulary.encode(words), strict=True)
         ]

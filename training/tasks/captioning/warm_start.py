@@ -1,4 +1,4 @@
-"""The checkpoint that a stage goes on from."""
+"""The checkpoint that training goes on from."""
 
 from pathlib import Path
 
@@ -18,13 +18,13 @@ def open_captioner(path: Path) -> Captioner:
 
 
 def start_from(path: Path, *, dropout: float, decoding: DecodingConfig | None, size: int | None = None) -> Captioner:
-    """The captioner of a checkpoint, as the next stage takes it.
+    """The captioner of a checkpoint, set up to be trained further.
 
     Args:
-        path: of the checkpoint.
-        dropout: in place of the checkpoint's.
-        decoding: in place of the checkpoint's, unless None.
-        size: side S of the pictures, in place of the checkpoint's, unless None.
+        path: folder of the checkpoint.
+        dropout: replaces the checkpoint's.
+        decoding: replaces the checkpoint's, unless None.
+        size: side S of the pictures; replaces the checkpoint's, unless None.
 
     Raises:
         CheckpointError: it is missing or damaged, or no captioner.

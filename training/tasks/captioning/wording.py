@@ -1,4 +1,4 @@
-"""How captions are worded, whatever they say: what a reward on n-grams may spoil unseen by the scores themselves."""
+"""The wording of captions, whatever they say: a reward on n-grams may spoil it without a change in the scores."""
 
 from collections.abc import Sequence
 
@@ -18,13 +18,13 @@ UNFINISHED = frozenset(f"{DETERMINERS} {PREPOSITIONS} {CONJUNCTIONS}".split())
 
 
 def repeats(words: Sequence[str], n: int) -> bool:
-    """Whether an n-gram stands twice in a sentence."""
+    """Tells whether a sentence has the same n-gram twice."""
     grams = list(zip(*(words[place:] for place in range(n)), strict=False))
     return len(set(grams)) < len(grams)
 
 
 def wording(captions: Sequence[Sequence[str]]) -> dict[str, float]:
-    """What `WORDING` names, of tokenised captions.
+    """The measures of `WORDING`, of tokenised captions.
 
     `mean_length` is in words and `vocabulary_used` the number of different ones; `bad_endings` is the share of
     captions whose last word is a determiner, preposition or conjunction, and `repeated_bigrams` and

@@ -11,12 +11,12 @@ from training.recipe import Optimisation, Recipe
 
 
 class TextDataRecipe(Config):
-    """Which text, cut at two places into train, dev and test."""
+    """The text, cut at two places into train, dev and test."""
 
     path: Path
     """A file; or a folder, whose files are put one after the other in the order of their names."""
     pattern: str = "**/*"
-    """Which of a folder's files."""
+    """Glob of the files in a folder."""
     description: str = ""
     """For the model card: what the text is, where it comes from and under which licence."""
     # Checkpoints of version 0.1 say `validation` in the recipe in their metrics.json, by which their text is cut.

@@ -5,11 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
-from model.messages import some
 from training.data.pictures import open_picture
 from training.tasks.captioning.readers import CaptionedImage, DataError, open_dataset
 from training.tasks.captioning.readers.dataset import build_dataset
@@ -77,13 +74,6 @@ def test_many_pictures_are_found_by_one_listing_a_folder(tmp_path: Path, monkeyp
 def test_empty_data_set(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no picture in any split"):
         build_dataset("x", tmp_path, [])
-
-
-@given(st.lists(st.text("abc", min_size=1), max_size=8))
-def test_some_names_three_and_counts_the_rest(names: list[str]) -> None:
-    shown, _, more = some(names).partition(" and ")
-    assert shown == ", ".join(names[:3])
-    assert more == (f"{len(names) - 3} more" if len(names) > 3 else "")
 
 
 @pytest.mark.parametrize(
