@@ -1,4 +1,4 @@
-/** Talks to the server that this page is from. */
+/** Requests to the server that the page comes from. */
 
 import { events } from "./events.js";
 import { Failure } from "./failure.js";
@@ -24,11 +24,11 @@ export function setKey(/** @type {string} */ value) {
   try {
     sessionStorage.setItem("recap-key", value);
   } catch {
-    // Storage is off: it is known until the page is left.
+    // Storage is off: the key is kept until the page is left.
   }
 }
 
-/** The page's own address, for lines that others run. */
+/** The full URL of a path, for commands that run outside the browser. */
 export function address(/** @type {string} */ path) {
   return new URL(path, document.baseURI).href;
 }
@@ -49,7 +49,7 @@ async function request(path, options = {}) {
 }
 
 /**
- * The answer's JSON.
+ * Returns the answer's JSON.
  *
  * @param {string} path
  * @param {RequestInit} [options]
@@ -58,13 +58,13 @@ export async function ask(path, options) {
   return (await request(path, options)).json();
 }
 
-/** What `ask` and `stream` need to send a value as JSON. */
+/** Options for `ask` and `stream` that send a value as JSON. */
 export function json(/** @type {unknown} */ value) {
   return { body: JSON.stringify(value), headers: { "content-type": "application/json" } };
 }
 
 /**
- * The server-sent events of the answer, their data as values. A stream that breaks off throws a Failure.
+ * Yields the server-sent events of the answer, their data parsed from JSON. A stream that breaks off throws a Failure.
  *
  * @param {string} path
  * @param {RequestInit} options

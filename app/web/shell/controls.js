@@ -1,4 +1,4 @@
-/** Controls with a label, a value that can be read, and a word on what they do. */
+/** Controls with a label, a readable value, and a line on what they do. */
 
 import { element } from "./element.js";
 
@@ -39,7 +39,7 @@ export function slider({ label, min, max, step, hint = "", off, onchange }) {
 }
 
 /**
- * A line of text, in the same manner; `onchange` is called when typing pauses.
+ * A line of text; `onchange` is called when typing pauses.
  *
  * @param {{label: string, hint?: string, placeholder?: string, onchange: (value: string) => void}} options
  */
@@ -56,7 +56,7 @@ export function line({ label, hint = "", placeholder = "", onchange }) {
 }
 
 /**
- * On or off.
+ * A checkbox.
  *
  * @param {{label: string, hint?: string, onchange: (value: boolean) => void}} options
  */
@@ -104,7 +104,7 @@ export function segments({ label, options, onchange }) {
 }
 
 /**
- * A control from its parts: a row with its label, its input, what it does in words, and its value.
+ * A control from its parts: a row with its label, its input, a hint, and access to its value.
  *
  * @template {HTMLInputElement | HTMLSelectElement} Input
  * @template Value
@@ -127,7 +127,7 @@ function field(id, row, input, hint, { get, set }) {
     set value(value) {
       set(value);
     },
-    /** Says beside it what is wrong with it; "" that nothing is. */
+    /** Shows beside it what is wrong with its value; "" takes that away. */
     blame(/** @type {string} */ message) {
       wrong.hidden = !message;
       wrong.textContent = message;

@@ -1,7 +1,7 @@
-/** Events with names and details that are known. */
+/** Typed events. */
 
 /**
- * Calls those who listen when something happens.
+ * Calls listeners when something happens: `on` adds one, `emit` calls those of an event.
  *
  * @template {Record<string, any>} Events The type of each event's detail, by its name.
  */

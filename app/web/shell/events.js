@@ -1,4 +1,4 @@
-/** Server-sent events of an answer, each `{name, data}` with its data as text; `name` is "message" where none is given. */
+/** Yields the server-sent events of a body: their data as text, and their name, by default "message". */
 export async function* events(/** @type {ReadableStream<Uint8Array<ArrayBuffer>>} */ body) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";
@@ -20,6 +20,6 @@ export async function* events(/** @type {ReadableStream<Uint8Array<ArrayBuffer>>
       }
     }
   } finally {
-    reader.cancel().catch(() => {}); // also when nobody reads on: the server is to stop
+    reader.cancel().catch(() => {}); // also when the caller stops early, so that the server stops too
   }
 }

@@ -1,4 +1,4 @@
-/** What went wrong, in the server's words or ours, and what can be done about it. */
+/** A request's failure: what went wrong, in the server's words or the page's, and what can be done about it. */
 export class Failure extends Error {
   /**
    * @param {{status?: number, code: string, message: string, field?: string | null, retryAfter?: number | null}} what
@@ -12,30 +12,30 @@ export class Failure extends Error {
     this.retryAfter = retryAfter;
   }
 
-  /** Whether the same may work a little later. */
+  /** Whether the same request may succeed a little later. */
   get passes() {
     return this.status === 429 || this.status === 503 || this.code === "unreachable";
   }
 
-  /** What to do, as a sentence; empty where the message says all. */
+  /** A sentence on what to do; empty if the message says it all. */
   get advice() {
     return ADVICE[this.code] ?? "";
   }
 
-  /** A capital, and a full stop at the end: the server writes its messages for logs too. */
+  /** The message as a sentence. The server writes it for logs too, without a capital or a full stop. */
   get sentence() {
     const text = this.message.trim();
     return text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
   }
 
-  /** Of an answer that is no success: in our shape or OpenAI's, or by its status where it is neither (a proxy's). */
+  /** Reads an unsuccessful answer: its body in Recap's or OpenAI's form, else (a proxy's, say) its status. */
   static async from(/** @type {Response} */ response) {
     /** @type {any} */
     let body = null;
     try {
       body = await response.json();
     } catch {
-      // No JSON: the status has to do.
+      // Not JSON: the status has to do.
     }
     const error = body?.error ?? {};
     return new Failure({

@@ -1,4 +1,4 @@
-/** Files that come in: chosen, dropped or pasted, folders included. */
+/** The ways that files come in: chosen, dropped or pasted; folders too. */
 
 import { find } from "./element.js";
 import { notice } from "./messages.js";
@@ -19,9 +19,9 @@ export function choose(/** @type {Files} */ files) {
 }
 
 /**
- * Listens to the whole page.
+ * Starts to listen for files, all over the page.
  *
- * @param {() => Files | undefined} receiver Returns what takes files that come now; nothing does where it is undefined.
+ * @param {() => Files | undefined} receiver Returns what takes files that come now, or undefined if nothing does.
  */
 export function listen(receiver) {
   input.addEventListener("change", () => {

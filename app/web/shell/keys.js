@@ -1,4 +1,4 @@
-/** Asks for the key of a server that wants one. */
+/** The dialog that asks for an API key, where the server wants one. */
 
 import { setKey } from "./api.js";
 import { element, find } from "./element.js";
@@ -7,11 +7,11 @@ import { Emitter } from "./emitter.js";
 /** @type {HTMLDialogElement | null} */
 let dialog = null;
 
-/** Emits `entered` when there is a key. */
+/** Emits `entered` when a key was entered. */
 /** @type {Emitter<{entered: void}>} */
 export const keys = new Emitter();
 
-/** Opens the dialog, if it isn't open; `failure` says why. */
+/** Opens the dialog unless it is open, and shows why: the failure of a request. */
 export function askForKey(/** @type {import("./failure.js").Failure} */ failure) {
   dialog ??= build();
   find(".why", dialog).textContent = `${failure.sentence} ${failure.advice}`;

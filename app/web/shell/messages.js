@@ -1,4 +1,4 @@
-/** What the page says beside its views: aloud, to those who hear it, and in a line above all views. */
+/** Messages of the whole page: for screen readers, and in a line above the views. */
 
 import { find } from "./element.js";
 

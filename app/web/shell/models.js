@@ -1,4 +1,4 @@
-/** The models that the server has, and the choice among them. */
+/** The server's models, and the control that chooses one. */
 
 import { ask } from "./api.js";
 import { choice } from "./controls.js";
@@ -19,7 +19,7 @@ import { Emitter } from "./emitter.js";
  */
 
 /**
- * Emits `loaded` when they are known.
+ * The list of models. Emits `loaded` when it has come.
  *
  * @extends {Emitter<{loaded: void}>}
  */
@@ -29,7 +29,7 @@ class Models extends Emitter {
   /** @type {Promise<void> | null} */
   #loading = null;
 
-  /** Asks for them once; and again if that failed. */
+  /** Fetches the list once; again if that failed. */
   load() {
     this.#loading ??= ask("v1/models").then(
       ({ data }) => {

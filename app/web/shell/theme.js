@@ -1,11 +1,11 @@
-// Before anything is drawn, so that nothing flashes: the theme that was chosen, else the system's.
+// Runs before anything is drawn, so that nothing flashes: sets the theme that was chosen, else leaves the system's.
 (() => {
   /** @type {string | null} */
   let chosen = null;
   try {
     chosen = localStorage.getItem("recap-theme");
   } catch {
-    // Storage is off: the system's.
+    // Storage is off: the system's theme stays.
   }
   if (chosen === "light" || chosen === "dark") document.documentElement.dataset.theme = chosen;
 })();

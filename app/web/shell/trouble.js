@@ -1,4 +1,4 @@
-/** A failure where it happened: what was wrong, what to do, and the buttons that do it. */
+/** The panel that shows a failure where it happened: what was wrong, what to do, and buttons that do it. */
 
 import { element } from "./element.js";
 import { askForKey, keys } from "./keys.js";
@@ -6,7 +6,7 @@ import { askForKey, keys } from "./keys.js";
 /** @typedef {import("./failure.js").Failure} Failure */
 
 /**
- * The panel of a failure.
+ * Makes the panel.
  *
  * @param {Failure} failure
  * @param {{again: () => unknown, smaller?: () => unknown}} remedies Called when the button for them is pressed.

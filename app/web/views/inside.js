@@ -1,4 +1,4 @@
-/** Look inside: what the views have to show of their latest work, then each model's figures and card. */
+/** Look inside: panels of the views on their latest work, then each model's figures and card. */
 
 /** @type {import("../shell/view.js").View} */
 export default {

@@ -1,4 +1,4 @@
-/** The pictures of this page, which live as long as it does. */
+/** The pictures on the page, which live as long as it does. */
 
 import { Emitter } from "../../shell/emitter.js";
 
@@ -9,7 +9,7 @@ import { Emitter } from "../../shell/emitter.js";
  */
 /** @typedef {{text: string, logprob: number, confidence: number, tokens: Token[]}} Caption */
 /**
- * What `/v1/captions` answers.
+ * The answer of `/v1/captions`.
  *
  * @typedef {{captions: Caption[], model: {name: string}, image: {width: number, height: number},
  *   timing_ms: Record<string, number>, tree?: import("./beam-tree.js").Tree}} Answer
@@ -17,7 +17,7 @@ import { Emitter } from "../../shell/emitter.js";
 
 let born = 0;
 
-/** A picture and what has become of it. */
+/** A picture, and how far it has come. */
 export class Picture {
   constructor(/** @type {Blob} */ file, /** @type {string} */ name) {
     this.id = ++born;
@@ -35,12 +35,12 @@ export class Picture {
     /** @type {Answer | null} */
     this.answer = null; // the server's, when done
     /** @type {URLSearchParams | null} */
-    this.parameters = null; // that it was asked with
+    this.parameters = null; // of the request
     /** @type {import("../../shell/failure.js").Failure | null} */
     this.error = null;
     /** @type {string | null} */
     this.edited = null; // the caption in a person's words
-    this.chosen = 0; // which of the captions
+    this.chosen = 0; // index of the caption that is shown
     this.tries = 0; // that failed, since it was last asked for
     /** @type {Answer | null} */
     this.told = null; // the answer that was last announced
@@ -48,7 +48,7 @@ export class Picture {
     this.before = null; // caption and parameters before they were last changed
   }
 
-  /** URL of the whole picture. Made when it is first shown: for a hundred at once it would take too long. */
+  /** URL of the whole picture, made when it is first shown: making a hundred at once would take too long. */
   get url() {
     this.shown ??= URL.createObjectURL(this.file);
     return this.shown;

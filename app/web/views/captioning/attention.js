@@ -1,7 +1,7 @@
-/** Where the network looked, as light on a picture: what it did not look at is dimmed. */
+/** Attention as light on a picture: the parts that the network did not look at are dimmed. */
 
 const SIDE = 64; // of the mask, which the browser scales up smoothly
-const DIM = 0.8; // of what gets no attention at all
+const DIM = 0.8; // of parts that get no attention at all
 const BLUR = 0.62; // standard deviation of a cell's light, in cells
 const FADE = 200; // milliseconds
 
@@ -64,7 +64,7 @@ function brightness(/** @type {number[][]} */ grid) {
   return light.map((value) => value / top);
 }
 
-/** For each cell of a side its share of the light at each pixel; at a pixel they add up to 1. */
+/** Each cell's share of the light at each pixel along a side; at a pixel, the shares add up to 1. */
 function spots(/** @type {number} */ cells) {
   const weights = Array.from({ length: cells }, (_, cell) =>
     Float32Array.from({ length: SIDE }, (_, pixel) => Math.exp(-0.5 * ((((pixel + 0.5) / SIDE) * cells - cell - 0.5) / BLUR) ** 2)),

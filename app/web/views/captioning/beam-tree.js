@@ -1,4 +1,4 @@
-/** Beam search as a drawing: a column a step, a line from each hypothesis to those that went on from it. */
+/** Beam search as a drawing: one column per step, and a line from each hypothesis to those that extend it. */
 
 import { drawing, element } from "../../shell/element.js";
 
@@ -18,7 +18,7 @@ const MARGIN = 2; // for the lines around the outermost
  * @typedef {{steps: Hypothesis[][], captions: number[]}} Tree
  */
 
-/** A drawing of it, and below it what is known of the hypothesis that is pointed at. */
+/** Draws a tree, with a line of text below it about the hypothesis that is pointed at. */
 export function beamTree(/** @type {Tree} */ { steps, captions }) {
   const told = element("p", { class: "hypothesis", "aria-hidden": "true" });
   const rows = Math.max(...steps.map((step) => step.length));
@@ -108,7 +108,7 @@ function fitted(/** @type {string} */ text) {
   return text.length > 11 ? `${text.slice(0, 10)}…` : text;
 }
 
-/** A hypothesis and those it came from, `[step, place]`, the first word first. */
+/** A hypothesis and its ancestors, from the first word on. */
 function lineage(/** @type {Hypothesis[][]} */ steps, /** @type {number} */ time, /** @type {number} */ place) {
   /** @type {[step: number, place: number][]} */
   const path = [];

@@ -1,4 +1,4 @@
-/** A picture, its caption as it comes, and what else could be said of it. */
+/** The bench: a picture, its caption as it is written, and the alternatives. */
 
 import { element, find } from "../../shell/element.js";
 import { percent } from "../../shell/percent.js";
@@ -18,7 +18,7 @@ import { Stage } from "./stage.js";
 /** @type {Record<string, string>} */
 const TOLD = { waiting: "Waiting for its turn.", reading: "Looking at the picture…", writing: "Finding words…" };
 
-/** The bench: what there is once there are pictures. */
+/** Makes the bench, which follows the picture that is selected. */
 export function makeBench() {
   const stage = new Stage();
   const sentence = new Sentence();
@@ -99,7 +99,7 @@ export function makeBench() {
   return element("div", { class: "bench" }, filmstrip(), stage.node, told);
 }
 
-/** What the buttons of a failure do. */
+/** The actions of the buttons beside a failure. */
 export function remedies(/** @type {Picture} */ picture) {
   const again = () => caption([picture], { first: true });
   const large = ["image_too_large", "body_too_large", "body_too_slow"].includes(picture.error?.code ?? "");

@@ -1,4 +1,4 @@
-/** Takes a picture with the camera. */
+/** The dialog that takes a picture with the camera. */
 
 import { element } from "../../shell/element.js";
 

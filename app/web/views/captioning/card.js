@@ -1,4 +1,4 @@
-/** A picture on the contact sheet: its caption, which can be edited, and how it is doing. */
+/** A picture on the contact sheet, with its state and its caption, which can be edited. */
 
 import { element, icon } from "../../shell/element.js";
 import { percent } from "../../shell/percent.js";
@@ -33,7 +33,7 @@ export class Card {
     );
   }
 
-  /** Shows what has changed since it was last drawn. */
+  /** Draws the picture's state; the failure only if it has changed. */
   draw() {
     const { state, thumbnail, error, edited, answer, chosen, note } = this.picture;
     this.node.dataset.state = state;

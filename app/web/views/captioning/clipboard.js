@@ -14,7 +14,7 @@ const FORMS = [
   ["curl", "curl line", asCurl],
 ];
 
-/** They copy the caption of whatever picture `current` returns then. */
+/** Makes the buttons; when one is pressed, `current` returns the picture whose caption is copied. */
 export function copying(/** @type {() => Picture} */ current) {
   const page = element("textarea", { class: "by-hand", readonly: true, rows: 4, hidden: true, "aria-label": "To copy by hand" });
   const buttons = FORMS.map(([short, name, form]) => {
@@ -28,7 +28,7 @@ export function copying(/** @type {() => Picture} */ current) {
         announce(`${name} copied.`);
         setTimeout(() => (label.textContent = short), 1500);
       } catch {
-        // Pages from afar without TLS may not: then by hand.
+        // Browsers forbid it to pages from elsewhere without TLS: select the text, to be copied by hand.
         page.hidden = false;
         page.value = text;
         page.focus();

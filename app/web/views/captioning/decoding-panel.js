@@ -1,4 +1,4 @@
-/** How words are chosen: the controls of the decoding, which ask for the caption again when they are moved. */
+/** The controls of decoding. Moving one asks for the caption again. */
 
 import { check, line, segments, slider } from "../../shell/controls.js";
 import { button, element, find } from "../../shell/element.js";
@@ -12,7 +12,7 @@ const PAUSE = 250; // milliseconds that a slider rests before the caption is ask
 /** @typedef {import("../../shell/controls.js").SliderOptions & {methods?: string[]}} Options */
 
 /**
- * Sliders by their parameters, and the methods for which they mean something: all, where none is named.
+ * The parameters' sliders, with the methods that they apply to; all methods, if none is named.
  *
  * @type {Record<string, Options>}
  */
@@ -32,7 +32,7 @@ const MORE = {
   block_ngram: { label: "No run of words twice", min: 0, max: 5, step: 1, off: 0, hint: "So many words in a row." },
 };
 
-/** The panel, as a node. */
+/** Makes the panel. */
 export function panel() {
   let timer = 0;
   const change = (/** @type {Record<string, unknown>} */ values) => {

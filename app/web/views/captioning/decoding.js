@@ -1,15 +1,15 @@
-/** How captions are asked for: the model, and the parameters of its search. */
+/** The model that captions are asked from, and the parameters of its decoding. */
 
 import { Emitter } from "../../shell/emitter.js";
 import { models, preferred } from "../../shell/models.js";
 
-/** What `/v1/models` calls the task of these models. */
+/** The name of the task in `/v1/models`. */
 export const TASK = "image-to-text";
 
-/** Captions that the page asks for where the method gives several. */
+/** The number of captions asked for, if the method can give several. */
 const CAPTIONS = 3;
 
-/** The parameters that mean something to each method. */
+/** The parameters that apply to each method. */
 /** @type {Record<string, string[]>} */
 const USED = {
   greedy: [],
@@ -19,7 +19,7 @@ const USED = {
 const SHARED = ["min_length", "max_length", "length_penalty", "block_ngram", "prefix", "neutral"];
 
 /**
- * Emits `changed` when what is asked for has changed.
+ * The choice of a model and its parameters. Emits `changed` when they change.
  *
  * @extends {Emitter<{changed: void}>}
  */
@@ -38,13 +38,13 @@ class Decoding extends Emitter {
     return models.of(TASK);
   }
 
-  /** Asks this model, by its own defaults. */
+  /** Takes this model, with its own defaults. */
   use(/** @type {import("../../shell/models.js").Card | null} */ card) {
     this.card = card;
     this.reset();
   }
 
-  /** The model's own defaults, but for several captions. */
+  /** Takes the model's own defaults, except that several captions are asked for. */
   reset() {
     const defaults = this.card?.decoding ?? {};
     this.values = { ...defaults, num_captions: CAPTIONS, seed: defaults.seed ?? draw() };
@@ -56,12 +56,12 @@ class Decoding extends Emitter {
     this.emit("changed");
   }
 
-  /** Samples others. */
+  /** Draws a new seed. */
   shuffle() {
     this.set({ seed: draw() });
   }
 
-  /** What a request has to say: all that is not the model's default. */
+  /** The request's parameters: those that differ from the model's defaults. */
   get parameters() {
     const { method } = this.values;
     const defaults = this.card?.decoding ?? {};

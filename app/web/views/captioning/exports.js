@@ -1,8 +1,8 @@
-/** Captions as files: a line a picture, as `recap caption --jsonl` writes them, or a table. */
+/** Captions as files: JSON lines, as `recap caption --jsonl` writes them, or CSV. */
 
 /** @typedef {import("./album.js").Picture} Picture */
 
-/** JSON lines; what a person wrote has `edited`. */
+/** JSON lines; captions that a person wrote have `edited`. */
 export function asJsonLines(/** @type {Picture[]} */ pictures) {
   return pictures.map((picture) => `${JSON.stringify(line(picture))}\n`).join("");
 }
@@ -20,7 +20,7 @@ function failure(/** @type {Picture} */ { error }) {
 
 const COLUMNS = ["file", "caption", "confidence", "edited", "model", "error"];
 
-/** CSV (RFC 4180), with a mark that tells spreadsheets that it is UTF-8. */
+/** CSV (RFC 4180) that begins with a byte order mark, by which spreadsheets know that it is UTF-8. */
 export function asCsv(/** @type {Picture[]} */ pictures) {
   const rows = pictures.map((picture) => [
     picture.name,
@@ -37,7 +37,7 @@ function cell(/** @type {string} */ value) {
   return /[",\r\n]|^\s|\s$/.test(value) ? `"${value.replaceAll('"', '""')}"` : value;
 }
 
-/** Gives a text to be saved as a file. */
+/** Has the browser save a text as a file. */
 export function save(/** @type {string} */ text, /** @type {string} */ name, /** @type {string} */ type) {
   const url = URL.createObjectURL(new Blob([text], { type }));
   const link = document.createElement("a");

@@ -1,4 +1,4 @@
-/** All pictures in a row, each with its state; one is chosen. */
+/** The filmstrip: all pictures in a row, each with its state, one of them selected. */
 
 import { element, icon } from "../../shell/element.js";
 import { choose } from "../../shell/intake.js";
@@ -9,7 +9,7 @@ import { pictures } from "./pictures.js";
 
 const STATES = { waiting: "waiting", reading: "being looked at", writing: "being described", done: "done", failed: "failed" };
 
-/** A row of buttons, the first of which adds pictures. */
+/** Makes the row of buttons, the first of which adds pictures. */
 export function filmstrip() {
   /** @type {Map<Picture, HTMLButtonElement>} */
   const frames = new Map();

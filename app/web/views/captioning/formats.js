@@ -1,23 +1,23 @@
-/** A caption in the forms that it is wanted in elsewhere. */
+/** A caption in the formats in which it is copied. */
 
 import { address, hasKey } from "../../shell/api.js";
 
 /** @typedef {import("./album.js").Picture} Picture */
 
-/** As a sentence is written. */
+/** The caption with a capital and a full stop. */
 export function asText(/** @type {Picture} */ picture) {
   const text = picture.caption;
   return text && text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
 }
 
-/** For an `img` element. */
+/** An `alt` attribute for an `img` element. */
 export function asAlt(/** @type {Picture} */ picture) {
   /** @type {Record<string, string>} */
   const entities = { "&": "&amp;", '"': "&quot;", "<": "&lt;", ">": "&gt;" };
   return `alt="${asText(picture).replace(/[&"<>]/g, (character) => entities[character])}"`;
 }
 
-/** What the server answered, but for what is only seen: attention and beam tree. */
+/** The server's answer, without attention and beam tree, which serve only to be seen. */
 export function asJson(/** @type {Picture} */ picture) {
   const { tree, ...answer } = /** @type {import("./album.js").Answer} */ (picture.answer);
   const captions = answer.captions.map(({ tokens, ...caption }) => ({
@@ -27,7 +27,7 @@ export function asJson(/** @type {Picture} */ picture) {
   return JSON.stringify({ file: picture.name, caption: picture.caption, ...answer, captions }, null, 2);
 }
 
-/** The command that asks the same of the same picture, in a folder where it lies. */
+/** A command that makes the same request, to be run in the picture's folder. */
 export function asCurl(/** @type {Picture} */ picture) {
   const query = String(picture.parameters ?? "");
   const url = address("v1/captions") + (query && `?${query}`);
@@ -36,7 +36,7 @@ export function asCurl(/** @type {Picture} */ picture) {
   return `curl${key} -F ${quoted(`image=@"${name}"`)} ${quoted(url)}`;
 }
 
-/** A word of a shell's line. */
+/** Quotes a word for a shell. */
 function quoted(/** @type {string} */ text) {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }

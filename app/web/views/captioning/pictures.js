@@ -1,4 +1,4 @@
-/** Pictures that come in: added to the album, captioned, and given a thumbnail. */
+/** The intake of pictures: they are added to the album, captioned, and given a thumbnail. */
 
 import { announce, clearNotice } from "../../shell/messages.js";
 import { album } from "./album.js";

@@ -1,4 +1,4 @@
-/** Pictures to captions: several at a time, in turn, again where the server is busy, and none lost when others fail. */
+/** The queue of pictures to caption: several at a time, tried again while the server is busy. One failure stops no other. */
 
 import { cut, stream } from "../../shell/api.js";
 import { askForKey } from "../../shell/keys.js";
@@ -9,9 +9,9 @@ import { decoding } from "./decoding.js";
 /** @typedef {import("./album.js").Picture} Picture */
 /** @typedef {import("../../shell/failure.js").Failure} Failure */
 
-/** Requests at a time: browsers hold six connections to a server, and the page needs some for other things. */
+/** Requests at a time: browsers open six connections to a server, and the page needs some for other things. */
 const AT_ONCE = 4;
-/** Times that a picture is tried again where that may help; a busy server may say "later" often. */
+/** Retries by status; 0 is a server that can't be reached. A busy server may say "later" often. */
 /** @type {Record<number, number>} */
 const TRIES = { 429: 100, 503: 60, 0: 2 };
 
@@ -23,7 +23,7 @@ let pausedUntil = 0;
 /** @type {number | undefined} */
 let timer;
 
-/** Captions pictures after those that wait already; a picture that waits or runs begins anew. */
+/** Queues pictures behind those that wait, or before them; a picture that waits or runs begins anew. */
 export function caption(/** @type {Picture[]} */ pictures, { first = false } = {}) {
   for (const picture of pictures) {
     withdraw(picture);
@@ -36,7 +36,7 @@ export function caption(/** @type {Picture[]} */ pictures, { first = false } = {
   next();
 }
 
-/** Goes on at once, as when a key was entered. */
+/** Ends a pause, as when a key was entered. */
 export function resume() {
   pausedUntil = 0;
   next();
@@ -78,7 +78,7 @@ async function run(/** @type {Picture} */ picture) {
     await write(picture, control.signal);
   } catch (reason) {
     const error = /** @type {Failure} */ (reason);
-    if (control.signal.aborted) return; // withdrawn: it is somebody else's now
+    if (control.signal.aborted) return; // withdrawn: it was removed, or asked for again
     if (error.passes && picture.tries < (TRIES[error.status] ?? 0)) retry(picture, error);
     else put(picture, "failed", { error });
     if (error.status === 401) askForKey(error);
@@ -108,7 +108,7 @@ async function write(/** @type {Picture} */ picture, /** @type {AbortSignal} */ 
   if (picture.state !== "done" && !signal.aborted) throw cut("caption");
 }
 
-/** The picture goes back to the head of those that wait; the others wait with it, since they would fare the same. */
+/** Puts a picture back at the head of the queue and pauses: the others would fare the same. */
 function retry(/** @type {Picture} */ picture, /** @type {Failure} */ error) {
   picture.tries += 1;
   const seconds = error.retryAfter ?? Math.min(picture.tries, 10);

@@ -1,4 +1,4 @@
-/** How the last caption was searched for: its tree of hypotheses, and where the time went. */
+/** The search for the last caption: its tree of hypotheses, and where the time went. */
 
 import { element } from "../../shell/element.js";
 import { album } from "./album.js";
@@ -7,7 +7,7 @@ import { asText } from "./formats.js";
 
 const STAGES = { queue: "waiting", decode: "reading the picture", encode: "looking", generate: "finding words" };
 
-/** A panel of "Look inside" that follows the picture which is selected. */
+/** Makes the panel in "Look inside", which follows the picture that is selected. */
 export function searchPanel() {
   const search = element("section", { class: "panel search-told", "aria-labelledby": "search-title" });
   /** @type {import("./album.js").Answer | undefined} */

@@ -4,7 +4,7 @@ import { element } from "../../shell/element.js";
 import { Emitter } from "../../shell/emitter.js";
 import { percent } from "../../shell/percent.js";
 
-/** What is tied to the word before it: 's, n't. */
+/** Tokens that are written without a space before them: 's, n't. */
 const CLITIC = /^('|n't$)/;
 
 /** @typedef {import("./album.js").Token} Token */
@@ -26,7 +26,7 @@ export class Sentence extends Emitter {
     this.node.addEventListener("pointerleave", () => this.#point(this.#pinned));
   }
 
-  /** Shows words that have come so far, without beginning anew where they go on from those shown. */
+  /** Shows the words that have come so far; those that are shown already stay. */
   show(/** @type {Token[]} */ tokens, { writing = false } = {}) {
     const same = this.#words.every((word, place) => word.dataset.text === tokens[place]?.text);
     if (!same || !tokens.length) {
@@ -67,12 +67,12 @@ export class Sentence extends Emitter {
     this.node.append(word);
   }
 
-  /** Shows which word is meant; no other is pinned then. */
+  /** Marks a word, and no other. */
   mark(/** @type {number | null} */ place) {
     for (const [at, word] of this.#words.entries()) word.classList.toggle("marked", at === place);
   }
 
-  /** Lets go of a word that was clicked. */
+  /** Unpins the word that was clicked. */
   release() {
     this.#pinned = null;
   }

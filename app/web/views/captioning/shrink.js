@@ -1,4 +1,4 @@
-/** Small copies of pictures: to be shown by the hundred, or sent where the whole is too large. */
+/** Smaller copies of pictures, for thumbnails, and for servers that refuse the original as too large. */
 
 const THUMBNAIL = 320;
 const SMALLER = 2048;
@@ -21,7 +21,7 @@ export function reduced(/** @type {Blob} */ file) {
 }
 
 /**
- * A worker does it, one picture after the other: the page goes on meanwhile.
+ * Makes the copy in a worker, one picture after the other, so that the page stays responsive.
  *
  * @param {Blob} file
  * @param {number} most Pixels a side.

@@ -43,7 +43,7 @@ export class Stage extends Emitter {
     this.tell(null);
   }
 
-  /** Shows a picture, with nothing told about it yet. */
+  /** Shows a picture that has no words yet. */
   set(/** @type {import("./album.js").Picture} */ picture) {
     this.shown = picture;
     this.frame.classList.remove("unseen");
@@ -52,12 +52,12 @@ export class Stage extends Emitter {
     this.words([]);
   }
 
-  /** Says how the picture is doing. */
+  /** Shows the picture's state. */
   state(/** @type {string} */ state) {
     this.frame.dataset.state = state;
   }
 
-  /** The words that can be stepped through, each with the attention that it was written with. */
+  /** Sets the words to step through, each with its attention. */
   words(/** @type {Token[]} */ tokens) {
     this.pause();
     this.#tokens = tokens.some((token) => token.attention) ? tokens : [];
@@ -66,7 +66,7 @@ export class Stage extends Emitter {
   }
 
   /**
-   * Where in the picture the attention's grid lies: all over it, or over the square that was cut from its middle.
+   * Lays the grid of attention over the whole picture, or over the square that was cut from its middle.
    *
    * @param {{resize: string, crop_fraction: number} | undefined} preprocessing of the model.
    * @param {{width: number, height: number}} size of the picture.
@@ -79,7 +79,7 @@ export class Stage extends Emitter {
     this.#fit({ width, height });
   }
 
-  /** Lights the picture for a word, by its number; null: for none. */
+  /** Lights the picture for the word of this number, or for none. */
   tell(/** @type {number | null} */ place) {
     this.#place = place;
     const token = place === null ? null : this.#tokens[place];

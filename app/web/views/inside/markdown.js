@@ -1,4 +1,4 @@
-/** What model cards are written in, as elements: headings, paragraphs, lists, tables, code, links, emphasis. */
+/** The Markdown of model cards as elements: headings, paragraphs, lists, tables, code, links, emphasis. */
 
 import { element } from "../../shell/element.js";
 
@@ -23,7 +23,7 @@ export function markdown(text, deepest = 2) {
   return blocks;
 }
 
-/** Takes away the first line, and those after it that go on with the pattern. */
+/** Removes and returns the first line, and those after it that match the pattern. */
 function takeWhile(/** @type {string[]} */ lines, /** @type {RegExp} */ pattern) {
   let count = 1;
   while (lines[count]?.trim() && pattern.test(lines[count])) count += 1;

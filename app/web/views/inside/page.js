@@ -1,4 +1,4 @@
-/** The contents of "Look inside": a panel of each view that has one, then what is known of the models. */
+/** The contents of "Look inside": a panel of each view that has one, then the models with their figures and cards. */
 
 import { element } from "../../shell/element.js";
 import { modelChoice, models, preferred } from "../../shell/models.js";
@@ -9,7 +9,7 @@ import { markdown } from "./markdown.js";
 /** @typedef {import("../../shell/models.js").Card} Card */
 /** @typedef {import("../../shell/models.js").Figure} Figure */
 
-/** Fills the view, as far as it can while the server does not say which models it has. */
+/** Fills the view; if the list of models can't be had, that is shown in its place. */
 export async function mountInside(/** @type {HTMLElement} */ view) {
   const panels = await Promise.all(VIEWS.flatMap(({ inside }) => inside?.() ?? []));
   const facts = element("div", { class: "facts" });
@@ -45,7 +45,7 @@ export async function mountInside(/** @type {HTMLElement} */ view) {
   return run();
 }
 
-/** A model's figures, and what they were measured on: each its own split where these differ. */
+/** A model's figures, and what they were measured on; if the splits differ, each figure names its own. */
 function figures(/** @type {Figure[]} */ measured, /** @type {string[]} */ sample) {
   const splits = [...new Set(measured.map(({ split }) => split))];
   const shared = splits.length === 1 ? [`on ${splits[0]}`] : [];

@@ -1,4 +1,4 @@
-/** What could have stood in a token's place: the likeliest, each a button that takes it instead. */
+/** The likeliest tokens in a token's place, each a button that takes it instead. */
 
 import { element } from "../../shell/element.js";
 import { percent } from "../../shell/percent.js";
@@ -6,12 +6,12 @@ import { percent } from "../../shell/percent.js";
 /** @type {Record<string, string>} */
 const SIGNS = { "\n": "⏎ new line", " ": "␣ space", "\t": "⇥ tab", "": "nothing" };
 
-/** A token as it can be seen and said. */
+/** A token in visible, pronounceable form. */
 export function readable(/** @type {string} */ text) {
   return SIGNS[text] ?? text.replaceAll("\n", "⏎").replaceAll("\t", "⇥");
 }
 
-/** A small card beside a token; `take` is called with the text of the one that was clicked, `leave` by Escape. */
+/** A small card beside a token. `take` is called with the alternative that was clicked, `leave` on Escape. */
 export class Alternatives {
   #hiding = 0;
 
@@ -34,7 +34,7 @@ export class Alternatives {
     });
   }
 
-  /** Shows those of a token `{text, logprob, top}` under a box of the page, `within` the node that it is laid in. */
+  /** Shows a token's alternatives under its box; `within` is the node that contains the card. */
   show(/** @type {import("./manuscript.js").Token} */ token, /** @type {DOMRect} */ box, /** @type {HTMLElement} */ within) {
     clearTimeout(this.#hiding);
     const shown = readable(token.text);
@@ -70,13 +70,13 @@ export class Alternatives {
     this.node.hidden = true;
   }
 
-  /** A little later, unless the pointer comes to it. */
+  /** Hides the card after a moment, unless the pointer comes to it. */
   hideSoon() {
     clearTimeout(this.#hiding);
     this.#hiding = setTimeout(() => this.hide(), 250);
   }
 
-  /** Moves the focus into it. */
+  /** Moves the focus into the card. */
   enter() {
     this.#buttons[0]?.focus();
   }
@@ -85,7 +85,7 @@ export class Alternatives {
     return this.node.contains(document.activeElement);
   }
 
-  /** Those that can be taken. */
+  /** The alternatives that can be taken. */
   get #buttons() {
     return [.../** @type {NodeListOf<HTMLButtonElement>} */ (this.list.querySelectorAll("button:enabled"))];
   }

@@ -1,4 +1,4 @@
-/** The desk: a prompt, the text as it is written from it, and the branches it has taken. */
+/** The desk: a prompt, the text that goes on from it, and the text's branches. */
 
 import { isAbort, json, stream } from "../../shell/api.js";
 import { slider } from "../../shell/controls.js";
@@ -15,7 +15,7 @@ const ALTERNATIVES = 5;
 /** @typedef {import("./manuscript.js").Token} Token */
 
 /**
- * How texts of the models that come along begin.
+ * The first prompts of the models that Recap comes with.
  *
  * @type {Record<string, string>}
  */
@@ -36,7 +36,7 @@ export function mountDesk(/** @type {HTMLElement} */ view) {
   /** @type {AbortController | null} */
   let control = null; // of the text that is being written
   /** @type {{prompt: string, tokens: Token[]}[]} */
-  let branches = []; // {prompt, tokens} of those that were left, the one that is shown among them
+  let branches = [];
   let shown = 0;
 
   const manuscript = new Manuscript();
@@ -107,7 +107,7 @@ export function mountDesk(/** @type {HTMLElement} */ view) {
     forth.disabled = shown === branches.length - 1;
   }
 
-  /** Writes on from a prompt and tokens that stand, as a branch of this number; without one, as the first and only. */
+  /** Continues a prompt and its tokens, as the branch of this number; without one, as the first and only branch. */
   async function start(/** @type {string} */ given, /** @type {Token[]} */ tokens, /** @type {number | null} */ number = null) {
     if (!card) return;
     const values = Object.fromEntries(Object.entries(sliders).map(([name, { value }]) => [name, value]));
@@ -165,7 +165,7 @@ export function mountDesk(/** @type {HTMLElement} */ view) {
   return run();
 }
 
-/** Tokens of a piece, with the likeliest in their places first. */
+/** The tokens of a piece of the stream, each with its alternatives, the likeliest first. */
 /** @returns {Token[]} */
 function read(/** @type {{tokens: string[], token_logprobs: number[], top_logprobs: Record<string, number>[]}} */ { tokens, token_logprobs, top_logprobs }) {
   return tokens.map((text, place) => {

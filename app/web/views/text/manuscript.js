@@ -1,4 +1,4 @@
-/** A text as the model wrote it: each token shaded by how surprising it was, with what could have stood there instead. */
+/** A text as the model wrote it: each token is shaded by how unlikely it was, and shows its alternatives. */
 
 import { element } from "../../shell/element.js";
 import { Emitter } from "../../shell/emitter.js";
@@ -52,7 +52,7 @@ export class Manuscript extends Emitter {
     this.node.addEventListener("focusout", () => setTimeout(() => this.#leave()));
   }
 
-  /** Begins anew, or from tokens that are there already. */
+  /** Replaces the text by a prompt, and tokens that continue it. */
   begin(/** @type {string} */ prompt, /** @type {Token[]} */ tokens = []) {
     this.prompt.textContent = prompt;
     this.written.replaceChildren();
@@ -70,7 +70,7 @@ export class Manuscript extends Emitter {
     }
   }
 
-  /** All of it, the prompt included. */
+  /** The whole text, prompt included. */
   get whole() {
     return this.prompt.textContent + this.tokens.map(({ text }) => text).join("");
   }
