@@ -44,11 +44,12 @@ def publish(
     }
     if start_score is not None:
         metrics[f"start_{report.figures[0].name}"] = start_score
-    card = _card(training, recipe, report, metrics)
-    return save(recipe.output, training.task, model, name=recipe.name, metrics=metrics, card=card)
+    text = card(training, recipe, report, metrics)
+    return save(recipe.output, training.task, model, name=recipe.name, metrics=metrics, card=text)
 
 
-def _card(training: TaskTraining, recipe: Recipe, report: Report, metrics: dict[str, Any]) -> str:
+def card(training: TaskTraining, recipe: Recipe, report: Report, metrics: dict[str, Any]) -> str:
+    """Renders the task's template."""
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )

@@ -1,8 +1,10 @@
 """A task as a value: the part of training and scoring that is particular to it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from model.config import Config
@@ -21,8 +23,13 @@ class Kind:
     """One objective of a task."""
 
     recipe: type[Recipe]
-    build: "Callable[[Any, Accelerator], Objective[Any]]"
-    """Makes the objective of a recipe. Imports what it needs, so that a command starts fast."""
+    objective: str
+    """`module:Class`. A name, since importing all objectives with their libraries would take seconds."""
+
+    def build(self, recipe: Recipe, accelerator: "Accelerator") -> "Objective[Any]":
+        """The objective of a recipe."""
+        made: Objective[Any] = resolve_name(self.objective)(recipe, accelerator)
+        return made
 
 
 @dataclass(frozen=True)
@@ -32,7 +39,7 @@ class Evaluation:
     figures: list[Figure]
     """Most important first."""
     report: dict[str, Any]
-    """All that was found, flat, as `recap-train evaluate --json` writes it; `notes` says what was left out."""
+    """All scores and counts, flat, as `recap-train evaluate --json` writes them; `notes` says what was left out."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,7 @@ class Report:
     figures: list[Figure]
     """Most important first."""
     metrics: dict[str, Any]
-    """The rest of metrics.json, but for where the checkpoint comes from."""
+    """The rest of metrics.json, but for the checkpoint's origin."""
     config: Config
     """The model's configuration."""
     card: dict[str, Any] = field(default_factory=dict)
@@ -56,11 +63,19 @@ class TaskTraining:
     task: Task[Any, Any]
     objectives: Mapping[str, Kind]
     """By the name that recipes have for it."""
-    evaluate: Callable[..., Evaluation]
-    """`evaluate(checkpoints, data, split, device=..., **options)`."""
-    options: Mapping[str, str]
-    """Flag of the command line for each option of `evaluate`; `checkpoints`, if it takes several."""
-    report: Callable[[Path, Any], Report]
-    """Scores a checkpoint that a recipe led to, to publish it."""
+    score: str
+    """Name of the module that has the task's `evaluate` and `report`."""
     card: Path
     """Jinja2 template of the model card. Its variables: `recipe`, `config`, `metrics`, `figures` and `Report.card`."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """Flag of the command line for each option of `evaluate`; `checkpoints`, if it takes several."""
+
+    def evaluate(self, checkpoints: Sequence[Path], data: Path, split: str, **options: Any) -> Evaluation:
+        """Scores a checkpoint, or several as one, on a split."""
+        found: Evaluation = import_module(self.score).evaluate(checkpoints, data, split, **options)
+        return found
+
+    def report(self, checkpoint: Path, recipe: Recipe) -> Report:
+        """Scores the checkpoint that a recipe led to, to publish it."""
+        found: Report = import_module(self.score).report(checkpoint, recipe)
+        return found
