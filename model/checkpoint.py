@@ -164,7 +164,7 @@ class Checkpoint(Generic[C, M]):
 
 
 def _validated(path: Path, kind: type[D], values: Any, section: str = "") -> D:
-    """What config.json, or a section of it, says.
+    """Validates config.json, or a section of it.
 
     Raises:
         CheckpointError: the first thing that is wrong with it.

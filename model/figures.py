@@ -1,4 +1,4 @@
-"""How good a model is: scores with what they are called and which way is better."""
+"""Scores of a model, each with its label, its split and its direction."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""A task as a value: what is particular about a checkpoint of one kind."""
+"""A task as a value: the particulars of one kind of checkpoint."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ M = TypeVar("M", bound=nn.Module)
 
 
 class AssetKind(Protocol):
-    """What a model is built around besides its configuration: a vocabulary, labels, a scaler."""
+    """A kind of file that a model is built around: a vocabulary, labels, a scaler."""
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -42,7 +42,7 @@ class Asset:
 
 @dataclass(frozen=True)
 class Task(Generic[C, M]):
-    """What is particular about checkpoints of one task; `model.tasks.TASKS` has all tasks."""
+    """The particulars of one task's checkpoints; `model.tasks.TASKS` has all tasks."""
 
     name: str
     """`captioning`: the name of its folders, its page view and its label in metrics."""

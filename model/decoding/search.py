@@ -6,7 +6,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Search:
-    """What a search looks for and how. A task's own configuration gives the ranges, and says how it becomes this."""
+    """Parameters of a search. A task's own configuration has their ranges, and says how it becomes these."""
 
     method: Literal["greedy", "beam", "sample"] = "beam"
     beam_size: int = 3

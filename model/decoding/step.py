@@ -1,7 +1,7 @@
 """A network one token further, as a search sees it.
 
-Rows of states and logits stand source by source: row b * K + k is hypothesis k of source b. The memory, which is what a
-step reads of the sources, stands once for all hypotheses of a source.
+Rows of states and logits stand source by source: row b * K + k is hypothesis k of source b. The memory, read
+by every step, stands once for all hypotheses of a source.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from model.cells import State
 
 
 class Memory(Protocol):
-    """What a step reads of B sources."""
+    """Everything that a step reads of B sources."""
 
     def take(self, sources: Tensor) -> Self:
         """The memory of some of the sources, by their numbers."""

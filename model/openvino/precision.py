@@ -1,4 +1,4 @@
-"""Which format of numbers a device multiplies fastest."""
+"""The number format that a device multiplies fastest."""
 
 from contextlib import AbstractContextManager
 

@@ -1,10 +1,8 @@
 """A network that OpenVINO has compiled, called as a function of tensors."""
 
-import ctypes
-import mmap
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +10,7 @@ import torch
 from torch import Tensor
 
 from model.openvino.lanes import CoreLock, current_lane
+from model.openvino.mapped import release_mapped
 
 if TYPE_CHECKING:
     import openvino
@@ -129,21 +128,6 @@ class _Request:
         request.start_async()  # half the overhead of `infer`, which inspects its inputs first
         request.wait()
         if self._unpacked:
-            _let_go(self._unpacked)
+            release_mapped(self._unpacked)
             self._unpacked = None
         return tuple([torch.from_numpy(request.get_output_tensor(place).data) for place in self._outputs])
-
-
-def _let_go(folder: Path) -> None:
-    """Takes the files of a folder, which are mapped, out of the process's memory.
-
-    Networks read the weights as they were packed when first called, but OpenVINO holds on to the originals. What is
-    read of these after all comes back from the file. Without Linux's `/proc`, they stay.
-    """
-    with suppress(OSError):
-        files = f" {folder.resolve()}/"
-        for line in Path("/proc/self/maps").read_text().splitlines():
-            span, access, *_ = line.split(maxsplit=2)
-            if files in line and access == "r--s":  # nothing there to lose
-                begin, end = (int(address, 16) for address in span.split("-"))
-                ctypes.CDLL(None).madvise(ctypes.c_void_p(begin), ctypes.c_size_t(end - begin), mmap.MADV_DONTNEED)

@@ -9,19 +9,19 @@ if TYPE_CHECKING:
     import openvino
 
 GROUP = 128
-"""Inputs of a product that are scaled together, each row by itself, as they come."""
+"""Inputs of a product that share a scale, found for each row as it comes."""
 
 
 def available() -> bool:
-    """Whether the CPU has AVX-512's instructions for it, with which it was found to gain time and to lose nothing.
+    """True if the CPU has AVX-512's instructions for 8-bit products, which gain time and lose nothing.
 
-    Without any, the plugin turns the weights back into what they were, at each step.
+    Without them, the plugin turns the weights back into floats at each step.
     """
     return bool(torch.cpu.get_capabilities().get("avx512_vnni", False))
 
 
 def quantized(model: "openvino.Model") -> "openvino.Model":
-    """The same network with its products' weights in 8 bits, each of their outputs scaled to its largest one.
+    """Copies a network with its products' weights in 8 bits, scaled output by output to the largest weight.
 
     Products with fewer inputs than `GROUP` stay as they are: the plugin does not quantize these. It multiplies in
     integers, whose sums are exact, so that a row still depends on nothing in the others.

@@ -1,8 +1,8 @@
 """The fast CPU path: networks that OpenVINO compiles, from the same checkpoints, with torch's numbers to 1e-4.
 
-Torch remains the reference, what runs on CUDA, and what runs where OpenVINO is not installed. A network is traced once,
-to OpenVINO's own description of it, which is kept on disk: from there it is ready in a fraction of a second. That
-description does not depend on the CPU; what is compiled from it does, and is compiled at each start.
+Torch remains the reference, and runs on CUDA and without OpenVINO. A network is traced once into OpenVINO's own
+description of it, which is kept on disk: from there it is ready in a fraction of a second. That description does not
+depend on the CPU; the program compiled from it does, and is compiled at each start.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 DIGESTS = "digests.json"
 KEPT_DAYS = 60
-"""That networks of other versions, or of other checkpoints, stay in the cache after they were last taken from it."""
+"""Days for which networks of other versions or checkpoints stay in the cache after they were last used."""
 
 PACKAGE = Path(__file__).resolve().parent.parent
 """The package `model`, any part of which may change what a network computes."""
@@ -42,22 +42,22 @@ PACKAGE = Path(__file__).resolve().parent.parent
 T = TypeVar("T")
 
 _QUANTIZED = "-quantized"
-"""Ends the name of a network whose weights are in 8 bits, beside which the same one stands as it was."""
+"""Suffix of a network whose weights are in 8 bits; the same network without it has them in full."""
 _PRECISION = "precision"
-"""Where a traced network has its `Network.precision`."""
+"""Key of `Network.precision` in a traced network's runtime information."""
 
 _TRACING = threading.Lock()
-"""Warnings are left out of the log for the whole process, so one thread at a time may do that."""
+"""Filters of warnings hold for the whole process, so one thread at a time may set them."""
 
 logger = logging.getLogger(__name__)
 
 
 class Runtime:
-    """OpenVINO's CPU plugin, and the folder where networks stand that need no tracing again.
+    """OpenVINO's CPU plugin, and the folder of networks that need not be traced again.
 
     Args:
-        cache: that folder, which is made when something is to be put there. None keeps nothing. One that can't be
-            written is told in the log, and does no harm.
+        cache: that folder, created when needed; None keeps nothing. A folder that can't be written is logged, and does
+            no harm.
         threads: of the CPU; None takes one a core.
         precision: `float32`, or `auto`, which is each network's own.
 
@@ -78,7 +78,7 @@ class Runtime:
         auto = precision == "auto"
         low = auto and "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         self.dtype = torch.bfloat16 if low else torch.float32
-        """Of products in bfloat16. What stands between products, such as a cell's state, is float32."""
+        """Format of bfloat16 networks' products. Values between products, such as a cell's state, are float32."""
         self._quantizes = auto and quantization.available()
         self._properties: dict[str, Any] = {"DYNAMIC_QUANTIZATION_GROUP_SIZE": quantization.GROUP}
         if threads:
@@ -86,19 +86,19 @@ class Runtime:
 
     @staticmethod
     def available() -> bool:
-        """Whether OpenVINO is installed."""
+        """True if OpenVINO is installed."""
         return find_spec("openvino") is not None
 
     def programs(self, description: str, networks: Callable[[], Mapping[str, Network]]) -> dict[str, Program]:
         """Compiles networks.
 
         Args:
-            description: of what they are made from, such as the digests of a checkpoint's files. With the same one, the
-                same program and the same OpenVINO, they are taken from the cache.
-            networks: makes them, when they are not there.
+            description: of whatever they are made from, such as the digests of a checkpoint's files. With the same one,
+                the same code of `model` and the same OpenVINO, they come from the cache.
+            networks: makes them, if they are not there.
 
         Returns:
-            A program of each network's name.
+            A program for each network, by its name.
         """
         folder = self._cache and self._cache / self._key(description)
         models = self._read(folder) if folder else None
@@ -106,7 +106,7 @@ class Runtime:
             models = {}
             for name, network in networks().items():
                 models[name] = self._trace(network)
-                if network.precision == "int8":  # also where it is of no use: the cache may be for another CPU
+                if network.precision == "int8":  # even if this CPU has no use for it: another may read the cache
                     models[name + _QUANTIZED] = quantization.quantized(models[name])
             if folder:
                 self._write(folder, models)
@@ -117,22 +117,26 @@ class Runtime:
         }
 
     def _take(self, versions: Mapping[str, T]) -> dict[str, T]:
-        """Of networks, some of which there are twice, those that are for this CPU."""
+        """The versions of networks that are for this CPU, where there are two."""
         taken = {name: version for name, version in versions.items() if not name.endswith(_QUANTIZED)}
         if self._quantizes:
             taken = {name: versions.get(name + _QUANTIZED, version) for name, version in taken.items()}
         return taken
 
     def _key(self, description: str) -> str:
-        """Folder name for all that networks come from: their description, the code of `model`, and versions."""
-        code = {str(file.relative_to(PACKAGE)): file_sha256(file) for file in sorted(PACKAGE.rglob("*.py"))}
-        made_from = [description, code, self._openvino.get_version(), torch.__version__]
+        """Folder name: a digest of the description, the code of `model`, and the libraries' versions."""
+        made_from = [description, code_digests(PACKAGE), self._openvino.get_version(), torch.__version__]
         return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
 
     def _trace(self, network: Network) -> "openvino.Model":
+        # torch.export gives programs with the same bits and speed, but takes eight times as long (16 s of CPU time for
+        # the networks that torch.jit.trace converts in 2 s), at each first start and in each test.
         shapes = [self._openvino.PartialShape([-1, *tensor.shape[1:]]) for tensor in network.example]
         with _TRACING, torch.inference_mode(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that sizes become constants, which all but the first ones should
+            warnings.filterwarnings("ignore", r"`torch\.jit\.trace(_method)?` is deprecated", FutureWarning)
+            warnings.simplefilter(
+                "ignore", torch.jit._trace.TracerWarning
+            )  # sizes become constants: all but the first may
             traced = torch.jit.trace(network.module, network.example, check_trace=False)
             model = self._openvino.convert_model(traced, example_input=network.example, input=shapes)
         model.set_rt_info(network.precision, _PRECISION)
@@ -145,7 +149,7 @@ class Runtime:
         return self._core.compile_model(model, "CPU", properties)
 
     def _read(self, folder: Path) -> "dict[str, openvino.Model] | None":
-        """Those networks of a folder that are taken; None if there are none, or if they were damaged."""
+        """The networks of a folder that are for this CPU; None if there are none, or if they were damaged."""
         if not folder.is_dir():
             return None
         try:
@@ -157,7 +161,7 @@ class Runtime:
                     if file_sha256(part) != digests[part.name]:
                         raise ValueError(f"{part.name} was changed")
                 models[name] = self._core.read_model(file)
-            with suppress(OSError):  # who may not write may still read
+            with suppress(OSError):  # a read-only cache can still be read
                 os.utime(folder)
             return models
         except Exception as error:  # whatever is wrong with them, they can be made again
@@ -166,7 +170,7 @@ class Runtime:
             return None
 
     def _write(self, folder: Path, models: "Mapping[str, openvino.Model]") -> None:
-        """Puts networks into a folder: all of them, or nothing."""
+        """Writes networks into a folder: all of them, or nothing."""
         fresh = None
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
@@ -180,16 +184,21 @@ class Runtime:
                 if (other / DIGESTS).is_file() and time.time() - other.stat().st_mtime > KEPT_DAYS * 86_400:
                     shutil.rmtree(other)
         except (OSError, RuntimeError) as error:  # RuntimeError is OpenVINO's, when the disk is full
-            if not folder.is_dir():  # by another process, meanwhile
+            if not folder.is_dir():  # another process may have written it meanwhile
                 logger.warning("%s can't be written, so the next start takes as long as this one: %s", folder, error)
         finally:
             if fresh:
                 shutil.rmtree(fresh, ignore_errors=True)
 
 
+def code_digests(package: Path) -> dict[str, str]:
+    """SHA-256 of each module of a package, by its path in it."""
+    return {str(file.relative_to(package)): file_sha256(file) for file in sorted(package.rglob("*.py"))}
+
+
 @cache
 def _core() -> "openvino.Core":
-    """OpenVINO itself, once and for good.
+    """OpenVINO's core, one for the process, never unloaded.
 
     Its CPU plugin gives signal handlers a stack, and when one of several plugins is unloaded, that may be one that was
     freed: the next signal to arrive would end the process.
@@ -198,7 +207,7 @@ def _core() -> "openvino.Core":
 
 
 def _import_openvino() -> Any:
-    """OpenVINO without its telemetry, which sends a message to its makers when it is imported, unless it is not there.
+    """Imports OpenVINO without its telemetry, which would send a message to its makers.
 
     Raises:
         ImportError: it is not installed.

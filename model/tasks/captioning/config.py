@@ -32,7 +32,7 @@ class DecoderConfig(Config):
 
 
 class DecodingConfig(Config):
-    """How captions are read out of the decoder. Ranges are those of the HTTP API."""
+    """Parameters of decoding captions. Ranges are those of the HTTP API."""
 
     method: Literal["greedy", "beam", "sample"] = "beam"
     beam_size: Annotated[int, Field(ge=1, le=10)] = 3

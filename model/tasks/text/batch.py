@@ -1,4 +1,4 @@
-"""Text out of a language model, many texts at once, each the same as if it were alone (continuous batching).
+"""Continuous batching: many texts out of a language model at once, each the same as if it were alone.
 
 A text joins the batch at any step and leaves it at any step. What it says depends on the model, its prompt, its
 parameters and its seed alone: products have the shape of whole blocks, or rows that are known not to depend on each
@@ -65,7 +65,7 @@ class TextBatch:
 
     @property
     def free(self) -> int:
-        """Slots that are."""
+        """Number of free slots."""
         return self.streams.count(None)
 
     @torch.inference_mode()
@@ -104,7 +104,7 @@ class TextBatch:
         return stream
 
     def _shared(self, prompt: str, generation: GenerationConfig, alternatives: int, logprobs: bool) -> Prompt | None:
-        """That of a text which waits, if it is the same, and read to the same place: several choices read it once."""
+        """The prompt of a waiting text, if it is the same and read to the same place: several choices read it once."""
         for other in self.waiting:
             same_end = (other.generation.max_tokens == 0) == (generation.max_tokens == 0)
             if same_end and other.reading and other.reading.given == (prompt, alternatives, logprobs):
@@ -163,7 +163,7 @@ class TextBatch:
         return ended
 
     def _go_on(self, stream: TextStream, reading: Prompt) -> None:
-        """What the next step of a placed text begins with. After its prompt's last token, it writes."""
+        """Sets the token that a placed text's next step begins with. After its prompt's last token, the text writes."""
         self.last[stream.slot] = reading.ids[reading.place]
         if not reading.left:
             stream.reading = None

@@ -11,7 +11,7 @@ MAX_STOPS = 16
 
 
 class GenerationConfig(Config):
-    """How text is drawn from a language model. Ranges are those of the HTTP API."""
+    """Parameters of drawing text. Ranges are those of the HTTP API."""
 
     max_tokens: Annotated[int, Field(ge=0)] = 400
     """Most tokens written: characters, or words of a word model."""
@@ -36,7 +36,7 @@ class LanguageModelConfig(Config):
     """Everything needed to rebuild a language model around its weights."""
 
     unit: Literal["character", "word"] = "character"
-    """What a token is; words carry the space before them, so that tokens put side by side are the text."""
+    """The kind of token; words carry the space before them, so that tokens put side by side are the text."""
     embedding_size: Annotated[int, Field(ge=0)] = 0
     """Size of the learned input vectors; 0 feeds the network one-hot vectors."""
     cell: str = "lstm"

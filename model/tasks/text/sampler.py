@@ -19,7 +19,7 @@ COLDEST = 1e-4
 class Sampler:
     """Rows of logits to tokens. A row's token depends on nothing in the other rows.
 
-    Special tokens are never chosen. What no row asks for is not computed, and would change nothing.
+    Special tokens are never chosen. Rules that no row has are not computed; they would change nothing.
 
     Args:
         rows: most texts N.
@@ -67,7 +67,7 @@ class Sampler:
             self._note_rules()
 
     def _note_rules(self) -> None:
-        """What any row asks for."""
+        """Notes which rules any row has; the others are not computed."""
         rules: Sequence[GenerationConfig] = [generation for generation, _, _ in self.active.values()]
         self.any_greedy = any(one.temperature < COLDEST for one in rules)
         self.any_repeats = any(one.repetition_penalty != 1 for one in rules)

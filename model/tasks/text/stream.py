@@ -1,4 +1,4 @@
-"""A text in the making, and what each step adds to it."""
+"""A text in the making, and the deltas that steps add to it."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,14 +11,14 @@ FinishReason = Literal["stop", "length"]
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """What a step adds to a text."""
+    """The text that a step adds."""
 
     text: str
     """May be empty while a stop string may still come; never has any of a stop string."""
     tokens: tuple[Token, ...]
-    """Whose text this is. Where a stop string begins inside a word, that word stands here whole."""
+    """The tokens of `text`. A word inside which a stop string begins is here as a whole."""
     finish_reason: FinishReason | None = None
-    """Of the last one: `stop` before a stop string, `length` after the most tokens allowed."""
+    """Set in the last delta: `stop` before a stop string, `length` after the most tokens allowed."""
 
 
 class TextStream:
@@ -28,7 +28,7 @@ class TextStream:
         slot: its place in the batch.
         generation: its parameters.
         choice: which of several texts from one seed.
-        alternatives: how many to tell with each token.
+        alternatives: how many of the likeliest tokens come with each token.
         reading: its prompt.
     """
 
@@ -40,7 +40,7 @@ class TextStream:
         self.choice = choice
         self.alternatives = alternatives
         self.prompt_tokens = reading.length
-        """How many."""
+        """Number of tokens in the prompt."""
         self.prompt: tuple[Token, ...] = ()
         """Filled once the prompt has been read, where its log-probabilities were asked for."""
         self.written = 0
@@ -53,7 +53,7 @@ class TextStream:
         self.held_text = ""
 
     def add(self, token: Token) -> Delta:
-        """One token further."""
+        """Adds a token, and returns the text that has become certain."""
         self.written += 1
         over: FinishReason | None = "length" if self.written >= self.generation.max_tokens else None
         if not self.generation.stop:

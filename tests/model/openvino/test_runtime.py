@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -20,7 +21,7 @@ from model.checkpoint import Checkpoint, save
 from model.openvino.lanes import CoreLock, can_share
 from model.openvino.loading import load
 from model.openvino.network import Network
-from model.openvino.runtime import KEPT_DAYS, Runtime
+from model.openvino.runtime import KEPT_DAYS, Runtime, code_digests
 from model.tasks.captioning import CAPTIONING, build
 from model.tasks.captioning.captioner import Caption, Captioner
 from model.tasks.captioning.config import CaptionerConfig, DecoderConfig, DecodingConfig
@@ -225,6 +226,28 @@ def test_of_networks_that_there_are_twice_one_is_read(
     (folder,) = tmp_path.iterdir()
     (folder / ("linear.bin" if quantizes else "linear-quantized.bin")).unlink()
     Runtime(tmp_path, threads=1).programs("linear", must_not_be_asked)
+
+
+def test_cache_is_of_the_code_of_every_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "model"
+    shutil.copytree(ROOT / "model", package, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr("model.openvino.runtime.PACKAGE", package)
+    before = code_digests(package)
+    modules = sorted(package.rglob("*.py"))
+    assert package / "tasks" / "captioning" / "decoder.py" in modules
+    for module in modules:
+        text = module.read_text(encoding="utf-8")
+        module.write_text(text + "#", encoding="utf-8")
+        changed = code_digests(package)
+        assert [name for name in before if changed[name] != before[name]] == [str(module.relative_to(package))]
+        module.write_text(text, encoding="utf-8")
+    cache = tmp_path / "cache"
+    Runtime(cache, threads=1).programs("relu", relu)
+    Runtime(cache, threads=1).programs("relu", must_not_be_asked)
+    with (package / "tasks" / "captioning" / "decoder.py").open("a") as decoder:
+        decoder.write("#")
+    with pytest.raises(AssertionError, match="the cache has it"):
+        Runtime(cache, threads=1).programs("relu", must_not_be_asked)
 
 
 def test_what_has_not_been_taken_from_the_cache_for_long_is_deleted(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ import itertools
 import pytest
 import torch
 
-from model.attention import AdditiveAttention
 from model.cells import State
 from model.tasks.captioning.config import DecoderConfig
 from model.tasks.captioning.decoder import RecurrentDecoder, active_rows, build_decoder
@@ -117,20 +116,6 @@ def test_attention_sums_to_one_and_every_parameter_learns(kind: str, cell: str) 
     logits.square().sum().backward()
     still = [name for name, weight in decoder.named_parameters() if weight.grad is None or not weight.grad.any()]
     assert not still
-
-
-def test_soft_attention_is_the_equation() -> None:
-    """Xu et al. 2015, eq. 4-6, written out for one picture and one position at a time."""
-    attention = AdditiveAttention(8, 8, 5)
-    query, values = torch.randn(1, 8), torch.randn(1, 4, 8)
-    context, alpha = attention(query, attention.keys(values), values)
-    energies = [
-        (attention.score.weight @ torch.tanh(attention.key(values[0, p]) + attention.query(query[0]))).item()
-        for p in range(4)
-    ]
-    expected = torch.tensor(energies).softmax(0)
-    torch.testing.assert_close(alpha[0], expected)
-    torch.testing.assert_close(context[0], expected @ values[0])
 
 
 def test_a_cell_there_is_none_of() -> None:
