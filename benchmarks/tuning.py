@@ -22,7 +22,7 @@ from training.tasks.captioning.tuning import TuningTrainer
 
 
 def seconds(work: Callable[[], object], repeats: int = 3) -> float:
-    """Seconds of the fastest run."""
+    """Of the fastest run."""
     fastest = float("inf")
     for _ in range(repeats):
         start = time.perf_counter()
