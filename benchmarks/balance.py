@@ -1,4 +1,4 @@
-"""Counts how often a language model closes the LaTeX environments and braces that it opens.
+"""LaTeX environments, and braces of paragraphs and of C functions, that a language model closes after it opened them.
 
 python benchmarks/balance.py [latex|linux-c [TEXTS [CHARACTERS]]]
 
@@ -34,7 +34,7 @@ def write(name: str, texts: int, characters: int) -> list[str]:
 
 
 def environments(text: str) -> tuple[int, int]:
-    """Number of ends of environments, and of those that end the environment begun last."""
+    """Counts the ends of environments, and those that end the one that was begun last."""
     opened: list[str] = []
     ended = right = 0
     for what, name in re.findall(r"\\(begin|end)\{([^}]*)\}", text):
@@ -49,13 +49,13 @@ def environments(text: str) -> tuple[int, int]:
 
 
 def paragraphs(text: str) -> tuple[int, int]:
-    """Number of paragraphs but the last, and of those with as many { as }."""
+    """Counts paragraphs, the last one left out, and those that have as many { as }."""
     bare = [part.replace("\\{", "").replace("\\}", "") for part in text.split("\n\n")[:-1]]
     return len(bare), sum(part.count("{") == part.count("}") for part in bare)
 
 
 def functions(text: str) -> tuple[int, int]:
-    """Number of bodies that end with a brace at the start of a line, and of those with as many { as }."""
+    """Counts bodies that end with a brace at the beginning of a line, and those that have as many { as }."""
     bodies = [body for body in text.split("\n}\n")[:-1] if "{" in body]
     return len(bodies), sum(body.count("{") == body.count("}") + 1 for body in bodies)
 

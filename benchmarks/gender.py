@@ -1,4 +1,4 @@
-"""Counts how often captions guess at gender or the colour of skin, and how often people say otherwise.
+"""Share of captions that guess at people's gender or the colour of their skin, and how often people say otherwise.
 
 recap-train evaluate --checkpoint checkpoints/flickr8k --data data/flickr8k --captions runs/dev.jsonl
 python benchmarks/gender.py runs/dev.jsonl
@@ -20,13 +20,13 @@ ANYBODY = {*PEOPLE.split(), *" ".join(INSTEAD[name] for name in ("person", "peop
 
 
 def genders(text: str) -> set[str]:
-    """Genders that a sentence names."""
+    """The genders that a sentence names."""
     said = set(tokenize(text))
     return {gender for gender, words in WORDS.items() if said & set(words.split())}
 
 
 def names_skin(text: str) -> bool:
-    """True if a sentence says where people seem to be from, or has a colour right before a word for people."""
+    """Tells whether a sentence says where people seem to be from, or has a colour right before a word for people."""
     words = tokenize(text)
     coloured = any(one in COLOURS.split() and two in ANYBODY for one, two in itertools.pairwise(words))
     return coloured or bool(set(words) & set(ORIGINS.split()))

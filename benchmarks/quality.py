@@ -1,4 +1,4 @@
-"""Compares the captions that are served with those of the trained model: CIDEr of both, on a dev split.
+"""The quality that is served against the quality that was trained: CIDEr of both, on a data set's dev split.
 
 python benchmarks/quality.py data/flickr8k [checkpoints/flickr8k]
 """

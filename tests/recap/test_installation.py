@@ -54,7 +54,8 @@ def test_the_command_runs_by_the_module_too(tmp_path: Path) -> None:
 
 def test_training_without_its_libraries_names_the_extra(tmp_path: Path) -> None:
     code = "import sys; sys.modules['pycocoevalcap'] = None; from recap.__main__ import train; train()"
-    told = run("-c", code, "--help", cwd=tmp_path, path=str(ROOT))
+    evaluate = ("evaluate", "--checkpoint", str(ROOT / "checkpoints" / "flickr8k"), "--data", "nowhere")
+    told = run("-c", code, *evaluate, cwd=tmp_path, path=str(ROOT))
     assert told.returncode == 1
     assert told.stderr.startswith("error: pycocoevalcap")
     assert told.stderr.endswith("pip install 'recap-captioner[train]'\n")
