@@ -134,9 +134,8 @@ class Runtime:
         shapes = [self._openvino.PartialShape([-1, *tensor.shape[1:]]) for tensor in network.example]
         with _TRACING, torch.inference_mode(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", r"`torch\.jit\.trace(_method)?` is deprecated", FutureWarning)
-            warnings.simplefilter(
-                "ignore", torch.jit._trace.TracerWarning
-            )  # sizes become constants: all but the first may
+            # Sizes become constants, which all but the first may.
+            warnings.simplefilter("ignore", torch.jit._trace.TracerWarning)
             traced = torch.jit.trace(network.module, network.example, check_trace=False)
             model = self._openvino.convert_model(traced, example_input=network.example, input=shapes)
         model.set_rt_info(network.precision, _PRECISION)

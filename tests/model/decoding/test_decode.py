@@ -1,13 +1,21 @@
 """What is said and what is not, and draws, on small random networks."""
 
 import itertools
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
+from model.attention import AdditiveAttention
+from model.cells import State, build_cell
+from model.decoding.constraints import Specials
+from model.decoding.decode import decode
+from model.decoding.hypotheses import Hypotheses
+from model.decoding.search import Search
+from model.decoding.step import Step
 from model.vocabulary import BOS, EOS, PAD, UNK
 from tests.model.random_decoder import SEEDS, WORDS, RandomDecoder, Vectors, sentence
 
@@ -108,3 +116,52 @@ def test_top_k_and_top_p_leave_only_likely_words() -> None:
     for seed in range(60):
         assert int(network.decode(method="sample", top_k=4, seed=seed, max_length=1).tokens) in ordered[:4]
         assert int(network.decode(method="sample", top_p=0.4, seed=seed, max_length=1).tokens) in nucleus
+
+
+class Ragged(NamedTuple):
+    """Sources of several lengths, as a translator remembers them."""
+
+    values: Tensor
+    keys: Tensor
+    mask: Tensor
+
+    def take(self, sources: Tensor) -> "Ragged":
+        return Ragged(*(part.index_select(0, sources) for part in self))
+
+
+class RaggedDecoder:
+    """A random decoder that attends to its source, with a mask."""
+
+    def __init__(self, seed: int) -> None:
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            self.attention = AdditiveAttention(5, 6, 4).requires_grad_(False)
+            self.cell = build_cell("gru", 5 + 3, 6).requires_grad_(False)
+            self.embedding, self.output = 3 * torch.randn(WORDS, 3), 4 * torch.randn(6, WORDS)
+
+    def step(self, tokens: Tensor, state: State, memory: Ragged) -> Step:
+        context, alpha = self.attention(state[0], memory.keys, memory.values, memory.mask)
+        state = self.cell(torch.cat([context, self.embedding[tokens]], 1), state)
+        return Step(state[0] @ self.output, state, alpha)
+
+    def decode(self, values: Tensor, lengths: list[int], search: Search) -> Hypotheses:
+        mask = torch.arange(values.shape[1]) < torch.tensor(lengths)[:, None]
+        state = (torch.zeros(len(values) * search.rows_per_source, 6),)
+        memory = Ragged(values, self.attention.keys(values), mask)
+        return decode(self.step, state, memory, search, [Specials()], attention=True)
+
+
+@given(SEEDS, st.sampled_from(["greedy", "beam", "sample"]), st.lists(st.integers(1, 6), min_size=1, max_size=4))
+@settings(max_examples=30)
+def test_padded_sources_give_the_sequences_that_they_give_alone(seed: int, method: Any, lengths: list[int]) -> None:
+    decoder = RaggedDecoder(seed)
+    search = Search(method=method, num_sequences=1 if method == "greedy" else 2, max_length=8, seed=seed)
+    values = 3 * torch.randn(len(lengths), max(lengths), 5, generator=torch.Generator().manual_seed(seed))
+    together = decoder.decode(values, lengths, search)
+    assert together.attention is not None
+    for source, length in enumerate(lengths):
+        alone = decoder.decode(values[source : source + 1, :length], [length], search)
+        steps = alone.tokens.shape[2]
+        assert torch.equal(together.tokens[source, :, :steps], alone.tokens[0])
+        torch.testing.assert_close(together.logprobs[source, :, :steps], alone.logprobs[0], atol=1e-4, rtol=1e-4)
+        assert not together.attention[source, ..., length:].any()
