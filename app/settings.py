@@ -2,6 +2,8 @@
 
 import os
 from difflib import get_close_matches
+from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -50,8 +52,9 @@ class Settings(BaseSettings):
     """Address to listen on. 0.0.0.0 is every address of the machine: do that behind a proxy, or in a container."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     """Port to listen on; 0 takes any that is free."""
-    checkpoints: Path = Path("checkpoints")
-    """Folder whose sub-folders are the checkpoints to serve."""
+    checkpoints: Path | None = None
+    """Folder whose sub-folders are the checkpoints to serve; unset: `checkpoints` in the working directory, if it
+    exists, else the checkpoints that the package carries."""
     defaults: Annotated[dict[str, str] | None, NoDecode, BeforeValidator(_pairs)] = None
     """Model of each task that answers when a request names none: `captioning=flickr8k,text=shakespeare`, which is also
     the default; of a task without the model named here, the first by name."""
@@ -121,6 +124,25 @@ class Settings(BaseSettings):
     """Most pixels in a picture; more is answered 422, from the header, before any is decoded."""
     max_dimension: Annotated[int, Field(ge=1)] = 30_000
     """Most pixels along one side of a picture: scaling a very long one down takes memory that its pixels don't show."""
+
+    def checkpoint_folder(self) -> Path:
+        """The folder of checkpoints, by the setting, in the working directory or in the package `recap`.
+
+        Raises:
+            ValueError: there is none; the message says where it was looked for.
+        """
+        if self.checkpoints is not None:
+            return self.checkpoints
+        local = Path("checkpoints")
+        if local.is_dir():
+            return local
+        carried = files("recap") / "checkpoints" if find_spec("recap") else None
+        if isinstance(carried, Path) and carried.is_dir():
+            return carried
+        raise ValueError(
+            f"no checkpoints: neither {local.absolute()} nor the installed package has any; name a folder with "
+            f"--checkpoints or {PREFIX}CHECKPOINTS"
+        )
 
     @model_validator(mode="before")
     @classmethod

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from app.cli import cli
 from app.serving.registry import Registry, UnknownModelError, choose_device
 from app.settings import Settings
+from app.tasks import PREFERRED
 from model.checkpoint import CheckpointError
 from model.tasks.captioning import CAPTIONING
 from model.tasks.text import TEXT
@@ -103,7 +104,7 @@ def test_models_are_found_by_name(tiny_checkpoint: Path) -> None:
         rename(folder / name, name)
     (folder / ".unfinished").mkdir()
     (folder / "notes.txt").write_text("not a checkpoint")
-    registry = Registry.open(folder)
+    registry = Registry.open(folder, preferred=PREFERRED)
     assert sorted(registry.checkpoints) == ["flickr8k", "tiny", "zebra"]
     assert registry.find(CAPTIONING, None).name == "flickr8k"
     assert registry.find(CAPTIONING, "zebra").path == folder / "zebra"
@@ -115,7 +116,7 @@ def test_models_are_found_by_name(tiny_checkpoint: Path) -> None:
     with pytest.raises(CheckpointError, match="defaults: captions: no such task; there are captioning, text"):
         Registry.open(folder, {"captions": "tiny"})
     shutil.rmtree(folder / "flickr8k")
-    assert Registry.open(folder).find(CAPTIONING, None).name == "tiny"
+    assert Registry.open(folder, preferred=PREFERRED).find(CAPTIONING, None).name == "tiny"
     rename(folder / "zebra", "tiny")
     with pytest.raises(CheckpointError, match="both named tiny"):
         Registry.open(folder)
@@ -126,7 +127,7 @@ def test_each_kind_of_model_has_its_own_default(tiny_checkpoint: Path, tiny_lang
     for name in ("alice", "shakespeare"):
         shutil.copytree(tiny_language_checkpoint, folder / name)
         rename(folder / name, name, "text-generation")
-    registry = Registry.open(folder)
+    registry = Registry.open(folder, preferred=PREFERRED)
     assert registry.find(CAPTIONING, None).name == "tiny"
     assert registry.find(TEXT, None).name == "shakespeare"
     assert [name for name, found in registry.checkpoints.items() if registry.is_default(found)] == [
@@ -135,7 +136,7 @@ def test_each_kind_of_model_has_its_own_default(tiny_checkpoint: Path, tiny_lang
     ]
     assert Registry.open(folder, {"text": "tiny-text"}).find(TEXT, None).name == "tiny-text"
     shutil.rmtree(folder / "shakespeare")
-    registry = Registry.open(folder)
+    registry = Registry.open(folder, preferred=PREFERRED)
     assert registry.find(TEXT, None).name == "alice"
     with pytest.raises(
         UnknownModelError, match=r"tiny is a captioner, .* language model .*; there is alice, tiny-text"
