@@ -224,7 +224,8 @@ class Batcher(Generic[Request, Ready, Result]):
     async def _gather(self) -> None:
         """Waits until a batch may start that is full, or will not grow shortly; or until closed."""
         while self._alike() < self._enough() and not self._admission.closed:
-            await self._change()
+            self._changed.clear()
+            await self._changed.wait()
         seen, grown = 0, 0.0
         while (alike := self._alike()) < self._half and (self._preparing or self._expecting()):
             if alike > seen:
@@ -232,12 +233,9 @@ class Batcher(Generic[Request, Ready, Result]):
             wait = grown + self._pause - self._clock()
             if wait <= 0:
                 return
+            self._changed.clear()
             with suppress(TimeoutError):
-                await self._within(wait, self._change())
-
-    async def _change(self) -> None:
-        self._changed.clear()
-        await self._changed.wait()
+                await self._within(wait, self._changed.wait())
 
     def _expecting(self) -> bool:
         """Whether the clients of the last batch are likely to be back with their next requests."""

@@ -364,7 +364,7 @@ def test_deadline_ends_the_wait_and_spares_the_work() -> None:
     async def guests() -> None:
         kitchen.open.clear()
         tasks = kitchen.batcher.submit([1, 2])
-        await until(lambda: kitchen.prepared == [1, 2] and kitchen.clock.sleepers.count(5) == 2)
+        await until(lambda: kitchen.prepared == [1, 2] and kitchen.on_lanes == [None])
         kitchen.clock.forward(5)
         assert [await outcome(task) for task in tasks] == ["deadline_exceeded"] * 2
         kitchen.open.set()
@@ -380,7 +380,7 @@ def test_cancelled_request_is_not_worked_on() -> None:
     async def guests() -> None:
         kitchen.open.clear()
         at_work, leaving, staying = kitchen.batcher.submit([1, 2, 3])
-        await until(lambda: kitchen.prepared == [1, 2, 3])
+        await until(lambda: kitchen.prepared == [1, 2, 3] and kitchen.on_lanes == [None])
         leaving.cancel()
         await until(lambda: kitchen.batcher.pending == 2)
         kitchen.open.set()
@@ -396,7 +396,7 @@ def test_close_refuses_what_waits_and_finishes_what_runs() -> None:
     async def guests() -> None:
         kitchen.open.clear()
         at_work, waiting = kitchen.batcher.submit([1, 2])
-        await until(lambda: kitchen.prepared == [1, 2])
+        await until(lambda: kitchen.prepared == [1, 2] and kitchen.on_lanes == [None])
         late = kitchen.batcher.submit([3])
         await kitchen.batcher.close()
         assert [await outcome(task) for task in (waiting, *late)] == ["draining"] * 2
