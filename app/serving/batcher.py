@@ -238,11 +238,11 @@ class Batcher(Generic[Request, Ready, Result]):
                 await self._within(wait, self._changed.wait())
 
     def _expecting(self) -> bool:
-        """Whether the clients of the last batch are likely to be back with their next requests."""
+        """Tells whether clients of the last batch are likely to be back with their next requests."""
         return self._company and not self._at_work
 
     def _enough(self) -> float:
-        """How many requests have to be ready for another batch to start."""
+        """The number of requests that have to be ready for another batch to start."""
         if not self._at_work:
             return 1
         if not self._free:
@@ -250,7 +250,7 @@ class Batcher(Generic[Request, Ready, Result]):
         return self._size if None in self._at_work else self._half
 
     def _alike(self) -> int:
-        """How many of the requests that are ready may go with the first of them."""
+        """The number of requests that are ready and of the kind of the first of them."""
         return sum(waiting.key == self._ready[0].key for waiting in self._ready)
 
     def _take(self, most: int) -> list[_Waiting[Ready, Result]]:

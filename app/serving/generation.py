@@ -19,7 +19,7 @@ class TextRequest:
     generation: GenerationConfig
     choice: int = 0
     logprobs: int | None = None
-    """How many alternatives to report with each token; None reports text without tokens."""
+    """Number of alternatives to report with each token; None reports text without tokens."""
     prompt_logprobs: bool = False
 
 

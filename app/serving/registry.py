@@ -81,7 +81,7 @@ class Registry:
         return cls(checkpoints, chosen)
 
     def is_default(self, checkpoint: Checkpoint[Any, Any]) -> bool:
-        """Whether it answers when a request names no model."""
+        """Tells whether a checkpoint answers when a request names no model."""
         return self.defaults[checkpoint.task.name] == checkpoint.name
 
     def find(self, task: Task[C, M], name: str | None) -> Checkpoint[C, M]:

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TaskService:
-    """What a task adds to the service.
+    """The part of the service that belongs to a task.
 
     `recap --help` builds it, so its functions import torch and FastAPI only when they are called.
     """
 
     name: str
-    """As in `model.tasks.TASKS`."""
+    """Key in `model.tasks.TASKS`."""
     default: str
     """Name of the checkpoint that answers when neither a request nor a setting names one."""
     worker: "Callable[[Checkpoint[Any, Any], Resources], Worker]"
@@ -33,7 +33,7 @@ class TaskService:
     huggingface: "Callable[[], Inference]"
     """Answers `POST /models/{name}`, Hugging Face's inference contract."""
     fields: "Callable[[Checkpoint[Any, Any]], dict[str, Any]]"
-    """What the card of a model tells of its network, besides what the cards of all tasks tell."""
+    """Fields of a model's card that only this task's cards have."""
     network: Callable[[dict[str, Any]], str]
     """A few words about a network, from those fields, for `recap models`."""
     command: Callable[..., None]
