@@ -46,9 +46,8 @@ class PictureError(ValueError):
 class Captioner:
     """A captioner, ready to use: `Captioner.load()("photo.jpg").text`.
 
-    Calls take keyword arguments for how the words are chosen, those of `model.decoding.config.DecodingConfig` and of
-    `POST /v1/captions`: `beam_size`, `max_length`, `method="sample"`, `temperature`, `seed`, `neutral`, `prefix` and so
-    on. What is left out is the checkpoint's own default.
+    Calls take keyword arguments for how the words are chosen, those of `POST /v1/captions`: `beam_size`, `max_length`,
+    `method="sample"`, `temperature`, `seed`, `neutral`, `prefix` and so on. What is left out is the checkpoint's own default.
 
     Use `load`; do not call it from several threads at the same time.
     """

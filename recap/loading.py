@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from app.serving.loading import Loader
 from app.serving.registry import Registry
 from app.settings import Settings
+from app.tasks import PREFERRED
 from model.checkpoint import Checkpoint
 from model.task import C, M, Task
 
@@ -37,9 +38,8 @@ def load(settings: Settings, task: Task[C, M], model: str | Path | None) -> tupl
     if model is not None and Path(model, "config.json").is_file():
         checkpoint = Checkpoint.open(Path(model)).expect(task)
     else:
-        checkpoint = Registry.open(settings.checkpoints, settings.defaults).find(
-            task, None if model is None else str(model)
-        )
+        registry = Registry.open(settings.checkpoint_folder(), settings.defaults, PREFERRED)
+        checkpoint = registry.find(task, None if model is None else str(model))
     return checkpoint, Loader(settings).load(checkpoint)
 
 

@@ -20,7 +20,7 @@ def serve(
 
     Every setting is also an environment variable, RECAP_ and its name.
     """
-    gc.disable()  # until all is loaded: it would go through all of torch time and again, for half a second
+    gc.disable()  # until all is loaded: it would scan all of torch again and again, for half a second
     settings = read_settings(host=host, port=port, checkpoints=checkpoints, device=device)
 
     from app.http.server import Server
@@ -41,7 +41,7 @@ def serve(
         fail(str(error))
     configure_logs(settings.log_format, settings.log_level)
     server = Server(application)
-    # uvicorn finishes what is in flight, then raises the signal again: having been asked to stop is no failure.
+    # uvicorn finishes what is in flight, then raises the signal again; being asked to stop is no failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         server.run()

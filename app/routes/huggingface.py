@@ -16,6 +16,7 @@ from app.http.requests import json_object, parse, picture_of, read_json
 from app.schemas.huggingface import GeneratedText, HuggingFaceError
 from app.serving.engine import Engine
 from app.serving.generation import Generation, Update
+from app.tasks import TASKS
 from app.tasks.captioning.request import CaptionRequest
 from app.tasks.huggingface import TextInference, caption_decoding, parameters, parameters_schema
 from model.checkpoint import Checkpoint
@@ -68,15 +69,14 @@ async def infer(request: Request, name: str) -> Any:
     engine: Engine = request.app.state.engine
     engine.require_ready()
     checkpoint = engine.get(name)
-    if checkpoint.task is CAPTIONING:
-        return await _caption(request, engine, checkpoint)
-    return await _write(request, engine, checkpoint)
+    return await TASKS[checkpoint.task.name].huggingface()(request, engine, checkpoint)
 
 
-async def _caption(
+async def infer_caption(
     request: Request, engine: Engine, checkpoint: Checkpoint[CaptionerConfig, Captioner]
 ) -> list[dict[str, Any]]:
-    engine.require_room()
+    """A picture's captions."""
+    engine.require_room(CAPTIONING.name)
     body = await request.body()
     picture, given = body, {}
     if body.lstrip()[:1] == b"{":  # no picture begins with it
@@ -91,10 +91,14 @@ async def _caption(
     return [{"generated_text": caption.text} for caption in answer.captions]
 
 
-async def _write(request: Request, engine: Engine, checkpoint: Checkpoint[LanguageModelConfig, LanguageModel]) -> Any:
+async def infer_text(
+    request: Request, engine: Engine, checkpoint: Checkpoint[LanguageModelConfig, LanguageModel]
+) -> Any:
+    """A prompt's continuation."""
     asked = TextInference.parse(await read_json(request), checkpoint.config.generation, engine.settings)
-    answer = _Answer(asked, engine.workers[checkpoint.name].vocabulary)
-    generation = engine.generate(checkpoint, asked.texts)
+    worker = engine.worker(checkpoint)
+    answer = _Answer(asked, worker.vocabulary)
+    generation = worker.generate(asked.texts)
     if asked.completion.stream:
         return EventStream(answer.events(generation, request.scope), generation)
     with generation:

@@ -8,6 +8,7 @@ from app.schemas.models import CaptionerCard, LanguageModelCard, ModelList
 from app.schemas.openai import OpenAIErrorResponse
 from app.serving.engine import Engine
 from app.serving.registry import Registry
+from app.tasks import TASKS
 from model.checkpoint import Checkpoint
 from model.tasks.captioning import CAPTIONING
 
@@ -23,22 +24,8 @@ def _card(checkpoint: Checkpoint[Any, Any], registry: Registry) -> CaptionerCard
         "metrics": checkpoint.metrics,
         "card": checkpoint.card,
     }
-    if checkpoint.task is CAPTIONING:
-        return CaptionerCard(
-            **shared,
-            encoder=checkpoint.config.encoder.name,
-            preprocessing=checkpoint.config.encoder.preprocessing.model_dump(mode="json"),
-            decoder=checkpoint.config.decoder.kind,
-            decoding=checkpoint.config.decoding.model_dump(),
-        )
-    return LanguageModelCard(
-        **shared,
-        unit=checkpoint.config.unit,
-        cell=checkpoint.config.cell,
-        num_layers=checkpoint.config.num_layers,
-        hidden_size=checkpoint.config.hidden_size,
-        generation=checkpoint.config.generation.model_dump(),
-    )
+    card = CaptionerCard if checkpoint.task is CAPTIONING else LanguageModelCard
+    return card(**shared, **TASKS[checkpoint.task.name].fields(checkpoint))
 
 
 def model_list(registry: Registry) -> ModelList:

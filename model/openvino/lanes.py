@@ -8,7 +8,7 @@ with `CoreLock.whole` or `CoreLock.shared`; a `Program` reads `current_lane` to 
 import threading
 from collections import deque
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 from torch import nn
@@ -37,8 +37,8 @@ class CoreLock:
         return bool(self._waiting)
 
     def whole(self) -> AbstractContextManager[None]:
-        """Holds all cores, from the beginning of the context to its end."""
-        return self._hold(self.shares)
+        """Holds all cores until the context ends. Does nothing within `shared`, where programs hold their shares."""
+        return nullcontext() if current_lane() else self._hold(self.shares)
 
     def share(self) -> AbstractContextManager[None]:
         """Holds a share of the cores. Programs do this for each call within `shared`."""

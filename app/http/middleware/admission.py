@@ -25,7 +25,7 @@ class RoomMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "POST" and PICTURES.fullmatch(scope["path"]):
             try:
-                self.engine.require_room()
+                self.engine.require_room("captioning")
             except Refusal as error:
                 await error_response(error, scope)(scope, receive, send)
                 return

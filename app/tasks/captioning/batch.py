@@ -40,7 +40,7 @@ async def create_captions(request: Request) -> BatchResponse:
     engine: Engine = request.app.state.engine
     uploads = await read_uploads(request, engine.settings.max_batch_images)
     asked = CaptionRequest.parse(engine, uploads.parameters)
-    tasks = iter(engine.pictures.caption([asked.of(image) for image in uploads.images if isinstance(image, bytes)]))
+    tasks = iter(asked.worker.submit([asked.of(image) for image in uploads.images if isinstance(image, bytes)]))
 
     async def result(found: Refusal | asyncio.Task[Answer]) -> CaptionResponse | ErrorResponse:
         try:

@@ -15,7 +15,7 @@ from app.http.fields import decoding_config, model_name, parameter_schemas, want
 from app.http.openapi import BYTES, EXAMPLE, closed, errors, json_body
 from app.serving.engine import Engine
 from app.tasks.captioning.schemas import BeamTree, Caption, CaptionResponse, ImageInfo, ModelInfo, Timing
-from app.tasks.captioning.service import Answer, Listener, PictureRequest
+from app.tasks.captioning.service import Answer, Listener, PictureRequest, PictureWorker
 from model.checkpoint import Checkpoint
 from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Captioner, UnknownPrefixError
@@ -46,7 +46,7 @@ class CaptionRequest:
             message = "tree=true: samples are drawn one by one, so there is no tree; use method=beam"
             raise Refusal("invalid_parameter", message, "tree")
         try:
-            self.engine.captioners[self.checkpoint.name].encode_prefix(self.decoding.prefix)
+            self.worker.captioner.encode_prefix(self.decoding.prefix)
         except UnknownPrefixError as error:
             raise Refusal("invalid_parameter", f"prefix: {error}", "prefix") from error
 
@@ -62,13 +62,17 @@ class CaptionRequest:
         return cls(engine, checkpoint, decoding, wants("attention", parameters), wants("tree", parameters))
 
     @property
+    def worker(self) -> PictureWorker:
+        worker: PictureWorker = self.engine.worker(self.checkpoint)
+        return worker
+
+    @property
     def model(self) -> ModelInfo:
         return ModelInfo(name=self.checkpoint.name, sha256=self.checkpoint.sha256)
 
     def of(self, image: bytes, listener: Listener | None = None) -> PictureRequest:
         """The same, of one picture."""
-        captioner = self.engine.captioners[self.checkpoint.name]
-        return PictureRequest(captioner, image, self.decoding, self.attention, self.tree, listener)
+        return PictureRequest(image, self.decoding, self.attention, self.tree, listener)
 
     async def answer(self, request: Request, image: bytes) -> Answer:
         """Captions of a picture, which is withdrawn when the request's client leaves.
@@ -78,7 +82,7 @@ class CaptionRequest:
                 shutting down; it took too long.
             ClientDisconnect: nobody waits for it any more.
         """
-        (task,) = self.engine.pictures.caption([self.of(image)])
+        (task,) = self.worker.submit([self.of(image)])
         return await while_connected(request, task)
 
     def response(self, answer: Answer, id: str) -> CaptionResponse:

@@ -82,7 +82,7 @@ class _CaptionStream:
         self._words: Counter[int] = Counter()
         self._loop = asyncio.get_running_loop()
         self._told: asyncio.Queue[bytes | None] = asyncio.Queue()
-        (self._task,) = asked.engine.pictures.caption([asked.of(image, self)])
+        (self._task,) = asked.worker.submit([asked.of(image, self)])
         self._task.add_done_callback(lambda _: self._told.put_nowait(None))
 
     def __enter__(self) -> Self:

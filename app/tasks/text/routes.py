@@ -70,7 +70,7 @@ async def create_completion(request: Request) -> Any:
         "created": int(time.time()),
         "model": checkpoint.name,
     }
-    generation = engine.generate(checkpoint, texts)
+    generation = engine.worker(checkpoint).generate(texts)
     if asked.stream:
         return EventStream(_events(generation, asked, head, request.scope), generation)
     with generation:

@@ -1,0 +1,40 @@
+"""A task as the service sees it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter
+    from starlette.requests import Request
+
+    from app.serving.engine import Engine
+    from app.serving.worker import Resources, Worker
+    from model.checkpoint import Checkpoint
+
+    Inference = Callable[[Request, Engine, Checkpoint[Any, Any]], Awaitable[Any]]
+
+
+@dataclass(frozen=True)
+class TaskService:
+    """The part of the service that belongs to a task.
+
+    `recap --help` builds it, so its functions import torch and FastAPI only when they are called.
+    """
+
+    name: str
+    """Key in `model.tasks.TASKS`."""
+    default: str
+    """Name of the checkpoint that answers when neither a request nor a setting names one."""
+    worker: "Callable[[Checkpoint[Any, Any], Resources], Worker]"
+    """Loads a checkpoint, warms it up and returns its worker."""
+    routers: "Callable[[], tuple[APIRouter, ...]]"
+    """Its routes over HTTP."""
+    huggingface: "Callable[[], Inference]"
+    """Answers `POST /models/{name}`, Hugging Face's inference contract."""
+    fields: "Callable[[Checkpoint[Any, Any]], dict[str, Any]]"
+    """Fields of a model's card that only this task's cards have."""
+    network: Callable[[dict[str, Any]], str]
+    """A few words about a network, from those fields, for `recap models`."""
+    command: Callable[..., None]
+    """Its command under `recap`, a function for typer."""
