@@ -1,7 +1,9 @@
 """Pictures to captions and prompts to texts, without ever holding up the event loop."""
 
+import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -16,13 +18,24 @@ from app.serving.loading import Loader
 from app.serving.metrics import Metrics
 from app.serving.registry import Registry, UnknownModelError
 from app.settings import Settings
-from app.tasks.captioning.service import PictureWorker
+from app.tasks.captioning.service import Answer, PictureRequest, PictureWorker
 from model.checkpoint import Checkpoint
 from model.openvino.networks import CompiledCaptioner
 from model.task import C, M, Task
 from model.tasks.captioning.captioner import Captioner
 from model.tasks.text.config import LanguageModelConfig
 from model.tasks.text.language import LanguageModel
+
+
+@dataclass(frozen=True)
+class _OneCaptioner:
+    """The worker of one captioner, until each has a worker of its own."""
+
+    captioner: Captioner
+    pictures: PictureWorker
+
+    def submit(self, requests: Sequence[PictureRequest]) -> list[asyncio.Task[Answer]]:
+        return self.pictures.caption([replace(request, captioner=self.captioner) for request in requests])
 
 
 class Engine:
@@ -101,14 +114,20 @@ class Engine:
         if self.state == "failed":
             raise Refusal("failed", "the models could not be loaded; the server's log says why")
 
-    def require_room(self) -> None:
-        """For a picture.
-
+    def require_room(self, task: str) -> None:
+        """
         Raises:
-            Refusal: not ready; too many pictures wait already.
+            Refusal: not ready; too much waits for this task already.
         """
         self.require_ready()
-        self.pictures.require_room()
+        if task == "captioning":
+            self.pictures.require_room()
+
+    def worker(self, checkpoint: Checkpoint[Any, Any]) -> Any:
+        """The worker of a checkpoint."""
+        if checkpoint.name in self.workers:
+            return self.workers[checkpoint.name]
+        return _OneCaptioner(self.captioners[checkpoint.name], self.pictures)
 
     def find(self, task: Task[C, M], name: str | None) -> Checkpoint[C, M]:
         """The checkpoint of a task that has this name, or the task's default where it is None.

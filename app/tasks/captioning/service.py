@@ -41,13 +41,13 @@ class Listener(Protocol):
 class PictureRequest:
     """A picture that is to be captioned."""
 
-    captioner: Captioner
     data: bytes
     """Of its file."""
     decoding: DecodingConfig
     attention: bool = False
     tree: bool = False
     listener: Listener | None = None
+    captioner: Captioner = None  # type: ignore[assignment]  # set by the engine
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,9 @@ def test_a_picture_has_the_same_captions_alone_and_in_any_batch(
     tiny_captioner: Captioner, pictures: list[Image.Image], encode: Encode, asked: list[tuple[int, int, bool]]
 ) -> None:
     files = [encode(picture) for picture in pictures]
-    requests = [PictureRequest(tiny_captioner, files[place], KINDS[kind], seen) for place, kind, seen in asked]
+    requests = [
+        PictureRequest(files[place], KINDS[kind], seen, captioner=tiny_captioner) for place, kind, seen in asked
+    ]
     worker = PictureWorker(Settings(batch_size=8), Turns(), Metrics())
 
     async def run() -> list[Answer]:
