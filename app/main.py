@@ -10,12 +10,14 @@ import anyio.to_thread
 from fastapi import FastAPI, Security
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.security import HTTPBearer
+from starlette.routing import Route
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from app.http.contract import Contract
 from app.http.errors import install_error_handlers
 from app.http.fetch import Fetcher
 from app.http.middleware.access import AccessMiddleware
-from app.http.middleware.admission import RoomMiddleware
+from app.http.middleware.admission import AdmissionMiddleware
 from app.http.middleware.bodies import BodyLimitMiddleware
 from app.http.middleware.headers import SecurityHeadersMiddleware
 from app.http.middleware.request_id import REQUEST_ID, RequestIdMiddleware
@@ -82,6 +84,9 @@ def create_app(settings: Settings | None = None, on_failure: Callable[[str], Non
     app.state.fetcher = Fetcher(settings)
     install_error_handlers(app)
     app.router.routes.extend(page.routes)
+    for route in app.router.routes:
+        if isinstance(route, Route) and route.path == app.openapi_url:
+            Contract(open=True)(route.endpoint)
     modules = (
         captions,
         batch,
@@ -95,13 +100,12 @@ def create_app(settings: Settings | None = None, on_failure: Callable[[str], Non
         docs,
         metrics,
     )
-    routes = [*app.routes, *(route for module in modules for route in module.router.routes)]
     # AccessMiddleware asks for keys; this says so in /openapi.json, so that /docs can send one.
     needs_key = [Security(HTTPBearer(auto_error=False))] if settings.api_keys else []
     for module in modules:
         app.include_router(module.router, dependencies=[] if module in (health, docs) else needs_key)
     # From the innermost to the outermost.
-    app.add_middleware(RoomMiddleware, engine=engine)
+    app.add_middleware(AdmissionMiddleware, engine=engine)
     app.add_middleware(BodyLimitMiddleware, settings=settings)
     app.add_middleware(AccessMiddleware, settings=settings)
     app.add_middleware(RequestIdMiddleware)
@@ -114,7 +118,7 @@ def create_app(settings: Settings | None = None, on_failure: Callable[[str], Non
             expose_headers=[REQUEST_ID, "retry-after"],
         )
     app.add_middleware(SecurityHeadersMiddleware)
-    app.add_middleware(TelemetryMiddleware, metrics=engine.metrics, routes=routes)
+    app.add_middleware(TelemetryMiddleware, metrics=engine.metrics, routes=app.routes)
     if settings.trusted_proxies:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=[str(network) for network in settings.trusted_proxies])
     return app

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.http.schema import Schema
+from app.http.dialects import Dialect
 
 Json = dict[str, Any]
 
@@ -29,15 +29,15 @@ _EVERYWHERE = {
 }
 
 
-def errors(model: type[Schema], told: Mapping[int, str]) -> dict[int | str, Json]:
-    """Answers that tell what went wrong: those of every route, and its own.
+def errors(dialect: Dialect, told: Mapping[int, str]) -> dict[int | str, Json]:
+    """Answers that report errors: those of every route, and a route's own.
 
     Args:
-        model: their shape.
-        told: status -> what it means.
+        dialect: the route's.
+        told: status -> its meaning on this route.
     """
     return {
-        status: {"model": model, "description": description}
+        status: {"model": dialect.schema, "description": description}
         for status, description in sorted({**_EVERYWHERE, **told}.items())
     }
 

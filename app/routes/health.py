@@ -2,7 +2,8 @@
 
 from fastapi import APIRouter, Request
 
-from app.http.error_schema import ErrorResponse
+from app.http.contract import Contract
+from app.http.dialects import ErrorResponse
 from app.schemas.models import Status
 from app.serving.engine import Engine
 
@@ -10,12 +11,14 @@ router = APIRouter(tags=["health"])
 
 
 @router.get("/healthz")
+@Contract(open=True)
 async def healthz() -> Status:
     """The process is alive, if perhaps still loading."""
     return Status(status="ok")
 
 
 @router.get("/readyz", responses={503: {"model": ErrorResponse, "description": "Loading, or shutting down"}})
+@Contract(open=True)
 async def readyz(request: Request) -> Status:
     """The models are loaded and warm."""
     engine: Engine = request.app.state.engine

@@ -7,13 +7,15 @@ from fastapi import APIRouter, Request
 from starlette.types import Scope
 
 from app.errors import Refusal
+from app.http.contract import Contract
+from app.http.dialects import HUGGING_FACE
 from app.http.disconnect import while_connected
 from app.http.errors import tell
 from app.http.events import EventStream, event
 from app.http.fields import invalid
 from app.http.openapi import BYTES, closed, errors, event_stream, json_body
 from app.http.requests import json_object, parse, picture_of, read_json
-from app.schemas.huggingface import GeneratedText, HuggingFaceError
+from app.schemas.huggingface import GeneratedText
 from app.serving.engine import Engine
 from app.serving.generation import Generation, Update
 from app.tasks.captioning.request import CaptionRequest
@@ -42,7 +44,7 @@ _BODY = json_body(_SCHEMA, {"inputs": "ROMEO:", "parameters": {"max_new_tokens":
 _BODY["description"] = "A captioner takes a picture's bytes, or base64 of them in JSON; a language model takes text."
 _BODY["content"] |= BYTES
 _ANSWERS = {200: {"content": event_stream()}} | errors(
-    HuggingFaceError,
+    HUGGING_FACE,
     {
         400: "A body or a picture that can't be read",
         404: "No such model",
@@ -59,6 +61,7 @@ _ANSWERS = {200: {"content": event_stream()}} | errors(
     responses=_ANSWERS,
     openapi_extra={"requestBody": _BODY},
 )
+@Contract(errors=HUGGING_FACE, task_of_model=True)
 async def infer(request: Request, name: str) -> Any:
     """A picture's caption, or a prompt's continuation, as Hugging Face's inference API answers.
 
@@ -66,7 +69,6 @@ async def infer(request: Request, name: str) -> Any:
     is the model's own default.
     """
     engine: Engine = request.app.state.engine
-    engine.require_ready()
     checkpoint = engine.get(name)
     if checkpoint.task is CAPTIONING:
         return await _caption(request, engine, checkpoint)
@@ -76,7 +78,6 @@ async def infer(request: Request, name: str) -> Any:
 async def _caption(
     request: Request, engine: Engine, checkpoint: Checkpoint[CaptionerConfig, Captioner]
 ) -> list[dict[str, Any]]:
-    engine.require_room()
     body = await request.body()
     picture, given = body, {}
     if body.lstrip()[:1] == b"{":  # no picture begins with it

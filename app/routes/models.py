@@ -4,8 +4,9 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
+from app.http.contract import Contract
+from app.http.dialects import OPENAI, OpenAIErrorResponse
 from app.schemas.models import CaptionerCard, LanguageModelCard, ModelList
-from app.schemas.openai import OpenAIErrorResponse
 from app.serving.engine import Engine
 from app.serving.registry import Registry
 from model.checkpoint import Checkpoint
@@ -47,6 +48,7 @@ def model_list(registry: Registry) -> ModelList:
 
 
 @router.get("/v1/models")
+@Contract(errors=OPENAI)
 def list_models(request: Request) -> ModelList:
     """The models that are served, each with its defaults and its figures."""
     engine: Engine = request.app.state.engine
@@ -54,6 +56,7 @@ def list_models(request: Request) -> ModelList:
 
 
 @router.get("/v1/models/{name:path}", responses={404: {"model": OpenAIErrorResponse, "description": "No such model"}})
+@Contract(errors=OPENAI)
 def get_model(request: Request, name: str) -> CaptionerCard | LanguageModelCard:
     """One of these models."""
     engine: Engine = request.app.state.engine

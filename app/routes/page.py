@@ -4,11 +4,15 @@ import mimetypes
 from os import PathLike, stat_result
 from pathlib import Path
 
+from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
+
+from app.http.contract import Contract
 
 WEB = Path(__file__).parent.parent / "web"
 
@@ -34,5 +38,17 @@ class _Index(_Files):
         return "index.html"
 
 
-# Compressed where that makes them smaller and the browser reads it.
-routes = (Route("/", GZipMiddleware(_Index(directory=WEB))), Mount("/web", GZipMiddleware(_Files(directory=WEB))))
+OPEN = Contract(open=True)
+
+
+@OPEN
+def _favicon(request: Request) -> Response:
+    """Tells browsers that the icon is elsewhere: they ask for this one without a key before they have read the page."""
+    raise HTTPException(404)
+
+
+routes = (  # compressed where that makes a file smaller and the browser reads it
+    Route("/", OPEN(GZipMiddleware(_Index(directory=WEB)))),
+    Route("/favicon.ico", _favicon),
+    Mount("/web", OPEN(GZipMiddleware(_Files(directory=WEB)))),
+)

@@ -34,11 +34,3 @@ class GeneratedText(Schema):
     generated_text: str
     details: Annotated[HuggingFaceDetails | None, UNLESS_NONE] = None
     """Of a text, with details=true."""
-
-
-class HuggingFaceError(Schema):
-    """What went wrong, as Hugging Face's text-generation-inference tells it."""
-
-    error: str
-    """What was wrong and what would be right, for people."""
-    error_type: str

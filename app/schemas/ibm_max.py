@@ -32,11 +32,3 @@ class MaxMetadata(Schema):
     license: str
     source: str
     """Where more about it is told."""
-
-
-class MaxError(Schema):
-    """What went wrong, as IBM's Model Asset Exchange tells it."""
-
-    status: Literal["error"]
-    message: str
-    """What was wrong and what would be right."""

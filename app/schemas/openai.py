@@ -101,21 +101,3 @@ class ChatResponse(Schema):
     choices: list[ChatChoice]
     usage: CompletionUsage
     """Words of the captions; of the picture there are none."""
-
-
-class OpenAIErrorBody(Schema):
-    """What went wrong, as OpenAI tells it."""
-
-    message: str
-    """What was wrong and what would be right, for people."""
-    type: Literal["invalid_request_error", "authentication_error", "rate_limit_error", "server_error"]
-    param: str | None
-    """The parameter to blame, where it is one."""
-    code: str
-    """A short, stable name, for programs."""
-
-
-class OpenAIErrorResponse(Schema):
-    """Every answer of OpenAI's API that is not a success."""
-
-    error: OpenAIErrorBody

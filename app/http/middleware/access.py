@@ -4,7 +4,6 @@ import hashlib
 import hmac
 import ipaddress
 import math
-import re
 import time
 
 from starlette.datastructures import Headers
@@ -13,9 +12,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.errors import Refusal
 from app.http.errors import error_response
 from app.settings import Settings
-
-OPEN = re.compile(r"/(healthz|readyz|docs|openapi\.json|favicon\.ico|web/.*)?")
-"""What needs no key and is not counted: health, and the pages, for which a browser asks without a key."""
 
 MOST_CLIENTS = 10_000
 """Clients that are counted; beyond, those that have not asked for the longest time are forgotten."""
@@ -30,7 +26,7 @@ class AccessMiddleware:
         self.rates = Rates(settings.rate_per_minute, settings.rate_burst) if settings.rate_per_minute else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not OPEN.fullmatch(scope["path"]):
+        if scope["type"] == "http" and not scope["state"]["match"].contract.open:
             try:
                 self._admit(scope)
             except Refusal as error:

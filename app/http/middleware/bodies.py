@@ -10,10 +10,6 @@ from app.errors import Refusal
 from app.http.errors import error_response
 from app.settings import Settings
 
-BATCH = "/v1/captions/batch"
-"""The path whose bodies may be larger."""
-TEXT = "/v1/completions"
-"""The path whose bodies have no picture."""
 TEXT_BYTES = 8_000_000
 """Largest body without a picture: eight times the longest prompt, since JSON may escape its characters."""
 
@@ -38,6 +34,12 @@ class BodyLimitMiddleware:
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
         self.settings = settings
+        self.limits = {
+            "upload": settings.max_body_bytes,
+            "batch": settings.max_batch_bytes,
+            "text": min(settings.max_body_bytes, TEXT_BYTES),
+        }
+        """Kind of body, as a contract states it -> most bytes."""
         self.held = 0
         """Bytes of all bodies that are in memory."""
 
@@ -48,9 +50,7 @@ class BodyLimitMiddleware:
         headers = Headers(scope=scope)
         declared = headers.get("content-length", "0")
         has_body = declared != "0" or "transfer-encoding" in headers
-        max_bytes = self.settings.max_batch_bytes if scope["path"] == BATCH else self.settings.max_body_bytes
-        if scope["path"] == TEXT:
-            max_bytes = min(max_bytes, TEXT_BYTES)
+        max_bytes = self.limits[scope["state"]["match"].contract.body]
         # Who waits for leave to send a body may not send it after all, and what came next would be taken for it.
         unsure = "transfer-encoding" in headers or "expect" in headers
         kept = not unsure and declared.isdecimal() and int(declared) <= self.kept_bytes

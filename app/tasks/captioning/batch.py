@@ -5,8 +5,9 @@ import asyncio
 from fastapi import APIRouter, Request
 
 from app.errors import Refusal
+from app.http.contract import Contract
+from app.http.dialects import ErrorResponse
 from app.http.disconnect import while_connected
-from app.http.error_schema import ErrorResponse
 from app.http.errors import tell, unexpected
 from app.http.openapi import EXAMPLE, FILE, TEXT
 from app.http.requests import read_uploads
@@ -29,6 +30,7 @@ _BODY = request_body(
     responses=ERRORS,
     openapi_extra={"parameters": query(), "requestBody": _BODY},
 )
+@Contract(task="captioning", body="batch")
 async def create_captions(request: Request) -> BatchResponse:
     """Describes several pictures, which share their parameters.
 

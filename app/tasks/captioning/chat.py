@@ -7,10 +7,12 @@ from uuid import uuid4
 
 from fastapi import APIRouter, Request
 
+from app.http.contract import Contract
+from app.http.dialects import OPENAI
 from app.http.events import DONE, EventStream, event
 from app.http.openapi import EXAMPLE, errors, event_stream, json_body
 from app.http.requests import picture_of, read_json
-from app.schemas.openai import ChatResponse, OpenAIErrorResponse
+from app.schemas.openai import ChatResponse
 from app.serving.engine import Engine
 from app.tasks.captioning.openai import ChatRequest, logprobs, words
 from app.tasks.captioning.request import CaptionRequest
@@ -28,7 +30,7 @@ _MESSAGE = {
 }
 _BODY = json_body(ChatRequest.json_schema(), {"messages": [_MESSAGE]})
 _ANSWERS = {200: {"content": event_stream()}} | errors(
-    OpenAIErrorResponse,
+    OPENAI,
     {
         400: "A body or a picture that can't be read, no picture, or a parameter that is wrong",
         404: "No such captioner",
@@ -41,6 +43,7 @@ _ANSWERS = {200: {"content": event_stream()}} | errors(
 @router.post(
     "/v1/chat/completions", response_model=ChatResponse, responses=_ANSWERS, openapi_extra={"requestBody": _BODY}
 )
+@Contract(errors=OPENAI, task="captioning")
 async def create_chat_completion(request: Request) -> Any:
     """Describes the picture in the user's last message; a captioner does not understand what else is said.
 
@@ -53,6 +56,7 @@ async def create_chat_completion(request: Request) -> Any:
 
 
 @router.post("/models/{name:path}/v1/chat/completions", include_in_schema=False)
+@Contract(errors=OPENAI, task="captioning")
 async def create_chat_completion_of_model(request: Request, name: str) -> Any:
     """What Hugging Face's client makes of a model's address; it does not name the model in the body."""
     return await _answer(request, name)

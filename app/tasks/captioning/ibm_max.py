@@ -4,10 +4,12 @@ import math
 
 from fastapi import APIRouter, Request
 
+from app.http.contract import Contract
+from app.http.dialects import IBM_MAX
 from app.http.fields import decoding_config
 from app.http.openapi import FILE, closed, errors
 from app.http.requests import read_upload
-from app.schemas.ibm_max import MaxError, MaxMetadata, MaxPrediction, MaxResponse
+from app.schemas.ibm_max import MaxMetadata, MaxPrediction, MaxResponse
 from app.serving.engine import Engine
 from app.tasks.captioning.request import CaptionRequest
 from model.tasks.captioning import CAPTIONING
@@ -17,12 +19,13 @@ router = APIRouter(prefix="/model", tags=["IBM MAX"])
 _PREDICTIONS = 3
 _BODY = {"required": True, "content": {"multipart/form-data": {"schema": closed({"image": FILE}, ["image"])}}}
 _ERRORS = errors(
-    MaxError,
+    IBM_MAX,
     {400: "No picture, or one that can't be read", 404: "There is no captioner", 504: "It took too long"},
 )
 
 
 @router.post("/predict", responses=_ERRORS, openapi_extra={"requestBody": _BODY})
+@Contract(errors=IBM_MAX, task="captioning")
 async def predict(request: Request) -> MaxResponse:
     """The three likeliest captions that beam search finds, each with the probability of the whole sentence."""
     engine: Engine = request.app.state.engine
@@ -40,6 +43,7 @@ async def predict(request: Request) -> MaxResponse:
 
 
 @router.get("/metadata", responses={404: _ERRORS[404]})
+@Contract(errors=IBM_MAX)
 def metadata(request: Request) -> MaxMetadata:
     """The model that answers."""
     engine: Engine = request.app.state.engine

@@ -9,8 +9,8 @@ from uuid import uuid4
 from starlette.requests import Request
 
 from app.errors import Refusal
+from app.http.dialects import OWN
 from app.http.disconnect import while_connected
-from app.http.error_schema import ErrorResponse
 from app.http.fields import decoding_config, model_name, parameter_schemas, wants
 from app.http.openapi import BYTES, EXAMPLE, closed, errors, json_body
 from app.serving.engine import Engine
@@ -69,7 +69,7 @@ class CaptionRequest:
     def of(self, image: bytes, listener: Listener | None = None) -> PictureRequest:
         """The same, of one picture."""
         captioner = self.engine.captioners[self.checkpoint.name]
-        return PictureRequest(captioner, image, self.decoding, self.attention, self.tree, listener)
+        return PictureRequest(image, self.decoding, self.attention, self.tree, listener, captioner)
 
     async def answer(self, request: Request, image: bytes) -> Answer:
         """Captions of a picture, which is withdrawn when the request's client leaves.
@@ -131,7 +131,7 @@ def query() -> list[dict[str, Any]]:
 
 
 ERRORS = errors(
-    ErrorResponse,
+    OWN,
     {
         400: "Not a picture; empty, truncated or damaged; or a body that can't be parsed",
         404: "No such captioner",

@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, Request
 
+from app.http.contract import Contract
 from app.http.openapi import FILE, TEXT
 from app.http.requests import read_upload
 from app.serving.engine import Engine
@@ -16,6 +17,7 @@ router = APIRouter(tags=["captions"])
     responses=ERRORS,
     openapi_extra={"parameters": query(), "requestBody": request_body(FILE, TEXT)},
 )
+@Contract(task="captioning")
 async def create_caption(request: Request) -> CaptionResponse:
     """Describes a picture in words.
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from app.http.error_schema import ErrorResponse
+from app.http.dialects import ErrorResponse
 from app.http.schema import UNLESS_NONE, Schema
 
 

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
 from app.errors import Refusal
+from app.http.contract import Contract
 from app.http.disconnect import while_connected
 from app.http.errors import tell, unexpected
 from app.http.events import EventStream, event
@@ -43,6 +44,7 @@ data: {"id": "caption-4b9c4f1e", "captions": [...], ...}
     responses={200: {"content": event_stream(("image", "token", "caption", "error"), _EVENTS)}, **ERRORS},
     openapi_extra={"parameters": query(), "requestBody": request_body(FILE, TEXT)},
 )
+@Contract(task="captioning")
 async def stream_captions(request: Request) -> EventStream:
     """Describes a picture a word at a time, as server-sent events; it takes what `/v1/captions` takes.
 

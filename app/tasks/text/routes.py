@@ -9,12 +9,14 @@ from fastapi import APIRouter, Request
 from starlette.types import Scope
 
 from app.errors import Refusal
+from app.http.contract import Contract
+from app.http.dialects import OPENAI
 from app.http.disconnect import while_connected
 from app.http.errors import tell
 from app.http.events import DONE, EventStream, event
 from app.http.openapi import errors, event_stream, json_body
 from app.http.requests import read_json
-from app.schemas.openai import CompletionResponse, OpenAIErrorResponse
+from app.schemas.openai import CompletionResponse
 from app.serving.engine import Engine
 from app.serving.generation import Generation
 from app.tasks.text.openai import (
@@ -34,7 +36,7 @@ router = APIRouter(tags=["completions"])
 
 _BODY = json_body(request_schema(), {"prompt": "ROMEO:", "max_tokens": 200, "temperature": 0.8, "stop": "\n\n"})
 _ANSWERS = {200: {"content": event_stream()}} | errors(
-    OpenAIErrorResponse,
+    OPENAI,
     {
         400: "A body that can't be parsed; a parameter that is unknown, out of range or not supported",
         404: "No such language model",
@@ -49,6 +51,7 @@ _ANSWERS = {200: {"content": event_stream()}} | errors(
     responses=_ANSWERS,
     openapi_extra={"requestBody": _BODY},
 )
+@Contract(errors=OPENAI, task="text", body="text")
 async def create_completion(request: Request) -> Any:
     """Goes on from a prompt, in the manner of what the model has read.
 
@@ -59,7 +62,6 @@ async def create_completion(request: Request) -> Any:
         curl localhost:8000/v1/completions -d '{"prompt": "ROMEO:", "max_tokens": 200, "stream": true}'
     """
     engine: Engine = request.app.state.engine
-    engine.require_ready()
     asked, drawing = parse(await read_json(request))
     checkpoint = engine.find(TEXT, asked.model)
     config = merged(limited(checkpoint.config.generation, engine.settings), drawing)
