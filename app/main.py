@@ -25,9 +25,7 @@ from app.http.middleware.telemetry import TelemetryMiddleware
 from app.routes import docs, health, huggingface, metrics, models, page
 from app.serving.engine import Engine
 from app.settings import Settings
-from app.tasks.captioning import batch, chat, ibm_max, stream
-from app.tasks.captioning import routes as captions
-from app.tasks.text import routes as completions
+from app.tasks import TASKS
 from model.checkpoint import CheckpointError
 
 logger = logging.getLogger(__name__)
@@ -87,23 +85,17 @@ def create_app(settings: Settings | None = None, on_failure: Callable[[str], Non
     for route in app.router.routes:
         if isinstance(route, Route) and route.path == app.openapi_url:
             Contract(open=True)(route.endpoint)
-    modules = (
-        captions,
-        batch,
-        stream,
-        completions,
-        chat,
-        huggingface,
-        ibm_max,
-        models,
-        health,
-        docs,
-        metrics,
-    )
     # AccessMiddleware asks for keys; this says so in /openapi.json, so that /docs can send one.
     needs_key = [Security(HTTPBearer(auto_error=False))] if settings.api_keys else []
-    for module in modules:
-        app.include_router(module.router, dependencies=[] if module in (health, docs) else needs_key)
+    for router in (
+        *(router for task in TASKS.values() for router in task.routers()),  # before Hugging Face's, whose paths overlap
+        huggingface.router,
+        models.router,
+        metrics.router,
+    ):
+        app.include_router(router, dependencies=needs_key)
+    for router in (health.router, docs.router):
+        app.include_router(router)
     # From the innermost to the outermost.
     app.add_middleware(AdmissionMiddleware, engine=engine)
     app.add_middleware(BodyLimitMiddleware, settings=settings)

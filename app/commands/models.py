@@ -1,14 +1,11 @@
 """`recap models`."""
 
 import json
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
 from app.commands import Checkpoints, fail, read_settings
-
-if TYPE_CHECKING:
-    from app.schemas.models import CaptionerCard, LanguageModelCard
 
 _CAPTION_FIGURES = ("BLEU-4", "METEOR", "CIDEr")
 _TEXT_FIGURES = ("perplexity", "nats_per_character", "bits_per_character")
@@ -33,6 +30,7 @@ def models(
         typer.echo(json.dumps([card.model_dump() for card in cards], ensure_ascii=False, indent=2))
         return
     rows = [("model", "task", "network", "weights", "figures")]
+    card: Any
     for card in cards:
         name = f"{card.id} (default)" if card.default else card.id
         rows.append((name, card.task, _network(card), card.sha256[:12], _figures(card)))
@@ -41,13 +39,13 @@ def models(
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-def _network(card: "CaptionerCard | LanguageModelCard") -> str:
+def _network(card: Any) -> str:
     if card.task == "image-to-text":
         return f"{card.encoder}, {card.decoder}"
     return f"{card.num_layers} x {card.hidden_size} {card.cell}, {card.unit}s"
 
 
-def _figures(card: "CaptionerCard | LanguageModelCard") -> str:
+def _figures(card: Any) -> str:
     if card.task == "image-to-text":
         return ", ".join(f"{name} {card.metrics[name]:.3f}" for name in _CAPTION_FIGURES if name in card.metrics)
     found = card.metrics.get("validation", {})

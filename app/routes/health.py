@@ -1,13 +1,21 @@
-"""Whether the service is alive, and whether it is ready."""
+"""GET /healthz and /readyz: whether the service is alive, and whether it is ready."""
+
+from typing import Literal
 
 from fastapi import APIRouter, Request
 
 from app.http.contract import Contract
 from app.http.dialects import ErrorResponse
-from app.schemas.models import Status
+from app.http.schema import Schema
 from app.serving.engine import Engine
 
 router = APIRouter(tags=["health"])
+
+
+class Status(Schema):
+    """The state of the service."""
+
+    status: Literal["ok", "ready"]
 
 
 @router.get("/healthz")

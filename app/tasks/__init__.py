@@ -1,1 +1,13 @@
-"""The tasks: what each adds to the service."""
+"""The tasks that are served; each adds a worker, routes, a command and the fields of its models' cards."""
+
+from app.tasks import captioning, text
+from app.tasks.task import TaskService
+
+TASKS: dict[str, TaskService] = {
+    service.name: service
+    for service in (
+        captioning.SERVICE,
+        text.SERVICE,
+    )
+}
+"""By name, as in `model.tasks.TASKS`."""

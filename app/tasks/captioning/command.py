@@ -108,16 +108,17 @@ def _captions(
         return ()
 
     from app.errors import Refusal
-    from app.http.fields import decoding_config
+    from app.http.body import parse
     from app.serving.loading import Loader
     from app.tasks.captioning.files import caption_files
+    from app.tasks.captioning.parameters import CaptionParameters, decoding_over
     from model.checkpoint import CheckpointError
     from model.tasks.captioning import CAPTIONING
 
     checkpoint = find_checkpoint(settings, CAPTIONING, model)
     given = {name: value for name, value in parameters.items() if value is not None}
     try:
-        decoding = decoding_config(checkpoint.config.decoding, given)
+        decoding = decoding_over(checkpoint.config.decoding, parse(CaptionParameters, given).given())
         captioner = Loader(settings).load(checkpoint)
     except (Refusal, CheckpointError, ValueError) as error:
         fail(str(error))
