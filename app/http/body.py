@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_origin
 
-from annotated_types import MaxLen
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -160,7 +159,9 @@ def overrides(
             for part in field.metadata:
                 kind = Annotated[kind, part]
             if get_origin(field.annotation) is tuple:
-                kind = Annotated[kind, OneOrMore(next(m.max_length for m in field.metadata if isinstance(m, MaxLen)))]
+                kind = Annotated[
+                    kind, OneOrMore(next(part.max_length for part in field.metadata if hasattr(part, "max_length")))
+                ]
             fields[theirs] = (kind, Field(None, description=(descriptions or {}).get(ours)))
         made = create_model(body.__name__, __base__=body, __module__=body.__module__, __doc__=body.__doc__, **fields)
         made.overridden = added
