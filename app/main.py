@@ -51,11 +51,11 @@ async def _load(engine: Engine, on_failure: Callable[[str], None] | None) -> Non
 
 
 def create_app(settings: Settings | None = None, on_failure: Callable[[str], None] | None = None) -> FastAPI:
-    """The application. Checkpoints' descriptions are read here; their weights load while it already answers.
+    """Build the application. Checkpoints' descriptions are read here; their weights load while it already answers.
 
     Args:
-        settings: by default, what the environment says.
-        on_failure: called with the reason when weights can't be loaded: the server's chance to stop.
+        settings: taken from the environment by default.
+        on_failure: called with the reason if weights can't be loaded, so that the server can stop.
 
     Raises:
         CheckpointError: a checkpoint is missing or broken.
@@ -85,7 +85,7 @@ def create_app(settings: Settings | None = None, on_failure: Callable[[str], Non
     for route in app.router.routes:
         if isinstance(route, Route) and route.path == app.openapi_url:
             Contract(open=True)(route.endpoint)
-    # AccessMiddleware asks for keys; this says so in /openapi.json, so that /docs can send one.
+    # AccessMiddleware checks keys; this documents them in /openapi.json, so that /docs can send one.
     needs_key = [Security(HTTPBearer(auto_error=False))] if settings.api_keys else []
     for router in (
         *(router for task in TASKS.values() for router in task.routers()),  # before Hugging Face's, whose paths overlap

@@ -9,7 +9,7 @@ class ModelCard(Schema):
     """A model that can be asked for, in the shape of OpenAI's list, and more."""
 
     id: str
-    """What the parameter `model` takes."""
+    """Value of the parameter `model`."""
     object: Literal["model"] = "model"
     created: int
     """Seconds since 1970."""

@@ -16,7 +16,7 @@ MAX_BARREN_BYTES = 400_000
 """Most bytes after a head that bring no body: trailers, or extensions of chunks. uvicorn stops reading a body that the
 application does not take at fewer."""
 LINGER_SECONDS, LINGER_BYTES = 2.0, 10_000_000
-"""How long, and up to how many bytes, a malformed request is read on after it has been answered. Closing a connection
+"""Seconds and bytes for which a malformed request is read on after it has been answered. Closing a connection
 with bytes unread resets it, which can destroy the answer on its way."""
 
 

@@ -1,4 +1,4 @@
-"""What a route says of itself, where it is declared: its errors, its bodies, its task, and whether it needs a key."""
+"""The contract that a route declares: its errors, its bodies, its task, and whether it needs a key."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ _MODEL = "name"
 
 @dataclass(frozen=True)
 class Contract:
-    """What the middlewares must know of a route. Calling it with an endpoint declares the endpoint's contract.
+    """Everything that middlewares must know of a route. Calling it with an endpoint declares the endpoint's contract.
 
     @router.post("/v1/completions")
     @Contract(errors=OPENAI, task="text", body="text")
@@ -28,7 +28,7 @@ class Contract:
     """
 
     errors: Dialect = OWN
-    """How errors are reported, including those that the route never sees."""
+    """The shape of errors, including those that the route never sees."""
     task: str | None = None
     """The task whose workers must be ready and have room: a name in `model.tasks`."""
     task_of_model: bool = False

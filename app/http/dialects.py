@@ -24,12 +24,12 @@ class Dialect:
 
 
 class ErrorBody(Schema):
-    """What went wrong."""
+    """An error."""
 
     code: str
     """A short, stable name, for programs."""
     message: str
-    """What was wrong and what would be right, for people."""
+    """For people: what was wrong and what would be right."""
     field: Annotated[str | None, UNLESS_NONE] = None
     """The field to blame, if it is one field."""
     request_id: str
@@ -67,10 +67,10 @@ OWN = Dialect(ErrorResponse, _own)
 
 
 class OpenAIErrorBody(Schema):
-    """What went wrong, in OpenAI's words."""
+    """An error in OpenAI's words."""
 
     message: str
-    """What was wrong and what would be right, for people."""
+    """For people: what was wrong and what would be right."""
     type: Literal["invalid_request_error", "authentication_error", "rate_limit_error", "server_error"]
     param: str | None
     """The parameter to blame, if it is one parameter."""
@@ -97,10 +97,10 @@ OPENAI = Dialect(OpenAIErrorResponse, _openai)
 
 
 class HuggingFaceError(Schema):
-    """What went wrong, in the words of Hugging Face's text-generation-inference."""
+    """An error in the words of Hugging Face's text-generation-inference."""
 
     error: str
-    """What was wrong and what would be right, for people."""
+    """For people: what was wrong and what would be right."""
     error_type: str
 
 
@@ -115,11 +115,11 @@ HUGGING_FACE = Dialect(HuggingFaceError, _hugging_face)
 
 
 class MaxError(Schema):
-    """What went wrong, in the words of IBM's Model Asset Exchange."""
+    """An error in the words of IBM's Model Asset Exchange."""
 
     status: Literal["error"]
     message: str
-    """What was wrong and what would be right."""
+    """For people: what was wrong and what would be right."""
 
 
 def _ibm_max(error: Refusal, status: int, request_id: str) -> Shape:

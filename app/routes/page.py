@@ -1,4 +1,4 @@
-"""GET / and what is under /web/: the page, whose files a browser is given as they are."""
+"""GET / and /web/: the page, whose files are served as they stand."""
 
 import mimetypes
 from os import PathLike, stat_result
@@ -16,23 +16,23 @@ from app.http.contract import Contract
 
 WEB = Path(__file__).parent.parent / "web"
 
-mimetypes.add_type("text/javascript", ".js")  # whatever the machine says: browsers run nothing else as a module
+mimetypes.add_type("text/javascript", ".js")  # overrides the machine's own table: browsers run nothing else as a module
 
 
 class _Files(StaticFiles):
-    """Files of that folder."""
+    """The files of a folder."""
 
     def file_response(
         self, full_path: "str | PathLike[str]", stat_result: stat_result, scope: Scope, status_code: int = 200
     ) -> Response:
-        """Browsers keep them, and ask each time whether they are still the same: so page and server never disagree."""
+        """Let browsers keep a file, but ask each time whether it has changed: page and server never disagree."""
         response = super().file_response(full_path, stat_result, scope, status_code)
         response.headers["cache-control"] = "no-cache"
         return response
 
 
 class _Index(_Files):
-    """The one that all begins with."""
+    """The page itself."""
 
     def get_path(self, scope: Scope) -> str:
         return "index.html"
@@ -43,7 +43,7 @@ OPEN = Contract(open=True)
 
 @OPEN
 def _favicon(request: Request) -> Response:
-    """Tells browsers that the icon is elsewhere: they ask for this one without a key before they have read the page."""
+    """Answer 404 also to callers without a key: browsers ask for this icon before they have read the page."""
     raise HTTPException(404)
 
 

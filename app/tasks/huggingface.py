@@ -1,4 +1,4 @@
-"""What Hugging Face's inference contracts of all tasks have in common."""
+"""The common parts of Hugging Face's inference contracts."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ class HuggingFaceToken(Schema):
 
 
 class HuggingFaceDetails(Schema):
-    """How a text was written."""
+    """Details about a text."""
 
     finish_reason: Literal["length", "stop_sequence"]
     generated_tokens: int
@@ -71,7 +71,7 @@ class GeneratedText(Schema):
 
     generated_text: str
     details: Annotated[HuggingFaceDetails | None, UNLESS_NONE] = None
-    """How the text was written, with details=true."""
+    """Only with details=true."""
 
 
 @dataclass(frozen=True)

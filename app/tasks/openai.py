@@ -1,4 +1,4 @@
-"""What the contracts that OpenAI defined have in common."""
+"""The common parts of the contracts that OpenAI defined."""
 
 from pydantic import BaseModel, ConfigDict
 
@@ -6,7 +6,7 @@ from app.http.schema import Schema
 
 
 class StreamOptions(BaseModel):
-    """What else a stream should report."""
+    """Options of a stream."""
 
     model_config = ConfigDict(strict=True, frozen=True)
 

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TaskService:
-    """What a task adds to the service.
+    """A task's part of the service.
 
     `recap --help` builds it, so its functions import torch and FastAPI only when they are called.
     """
 
     name: str
-    """As in `model.tasks.TASKS`."""
+    """Its name in `model.tasks.TASKS`."""
     routers: "Callable[[], tuple[APIRouter, ...]]"
     """Its routes over HTTP."""
     huggingface: "Callable[[], Handler]"
@@ -28,4 +28,4 @@ class TaskService:
     card: "Callable[[], type[ModelCard]]"
     """The cards of its models, as /v1/models documents them."""
     fields: "Callable[[Checkpoint[Any, Any]], dict[str, Any]]"
-    """What the card of a model tells of its network, besides what the cards of all tasks tell."""
+    """The fields of a model's card that are particular to the task."""

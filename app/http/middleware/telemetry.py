@@ -1,6 +1,6 @@
 """Counts, times and logs each request.
 
-Neither metrics nor log have anything that a client sent beyond its method and path: no picture, no text, no query.
+Metrics and log repeat nothing that a client sent beyond its method and path: no picture, no text, no query.
 """
 
 import logging
@@ -15,7 +15,7 @@ from app.http.contract import RouteTable
 from app.serving.metrics import Metrics
 
 _CLIENT_LEFT = 499
-"""nginx's status of a request whose client did not wait for the answer."""
+"""nginx's status of a request whose client left before the answer."""
 
 access = logging.getLogger("recap.access")
 

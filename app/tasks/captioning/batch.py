@@ -46,7 +46,7 @@ async def create_captions(request: Request) -> BatchResponse:
     """Describes several pictures, which share their parameters.
 
     Repeat the form's field `image`, or send a list in JSON. Each picture has an answer of its own, in the order in
-    which they were sent: what `/v1/captions` would say of it, be it captions or an error.
+    which they were sent: captions or an error, as from `/v1/captions`.
 
         curl -F image=@one.jpg -F image=@two.jpg localhost:8000/v1/captions/batch
     """

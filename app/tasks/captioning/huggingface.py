@@ -61,7 +61,7 @@ class CaptionParameters(InferenceParameters):
         return given
 
     def decoding(self, defaults: DecodingConfig) -> DecodingConfig:
-        """How to caption. A length beyond the model's own changes nothing.
+        """The search that the parameters ask for. A length beyond the model's own changes nothing.
 
         Raises:
             Refusal: names the parameter that is at odds with another.

@@ -109,10 +109,10 @@ class ChatRequest(Body):
         return self
 
     def decoding(self, defaults: DecodingConfig) -> DecodingConfig:
-        """How to caption.
+        """The search that the request asks for.
 
         Args:
-            defaults: the model's own.
+            defaults: the model's.
 
         Raises:
             Refusal: names the parameter that is at odds with another.

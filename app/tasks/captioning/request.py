@@ -23,7 +23,7 @@ Json = dict[str, Any]
 
 
 def decoding_of(checkpoint: CaptionerCheckpoint, parameters: CaptionParameters) -> DecodingConfig:
-    """How to caption, by the parameters of `/v1/captions`.
+    """The search that the parameters of `/v1/captions` ask for.
 
     Raises:
         Refusal: parameters are at odds with each other, or the captioner has no attention to return.

@@ -16,7 +16,7 @@ class Token(Schema):
     logprob: float
     """Natural logarithm of its probability, given the picture and the words before it."""
     attention: Annotated[list[list[float]] | None, UNLESS_NONE] = None
-    """Where the network looked: rows by columns over the picture, adding up to 1. Only with attention=true."""
+    """Attention of the network: rows by columns over the picture, adding up to 1. Only with attention=true."""
 
 
 class Caption(Schema):
@@ -26,8 +26,8 @@ class Caption(Schema):
     logprob: float
     """Natural logarithm of the sentence's probability, its end included."""
     confidence: Annotated[float, Field(ge=0, le=1)]
-    """How likely the caption is good, as the model's card defines it. A model that was not calibrated tells the
-    geometric mean of the words' probabilities."""
+    """The probability that the caption is good, as the model's card defines it; without a calibration, the geometric
+    mean of the words' probabilities."""
     finish_reason: Literal["stop", "length"]
     """`stop`: the sentence is complete; `length`: it was cut at max_length."""
     tokens: tuple[Token, ...]
@@ -42,7 +42,7 @@ class ModelInfo(Schema):
 
 
 class ImageInfo(Schema):
-    """The picture as it was understood."""
+    """The picture as it was decoded."""
 
     width: int
     """Pixels, with the picture upright."""

@@ -36,7 +36,7 @@ NAMES = {
 }
 """Parameters of `transformers` that language models have -> their names in `GenerationConfig`."""
 _LIMITS = {"max_tokens": "max_new_tokens", "n": "num_return_sequences", "logprobs": "top_n_tokens", "prompt": "inputs"}
-"""What `text_requests` calls its limits -> the parameters here."""
+"""Names that `text_requests` uses in refusals -> the parameters here."""
 
 
 @overrides(GenerationConfig, NAMES)

@@ -52,7 +52,7 @@ class CompletionRequest(GenerationParameters):
     model: str | None = None
     """Name of a language model, as in /v1/models."""
     prompt: Annotated[str | Annotated[list[str], Field(min_length=1)], BeforeValidator(_prompts)] = ""
-    """What the text goes on from, or several such; an empty one is read as the beginning of a line."""
+    """The text to continue, or several texts; an empty one is read as the beginning of a line."""
     n: Annotated[int, Field(ge=1, le=MAX_CHOICES)] = 1
     """Texts for each prompt. Each has random numbers of its own, also from one seed."""
     best_of: int | None = None
@@ -107,7 +107,7 @@ _EXAMPLE = {"prompt": "ROMEO:", "max_tokens": 200, "temperature": 0.8, "stop": "
 async def create_completion(
     request: Request, asked: Annotated[CompletionRequest, json_body(CompletionRequest)]
 ) -> CompletionResponse | EventStream:
-    """Goes on from a prompt, in the manner of what the model has read.
+    """Continues a prompt, in the manner of the texts that the model has read.
 
     The contract is OpenAI's: their clients work with `base_url` set to `/v1` here. `max_tokens`, `temperature`,
     `top_p`, `top_k`, `repetition_penalty`, `stop` and `seed` have the model's own defaults, which `/v1/models` shows. A

@@ -17,7 +17,7 @@ MAX_SCORED = 20_000
 
 @overrides(GenerationConfig)
 class GenerationParameters(Body):
-    """How to draw a text; what is not given is the model's default."""
+    """Parameters of drawing a text; the model has defaults for those that are not given."""
 
     def over(self, defaults: GenerationConfig) -> GenerationConfig:
         """The model's defaults with what was given."""
