@@ -1,12 +1,14 @@
 """The `recap` command."""
 
+from collections.abc import Callable
+
 import typer
 
 from app.commands.compile import compile
+from app.commands.health import health
 from app.commands.models import models
 from app.commands.serve import serve
-from app.tasks.captioning.command import caption
-from app.tasks.text.command import generate
+from app.tasks import TASKS
 
 cli = typer.Typer(
     name="recap",
@@ -14,7 +16,8 @@ cli = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (serve, caption, generate, models, compile):
+commands: list[Callable[..., None]] = [serve, *(task.command for task in TASKS.values()), models, compile, health]
+for command in commands:
     cli.command()(command)
 
 

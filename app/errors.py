@@ -1,4 +1,4 @@
-"""What can go wrong in ways that a caller can act on. Knows no HTTP: `app.http.errors` has each code's status."""
+"""Errors that a caller can act on, without HTTP: `app.http.errors` has the status of each code."""
 
 
 class Refusal(Exception):  # noqa: N818 (it is an answer, not a mistake of ours)
@@ -20,5 +20,5 @@ class Refusal(Exception):  # noqa: N818 (it is an answer, not a mistake of ours)
 
 
 def draining() -> Refusal:
-    """What is new is refused while the service stops, and what takes too long by then is given up."""
+    """The refusal of requests that arrive, or are not done in time, while the service stops."""
     return Refusal("draining", "the server is shutting down", retry_after=10)

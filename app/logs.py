@@ -1,4 +1,4 @@
-"""What the log looks like: JSON, a line an event, for programs; or columns, for people."""
+"""The log: JSON, a line an event, for programs; or columns, for people."""
 
 import logging
 import sys
@@ -10,11 +10,11 @@ from app.settings import LogFormat, LogLevel
 
 
 def configure_logs(format: LogFormat, level: LogLevel) -> None:
-    """Sends what every logger of the process has to say, libraries' too, to standard error.
+    """Sends all loggers of the process, also those of libraries, to standard error.
 
     Args:
         format: `auto` is `console` on a terminal and `json` elsewhere.
-        level: what is less is left out.
+        level: least level that is logged.
     """
     if format == "auto":
         format = "console" if sys.stderr.isatty() else "json"
@@ -28,7 +28,7 @@ def configure_logs(format: LogFormat, level: LogLevel) -> None:
     ]
     last: list[Processor]
     if format == "json":
-        # The frames of a traceback, never the values in them: these are what clients sent.
+        # Frames of a traceback without the values in them, which clients sent.
         traceback = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
         last = [structlog.processors.ExceptionRenderer(traceback), structlog.processors.JSONRenderer()]
     else:
@@ -41,6 +41,6 @@ def configure_logs(format: LogFormat, level: LogLevel) -> None:
 
 
 def _without_colours(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Uvicorn says everything twice, once with colours."""
+    """Drops uvicorn's second copy of each message, which has colours."""
     event.pop("color_message", None)
     return event

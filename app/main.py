@@ -1,12 +1,10 @@
 """The application: models' life cycle, middleware and routes."""
 
-import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 
 import anyio
-import anyio.to_thread
 from fastapi import FastAPI, Security
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.security import HTTPBearer
@@ -26,28 +24,6 @@ from app.routes import docs, health, huggingface, metrics, models, page
 from app.serving.engine import Engine
 from app.settings import Settings
 from app.tasks import TASKS
-from model.checkpoint import CheckpointError
-
-logger = logging.getLogger(__name__)
-
-
-async def _load(engine: Engine, on_failure: Callable[[str], None] | None) -> None:
-    try:
-        await anyio.to_thread.run_sync(engine.load, abandon_on_cancel=True)
-    except Exception as error:  # out of memory, a driver at odds with torch: whatever it is, it ends the loading
-        engine.state = "failed"
-        logger.critical("the models could not be loaded: %s", error, exc_info=not isinstance(error, CheckpointError))
-        if on_failure:
-            on_failure(f"{error}")
-    else:
-        if engine.state == "loading":  # and not told to stop meanwhile
-            engine.state = "ready"
-        logger.info("serving %s on %s", ", ".join((*engine.captioners, *engine.workers)), engine.loader.device)
-        try:
-            await engine.widen()
-        except Exception:  # out of memory: what there is serves
-            logger.warning("pictures are captioned a batch at a time, even when many wait", exc_info=True)
-        engine.settled = True
 
 
 def create_app(settings: Settings | None = None, on_failure: Callable[[str], None] | None = None) -> FastAPI:
@@ -62,13 +38,12 @@ def create_app(settings: Settings | None = None, on_failure: Callable[[str], Non
         ValueError: the device is not there, or OpenVINO is asked for and can't be had.
     """
     settings = settings or Settings()
-    engine = Engine(settings)
+    engine = Engine(settings, TASKS)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_load, engine, on_failure)
-            tasks.start_soon(engine.pictures.run)
+            tasks.start_soon(engine.run, on_failure)
             yield
             engine.state = "draining"
             tasks.cancel_scope.cancel()

@@ -1,7 +1,9 @@
-"""What an operator may set, each as an environment variable RECAP_NAME."""
+"""Settings of an operator, each an environment variable RECAP_NAME."""
 
 import os
 from difflib import get_close_matches
+from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -33,12 +35,12 @@ def _pattern(pattern: str) -> object:
 
 
 COMMAS = (NoDecode, BeforeValidator(_split))
-"""Several values, which stand in a variable with commas between them."""
+"""A list that a variable holds with commas between the values."""
 
 
 PREFIX = "RECAP_"
 LIKENESS = 0.6
-"""From which on a variable's name is taken for one of ours with a mistake in it: see `difflib`."""
+"""Least similarity, by `difflib`, at which a variable's name is taken for a misspelt setting."""
 
 
 class Settings(BaseSettings):
@@ -50,22 +52,24 @@ class Settings(BaseSettings):
     """Address to listen on. 0.0.0.0 is every address of the machine: do that behind a proxy, or in a container."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     """Port to listen on; 0 takes any that is free."""
-    checkpoints: Path = Path("checkpoints")
-    """Folder whose sub-folders are the checkpoints to serve."""
+    checkpoints: Path | None = None
+    """Folder whose sub-folders are the checkpoints to serve; unset: `checkpoints` in the working directory, if it
+    exists, else the checkpoints that the package carries."""
     defaults: Annotated[dict[str, str] | None, NoDecode, BeforeValidator(_pairs)] = None
     """Model of each task that answers when a request names none: `captioning=flickr8k,text=shakespeare`, which is also
-    the default; of a task without the model named here, the first by name."""
+    the default; a task whose default is missing takes its first model by name."""
     log_format: LogFormat = "auto"
-    """How the log looks: `json`, a line an event; `console`, for people; `auto`, which is `console` on a terminal."""
+    """Form of the log: `json`, a line an event; `console`, for people; `auto`, which is `console` on a terminal."""
     log_level: LogLevel = "info"
-    """What is less is left out of the log: `debug`, `info`, `warning` or `error`. A request is an `info`."""
+    """Least level that is logged: `debug`, `info`, `warning` or `error`. A request is an `info`."""
     device: Device = "auto"
     """Where the networks run: `cpu`, `cuda`, or `auto`, which is `cuda` where there is one."""
     runtime: NetworkRuntime = "auto"
-    """What runs networks on a CPU: `openvino`, two to five times as fast; `torch`; or `auto`: OpenVINO where it is."""
+    """Library that runs networks on a CPU: `openvino`, two to five times as fast; `torch`; or `auto`:
+    OpenVINO if installed."""
     precision: Precision = "auto"
-    """Of OpenVINO's products: `auto` is bfloat16, and 8 bits in decoders and language models, on a CPU that has
-    instructions for them; `float32` gives the captions and texts of CPUs that have none, more slowly."""
+    """Precision of OpenVINO's products: `auto` is bfloat16, and 8 bits in decoders and language models, on a CPU that
+    has instructions for them; `float32` gives the captions and texts of CPUs that have none, more slowly."""
     cache: Path | None = None
     """Folder where compiled networks are kept, for 60 days after a start; unset: `recap` among the user's caches."""
     threads: Annotated[int, Field(ge=1, le=256)] | None = None
@@ -88,11 +92,12 @@ class Settings(BaseSettings):
     decode_threads: Annotated[int, Field(ge=1, le=64)] = 2
     """Pictures decoded at the same time. Each takes up to 18 bytes a pixel meanwhile."""
     batch_size: Annotated[int, Field(ge=1, le=256)] = 16
-    """Most pictures that go through the network together; half of them, where full batches go on lanes."""
+    """Largest batch of pictures; with lanes, a batch outside them takes at most half of it."""
     batch_pause_ms: Annotated[float, Field(ge=0, le=100)] = 3
-    """Milliseconds that a batch which is not full waits for another picture, being decoded or likely to come."""
+    """Milliseconds that a batch waits for another picture, while one is being decoded or if the last batch had
+    several."""
     picture_queue: Annotated[int, Field(ge=0)] = 64
-    """Pictures that may wait besides a full batch; more are answered 429."""
+    """Pictures that may wait besides a full batch, for each captioner; more are answered 429."""
     max_batch_images: Annotated[int, Field(ge=1, le=1000)] = 32
     """Most pictures in a request to `/v1/captions/batch`."""
     deadline_seconds: Annotated[float, Field(gt=0)] = 30
@@ -121,6 +126,25 @@ class Settings(BaseSettings):
     """Most pixels in a picture; more is answered 422, from the header, before any is decoded."""
     max_dimension: Annotated[int, Field(ge=1)] = 30_000
     """Most pixels along one side of a picture: scaling a very long one down takes memory that its pixels don't show."""
+
+    def checkpoint_folder(self) -> Path:
+        """The folder of checkpoints, by the setting, in the working directory or in the package `recap`.
+
+        Raises:
+            ValueError: there is none; the message says where it was looked for.
+        """
+        if self.checkpoints is not None:
+            return self.checkpoints
+        local = Path("checkpoints")
+        if local.is_dir():
+            return local
+        carried = files("recap") / "checkpoints" if find_spec("recap") else None
+        if isinstance(carried, Path) and carried.is_dir():
+            return carried
+        raise ValueError(
+            f"no checkpoints: neither {local.absolute()} nor the installed package has any; name a folder with "
+            f"--checkpoints or {PREFIX}CHECKPOINTS"
+        )
 
     @model_validator(mode="before")
     @classmethod

@@ -1,4 +1,4 @@
-"""How fast Recap is, as ratios to what a user would take instead, all measured in one run: `make bench`.
+"""Recap's speed, as ratios to what a user would take instead, all measured in one run: `make bench`.
 
 python benchmarks/bench.py [captions text start http blip]
 
@@ -41,7 +41,7 @@ T = TypeVar("T")
 STARTS = 5
 """From the cache."""
 CORES = torch.get_num_threads()
-"""What torch takes by itself: those that it is compared with have them, whatever our loading leaves it."""
+"""Torch's own number of threads: the competitors get them, whatever our loading leaves."""
 
 
 def row(what: str, ours: str, other: str, ratio: str, bar: str) -> None:
@@ -77,7 +77,7 @@ def on_all_cores(function: Callable[[], T]) -> Callable[[], T]:
 
 
 def multiplications(encoder: nn.Module, pixels: Tensor) -> int:
-    """That the encoder's convolutions take."""
+    """The number of multiplications in the encoder's convolutions."""
     total = 0
 
     def count(module: nn.Module, _: object, output: Tensor) -> None:
@@ -147,21 +147,20 @@ def captions() -> None:
 
 
 def seconds_of(name: str) -> float:
-    """What one of the peers that are no servers takes."""
+    """Time of one of the peers that are no servers."""
     found = subprocess.run([sys.executable, str(PEERS), name], check=True, stdout=subprocess.PIPE)
     return float(json.loads(found.stdout.splitlines()[-1])["seconds"])
 
 
 def ms(seconds: float) -> str:
-    """As a table shows it."""
+    """The form in which a table shows it."""
     return f"{1000 * seconds:.1f} ms"
 
 
 def text() -> None:
     """Characters a second of one text and of 32, against a loop over `nn.LSTM` with the same weights."""
-    checkpoint = Checkpoint.open(ROOT / "checkpoints" / "shakespeare")
-    assert checkpoint.task is TEXT
-    model = Loader(Settings()).language_model(checkpoint)
+    checkpoint = Checkpoint.open(ROOT / "checkpoints" / "shakespeare").expect(TEXT)
+    model = Loader(Settings()).load(checkpoint)
     count, batch = 120, TextBatch(model, capacity=32)
     write_texts(batch, 10, range(32))
     together: list[str] = []
@@ -180,7 +179,7 @@ def text() -> None:
 
 
 def rate(count: float) -> str:
-    """As a table shows it."""
+    """The form in which a table shows it."""
     return f"{count:.0f} characters/s"
 
 

@@ -1,4 +1,4 @@
-"""How often captions are wrong, and in what, from captions that a person has looked at beside their pictures.
+"""Counts how often captions are wrong, and in what, from captions that a person has looked at beside their pictures.
 
     python benchmarks/errors.py docs/samples/flickr8k-errors.csv
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def errors(path: Path) -> tuple[int, int, Counter[str]]:
-    """How many captions there are, how many of them without a mistake, and how many have each kind."""
+    """Counts captions, how many of them without a mistake, and how many have each kind."""
     with path.open(newline="", encoding="utf-8") as file:
         found = [line["errors"].split() for line in csv.DictReader(file)]
     return len(found), sum(not kinds for kinds in found), Counter(kind for kinds in found for kind in kinds)

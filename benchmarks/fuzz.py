@@ -1,4 +1,4 @@
-"""What the service answers to pictures that are broken in many ways, and what they leave behind in its memory.
+"""Answers of the service to pictures that are broken in many ways, and what they leave behind in its memory.
 
 python benchmarks/fuzz.py [--mutations 3000] [--seed 0] [--checkpoints FOLDER]
 
@@ -95,7 +95,7 @@ pictures_once = pictures()
 
 
 async def fuzz(port: int, mutations: int, seed: int) -> tuple[Counter[int], list[str]]:
-    """How many answers had each status, and which mutations had none or a server's error."""
+    """Counts the answers by status, and lists which mutations had none or a server's error."""
     draw, statuses, bad = random.Random(seed), Counter[int](), []
     for number in range(mutations):
         mutate = draw.choice(MUTATIONS)

@@ -1,4 +1,4 @@
-"""What the service does under more load than it can bear, for a long time, and beside clients that send slowly.
+"""The service under more load than it can bear, for a long time, and beside clients that send slowly.
 
 python benchmarks/load.py overload  [--seconds 60]    four times the rate that it can sustain
 python benchmarks/load.py endurance [--requests 20000]   memory, request after request
@@ -22,7 +22,7 @@ from pathlib import Path
 from service import PHOTO, ROOT, URL, Answer, Service, ask, closed_loop, open_loop, quantile, serving
 
 CLIENTS = 16
-"""Of the closed loop that finds the peak: enough for full batches."""
+"""Clients of the closed loop that finds the peak: enough for full batches."""
 
 
 async def watch(port: int, path: str, answers: list[Answer]) -> None:

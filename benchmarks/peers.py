@@ -1,4 +1,4 @@
-"""What a user would serve captions with instead, for `bench.py`: run with the packages of `make bench`.
+"""Servers that a user would take instead, for `bench.py`: run with the packages of `make bench`.
 
 python benchmarks/peers.py litserve PORT   our torch model behind LitServe, with its batching on
 python benchmarks/peers.py fastapi PORT    our runtime behind a plain FastAPI route, without batching
@@ -35,13 +35,12 @@ BEAM = {"beam_size": 3}
 
 def load(runtime: str) -> Captioner:
     """The default captioner."""
-    checkpoint = Checkpoint.open(ROOT / "checkpoints" / "flickr8k")
-    assert checkpoint.task is CAPTIONING
-    return Loader(Settings(runtime=runtime)).captioner(checkpoint)
+    checkpoint = Checkpoint.open(ROOT / "checkpoints" / "flickr8k").expect(CAPTIONING)
+    return Loader(Settings(runtime=runtime)).load(checkpoint)
 
 
 def picture(data: bytes) -> Image.Image:
-    """Of a file."""
+    """The picture in a file."""
     return Image.open(BytesIO(data)).convert("RGB")
 
 

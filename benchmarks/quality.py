@@ -40,7 +40,7 @@ def main() -> None:
     scorer = CaptionScorer({file: image.captions for file, image in zip(files, images, strict=True)})
     cores, written, scores = torch.get_num_threads(), {}, {}
     for runtime in ("torch", "openvino"):
-        captioner = Loader(Settings(runtime=runtime, device="cpu", threads=cores)).captioner(checkpoint)
+        captioner = Loader(Settings(runtime=runtime, device="cpu", threads=cores)).load(checkpoint)
         started = time.perf_counter()
         written[runtime] = captions(captioner, images)
         seconds = time.perf_counter() - started

@@ -33,7 +33,7 @@ def opened(browser: Browser, url: str, width: int, height: int, theme: str) -> I
 
 
 def save(page: Page, path: Path) -> None:
-    """What is seen of it, as WebP."""
+    """The visible part of the page, as WebP."""
     with Image.open(io.BytesIO(page.screenshot())) as picture:
         picture.save(path, "WEBP", quality=QUALITY, method=6)
     print(f"{path}  {path.stat().st_size / 1000:.0f} KB")

@@ -43,13 +43,13 @@ class Answer:
     status: int
     began: float
     ended: float
-    """As by `time.perf_counter`."""
+    """Seconds of `time.perf_counter`."""
     headers: Mapping[str, str]
     body: bytes
 
     @property
     def seconds(self) -> float:
-        """That it took."""
+        """Time from the request to the end of its answer."""
         return self.ended - self.began
 
 
@@ -75,7 +75,7 @@ def serving(checkpoints: Path, **settings: object) -> Iterator[Service]:
 
 
 def is_ready(port: int) -> bool:
-    """Whether it takes requests."""
+    """Asks whether a server takes requests."""
     with suppress(URLError, OSError), urlopen(f"http://127.0.0.1:{port}/readyz") as answer:
         return bool(answer.status == 200)
     return False

@@ -1,6 +1,6 @@
-"""What the commands share: options, settings, and how they end when what they were given can't work.
+"""Options, settings and errors that the commands share.
 
-What takes long to import (torch above all) is imported by the functions that need it: --help answers at once.
+Modules that take long to import, torch above all, are imported by the functions that need them: --help answers at once.
 """
 
 import logging
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from model.task import C, M, Task
 
 Checkpoints = Annotated[
-    Path | None, typer.Option(help="Folder of the checkpoints (RECAP_CHECKPOINTS; else ./checkpoints).", metavar="DIR")
+    Path | None,
+    typer.Option(
+        help="Folder of the checkpoints (RECAP_CHECKPOINTS; else ./checkpoints, else the package's own).", metavar="DIR"
+    ),
 ]
 DeviceOption = Annotated[
     Literal["auto", "cpu", "cuda"] | None, typer.Option(help="Where the network runs (RECAP_DEVICE; else auto).")
@@ -25,19 +28,19 @@ ModelOption = Annotated[str | None, typer.Option(help="Name of a model, or a che
 
 
 def fail(message: str) -> NoReturn:
-    """Ends the command because of what it was given: exit code 2."""
+    """Ends the command with exit code 2: it was given something that can't work."""
     typer.echo(f"error: {message}", err=True)
     raise typer.Exit(2)
 
 
 def quiet_pillow() -> None:
-    """What Pillow has to say of odd pictures: it is told in the answers, and anyone can send them."""
+    """Silences Pillow's warnings about odd pictures: anyone can send those, and the answers say what is wrong."""
     warnings.filterwarnings("ignore", module="PIL")
     logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 
 def read_settings(**options: Any) -> "Settings":
-    """The settings, with the options that were given before what the environment says."""
+    """The settings; an option that was given overrides the environment."""
     from pydantic import ValidationError
 
     from app.settings import PREFIX, Settings
@@ -46,20 +49,21 @@ def read_settings(**options: Any) -> "Settings":
         return Settings(**{name: value for name, value in options.items() if value is not None})
     except ValidationError as error:
         first = error.errors()[0]
-        if not first["loc"]:  # of no setting that there is
+        if not first["loc"]:  # about a variable that is no setting
             fail(first["msg"].removeprefix("Value error, "))
         name = str(first["loc"][0])
         fail(f"{name} ({PREFIX}{name.upper()}) = {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}")
 
 
 def find_checkpoint(settings: "Settings", task: "Task[C, M]", model: str | None) -> "Checkpoint[C, M]":
-    """The checkpoint in a folder, of a name, or the default of its task."""
+    """The checkpoint of a folder or a name; by default that of the task."""
     from app.serving.registry import Registry, UnknownModelError
+    from app.tasks import PREFERRED
     from model.checkpoint import Checkpoint, CheckpointError
 
     try:
         if model is not None and Path(model, "config.json").is_file():
             return Checkpoint.open(Path(model)).expect(task)
-        return Registry.open(settings.checkpoints, settings.defaults).find(task, model)
-    except (CheckpointError, UnknownModelError) as error:
+        return Registry.open(settings.checkpoint_folder(), settings.defaults, PREFERRED).find(task, model)
+    except (CheckpointError, UnknownModelError, ValueError) as error:
         fail(str(error))

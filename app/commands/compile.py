@@ -8,9 +8,9 @@ from app.commands import Checkpoints, fail, read_settings
 
 
 def compile(checkpoints: Checkpoints = None) -> None:
-    """Compile the networks for the CPU and keep them (RECAP_CACHE), so that starts are quick from the first one on.
+    """Compile the networks for the CPU and keep them (RECAP_CACHE), so that already the first start is quick.
 
-    What is kept does not depend on the machine: an image of a container can have it.
+    The files do not depend on the machine, so they can be part of a container's image.
     """
     settings = read_settings(checkpoints=checkpoints, device="cpu", runtime="openvino")
 
@@ -20,7 +20,7 @@ def compile(checkpoints: Checkpoints = None) -> None:
 
     try:
         loader = Loader(settings)
-        for name, checkpoint in Registry.open(settings.checkpoints).checkpoints.items():
+        for name, checkpoint in Registry.open(settings.checkpoint_folder()).checkpoints.items():
             started = time.monotonic()
             loader.load(checkpoint)
             typer.echo(f"{name}: {time.monotonic() - started:.1f} s")

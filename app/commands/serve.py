@@ -41,7 +41,7 @@ def serve(
         fail(str(error))
     configure_logs(settings.log_format, settings.log_level)
     server = Server(application)
-    # uvicorn finishes what is in flight, then raises the signal again: having been asked to stop is no failure.
+    # uvicorn finishes what is in flight, then raises the signal again; being asked to stop is no failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         server.run()

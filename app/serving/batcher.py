@@ -1,221 +1,316 @@
-"""Requests to batches and back: who comes at the same time goes together. Knows no HTTP."""
+"""Requests to batches and back: requests that arrive at about the same time run together."""
 
 import asyncio
 import logging
 import math
 import time
+from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
-from typing import Generic, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import anyio.to_thread
 
 from app.errors import Refusal, draining
-from app.serving.returns import Returns
+from app.serving.cores import CoreLock
+from app.serving.metrics import Metrics
+from app.serving.worker import Admission
 
-Item = TypeVar("Item")
+Request = TypeVar("Request")
 Ready = TypeVar("Ready")
 Result = TypeVar("Result")
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
 
-class Batcher(Generic[Item, Ready, Result]):
-    """Items are made ready one by one, by a few threads; another thread works on all that are ready, in batches.
+class BatchService(ABC, Generic[Request, Ready, Result]):
+    """The part of a batch's life that belongs to its task. The event loop calls none of these methods itself."""
 
-    Where there are lanes, others work on more batches at the same time, as soon as a full one waits, and for as long as
-    each can be half full.
+    @abstractmethod
+    def prepare(self, request: Request) -> Ready:
+        """Makes one request ready for the network; an exception goes to the request's owner alone."""
 
-    All methods belong on the event loop, where `run` must be running.
+    @abstractmethod
+    def run(self, batch: Sequence[Ready]) -> Sequence[Result]:
+        """Runs the network on requests of one key. When it fails, each request is run again alone."""
+
+    def key(self, ready: Ready) -> Hashable:
+        """The kind of a request: requests of different kinds never share a batch."""
+        return None
+
+    def widen(self) -> int:
+        """Makes the network ready for several batches at the same time, and returns how many; 1 if it stays at one."""
+        return 1
+
+
+@dataclass(eq=False)
+class _Waiting(Generic[Ready, Result]):
+    """A request that is ready for a batch."""
+
+    ready: Ready
+    key: Hashable
+    future: asyncio.Future[Result]
+    queued: float
+    """Seconds that it waited to be prepared."""
+    since: float
+    """When it was ready."""
+
+
+class Batcher(Generic[Request, Ready, Result]):
+    """A worker that prepares requests one by one, on threads, and runs those that are ready in batches, on another.
+
+    With lanes, further batches run at the same time, as soon as a full one waits and as long as each is at least half
+    full.
+
+    All methods belong on the event loop.
 
     Args:
-        prepare: makes an item ready. What it raises is the item's owner's alone.
-        work: turns what is ready into as many results. It is told its lane, or None of a batch that is on none. Should
-            it fail, each item goes again alone, so that one that can't be worked on fails no other.
-        threads: how many make items ready.
-        size: most items in a batch. Where there are lanes, one that is on none has half as many, while others are made
-            ready.
-        pause: seconds that a batch waits for another item, which is being made ready, or likely to come.
-        queue: most items that wait, beside as many as one batch takes.
-        deadline: seconds after which an item is given up.
+        service: prepares and runs requests.
+        task: of the model, as metrics label it.
+        model: its name, as metrics label it.
+        noun: plural of what a request is about, for messages.
+        metrics: updated with what is done.
+        cores: told when a thread runs on a lane.
+        preparers: threads that prepare requests.
+        size: largest batch. With lanes, a batch outside them takes at most half of it.
+        pause: seconds that a batch waits for one more request, while one is being prepared or if the last batch had
+            more than one.
+        queue: most requests that wait, besides as many as one batch takes.
+        deadline: seconds after which a request is given up.
+        clock: the time in seconds, as `time.monotonic`.
+        sleep: returns after so many seconds of that clock.
     """
 
     def __init__(
         self,
-        prepare: Callable[[Item], Ready],
-        work: Callable[[Sequence[Ready], int | None], Sequence[Result]],
+        service: BatchService[Request, Ready, Result],
         *,
-        threads: int,
+        task: str,
+        model: str,
+        noun: str,
+        metrics: Metrics,
+        cores: CoreLock,
+        preparers: Executor,
         size: int,
         pause: float,
         queue: int,
         deadline: float,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._prepare = prepare
-        self._work = work
+        self._service = service
+        self._cores = cores
+        self._preparers = preparers
+        self._queue_seconds = metrics.queue_seconds.labels(task)
+        self._batch_size = metrics.batch_size.labels(task)
+        self._items = metrics.items.labels(task, model)
         self._size = size
         self._half = size
-        """Where there are lanes, half of the size: most on none, and least for another while some are at work."""
+        """With lanes, half of the size: largest batch outside them, and smallest one that starts beside others."""
         self._pause = pause
-        self._room = queue + size
         self._deadline = deadline
-        self._preparers = ThreadPoolExecutor(threads, "prepare")
-        self._workers = ThreadPoolExecutor(1, "work")
+        self._clock = clock
+        self._sleep = sleep
+        self._admission = Admission(noun, queue + size)
+        self.require_room = self._admission.require_room
+        self._name = f"batches of {model}"
+        self._threads = ThreadPoolExecutor(1, self._name)
+        self._running: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[Result]] = set()
-        self._ready: deque[tuple[Ready, asyncio.Future[Result]]] = deque()
+        self._ready: deque[_Waiting[Ready, Result]] = deque()
         self._preparing = 0
         self._free: list[int] = []
-        """Lanes that no batch is on."""
+        """Lanes without a batch."""
         self._at_work: list[int | None] = []
-        """The lanes of the batches that are worked on."""
+        """The lane of each batch that is running."""
+        self._company = False
+        """Whether the last batch had more than one request."""
         self._changed = asyncio.Event()
-        self._returns = Returns(pause)
-        self._closed = False
-        self._seconds = 0.0
-        """That an item has taken of late."""
-
-    def widen(self, lanes: int) -> None:
-        """Works on so many batches, two or more, at the same time from now on, when enough wait."""
-        self._half = math.ceil(self._size / 2)
-        self._free = list(range(lanes))
-        self._workers.shutdown(wait=False)
-        self._workers = ThreadPoolExecutor(1 + lanes, "work")
 
     @property
     def pending(self) -> int:
-        """Items that have no result yet."""
-        return len(self._tasks)
+        return self._admission.pending
 
-    def require_room(self, items: int = 1) -> None:
-        """
-        Raises:
-            Refusal: too many wait already; closed.
-        """
-        if self._closed:
-            raise draining()
-        # Who finds nobody there never asks for too much: there will be no better time.
-        if self.pending and self.pending + items > self._room:
-            seconds = max(1, math.ceil(self.pending * self._seconds))
-            message = f"{self.pending:,} pictures wait already, and no more are taken; try again in {seconds} s"
-            raise Refusal("queue_full", message, retry_after=seconds)
-
-    def submit(self, items: Sequence[Item]) -> list[asyncio.Task[Result]]:
-        """Takes on all items, or none. Who cancels a task withdraws its item.
+    def submit(self, requests: Sequence[Request]) -> list[asyncio.Task[Result]]:
+        """Takes on all requests, or none. Cancelling a task withdraws its request.
 
         Raises:
-            Refusal: as `require_room`; when its time is up.
+            Refusal: too many requests wait already; the server is shutting down. From a task: its time is up, or
+                whatever its preparation raised.
         """
-        self.require_room(len(items))
-        self._returns.came(len(items), time.monotonic())
-        tasks = [asyncio.create_task(self._attend(item)) for item in items]
+        self._admission.enter(len(requests))
+        if self._running is None:
+            self._running = asyncio.create_task(self._run())
+        tasks = [asyncio.create_task(self._attend(request)) for request in requests]
         for task in tasks:
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(self._leave)
         return tasks
 
-    async def run(self) -> None:
-        """Works until cancelled."""
-        async with asyncio.TaskGroup() as batches:
-            while True:
-                await self._gather()
-                on_lane = bool(self._at_work)
-                most = self._size if on_lane else self._half
-                taken = [self._ready.popleft() for _ in range(min(most, len(self._ready)))]
-                batch = [(item, future) for item, future in taken if not future.done()]  # the others were withdrawn
-                if batch:
-                    lane = self._free.pop() if on_lane else None
-                    self._at_work.append(lane)
-                    batches.create_task(self._see_through(batch, lane))
+    async def widen(self) -> None:
+        lanes = await anyio.to_thread.run_sync(self._service.widen, abandon_on_cancel=True)
+        if lanes > 1:
+            self._half = math.ceil(self._size / 2)
+            self._free = list(range(lanes))
+            self._threads.shutdown(wait=False)
+            self._threads = ThreadPoolExecutor(1 + lanes, self._name)
 
-    async def _see_through(self, batch: list[tuple[Ready, asyncio.Future[Result]]], lane: int | None) -> None:
-        """Follows a batch from its beginning to its results."""
-        started = time.monotonic()
-        items = [item for item, _ in batch]
-        results = await asyncio.get_running_loop().run_in_executor(self._workers, self._results, items, lane)
-        self._seconds = (self._seconds + (time.monotonic() - started) / len(batch) / len(self._at_work)) / 2
-        self._at_work.remove(lane)
-        self._returns.left(len(batch), time.monotonic())
-        if lane is not None:
-            self._free.append(lane)
-        self._changed.set()
-        for (_, future), result in zip(batch, results, strict=True):
-            if future.done():
-                continue
-            if isinstance(result, Exception):
-                future.set_exception(result)
-            else:
-                future.set_result(result)
-
-    def close(self) -> None:
-        """Gives up all that is not worked on yet, and takes on nothing more."""
-        self._closed = True
-        for _, future in self._ready:
-            if not future.done():
-                future.set_exception(draining())
+    async def close(self) -> None:
+        """Gives up all requests that are not running yet, and takes on nothing more."""
+        self._admission.closed = True
+        for waiting in self._ready:
+            if not waiting.future.done():
+                waiting.future.set_exception(draining())
         self._ready.clear()
-        self._preparers.shutdown(wait=False)
-        self._workers.shutdown(wait=False)
+        self._changed.set()
+        self._threads.shutdown(wait=False)
 
-    async def _attend(self, item: Item) -> Result:
-        """Follows an item from its arrival to its result."""
-        loop = asyncio.get_running_loop()
+    def _leave(self, task: asyncio.Task[Result]) -> None:
+        self._tasks.discard(task)
+        self._admission.leave(1)
+
+    async def _attend(self, request: Request) -> Result:
+        """Follows a request from its arrival to its result."""
         try:
-            async with asyncio.timeout(self._deadline):
-                self._preparing += 1
-                try:
-                    self._require_open()
-                    ready = await loop.run_in_executor(self._preparers, self._prepare_item, item)
-                    self._require_open()
-                finally:
-                    self._preparing -= 1
-                    self._changed.set()
-                future: asyncio.Future[Result] = loop.create_future()
-                self._ready.append((ready, future))
-                return await future
+            return await self._within(self._deadline, self._follow(request))
         except TimeoutError:
             message = f"it was not done within {self._deadline:g} s, and is given up"
             raise Refusal("deadline_exceeded", message) from None
 
+    async def _follow(self, request: Request) -> Result:
+        loop = asyncio.get_running_loop()
+        asked = self._clock()
+        self._preparing += 1
+        try:
+            self._admission.require_open()
+            ready, seconds = await loop.run_in_executor(self._preparers, self._prepare, request)
+            self._admission.require_open()
+        finally:
+            self._preparing -= 1
+            self._changed.set()
+        now = self._clock()
+        waiting: _Waiting[Ready, Result] = _Waiting(
+            ready, self._service.key(ready), loop.create_future(), now - asked - seconds, now
+        )
+        self._ready.append(waiting)
+        try:
+            return await waiting.future
+        finally:
+            with suppress(ValueError):  # most often it is in a batch, or in the past
+                self._ready.remove(waiting)
+
+    def _prepare(self, request: Request) -> tuple[Ready, float]:
+        self._admission.require_open()  # on its thread, since it may have waited for one
+        began = self._clock()
+        return self._service.prepare(request), self._clock() - began
+
+    async def _run(self) -> None:
+        """Starts batches until closed."""
+        async with asyncio.TaskGroup() as batches:
+            while not self._admission.closed:
+                await self._gather()
+                if not self._ready:  # closed, or withdrawn
+                    continue
+                on_lane = bool(self._at_work)
+                batch = self._take(self._size if on_lane else self._half)
+                lane = self._free.pop() if on_lane else None
+                self._at_work.append(lane)
+                batches.create_task(self._see_through(batch, lane))
+
     async def _gather(self) -> None:
-        """Returns when another batch may begin, and no more will be ready shortly, or as many as it takes."""
-        while len(self._ready) < self._enough():
+        """Waits until a batch may start that is full, or will not grow shortly; or until closed."""
+        while self._alike() < self._enough() and not self._admission.closed:
             self._changed.clear()
             await self._changed.wait()
-        ready, grown = 0, 0.0
-        while len(self._ready) < self._half and (self._preparing or self._expecting()):
-            if len(self._ready) > ready:
-                ready, grown = len(self._ready), time.monotonic()
-            wait = max(grown, self._returns.heard) + self._pause - time.monotonic()
+        seen, grown = 0, 0.0
+        while (alike := self._alike()) < self._half and (self._preparing or self._expecting()):
+            if alike > seen:
+                seen, grown = alike, self._clock()
+            wait = grown + self._pause - self._clock()
             if wait <= 0:
                 return
             self._changed.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), wait)
+                await self._within(wait, self._changed.wait())
 
     def _expecting(self) -> bool:
-        return not self._at_work and self._returns.expected(time.monotonic())
+        """Tells whether clients of the last batch are likely to be back with their next requests."""
+        return self._company and not self._at_work
 
     def _enough(self) -> float:
-        """How many have to be ready for another batch to begin."""
+        """The number of requests that have to be ready for another batch to start."""
         if not self._at_work:
             return 1
         if not self._free:
             return math.inf
         return self._size if None in self._at_work else self._half
 
-    def _require_open(self) -> None:
-        if self._closed:
-            raise draining()
+    def _alike(self) -> int:
+        """The number of requests that are ready and of the kind of the first of them."""
+        return sum(waiting.key == self._ready[0].key for waiting in self._ready)
 
-    def _prepare_item(self, item: Item) -> Ready:
-        self._require_open()  # on its thread: others may have had to wait for it
-        return self._prepare(item)
+    def _take(self, most: int) -> list[_Waiting[Ready, Result]]:
+        """Takes the first request that is ready, and others of its kind."""
+        batch = [waiting for waiting in self._ready if waiting.key == self._ready[0].key][:most]
+        for waiting in batch:
+            self._ready.remove(waiting)
+        return batch
+
+    async def _see_through(self, batch: list[_Waiting[Ready, Result]], lane: int | None) -> None:
+        """Follows a batch from its start to its results."""
+        began = self._clock()
+        self._batch_size.observe(len(batch))
+        for waiting in batch:
+            self._queue_seconds.observe(waiting.queued + began - waiting.since)
+        requests = [waiting.ready for waiting in batch]
+        results = await asyncio.get_running_loop().run_in_executor(self._threads, self._results, requests, lane)
+        took = (self._clock() - began) / len(batch) / len(self._at_work)
+        self._admission.seconds = (self._admission.seconds + took) / 2
+        self._company = len(batch) > 1
+        self._at_work.remove(lane)
+        if lane is not None:
+            self._free.append(lane)
+        self._changed.set()
+        for waiting, result in zip(batch, results, strict=True):
+            if not isinstance(result, Exception):
+                self._items.inc()
+            if waiting.future.done():
+                continue
+            if isinstance(result, Exception):
+                waiting.future.set_exception(result)
+            else:
+                waiting.future.set_result(result)
 
     def _results(self, batch: Sequence[Ready], lane: int | None) -> Sequence[Result | Exception]:
+        with self._cores.on_lane(lane):
+            return self._run_safely(batch)
+
+    def _run_safely(self, batch: Sequence[Ready]) -> Sequence[Result | Exception]:
         try:
-            return self._work(batch, lane)
+            return self._service.run(batch)
         except Exception as error:
             if len(batch) == 1:
                 return [error]
-            logger.warning("a batch of %d failed, so each goes alone", len(batch), exc_info=True)
-            return [self._results([item], lane)[0] for item in batch]
+            logger.warning("a batch of %d failed, so each of them runs alone", len(batch), exc_info=True)
+            return [self._run_safely([ready])[0] for ready in batch]
+
+    async def _within(self, seconds: float, work: Coroutine[Any, Any, T]) -> T:
+        """The result of `work`.
+
+        Raises:
+            TimeoutError: it takes longer than so many seconds.
+        """
+        tasks = asyncio.ensure_future(work), asyncio.ensure_future(self._sleep(seconds))
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if tasks[0].done():
+                return tasks[0].result()
+            raise TimeoutError
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""A language model and its thread, which drives a batch that texts join and leave at any step. Knows no HTTP."""
+"""Continuous batching: a language model's thread drives one batch, which texts join and leave at any step."""
 
 import asyncio
 import logging
@@ -10,19 +10,23 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+import anyio.to_thread
+
 from app.errors import Refusal, draining
-from app.serving.cores import Turns
+from app.serving.cores import CoreLock
 from app.serving.generation import Generation, TextRequest, Update
 from app.serving.metrics import Metrics
+from app.serving.worker import Admission
+from model.tasks.text import TEXT
 from model.tasks.text.batch import TextBatch
 from model.tasks.text.config import GenerationConfig
 from model.tasks.text.language import LanguageModel
-from model.tasks.text.stream import Delta, TextStream
+from model.tasks.text.stream import TextStream
 
 SHORTEST_TURN, LONGEST_TURN = 0.005, 0.05
-"""Seconds that a batch goes on while others wait for the processor: as many as it has waited for them, within these."""
+"""Bounds, in seconds, of a batch's turn while other threads wait for the cores: it takes as long as it has waited."""
 NEWS = 0.02
-"""Seconds between messages to the event loop, which wakes up once for all tokens of that time."""
+"""Seconds between messages to the event loop, each with all tokens of that time."""
 
 logger = logging.getLogger(__name__)
 
@@ -36,68 +40,61 @@ class _Text:
     request: TextRequest
     asked: float = field(default_factory=time.monotonic)
     update: Update | None = None
-    """What the event loop has not been told yet."""
+    """The part that the event loop does not know yet."""
 
 
 class TextWorker:
     """A language model and the thread that drives its batch, which starts with the first text and sleeps without any.
 
     Args:
-        name: of the model, for messages.
+        name: the model's name, for messages and metrics.
         model: in evaluation mode.
-        turns: shared by all who want the processor.
-        metrics: told of what is done.
+        cores: shared by all workers.
+        metrics: updated with what is done.
         slots: most texts that are written at a time.
         queue: most texts that wait for a slot.
     """
 
     def __init__(
-        self, name: str, model: LanguageModel, turns: Turns, metrics: Metrics, *, slots: int, queue: int
+        self, name: str, model: LanguageModel, cores: CoreLock, metrics: Metrics, *, slots: int, queue: int
     ) -> None:
         self.name = name
         self.vocabulary = model.vocabulary
         self._model = model
-        self._turns = turns
-        self._queue_seconds = metrics.queue_seconds.labels("text")
+        self._cores = cores
+        self._queue_seconds = metrics.queue_seconds.labels(TEXT.name)
+        self._items = metrics.items.labels(TEXT.name, name)
         self._prompt_tokens = metrics.prompt_tokens.labels(name)
         self._tokens = metrics.text_tokens.labels(name)
         self._characters = metrics.text_characters.labels(name)
         self._slots = slots
-        self._queue = queue
+        self._admission = Admission("texts", slots + queue)
+        self.require_room = self._admission.require_room
         # The thread's own.
         self._batch: TextBatch | None = self._build()
         self._texts: dict[TextStream, _Text] = {}
         self._news: list[_Text] = []
         self._told = 0.0
-        # Of both sides; changed under the condition.
+        # Both sides', changed under the condition.
         self._changed = threading.Condition()
         self._waiting: deque[_Text] = deque()
         self._ended: set[Generation] = set()
-        self._pending = 0
-        self._closed = False
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def pending(self) -> int:
-        """Texts that wait or are being written."""
-        return self._pending
+        return self._admission.pending
 
     def generate(self, requests: Sequence[TextRequest]) -> Generation:
-        """Takes on the texts of a caller, all or none. On the event loop.
+        """Takes on the texts of a caller, all or none; on the event loop.
 
         Raises:
             Refusal: too many texts wait already; the server is shutting down.
         """
         generation = Generation(len(requests), self.end)
         with self._changed:
-            if self._closed:
-                raise draining()
-            # A caller who finds nobody there never asks for too much: there will be no better time.
-            if self._pending and self._pending + len(requests) > self._slots + self._queue:
-                message = f"{self.name} has {self._pending:,} texts to write and takes no more; try again shortly"
-                raise Refusal("queue_full", message, retry_after=1)
-            self._pending += len(requests)
+            self._admission.enter(len(requests))
             self._waiting.extend(_Text(generation, index, request) for index, request in enumerate(requests))
             if self._thread is None:
                 self._loop = asyncio.get_running_loop()
@@ -107,19 +104,22 @@ class TextWorker:
         return generation
 
     def end(self, generation: Generation) -> None:
-        """Frees its slots, before the next step, and its places in the queue."""
+        """Frees a caller's slots, before the next step, and its places in the queue."""
         with self._changed:
             self._forget_waiting({generation})
             self._ended.add(generation)
             self._changed.notify()
 
-    def close(self) -> None:
-        """Ends all texts and the thread; blocks until its step is over."""
+    async def widen(self) -> None:
+        """Does nothing: the batch takes all texts at once anyway."""
+
+    async def close(self) -> None:
+        """Ends all texts and, when its step is over, the thread."""
         with self._changed:
-            self._closed = True
+            self._admission.closed = True
             self._changed.notify()
         if self._thread:
-            self._thread.join(10)
+            await anyio.to_thread.run_sync(self._thread.join, 10)
 
     def _build(self) -> TextBatch:
         """A batch that is warm."""
@@ -132,11 +132,11 @@ class TextWorker:
     def _run(self) -> None:
         while self._wait():
             asked = time.monotonic()
-            with self._turns.turn():
+            with self._cores.hold():
                 began = time.monotonic()
                 until = began + min(max(began - asked, SHORTEST_TURN), LONGEST_TURN)
                 while self._step():
-                    if self._turns.wanted and time.monotonic() >= until:
+                    if self._cores.waiting and time.monotonic() >= until:
                         break
                 self._tell()
         with self._changed:
@@ -146,26 +146,29 @@ class TextWorker:
     def _wait(self) -> bool:
         """Sleeps until there is something to do; False when closed."""
         with self._changed:
-            self._changed.wait_for(lambda: self._texts or self._waiting or self._ended or self._closed)
-            return not self._closed
+            self._changed.wait_for(lambda: self._texts or self._waiting or self._ended or self._admission.closed)
+            return not self._admission.closed
 
     def _step(self) -> bool:
         """A token of every text, after letting texts leave and join; False when there is none, or when closed."""
         try:
             self._let_leave()
-            if self._closed or not (self._texts or self._waiting):
+            if self._admission.closed or not (self._texts or self._waiting):
                 return False
             if self._batch is None:
                 self._batch = self._build()
             self._let_join(self._batch)
-            if self._closed or not self._texts:
+            if self._admission.closed or not self._texts:
                 return False
             finished = tokens = characters = 0
             for stream, delta in self._batch.step():
                 tokens += stream.written > 0
                 characters += len(delta.text)
                 text = self._texts[stream]
-                self._note(text, stream, delta)
+                if text.update is None:
+                    text.update = Update(stream)
+                    self._news.append(text)
+                text.update.extend(delta, tokens=text.request.logprobs is not None)
                 if delta.finish_reason:
                     del self._texts[stream]
                     finished += 1
@@ -181,7 +184,8 @@ class TextWorker:
         self._tokens.inc(tokens)
         self._characters.inc(characters)
         if finished:
-            self._count_off(finished)
+            self._items.inc(finished)
+            self._admission.leave(finished)
         if finished or time.monotonic() - self._told >= NEWS:
             self._tell()
         return True
@@ -195,7 +199,7 @@ class TextWorker:
     def _let_join(self, batch: TextBatch) -> None:
         while batch.free:
             with self._changed:
-                if not self._waiting or self._closed:
+                if not self._waiting or self._admission.closed:
                     return
                 text = self._waiting.popleft()
             request = text.request
@@ -209,19 +213,12 @@ class TextWorker:
                 )
             except Exception:
                 logger.exception("%s could not begin a text", self.name)
-                self._count_off(1)
+                self._admission.leave(1)
                 self._fail({text.generation}, _failed)
             else:
                 self._texts[stream] = text
                 self._queue_seconds.observe(time.monotonic() - text.asked)
                 self._prompt_tokens.inc(stream.prompt_tokens)
-
-    def _note(self, text: _Text, stream: TextStream, delta: Delta) -> None:
-        if text.update is None:
-            text.update = Update(stream)
-            self._news.append(text)
-        tokens = () if text.request.logprobs is None else delta.tokens
-        text.update.extend(delta.text, tokens, delta.finish_reason)
 
     def _tell(self) -> None:
         """Sends the news to the event loop, in one message."""
@@ -249,16 +246,12 @@ class TextWorker:
             if self._batch:
                 self._batch.leave(stream)
             del self._texts[stream]
-        self._count_off(len(left))
+        self._admission.leave(len(left))
 
     def _forget_waiting(self, generations: Collection[Generation]) -> None:
         before = len(self._waiting)
         self._waiting = deque(text for text in self._waiting if text.generation not in generations)
-        self._pending -= before - len(self._waiting)
-
-    def _count_off(self, texts: int) -> None:
-        with self._changed:
-            self._pending -= texts
+        self._admission.leave(before - len(self._waiting))
 
     def _on_loop(self, function: Callable[..., None], *arguments: Any) -> None:
         assert self._loop

@@ -1,110 +1,95 @@
-"""Pictures to captions and prompts to texts, without ever holding up the event loop."""
+"""The models that are served, and their life cycle; blind to what their tasks are."""
 
-import asyncio
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, Literal
 
 import anyio.to_thread
-from PIL import Image
 
 from app.errors import Refusal, draining
-from app.serving.continuous import TextWorker
-from app.serving.cores import Turns
-from app.serving.generation import Generation, TextRequest
-from app.serving.loading import Loader
-from app.serving.metrics import Metrics
 from app.serving.registry import Registry, UnknownModelError
+from app.serving.worker import Resources, Service, Worker
 from app.settings import Settings
-from app.tasks.captioning.service import Answer, PictureRequest, PictureWorker
-from model.checkpoint import Checkpoint
-from model.openvino.networks import CompiledCaptioner
+from model.checkpoint import Checkpoint, CheckpointError
 from model.task import C, M, Task
-from model.tasks.captioning.captioner import Captioner
-from model.tasks.text.config import LanguageModelConfig
-from model.tasks.text.language import LanguageModel
 
-
-@dataclass(frozen=True)
-class _OneCaptioner:
-    """The worker of one captioner, until each has a worker of its own."""
-
-    captioner: Captioner
-    pictures: PictureWorker
-
-    def submit(self, requests: Sequence[PictureRequest]) -> list[asyncio.Task[Answer]]:
-        return self.pictures.caption([replace(request, captioner=self.captioner) for request in requests])
+logger = logging.getLogger(__name__)
 
 
 class Engine:
-    """The models, and the threads they run on. These take turns: a call of a network takes all cores, or a share."""
+    """A worker for each checkpoint. Workers share the cores and take turns at them.
 
-    def __init__(self, settings: Settings) -> None:
-        """Reads the checkpoints' descriptions; `load` brings their weights.
+    Constructing it reads the checkpoints' descriptions; `run` loads their weights.
 
-        Raises:
-            CheckpointError: a checkpoint is missing or broken.
-            ValueError: the device is not there, or OpenVINO is asked for and can't be had.
-        """
+    Args:
+        settings: those of the server.
+        services: task -> how its workers are made.
+
+    Raises:
+        CheckpointError: a checkpoint is missing or broken.
+        ValueError: there is no folder of checkpoints; the device is missing, or OpenVINO is demanded and not installed.
+    """
+
+    def __init__(self, settings: Settings, services: Mapping[str, Service]) -> None:
         self.settings = settings
-        self.registry = Registry.open(settings.checkpoints, settings.defaults)
-        self.loader = Loader(settings)
+        preferred = {name: service.default for name, service in services.items()}
+        self.registry = Registry.open(settings.checkpoint_folder(), settings.defaults, preferred)
         self.state: Literal["loading", "ready", "draining", "failed"] = "loading"
         self.settled = False
-        """All is loaded that will be."""
-        self.captioners: dict[str, Captioner] = {}
-        self.workers: dict[str, TextWorker] = {}
-        self.metrics = Metrics()
-        self._turns = Turns(self.loader.lanes)
-        self.pictures = PictureWorker(settings, self._turns, self.metrics)
-        depths = {
-            "picture": lambda: self.pictures.pending,
-            "text": lambda: sum(worker.pending for worker in self.workers.values()),
-        }
+        """Whether everything that will be loaded has been."""
+        self._services = services
+        self._resources = Resources(settings)
+        self._workers: dict[str, Worker] = {}
+        self.metrics = self._resources.metrics
+        depths = {name: partial(self._pending, name) for name in services}
         self.metrics.watch(self.registry.checkpoints.values(), depths, lambda: self.state == "ready")
 
-    def load(self) -> None:
-        """Loads and warms up every model; blocks.
+    async def run(self, on_failure: Callable[[str], None] | None = None) -> None:
+        """Loads and warms up every model, then prepares the workers for many requests at once.
 
-        Raises:
-            CheckpointError: a file was changed or cut; says which and how.
+        Args:
+            on_failure: called with the reason if a model can't be loaded.
         """
-        checkpoints = self.registry.checkpoints
-        with ThreadPoolExecutor(2) as pool:  # what is compiled, and what is read, leaves a core to another
-            models = dict(zip(checkpoints, pool.map(self._load, checkpoints.values()), strict=True))
-        self.captioners = {name: model for name, model in models.items() if isinstance(model, Captioner)}
-        self.workers = {name: model for name, model in models.items() if isinstance(model, TextWorker)}
-
-    def _load(self, checkpoint: Checkpoint[Any, Any]) -> Captioner | TextWorker:
-        model = self.loader.load(checkpoint)
-        if isinstance(model, Captioner):
-            model.caption([Image.new("RGB", (64, 64))])
-            return model
-        slots, queue = self.settings.text_slots, self.settings.text_queue
-        return TextWorker(checkpoint.name, model, self._turns, self.metrics, slots=slots, queue=queue)
-
-    async def widen(self) -> None:
-        """Makes captioners ready for several batches at the same time, where all can be: many pictures need it."""
-        lanes = self.loader.lanes
-        compiled = [captioner for captioner in self.captioners.values() if isinstance(captioner, CompiledCaptioner)]
-        if lanes > 1 and len(compiled) == len(self.captioners):
-            turn = partial(self._turns.turn, share=True)
-            for captioner in compiled:
-                await anyio.to_thread.run_sync(captioner.widen, lanes, turn, abandon_on_cancel=True)
-            self.pictures.widen(lanes)
+        try:
+            await anyio.to_thread.run_sync(self._load, abandon_on_cancel=True)
+        except Exception as error:  # also out of memory, or a driver that does not go with torch
+            self.state = "failed"
+            known = isinstance(error, CheckpointError)
+            logger.critical("the models could not be loaded: %s", error, exc_info=not known)
+            if on_failure:
+                on_failure(f"{error}")
+            return
+        if self.state == "loading":  # it may be draining by now
+            self.state = "ready"
+        logger.info("serving %s on %s", ", ".join(self._workers), self._resources.loader.device)
+        for name, worker in self._workers.items():
+            try:
+                await worker.widen()
+            except Exception:  # out of memory: what is loaded serves
+                logger.warning("%s runs a batch at a time, even when many requests wait", name, exc_info=True)
+        self.settled = True
 
     async def close(self) -> None:
-        """Gives up the pictures that wait and the texts that are being written, and ends the threads."""
-        self.pictures.close()
-        for worker in self.workers.values():
-            await anyio.to_thread.run_sync(worker.close)
+        """Gives up what waits, ends texts that are being written, and ends the threads."""
+        for worker in self._workers.values():
+            await worker.close()
+        self._resources.close()
+
+    def worker(self, checkpoint: Checkpoint[Any, Any]) -> Any:
+        """The worker of a checkpoint, of the class that its task's service makes."""
+        return self._workers[checkpoint.name]
+
+    def pause(self) -> AbstractContextManager[None]:
+        """Keeps all networks from running while its context is open: for tests."""
+        return self._resources.cores.hold()
 
     def require_ready(self) -> None:
         """
         Raises:
-            Refusal: not yet or no longer.
+            Refusal: the models are not loaded yet, could not be loaded, or serve no longer.
         """
         if self.state == "loading":
             message = "the models are still loading; try again shortly"
@@ -115,25 +100,28 @@ class Engine:
             raise Refusal("failed", "the models could not be loaded; the server's log says why")
 
     def require_room(self, task: str) -> None:
-        """
+        """Refuses early what every worker of a task would refuse; does nothing if the task has none.
+
         Raises:
-            Refusal: not ready; too much waits for this task already.
+            Refusal: not ready; too many requests wait already.
         """
         self.require_ready()
-        if task == "captioning":
-            self.pictures.require_room()
-
-    def worker(self, checkpoint: Checkpoint[Any, Any]) -> Any:
-        """The worker of a checkpoint."""
-        if checkpoint.name in self.workers:
-            return self.workers[checkpoint.name]
-        return _OneCaptioner(self.captioners[checkpoint.name], self.pictures)
+        refusal: Refusal | None = None
+        for worker in self._workers_of(task):
+            try:
+                worker.require_room()
+            except Refusal as error:
+                refusal = error
+            else:
+                return
+        if refusal:
+            raise refusal
 
     def find(self, task: Task[C, M], name: str | None) -> Checkpoint[C, M]:
-        """The checkpoint of a task that has this name, or the task's default where it is None.
+        """The checkpoint of a task by its name, or the task's default if the name is None.
 
         Raises:
-            Refusal: there is none, or it is of another kind.
+            Refusal: there is none, or it belongs to another task.
         """
         try:
             return self.registry.find(task, name)
@@ -151,12 +139,17 @@ class Engine:
         except UnknownModelError as error:
             raise Refusal("unknown_model", str(error), "model") from error
 
-    def generate(
-        self, checkpoint: Checkpoint[LanguageModelConfig, LanguageModel], requests: Sequence[TextRequest]
-    ) -> Generation:
-        """Texts of a language model, which end when the caller leaves the context of what this returns.
+    def _load(self) -> None:
+        checkpoints = self.registry.checkpoints
+        with ThreadPoolExecutor(2) as pool:  # one that compiles or reads leaves a core to another
+            self._workers = dict(zip(checkpoints, pool.map(self._make_worker, checkpoints.values()), strict=True))
 
-        Raises:
-            Refusal: too many texts wait already; the server is shutting down.
-        """
-        return self.workers[checkpoint.name].generate(requests)
+    def _make_worker(self, checkpoint: Checkpoint[Any, Any]) -> Worker:
+        return self._services[checkpoint.task.name].worker(checkpoint, self._resources)
+
+    def _workers_of(self, task: str) -> list[Worker]:
+        checkpoints = self.registry.checkpoints
+        return [worker for name, worker in self._workers.items() if checkpoints[name].task.name == task]
+
+    def _pending(self, task: str) -> int:
+        return sum(worker.pending for worker in self._workers_of(task))

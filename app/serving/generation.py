@@ -1,56 +1,57 @@
-"""A caller's texts, on the event loop's side: what is asked for, and what comes of it. Knows no HTTP."""
+"""Texts on the event loop's side: the requests of a caller, and what has been written of them."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Self
 
 from app.errors import Refusal
 from model.tasks.text.config import GenerationConfig
 from model.tasks.text.prompt import Token
-from model.tasks.text.stream import FinishReason, TextStream
+from model.tasks.text.stream import Delta, FinishReason, TextStream
 
 
 @dataclass(frozen=True)
 class TextRequest:
-    """A text that is asked for; see `TextBatch.join`."""
+    """A text to write; see `TextBatch.join`."""
 
     prompt: str
     generation: GenerationConfig
     choice: int = 0
     logprobs: int | None = None
-    """How many alternatives to tell with each token; None tells no tokens, only text."""
+    """Number of alternatives to report with each token; None reports text without tokens."""
     prompt_logprobs: bool = False
 
 
 @dataclass
 class Update:
-    """What has come of a text since the last one."""
+    """The part of a text that was written since the last update."""
 
     stream: TextStream
     text: str = ""
     tokens: list[Token] = field(default_factory=list)
     finish_reason: FinishReason | None = None
 
-    def extend(self, text: str, tokens: Sequence[Token], finish_reason: FinishReason | None) -> None:
-        """Takes in what came after it."""
-        self.text += text
-        self.tokens += tokens
-        self.finish_reason = finish_reason
+    def extend(self, later: "Delta | Update", *, tokens: bool = True) -> None:
+        """Appends what was written after it, with or without its tokens."""
+        self.text += later.text
+        if tokens:
+            self.tokens += later.tokens
+        self.finish_reason = later.finish_reason
 
 
 class Generation:
     """The texts of a caller.
 
-    Iterating gives updates by the place of their request, until all texts have ended. Leaving its context sooner ends
-    them.
+    Iterating gives updates by the index of their request, until all texts have ended. Leaving the context before that
+    ends them.
 
     Args:
         texts: how many.
-        end: ends those that are not finished.
+        end: called to end the texts that are not finished.
 
     Raises:
-        Refusal: when iterated, the model failed; the server is shutting down.
+        Refusal: from iterating: the model failed; the server is shutting down.
     """
 
     def __init__(self, texts: int, end: Callable[["Generation"], None]) -> None:
@@ -81,26 +82,25 @@ class Generation:
         return updates
 
     async def whole(self) -> dict[int, Update]:
-        """All that comes of each text.
+        """Each text as a whole, by the index of its request.
 
         Raises:
-            Refusal: as when iterated.
+            Refusal: as from iterating.
         """
         updates: dict[int, Update] = {}
         async for news in self:
             for index, update in news.items():
-                whole = updates.setdefault(index, Update(update.stream))
-                whole.extend(update.text, update.tokens, update.finish_reason)
+                updates.setdefault(index, Update(update.stream)).extend(update)
         return updates
 
     def receive(self, index: int, update: Update) -> None:
-        """News of a text. A caller that is slow finds all there is in one update."""
-        self._updates.setdefault(index, Update(update.stream)).extend(update.text, update.tokens, update.finish_reason)
+        """Takes in news of a text; a slow caller finds all of them in one update."""
+        self._updates.setdefault(index, Update(update.stream)).extend(update)
         if update.finish_reason:
             self._unfinished -= 1
         self._changed.set()
 
     def fail(self, error: Refusal) -> None:
-        """No more will come."""
+        """Ends the iteration with an error."""
         self._error = error
         self._changed.set()

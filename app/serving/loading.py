@@ -1,4 +1,4 @@
-"""Checkpoints to models that run where and how the settings say."""
+"""Loads checkpoints to models that run where and how the settings say."""
 
 import logging
 from pathlib import Path
@@ -13,7 +13,7 @@ from model.openvino.runtime import Runtime
 from model.task import C, M
 
 LANES = 4
-"""More than two cores would need (OpenVINO runs two at a time there): the next call is there when one has ended."""
+"""Twice what OpenVINO runs at a time on two cores, so that the next call is ready when one ends."""
 
 logger = logging.getLogger(__name__)
 
@@ -22,27 +22,27 @@ class Loader:
     """Loads models, several at a time if need be.
 
     Args:
-        settings: of device, runtime, cache and threads.
+        settings: device, runtime, cache and threads are read.
 
     Raises:
-        ValueError: the device is not there, or OpenVINO is asked for and can't be had.
+        ValueError: the device is missing, or OpenVINO is demanded and not installed.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.device = choose_device(settings.device)
         self.cache = settings.cache or user_cache_path("recap", appauthor=False)
-        """Where compiled networks are kept."""
+        """Folder of the compiled networks."""
         self.runtime = _choose_runtime(settings, self.device, self.cache)
         self._threads = settings.threads or torch.get_num_threads()
         self.lanes = LANES if self.runtime and self._threads >= 2 else 1
-        """Batches of pictures that are worth captioning at the same time."""
+        """Batches that are worth running at the same time."""
         self._in_torch = False
 
     def load(self, checkpoint: Checkpoint[C, M]) -> M:
-        """The model of a checkpoint: compiled where it can be, else in torch.
+        """The model of a checkpoint, compiled if possible, else in torch.
 
-        It sets torch's threads, in the whole process. Beside OpenVINO torch has little to do and one thread: more would
-        wait for the cores that OpenVINO's threads hold, which took a search several times as long.
+        Sets torch's threads, for the whole process. Beside OpenVINO torch has little to do and gets one thread: more
+        would wait for the cores that OpenVINO's threads hold, and a search would take several times as long.
 
         Raises:
             CheckpointError: a file was changed or cut, or its tensors are not those of the architecture.
@@ -63,7 +63,7 @@ class Loader:
 
 
 def _choose_runtime(settings: Settings, device: torch.device, cache: Path) -> Runtime | None:
-    """What runs networks in torch's place."""
+    """The runtime that replaces torch; None if torch runs the networks."""
     if settings.runtime == "torch" or device.type != "cpu":
         if settings.runtime == "openvino":
             raise ValueError(f"runtime=openvino is for the CPU, and device={settings.device} is {device}; use auto")

@@ -1,4 +1,4 @@
-"""What is counted and measured, for Prometheus."""
+"""Counters and histograms for Prometheus."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -18,11 +18,11 @@ from model.checkpoint import Checkpoint
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # when each counter was made: as many lines again, of no use
+disable_created_metrics()  # type: ignore[no-untyped-call]  # one more line for each counter, with its age
 
 
 class Metrics:
-    """All that is counted and measured, of one application. Its methods may be called from any thread."""
+    """The metrics of one application, for any thread."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -43,19 +43,25 @@ class Metrics:
         self.request_seconds = histogram("request_seconds", "From a request's head to the end of its answer.", "route")
         self.in_flight = gauge("requests_in_flight", "Requests that are being answered.")
         self.rejections = counter(
-            "rejections", "Errors that were told, also of one picture of several, by their code.", "reason"
+            "rejections", "Errors returned, by code. In a batch request each failed picture counts.", "reason"
         )
         self.ready = gauge("ready", "Whether the models are loaded and the server is not shutting down.")
         self.model_info = gauge("model_info", "1 for each model that is served.", "model", "task", "sha256")
-        self.queue_depth = gauge("queue_depth", "Pictures, or texts, that are waiting or being worked on.", "kind")
-        self.queue_seconds = histogram("queue_seconds", "That a picture, or text, has waited.", "kind")
+        self.items = counter("items", "Items done: pictures captioned, texts written.", "task", "model")
+        self.queue_depth = gauge("queue_depth", "Items that wait or are being worked on.", "task")
+        self.queue_seconds = histogram("queue_seconds", "Time that an item waited.", "task")
         self.batch_size = histogram(
-            "batch_size", "Pictures that went through the network together.", buckets=(1, 2, 3, 4, 6, 8, 12, 16, 32, 64)
+            "batch_size",
+            "Items that went through the network together.",
+            "task",
+            buckets=(1, 2, 3, 4, 6, 8, 12, 16, 32, 64),
         )
         self.stage_seconds = histogram(
-            "stage_seconds", "That a picture took to decode, a batch to encode, and captions to generate.", "stage"
+            "stage_seconds",
+            "Time of a stage: to decode a picture, to encode a batch, to generate its captions.",
+            "task",
+            "stage",
         )
-        self.captions = counter("captions", "Captions written.")
         self.text_tokens = counter("text_tokens", "Tokens of text written.", "model")
         self.text_characters = counter("text_characters", "Characters of text written.", "model")
         self.prompt_tokens = counter("prompt_tokens", "Tokens of prompts read.", "model")
@@ -66,15 +72,15 @@ class Metrics:
         depths: Mapping[str, Callable[[], int]],
         ready: Callable[[], bool],
     ) -> None:
-        """Tells of the models and of what waits.
+        """Registers what is read from elsewhere whenever the metrics are.
 
         Args:
-            checkpoints: that are served.
-            depths: kind of work -> how much of it is waiting or being done.
+            checkpoints: the models that are served.
+            depths: task -> its number of items that wait or are being worked on.
             ready: whether requests are taken.
         """
         for checkpoint in checkpoints:
             self.model_info.labels(checkpoint.name, checkpoint.task.pipeline, checkpoint.sha256).set(1)
-        for kind, depth in depths.items():
-            self.queue_depth.labels(kind).set_function(depth)
+        for task, depth in depths.items():
+            self.queue_depth.labels(task).set_function(depth)
         self.ready.set_function(ready)

@@ -1,4 +1,4 @@
-"""Checkpoints on disk to models in memory."""
+"""The checkpoints that can be served, by name and by task."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,19 +12,16 @@ from model.checkpoint import Checkpoint, CheckpointError
 from model.task import C, M, Task
 from model.tasks import TASKS
 
-PREFERRED = {"captioning": "flickr8k", "text": "shakespeare"}
-"""Task -> the checkpoint that is its default where no setting names one."""
-
 
 class UnknownModelError(LookupError):
-    """No model of the kind that is needed has that name; the message names those there are."""
+    """No model of the task has that name; the message lists the names that exist."""
 
 
 def choose_device(device: Device) -> torch.device:
-    """`auto` is CUDA where there is one.
+    """The device of a setting; `auto` is CUDA if there is a CUDA device.
 
     Raises:
-        ValueError: CUDA is asked for and not there.
+        ValueError: CUDA is demanded and missing.
     """
     available = torch.cuda.is_available()
     if device == "cuda" and not available:
@@ -41,23 +38,26 @@ class Registry:
     """Task -> name of the checkpoint that answers when a request names none."""
 
     @classmethod
-    def open(cls, folder: Path, defaults: Mapping[str, str] | None = None) -> Self:
+    def open(
+        cls, folder: Path, defaults: Mapping[str, str] | None = None, preferred: Mapping[str, str] | None = None
+    ) -> Self:
         """Reads the description of every checkpoint in `folder`; weights come with the checkpoints' `load`.
 
         Args:
             folder: its sub-folders are the checkpoints, of any tasks.
-            defaults: task -> name of its default checkpoint. Of a task that is missing here it is `PREFERRED`, if that
-                is there, else the first by name.
+            defaults: task -> name of its default checkpoint, which has to exist.
+            preferred: task -> name of its default checkpoint where `defaults` has none, if it exists. The default of
+                other tasks is the first by name.
 
         Raises:
-            CheckpointError: there is no such folder, no checkpoint in it, one that is broken, or a default that is not
-                there; says which and why.
+            CheckpointError: there is no such folder, no checkpoint in it, a broken one, or no checkpoint of a name in
+                `defaults`; the message says which and why.
         """
         if not folder.is_dir():
             raise CheckpointError(f"{folder}: no such folder; it should hold a sub-folder for each checkpoint")
         checkpoints: dict[str, Checkpoint[Any, Any]] = {}
         for path in sorted(folder.iterdir()):
-            if not path.is_dir() or path.name.startswith("."):  # one that is being written, or an editor's
+            if not path.is_dir() or path.name.startswith("."):  # half written, or an editor's
                 continue
             checkpoint = Checkpoint.open(path)
             twin = checkpoints.setdefault(checkpoint.name, checkpoint)
@@ -65,7 +65,7 @@ class Registry:
                 raise CheckpointError(f"{path} and {twin.path} are both named {checkpoint.name}")
         if not checkpoints:
             raise CheckpointError(f"{folder}: no checkpoint in it; a checkpoint is a sub-folder with a config.json")
-        defaults = defaults or {}
+        defaults, preferred = defaults or {}, preferred or {}
         if unknown := defaults.keys() - TASKS.keys():
             raise CheckpointError(f"defaults: {min(unknown)}: no such task; there are {', '.join(TASKS)}")
         chosen = {}
@@ -76,19 +76,19 @@ class Registry:
                 known = f"{task.noun}s: {', '.join(names)}" if names else f"no {task.noun}"
                 raise CheckpointError(f"defaults: {task.name}={name}: {folder} has {known}")
             if names:
-                preferred = PREFERRED.get(task.name)
-                chosen[task.name] = name or (preferred if preferred in names else names[0])
+                usual = preferred.get(task.name)
+                chosen[task.name] = name or (usual if usual in names else names[0])
         return cls(checkpoints, chosen)
 
     def is_default(self, checkpoint: Checkpoint[Any, Any]) -> bool:
-        """Whether it answers when a request names no model."""
+        """Tells whether a checkpoint answers when a request names no model."""
         return self.defaults[checkpoint.task.name] == checkpoint.name
 
     def find(self, task: Task[C, M], name: str | None) -> Checkpoint[C, M]:
-        """The checkpoint of a task that has this name, or the task's default where it is None.
+        """The checkpoint of a task by its name, or the task's default if the name is None.
 
         Raises:
-            UnknownModelError: there is none, or it is of another task.
+            UnknownModelError: there is none, or it belongs to another task.
         """
         names = _names(self.checkpoints, task)
         known = f"there is {', '.join(names)}" if names else f"no {task.noun} is here"

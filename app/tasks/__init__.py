@@ -11,3 +11,6 @@ TASKS: dict[str, TaskService] = {
     )
 }
 """By name, as in `model.tasks.TASKS`."""
+
+PREFERRED = {service.name: service.default for service in TASKS.values()}
+"""Task -> name of its default checkpoint."""

@@ -8,19 +8,24 @@ if TYPE_CHECKING:
     from fastapi import APIRouter
 
     from app.http.card import ModelCard
+    from app.serving.worker import Resources, Worker
     from app.tasks.huggingface import Handler
     from model.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True)
 class TaskService:
-    """A task's part of the service.
+    """The part of the service that belongs to a task.
 
     `recap --help` builds it, so its functions import torch and FastAPI only when they are called.
     """
 
     name: str
-    """Its name in `model.tasks.TASKS`."""
+    """Key in `model.tasks.TASKS`."""
+    default: str
+    """Name of the checkpoint that answers when neither a request nor a setting names one."""
+    worker: "Callable[[Checkpoint[Any, Any], Resources], Worker]"
+    """Loads a checkpoint, warms it up and returns its worker."""
     routers: "Callable[[], tuple[APIRouter, ...]]"
     """Its routes over HTTP."""
     huggingface: "Callable[[], Handler]"
@@ -28,4 +33,8 @@ class TaskService:
     card: "Callable[[], type[ModelCard]]"
     """The cards of its models, as /v1/models documents them."""
     fields: "Callable[[Checkpoint[Any, Any]], dict[str, Any]]"
-    """The fields of a model's card that are particular to the task."""
+    """Fields of a model's card that only this task's cards have."""
+    network: Callable[[dict[str, Any]], str]
+    """A few words about a network, from those fields, for `recap models`."""
+    command: Callable[..., None]
+    """Its command under `recap`, a function for typer."""

@@ -19,6 +19,7 @@ from PIL import Image
 
 from app.http.server import Server
 from app.main import create_app
+from app.serving.engine import Engine
 from app.settings import Settings
 from model.checkpoint import Checkpoint, save
 from model.tasks.captioning import CAPTIONING
@@ -165,3 +166,9 @@ def encode() -> Encode:
         return file.getvalue()
 
     return encode
+
+
+def worker_of(app: FastAPI, name: str) -> Any:
+    """The worker of a model, once the application is ready."""
+    engine: Engine = app.state.engine
+    return engine.worker(engine.get(name))

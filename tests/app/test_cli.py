@@ -3,25 +3,35 @@
 import json
 import os
 import pty
+import socket
 import subprocess
 import sys
+import termios
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
 from app.cli import cli
+from app.main import create_app
+from app.settings import Settings
+from app.tasks import TASKS
 from model.checkpoint import save
 from model.decoding.config import DecodingConfig
+from model.figures import Figure
 from model.tasks.captioning.captioner import Captioner
 from model.tasks.text import TEXT
 from model.tasks.text.language import LanguageModel
 
+Serve = Callable[..., AbstractContextManager[httpx2.Client]]
+Ready = Callable[[httpx2.Client], None]
 COMMAND = [sys.executable, "-c", "from app.cli import main; main()"]
 
 
@@ -139,7 +149,11 @@ def test_what_cannot_work_is_told_in_a_line(folder: Path, tmp_path: Path, argume
 
 def test_models_are_listed(tiny_checkpoint: Path, tiny_language_model: LanguageModel) -> None:
     folder = tiny_checkpoint.parent
-    metrics = {"validation": {"nats_per_character": 1.5, "bits_per_character": 2.164}}
+    figures = [
+        Figure(name="nats", label="nats per character", value=1.5, split="dev", higher_is_better=False),
+        Figure(name="bits", label="bits per character", value=2.164, split="dev", higher_is_better=False),
+    ]
+    metrics = {"figures": [figure.model_dump() for figure in figures]}
     save(folder / "verse", TEXT, tiny_language_model, name="verse", metrics=metrics, card="# verse\n")
     result = recap("models", "--checkpoints", folder)
     assert result.exit_code == 0
@@ -154,10 +168,6 @@ def test_models_are_listed(tiny_checkpoint: Path, tiny_language_model: LanguageM
         ("verse", "text-generation", True),
     ]
     assert cards[1]["generation"]["max_tokens"] == 40
-
-
-def test_a_captioner_has_its_figures_listed(checkpoints: Path) -> None:
-    assert recap("models").stdout.splitlines()[1].endswith("CIDEr 0.500")
 
 
 def test_a_language_model_does_not_caption(folder: Path, tiny_language_checkpoint: Path) -> None:
@@ -235,6 +245,7 @@ def test_a_terminal_shows_a_bar_and_a_pipe_gets_json_alone(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     terminal, inside = pty.openpty()
+    termios.tcsetwinsize(inside, (24, 120))
     with ThreadPoolExecutor(1) as pool:
         screen = pool.submit(read_terminal, terminal)
         with os.fdopen(inside, "w") as stderr:
@@ -256,3 +267,36 @@ def test_help_comes_at_once_and_names_the_options() -> None:
     assert result.stderr == "False"
     for option in ("--model", "--beam-size", "--num-captions", "--json", "--jsonl", "--resume"):
         assert option in result.stdout
+
+
+def test_help_lists_a_command_for_each_task_without_torch() -> None:
+    script = "import sys; from app.cli import main\ntry: main()\nfinally: sys.stderr.write(str('torch' in sys.modules))"
+    result = subprocess.run([sys.executable, "-c", script, "--help"], capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (0, "False")
+    for command in ("serve", "models", "compile", "health", *(task.command.__name__ for task in TASKS.values())):
+        assert f" {command} " in result.stdout
+
+
+def test_health_is_that_of_the_server(client: httpx2.Client, tmp_path: Path) -> None:
+    script = "import sys; from app.cli import main\ntry: main()\nfinally: sys.stderr.write(str('torch' in sys.modules))"
+    command = [sys.executable, "-c", script, "health", "--host", "0.0.0.0", "--port", str(client.base_url.port)]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "ready\n", "False")
+
+
+def test_health_of_no_server_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("RECAP_PORT", str(free.getsockname()[1]))
+        result = recap("health")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "no answer from 127.0.0.1" in result.stderr
+
+
+def test_health_of_a_server_without_models_is_an_error(serve: Serve, ready: Ready, checkpoints: Path) -> None:
+    app = create_app(Settings(checkpoints=checkpoints, threads=1))
+    with serve(app) as client:
+        ready(client)
+        app.state.engine.state = "failed"
+        result = recap("health", "--port", client.base_url.port)
+    assert (result.exit_code, result.stderr) == (1, "not ready: /readyz answers 503\n")

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 from app.cli import cli
 from app.serving.registry import Registry, UnknownModelError, choose_device
 from app.settings import Settings
+from app.tasks import PREFERRED
 from model.checkpoint import CheckpointError
 from model.tasks.captioning import CAPTIONING
 from model.tasks.text import TEXT
@@ -103,7 +105,7 @@ def test_models_are_found_by_name(tiny_checkpoint: Path) -> None:
         rename(folder / name, name)
     (folder / ".unfinished").mkdir()
     (folder / "notes.txt").write_text("not a checkpoint")
-    registry = Registry.open(folder)
+    registry = Registry.open(folder, preferred=PREFERRED)
     assert sorted(registry.checkpoints) == ["flickr8k", "tiny", "zebra"]
     assert registry.find(CAPTIONING, None).name == "flickr8k"
     assert registry.find(CAPTIONING, "zebra").path == folder / "zebra"
@@ -115,7 +117,7 @@ def test_models_are_found_by_name(tiny_checkpoint: Path) -> None:
     with pytest.raises(CheckpointError, match="defaults: captions: no such task; there are captioning, text"):
         Registry.open(folder, {"captions": "tiny"})
     shutil.rmtree(folder / "flickr8k")
-    assert Registry.open(folder).find(CAPTIONING, None).name == "tiny"
+    assert Registry.open(folder, preferred=PREFERRED).find(CAPTIONING, None).name == "tiny"
     rename(folder / "zebra", "tiny")
     with pytest.raises(CheckpointError, match="both named tiny"):
         Registry.open(folder)
@@ -126,7 +128,7 @@ def test_each_kind_of_model_has_its_own_default(tiny_checkpoint: Path, tiny_lang
     for name in ("alice", "shakespeare"):
         shutil.copytree(tiny_language_checkpoint, folder / name)
         rename(folder / name, name, "text-generation")
-    registry = Registry.open(folder)
+    registry = Registry.open(folder, preferred=PREFERRED)
     assert registry.find(CAPTIONING, None).name == "tiny"
     assert registry.find(TEXT, None).name == "shakespeare"
     assert [name for name, found in registry.checkpoints.items() if registry.is_default(found)] == [
@@ -135,7 +137,7 @@ def test_each_kind_of_model_has_its_own_default(tiny_checkpoint: Path, tiny_lang
     ]
     assert Registry.open(folder, {"text": "tiny-text"}).find(TEXT, None).name == "tiny-text"
     shutil.rmtree(folder / "shakespeare")
-    registry = Registry.open(folder)
+    registry = Registry.open(folder, preferred=PREFERRED)
     assert registry.find(TEXT, None).name == "alice"
     with pytest.raises(
         UnknownModelError, match=r"tiny is a captioner, .* language model .*; there is alice, tiny-text"
@@ -181,3 +183,28 @@ def test_the_device_is_the_best_there_is() -> None:
     if not torch.cuda.is_available():
         with pytest.raises(ValueError, match="no CUDA device"):
             choose_device("cuda")
+
+
+def test_checkpoints_are_those_of_the_setting_then_of_the_folder_then_of_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path / "installed"))
+    package = tmp_path / "installed" / "recap"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    with monkeypatch.context() as patch:
+        patch.delitem(sys.modules, "recap", raising=False)
+        with pytest.raises(
+            ValueError, match=f"neither {tmp_path}/checkpoints nor .* --checkpoints or RECAP_CHECKPOINTS"
+        ):
+            Settings().checkpoint_folder()
+        told = CliRunner().invoke(cli, ["models"])
+        assert (told.exit_code, told.stderr.count("\n")) == (2, 1)
+        assert "no checkpoints: neither" in told.stderr
+        (package / "checkpoints").mkdir()
+        assert Settings().checkpoint_folder() == package / "checkpoints"
+        (tmp_path / "checkpoints").mkdir()
+        assert Settings().checkpoint_folder().absolute() == tmp_path / "checkpoints"
+        assert Settings(checkpoints=Path("elsewhere")).checkpoint_folder() == Path("elsewhere")
+        sys.modules.pop("recap", None)

@@ -1,5 +1,6 @@
 """The contact sheet: all pictures that were dropped, none lost; captions filtered, edited, exported and removed."""
 
+import asyncio
 import csv
 import io
 import itertools
@@ -13,8 +14,10 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from app.serving.worker import Resources
 from app.settings import Settings
-from app.tasks.captioning.files import caption_files
+from app.tasks.captioning.files import Line, caption_files
+from app.tasks.captioning.service import PictureWorker
 from model.checkpoint import Checkpoint
 from model.tasks.captioning import CAPTIONING
 from tests.conftest import ROOT, draw
@@ -146,7 +149,13 @@ def test_lines_are_those_of_the_command(sheet: Page, tmp_path: Path, contents: d
     for file in files:
         file.write_bytes(contents[file.name])
     decoding = checkpoint.config.decoding.model_copy(update={"method": "greedy"})
-    for line in caption_files(checkpoint.load(), files, decoding, Settings()):
+    resources = Resources(Settings(runtime="torch"))
+    worker = PictureWorker("flickr8k", checkpoint.load(), resources)
+
+    async def lines() -> list[Line]:
+        return [line async for line in caption_files(worker, files, decoding)]
+
+    for line in asyncio.run(lines()):
         found = mine[Path(line["file"]).name]
         assert found.keys() == line.keys()
         if "error" in line:

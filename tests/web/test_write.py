@@ -36,7 +36,7 @@ def told(server: str, prompt: str, **more: Any) -> Any:
 def working(server: str) -> float:
     """Texts that the server has in hand."""
     depths = re.findall(
-        r'^recap_queue_depth\{.*kind="text.*"\} ([\d.]+)', httpx2.get(f"{server}/metrics").text, re.MULTILINE
+        r'^recap_queue_depth\{.*task="text.*"\} ([\d.]+)', httpx2.get(f"{server}/metrics").text, re.MULTILINE
     )
     assert depths
     return sum(map(float, depths))

@@ -2,14 +2,23 @@
 
 from typing import TYPE_CHECKING, Any
 
+from app.tasks.captioning.command import caption
 from app.tasks.task import TaskService
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
     from app.http.card import ModelCard
+    from app.serving.worker import Resources
+    from app.tasks.captioning.service import PictureWorker
     from app.tasks.huggingface import Handler
     from model.checkpoint import Checkpoint
+
+
+def _worker(checkpoint: "Checkpoint[Any, Any]", resources: "Resources") -> "PictureWorker":
+    from app.tasks.captioning.service import load_worker
+
+    return load_worker(checkpoint, resources)
 
 
 def _routers() -> "tuple[APIRouter, ...]":
@@ -40,4 +49,14 @@ def _fields(checkpoint: "Checkpoint[Any, Any]") -> dict[str, Any]:
     }
 
 
-SERVICE = TaskService(name="captioning", routers=_routers, huggingface=_huggingface, card=_card, fields=_fields)
+SERVICE = TaskService(
+    name="captioning",
+    default="flickr8k",
+    worker=_worker,
+    routers=_routers,
+    huggingface=_huggingface,
+    card=_card,
+    fields=_fields,
+    network="{encoder}, {decoder}".format_map,
+    command=caption,
+)

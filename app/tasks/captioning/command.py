@@ -1,8 +1,9 @@
 """`recap caption`."""
 
 import json
+import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,10 +21,11 @@ from app.commands import (
 )
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from app.settings import Settings
     from app.tasks.captioning.files import Line
+
+PAUSE_MS = 100
+"""Milliseconds that a batch waits for another picture: nobody waits for a single one here."""
 
 
 def caption(
@@ -44,8 +46,8 @@ def caption(
 ) -> None:
     """Describe pictures.
 
-    From a folder, and those below it, files with a picture's extension are taken; how many others there are is told.
-    The exit code is 1 when any picture failed.
+    A folder stands for the files with a picture's extension in it and below it; the others are counted on standard
+    error. The exit code is 1 if any picture failed.
     """
     if as_json and jsonl:
         fail("--json and --jsonl exclude each other")
@@ -79,63 +81,87 @@ def caption(
                 typer.echo(f"{len(files) - len(remaining)} of {len(files)} pictures are answered already", err=True)
             files = remaining
         parameters = {"beam_size": beam_size, "num_captions": num_captions, "neutral": neutral}
-        lines = _captions(files, settings, model, parameters)
         quiet = as_json or write is not None
-        progress = None
-        if files and (quiet or not sys.stdout.isatty()):  # captions that scroll past are progress enough
-            from app.progress import progress_bar
-
-            progress = stack.enter_context(progress_bar(len(files)))
         answers: list[Line] = []
-        for line in lines:
+
+        def take(line: "Line") -> None:
+            nonlocal failed
             failed += "error" in line
             if write:
                 write(line)
             elif as_json:
                 answers.append(line)
-            _show(line, quiet=quiet, progress=progress)
+            _show(line, quiet=quiet)
+
+        if files:
+            # Captions that scroll past are progress enough.
+            bar = quiet or not sys.stdout.isatty()
+            _caption(files, settings, model, parameters, take, bar=bar)
     if as_json:
         typer.echo(json.dumps(answers, ensure_ascii=False, indent=2))
     if failed:
         raise typer.Exit(1)
 
 
-def _captions(
-    files: list[Path], settings: "Settings", model: str | None, parameters: dict[str, int | None]
-) -> Iterable["Line"]:
-    """The lines of `caption_files`, with what stands in the way of the first told beforehand."""
-    if not files:
-        return ()
+def _caption(
+    files: "list[Path]",
+    settings: "Settings",
+    model: str | None,
+    parameters: dict[str, int | None],
+    take: "Callable[[Line], None]",
+    *,
+    bar: bool,
+) -> None:
+    """Captions files through a worker of the server's kind, and hands each line to `take`.
+
+    Args:
+        files: one or more.
+        settings: those of the server; a command has no deadline, and time to wait for full batches.
+        model: name or folder of a captioner; None for the default.
+        parameters: those of decoding; None is the model's own.
+        take: called with each line, in the order of the files.
+        bar: whether to show progress, if standard error is a terminal.
+    """
+    import anyio
+    from tqdm import tqdm
 
     from app.errors import Refusal
     from app.http.body import parse
-    from app.serving.loading import Loader
-    from app.tasks.captioning.files import caption_files
+    from app.serving.worker import Resources
+    from app.tasks.captioning.files import AHEAD, caption_files
     from app.tasks.captioning.parameters import CaptionParameters, decoding_over
+    from app.tasks.captioning.service import load_worker
     from model.checkpoint import CheckpointError
     from model.tasks.captioning import CAPTIONING
 
     checkpoint = find_checkpoint(settings, CAPTIONING, model)
     given = {name: value for name, value in parameters.items() if value is not None}
+    patient = {"picture_queue": 2 * AHEAD, "batch_pause_ms": PAUSE_MS, "deadline_seconds": math.inf}
     try:
         decoding = decoding_over(checkpoint.config.decoding, parse(CaptionParameters, given).given())
-        captioner = Loader(settings).load(checkpoint)
+        resources = Resources(settings.model_copy(update=patient))
+        worker = load_worker(checkpoint, resources)
     except (Refusal, CheckpointError, ValueError) as error:
         fail(str(error))
-    return caption_files(captioner, files, decoding, settings)
+
+    async def run() -> None:
+        with tqdm(total=len(files), unit="picture", disable=None if bar else True) as progress:
+            async for line in caption_files(worker, files, decoding):
+                take(line)
+                progress.update()
+        await worker.close()
+
+    anyio.run(run)
+    resources.close()
 
 
-def _show(line: "Line", *, quiet: bool, progress: "Progress | None") -> None:
-    """Errors on standard error, captions on standard output."""
+def _show(line: "Line", *, quiet: bool) -> None:
+    """Prints errors on standard error, above the progress bar, and captions on standard output."""
     if "error" in line:
-        message = f"{line['file']}: {line['error']['message']}"
-        if progress:  # above the bar, not into it
-            progress.console.print(message, markup=False, highlight=False, soft_wrap=True)
-        else:
-            typer.echo(message, err=True)
+        from tqdm import tqdm
+
+        tqdm.write(f"{line['file']}: {line['error']['message']}", file=sys.stderr)
     elif not quiet:
         typer.echo(f"{line['file']}: {line['caption']}")
         for other in line["captions"][1:]:
             typer.echo(f"{' ' * len(line['file'])}  {other['text']}")
-    if progress:
-        progress.advance(progress.task_ids[0])

@@ -1,35 +1,31 @@
-"""Many picture files to captions: a line for each, whatever happens to the others."""
+"""Picture files to captions: a line for each, whatever happens to the others."""
 
+import asyncio
 import json
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any, Self
 
-import torch
-from torch import Tensor
-
 from app.errors import Refusal
-from app.inputs.pictures import EXTENSIONS, read_picture
-from app.settings import Settings
+from app.inputs.pictures import EXTENSIONS
+from app.tasks.captioning.service import Answer, PictureRequest, PictureWorker
 from model.decoding.config import DecodingConfig
-from model.tasks.captioning.captioner import Caption, Captioner
 
-BATCH = 16
-"""Pictures that go through the network together."""
+AHEAD = 48
+"""Pictures that are read and decoded while others are captioned: enough for full batches, few enough for memory."""
 
 Line = dict[str, Any]
 """`{file, caption, captions: [{text, logprob, confidence}]}`, or `{file, error: {code, message}}`."""
 
 
 def find_pictures(paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:
-    """The files to caption, in order and each once, and those in folders that are left out.
+    """The files to caption, in order and each once, and the files in folders that are left out.
 
-    A file that is named is taken whatever it is called; from a folder and those below it, in alphabetical order, what
-    has a picture's extension and is not hidden. A folder that can't be read is taken as if it were a file, so that it
-    comes out as an error.
+    A file named itself is taken whatever it is called. A folder gives the files in it and below it, in alphabetical
+    order, that have a picture's extension and are not hidden. A folder that can't be read is taken like a file, so that
+    it comes out as an error.
     """
     taken: dict[Path, None] = {}
     left: list[Path] = []
@@ -52,50 +48,31 @@ def find_pictures(paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:
     return list(taken), left
 
 
-def caption_files(
-    captioner: Captioner, files: Sequence[Path], decoding: DecodingConfig, settings: Settings
-) -> Iterator[Line]:
-    """A line for each file, in order. While the network works on a batch, the next one is read and decoded."""
-
-    def prepare(file: Path) -> Tensor | Refusal:
-        try:
-            picture = read_picture(
-                file.read_bytes(),
-                max_pixels=settings.max_pixels,
-                max_dimension=settings.max_dimension,
-                enough=3 * captioner.config.encoder.preprocessing.size,
-            )
-        except OSError as error:
-            return Refusal("unreadable_file", (error.strerror or str(error)).lower())
-        except Refusal as error:
-            return error
-        return captioner.preprocess(picture.image)  # (3, S, S)
-
-    batches = [files[start : start + BATCH] for start in range(0, len(files), BATCH)]
-    waiting: deque[tuple[Sequence[Path], list[Future[Tensor | Refusal]]]] = deque()
-    with ThreadPoolExecutor(settings.decode_threads) as pool:
-        for batch in batches:
-            waiting.append((batch, [pool.submit(prepare, file) for file in batch]))
-            if len(waiting) > 1:
-                yield from _finish(captioner, decoding, *waiting.popleft())
-        while waiting:
-            yield from _finish(captioner, decoding, *waiting.popleft())
+async def caption_files(worker: PictureWorker, files: Iterable[Path], decoding: DecodingConfig) -> AsyncIterator[Line]:
+    """A line for each file, in order. At most `AHEAD` pictures are read beyond the one whose line comes next."""
+    waiting: deque[tuple[Path, asyncio.Task[Answer]]] = deque()
+    for file in files:
+        waiting.append((file, asyncio.create_task(_answer(worker, file, decoding))))
+        if len(waiting) > AHEAD:
+            yield await _line(*waiting.popleft())
+    while waiting:
+        yield await _line(*waiting.popleft())
 
 
-def _finish(
-    captioner: Captioner, decoding: DecodingConfig, files: Sequence[Path], futures: Sequence[Future[Tensor | Refusal]]
-) -> Iterator[Line]:
-    prepared = [future.result() for future in futures]
-    pixels = [result for result in prepared if isinstance(result, Tensor)]
-    captions = iter(captioner.generate(captioner.encode(torch.stack(pixels)), decoding) if pixels else ())
-    for file, result in zip(files, prepared, strict=True):
-        if isinstance(result, Refusal):
-            yield {"file": str(file), "error": {"code": result.code, "message": result.message}}
-        else:
-            yield _line(file, next(captions))
+async def _answer(worker: PictureWorker, file: Path, decoding: DecodingConfig) -> Answer:
+    try:
+        data = await asyncio.to_thread(file.read_bytes)
+    except OSError as error:
+        raise Refusal("unreadable_file", (error.strerror or str(error)).lower()) from error
+    (task,) = worker.submit([PictureRequest(data, decoding)])
+    return await task
 
 
-def _line(file: Path, captions: Sequence[Caption]) -> Line:
+async def _line(file: Path, task: asyncio.Task[Answer]) -> Line:
+    try:
+        captions = (await task).captions
+    except Refusal as error:
+        return {"file": str(file), "error": {"code": error.code, "message": error.message}}
     return {
         "file": str(file),
         "caption": captions[0].text,
@@ -106,24 +83,24 @@ def _line(file: Path, captions: Sequence[Caption]) -> Line:
 
 
 class AnswerLogError(Exception):
-    """The file of answers can't be used; the message says why and what to do."""
+    """A file of answers that can't be used; the message says why and what to do."""
 
 
 class AnswerLog:
-    """A file of lines that only grows, and that a run which was killed can be resumed from.
+    """A file of lines that only grows, from which a run that was killed can be resumed.
 
     Args:
         path: the file.
-        resume: go on with what is there. A last line that was cut short is dropped and will be written anew.
+        resume: append to what is there. A last line that was cut short is dropped and will be written again.
 
     Raises:
-        AnswerLogError: it has lines and `resume` is off, or lines that are not ours.
+        AnswerLogError: it has lines and `resume` is off, or it has lines that are no answers.
         OSError: it can't be opened.
     """
 
     def __init__(self, path: Path, *, resume: bool) -> None:
         self.answered: dict[str, bool] = {}
-        """Files that have a line -> whether it is a caption."""
+        """File that has a line -> whether that is a caption."""
         if path.is_file() and path.stat().st_size and not resume:
             raise AnswerLogError(f"{path} has answers in it; go on with --resume, or remove it")
         self._file = path.open("a+b")
@@ -149,6 +126,6 @@ class AnswerLog:
         self._file.close()
 
     def write(self, line: Line) -> None:
-        """Appends an answer, and lets go of it, so that it survives the process."""
+        """Appends an answer and flushes it, so that it survives the process."""
         self._file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
         self._file.flush()

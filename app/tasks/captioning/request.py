@@ -12,7 +12,7 @@ from app.http.dialects import OWN
 from app.http.openapi import BYTES, EXAMPLE, errors, json_content
 from app.tasks.captioning.parameters import CaptionParameters, decoding_over
 from app.tasks.captioning.schemas import BeamTree, Caption, CaptionResponse, ImageInfo, ModelInfo, Timing
-from app.tasks.captioning.service import Answer, Listener, PictureRequest
+from app.tasks.captioning.service import Answer, Listener, PictureRequest, PictureWorker
 from model.checkpoint import Checkpoint
 from model.decoding.config import DecodingConfig
 from model.tasks.captioning.captioner import Captioner, UnknownPrefixError
@@ -52,7 +52,7 @@ def picture_request(
     return PictureRequest(data, decoding, bool(parameters.attention), bool(parameters.tree), listener)
 
 
-def submit(worker: Any, requests: Sequence[PictureRequest]) -> list[asyncio.Task[Answer]]:
+def submit(worker: PictureWorker, requests: Sequence[PictureRequest]) -> list[asyncio.Task[Answer]]:
     """Hand pictures to a captioner's worker; who cancels a task withdraws its picture.
 
     Raises:
@@ -60,10 +60,11 @@ def submit(worker: Any, requests: Sequence[PictureRequest]) -> list[asyncio.Task
             the bytes are not a picture that is read; it took too long.
     """
     try:
-        tasks: list[asyncio.Task[Answer]] = worker.submit(requests)
+        for prefix in {request.decoding.prefix for request in requests}:
+            worker.captioner.encode_prefix(prefix)
     except UnknownPrefixError as error:
         raise Refusal("invalid_parameter", f"prefix: {error}", "prefix") from error
-    return tasks
+    return worker.submit(requests)
 
 
 def model_info(checkpoint: CaptionerCheckpoint) -> ModelInfo:

@@ -1,53 +1,51 @@
-"""Pictures to captions: each is decoded on its own, then those there are go through the network together."""
+"""Pictures to captions: each picture is decoded on its own, then those decoded alike are captioned together."""
 
-import asyncio
 import time
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from app.inputs.pictures import Picture, read_picture
-from app.serving.batcher import Batcher
-from app.serving.cores import Turns
-from app.serving.metrics import Metrics
-from app.settings import Settings
+from app.serving.batcher import Batcher, BatchService
+from app.serving.worker import Resources
+from model.checkpoint import Checkpoint
 from model.decoding.config import DecodingConfig
 from model.decoding.hypotheses import Observer
 from model.decoding.observers import BeamTree, Observers, TreeObserver, WordObserver
-from model.openvino.program import Turn
+from model.openvino.networks import CompiledCaptioner
+from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Caption, Captioner, Token
+from model.tasks.captioning.config import CaptionerConfig
 
 _JPEG_MARGIN = 3
-"""A JPEG is decoded at no less than this many times the network's size a side, so that scaling it down stays smooth."""
-
-T = TypeVar("T")
+"""A JPEG is decoded to at least this many times the network's size a side, so that scaling it down stays smooth."""
 
 
 class Listener(Protocol):
-    """Is told how a picture comes to its captions, by the threads that see to it."""
+    """Hears how a picture gets its captions, from the threads that work on it."""
 
     def decoded(self, picture: Picture) -> None:
-        """It is a picture."""
+        """The bytes turned out to be a picture."""
 
     def word(self, caption: int, place: int, token: Token) -> None:
-        """The caption of this number has this word at this place. Told again where the search had to start again."""
+        """The caption of this number has this word at this place; repeated if the search has to start again."""
 
 
 @dataclass(frozen=True)
 class PictureRequest:
-    """A picture that is to be captioned."""
+    """A picture to caption, and how."""
 
     data: bytes
-    """Of its file."""
+    """Contents of its file."""
     decoding: DecodingConfig
     attention: bool = False
     tree: bool = False
     listener: Listener | None = None
-    captioner: Captioner = None  # type: ignore[assignment]  # set by the engine
+    asked: float = field(default_factory=time.perf_counter)
 
 
 @dataclass(frozen=True)
@@ -61,184 +59,153 @@ class Answer:
     queue: float
     decode: float
     encode: float
-    """Of the whole batch, as generate. On a lane, its networks' waiting for their turns as well."""
+    """Time of the whole batch, like `generate`. On a lane, it includes the wait for a share of the cores."""
     generate: float
     tree: BeamTree | None = None
-    """Where it was asked for."""
+    """Set where the request asked for it."""
 
 
-@dataclass(frozen=True, eq=False)
-class _Decoded:
-    """A picture made ready for the network; the file and the pixels, which may be large, are let go."""
+@dataclass(frozen=True)
+class DecodedPicture:
+    """A picture ready for the network; its file and its pixels, which may be large, are released."""
 
-    captioner: Captioner
-    decoding: DecodingConfig
-    attention: bool
-    tree: bool
-    listener: Listener | None
+    request: PictureRequest
     pixels: Tensor
     """(3, S, S)"""
     width: int
     height: int
     format: str
-    asked: float
-    """When, as by `time.perf_counter`."""
     seconds: float
-    """That decoding took."""
+    """Time that decoding took."""
 
 
-class PictureWorker:
-    """Decodes pictures on a few threads, since Pillow lets go of the interpreter lock, and captions them on others.
-
-    Its methods belong on the event loop, where `run` must be running.
+class CaptioningService(BatchService[PictureRequest, DecodedPicture, Answer]):
+    """Decodes pictures on threads, since Pillow releases the interpreter lock, and captions them in batches.
 
     Args:
-        settings: of limits and batches.
-        turns: shared by all who want the processor.
-        metrics: told of what is done.
+        captioner: in evaluation mode.
+        resources: those of the process.
     """
 
-    def __init__(self, settings: Settings, turns: Turns, metrics: Metrics) -> None:
-        self._settings = settings
-        self._turns = turns
-        self._metrics = metrics
-        self._batcher = Batcher(
-            self._decode,
-            self._caption,
-            threads=settings.decode_threads,
-            size=settings.batch_size,
-            pause=settings.batch_pause_ms / 1000,
-            queue=settings.picture_queue,
-            deadline=settings.deadline_seconds,
-        )
-        self.run = self._batcher.run
-        self.widen = self._batcher.widen
-        self.close = self._batcher.close
-        self.require_room = self._batcher.require_room
+    def __init__(self, captioner: Captioner, resources: Resources) -> None:
+        self._captioner = captioner
+        self._settings = resources.settings
+        self._cores = resources.cores
+        self._lanes = resources.loader.lanes
+        self._stages = {
+            stage: resources.metrics.stage_seconds.labels(CAPTIONING.name, stage)
+            for stage in ("decode", "encode", "generate")
+        }
 
-    @property
-    def pending(self) -> int:
-        """Pictures that have no captions yet."""
-        return self._batcher.pending
-
-    def caption(self, requests: Sequence[PictureRequest]) -> list[asyncio.Task[Answer]]:
-        """Takes on all pictures, or none. Each is answered on its own; who cancels a task withdraws its picture.
-
-        Raises:
-            Refusal: too many wait already; closed. From a task: not a picture that is read; too late.
-            UnknownPrefixError: a prefix has words that the vocabulary lacks.
-        """
-        for request in requests:
-            request.captioner.encode_prefix(request.decoding.prefix)
-        asked = time.perf_counter()
-        return self._batcher.submit([(request, asked) for request in requests])
-
-    def _decode(self, item: tuple[PictureRequest, float]) -> _Decoded:
-        request, asked = item
+    def prepare(self, request: PictureRequest) -> DecodedPicture:
         started = time.perf_counter()
         picture = read_picture(
             request.data,
             max_pixels=self._settings.max_pixels,
             max_dimension=self._settings.max_dimension,
-            enough=_JPEG_MARGIN * request.captioner.config.encoder.preprocessing.size,
+            enough=_JPEG_MARGIN * self._captioner.config.encoder.preprocessing.size,
         )
-        pixels = request.captioner.preprocess(picture.image)  # (3, S, S)
+        pixels = self._captioner.preprocess(picture.image)  # (3, S, S)
         seconds = time.perf_counter() - started
-        self._metrics.stage_seconds.labels("decode").observe(seconds)
+        self._stages["decode"].observe(seconds)
         if request.listener:
             request.listener.decoded(picture)
-        return _Decoded(
-            captioner=request.captioner,
-            decoding=request.decoding,
-            attention=request.attention,
-            tree=request.tree,
-            listener=request.listener,
-            pixels=pixels,
-            width=picture.width,
-            height=picture.height,
-            format=picture.format,
-            asked=asked,
-            seconds=seconds,
+        return DecodedPicture(
+            replace(request, data=b""), pixels, picture.width, picture.height, picture.format, seconds
         )
 
-    def _caption(self, batch: Sequence[_Decoded], lane: int | None) -> list[Answer]:
-        """Encodes all pictures of a model together, and decodes those together that are decoded alike."""
-        self._metrics.batch_size.observe(len(batch))
-        answers: dict[_Decoded, Answer] = {}
-        for pictures in _groups(batch, lambda picture: picture.captioner):
-            whole = pictures[0].captioner
-            # A lane's networks take turns, each for itself: all of a batch would be too long for a text to wait.
-            captioner, turn = (whole, self._turns.turn) if lane is None else (whole.lanes[lane], nullcontext)
-            with turn():
-                started = time.perf_counter()
-                grids = captioner.encode(torch.stack([picture.pixels for picture in pictures]))  # (B, P, E)
-                if grids.is_cuda:
-                    torch.cuda.synchronize()
-                encode = time.perf_counter() - started
-            self._metrics.stage_seconds.labels("encode").observe(encode)
-            encoded = zip(pictures, grids, strict=True)
-            for group in _groups(encoded, lambda pair: (pair[0].decoding, pair[0].attention)):
-                answers |= self._generate(captioner, turn, group, encode)
-        for answer in answers.values():
-            self._metrics.captions.inc(len(answer.captions))
-            self._metrics.queue_seconds.labels("picture").observe(answer.queue)
-        return [answers[picture] for picture in batch]
+    def key(self, ready: DecodedPicture) -> Hashable:
+        return ready.request.decoding, ready.request.attention
 
-    def _generate(
-        self,
-        captioner: Captioner,
-        turn: Turn,
-        group: Sequence[tuple[_Decoded, Tensor]],
-        encode: float,
-    ) -> dict[_Decoded, Answer]:
-        """Captions of pictures and their grids (P, E), which are decoded alike."""
-        first = group[0][0]
-        with turn():
+    def run(self, batch: Sequence[DecodedPicture]) -> list[Answer]:
+        captioner = self._captioner if self._cores.lane is None else self._captioner.lanes[self._cores.lane]
+        asked = batch[0].request
+        with self._cores.hold():
             started = time.perf_counter()
-            grids = torch.stack([grid for _, grid in group])  # (B, P, E)
-            observers, trees = _observers([picture for picture, _ in group])
+            grids = captioner.encode(torch.stack([picture.pixels for picture in batch]))  # (B, P, E)
+            if grids.is_cuda:
+                torch.cuda.synchronize()
+            encode = time.perf_counter() - started
+        observers, trees = _observers(captioner, [picture.request for picture in batch])
+        with self._cores.hold():  # anew, so that a text does not have to wait for both
+            started = time.perf_counter()
             found = captioner.generate(
                 grids,
-                first.decoding,
-                attention=first.attention,
+                asked.decoding,
+                attention=asked.attention,
                 observer=Observers(observers) if observers else None,
             )
             ended = time.perf_counter()
-        self._metrics.stage_seconds.labels("generate").observe(ended - started)
-        return {
-            picture: Answer(
+        self._stages["encode"].observe(encode)
+        self._stages["generate"].observe(ended - started)
+        return [
+            Answer(
                 captions=captions,
                 width=picture.width,
                 height=picture.height,
                 format=picture.format,
-                queue=ended - picture.asked - picture.seconds - encode - (ended - started),
+                queue=ended - picture.request.asked - picture.seconds - encode - (ended - started),
                 decode=picture.seconds,
                 encode=encode,
                 generate=ended - started,
                 tree=trees[place].tree if place in trees else None,
             )
-            for place, ((picture, _), captions) in enumerate(zip(group, found, strict=True))
-        }
+            for place, (picture, captions) in enumerate(zip(batch, found, strict=True))
+        ]
+
+    def widen(self) -> int:
+        if self._lanes > 1 and isinstance(self._captioner, CompiledCaptioner):
+            self._captioner.widen(self._lanes, self._cores.hold_share)
+            return self._lanes
+        return 1
 
 
-def _observers(pictures: Sequence[_Decoded]) -> tuple[list[Observer], dict[int, TreeObserver]]:
-    """Who watches the search for the captions of these; and, of those who want a tree, who records it."""
+def _observers(
+    captioner: Captioner, requests: Sequence[PictureRequest]
+) -> tuple[list[Observer], dict[int, TreeObserver]]:
+    """The observers of a search for these requests; and those that record a tree, by the request's place."""
     words = [
-        WordObserver(picture.captioner, place, draws=picture.decoding.method == "sample", tell=picture.listener.word)
-        for place, picture in enumerate(pictures)
-        if picture.listener
+        WordObserver(captioner, place, draws=request.decoding.method == "sample", tell=request.listener.word)
+        for place, request in enumerate(requests)
+        if request.listener
     ]
-    trees = {
-        place: TreeObserver(picture.captioner.vocabulary, place)
-        for place, picture in enumerate(pictures)
-        if picture.tree
-    }
+    trees = {place: TreeObserver(captioner.vocabulary, place) for place, request in enumerate(requests) if request.tree}
     return [*words, *trees.values()], trees
 
 
-def _groups(items: Iterable[T], kind: Callable[[T], Hashable]) -> Iterable[list[T]]:
-    """Items that are of one kind, in their order."""
-    groups: dict[Hashable, list[T]] = {}
-    for item in items:
-        groups.setdefault(kind(item), []).append(item)
-    return groups.values()
+class PictureWorker(Batcher[PictureRequest, DecodedPicture, Answer]):
+    """The worker of a captioner.
+
+    Args:
+        name: the captioner's name, for metrics.
+        captioner: in evaluation mode.
+        resources: those of the process.
+    """
+
+    def __init__(self, name: str, captioner: Captioner, resources: Resources) -> None:
+        settings = resources.settings
+        super().__init__(
+            CaptioningService(captioner, resources),
+            task=CAPTIONING.name,
+            model=name,
+            noun="pictures",
+            metrics=resources.metrics,
+            cores=resources.cores,
+            preparers=resources.preparers,
+            size=settings.batch_size,
+            pause=settings.batch_pause_ms / 1000,
+            queue=settings.picture_queue,
+            deadline=settings.deadline_seconds,
+        )
+        self.captioner = captioner
+
+
+def load_worker(checkpoint: Checkpoint[CaptionerConfig, Captioner], resources: Resources) -> PictureWorker:
+    """Loads a captioner and warms it up.
+
+    Raises:
+        CheckpointError: a file was changed or cut; the message says which and how.
+    """
+    captioner = resources.loader.load(checkpoint)
+    captioner.caption([Image.new("RGB", (64, 64))])
+    return PictureWorker(checkpoint.name, captioner, resources)

@@ -34,7 +34,7 @@ from app.tasks.captioning.request import (
     submit,
 )
 from app.tasks.captioning.schemas import ImageInfo, Token
-from app.tasks.captioning.service import PictureRequest
+from app.tasks.captioning.service import PictureRequest, PictureWorker
 from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Token as Word
 
@@ -105,7 +105,7 @@ class _CaptionStream:
         self._loop = asyncio.get_running_loop()
         self._told: asyncio.Queue[bytes | None] = asyncio.Queue()
 
-    def submit(self, worker: Any, picture: PictureRequest) -> None:
+    def submit(self, worker: PictureWorker, picture: PictureRequest) -> None:
         """Hand the picture, whose listener this is, to the captioner's worker.
 
         Raises:

@@ -2,8 +2,8 @@
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -11,52 +11,112 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.errors import Refusal
-from app.serving.batcher import Batcher
+from app.serving.batcher import Batcher, BatchService
+from app.serving.cores import CoreLock
+from app.serving.metrics import Metrics
 
 
-class Kitchen:
-    """Squares numbers, in batches. It can't prepare 13, can't work on 7, and works only while `open` is set."""
+class Clock:
+    """A clock that stands still until it is set forward."""
 
-    def __init__(self, lanes: int = 0, slowly: float = 0.0, taking: float = 0.0, **options: Any) -> None:
-        self.slowly = slowly
-        """Seconds that preparing takes."""
-        self.taking = taking
-        """Seconds that a batch takes."""
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._alarms: list[tuple[float, asyncio.Event]] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        rings = asyncio.Event()
+        alarm = (self.now + seconds, rings)
+        self._alarms.append(alarm)
+        try:
+            await rings.wait()
+        finally:
+            self._alarms.remove(alarm)
+
+    def forward(self, seconds: float) -> None:
+        self.now += seconds
+        for time, rings in self._alarms:
+            if time <= self.now:
+                rings.set()
+
+    @property
+    def sleepers(self) -> list[float]:
+        """Seconds from now after which each of those who sleep wakes up."""
+        return [time - self.now for time, _ in self._alarms]
+
+
+class Kitchen(BatchService[int, int, int]):
+    """Squares numbers, in batches. It can't prepare 13, can't work on 7, and works only while `open` is set.
+
+    Even and odd numbers do not go together where `apart` is set.
+    """
+
+    def __init__(self, lanes: int = 1, apart: bool = False, **options: Any) -> None:
         self.prepared: list[int] = []
         self.batches: list[list[int]] = []
-        self.lanes: list[int | None] = []
-        """Of each batch."""
+        self.on_lanes: list[int | None] = []
+        """The lane of each batch, in the order in which they started."""
         self.open = threading.Event()
         self.open.set()
-        usual: dict[str, Any] = {"threads": 1, "size": 3, "pause": 0.2, "queue": 100, "deadline": 20}
-        self.batcher = Batcher[int, int, int](self.prepare, self.work, **usual | options)
-        if lanes:
-            self.batcher.widen(lanes)
+        self.raw = threading.Event()
+        """Set while numbers can be prepared."""
+        self.raw.set()
+        self.clock = Clock()
+        self.metrics = Metrics()
+        self._apart = apart
+        self._lanes = lanes
+        self._cores = CoreLock(lanes)
+        self._preparers = ThreadPoolExecutor(options.pop("threads", 1))
+        usual: dict[str, Any] = {"size": 3, "pause": 0.0, "queue": 100, "deadline": 20}
+        self.batcher = Batcher(
+            self,
+            task="arithmetic",
+            model="square",
+            noun="numbers",
+            metrics=self.metrics,
+            cores=self._cores,
+            preparers=self._preparers,
+            clock=self.clock,
+            sleep=self.clock.sleep,
+            **usual | options,
+        )
 
-    def prepare(self, item: int) -> int:
-        if item == 13:
+    def prepare(self, request: int) -> int:
+        assert self.raw.wait(20)
+        if request == 13:
             raise Refusal("unlucky", "13")
-        time.sleep(self.slowly)
-        self.prepared.append(item)
-        return item
+        self.prepared.append(request)
+        return request
 
-    def work(self, items: Sequence[int], lane: int | None) -> list[int]:
-        self.lanes.append(lane)
+    def key(self, ready: int) -> int:
+        return ready % 2 if self._apart else 0
+
+    def run(self, batch: Sequence[int]) -> list[int]:
+        self.on_lanes.append(self._cores.lane)
         assert self.open.wait(20)
-        time.sleep(self.taking)
-        self.batches.append(list(items))
-        if 7 in items:
+        self.batches.append(list(batch))
+        if 7 in batch:
             raise ValueError("7")
-        return [item * item for item in items]
+        return [number * number for number in batch]
 
-    def run(self, guests: Callable[[], Any]) -> None:
-        async def run() -> None:
-            running = asyncio.create_task(self.batcher.run())
+    def widen(self) -> int:
+        return self._lanes
+
+    def figure(self, name: str) -> float:
+        """A metric's value."""
+        labels = {"model": "square"} if name == "recap_items_total" else {}
+        return self.metrics.registry.get_sample_value(name, {"task": "arithmetic", **labels}) or 0.0
+
+    def serve(self, guests: Callable[[], Any]) -> None:
+        async def serve() -> None:
+            await self.batcher.widen()
             await guests()
-            running.cancel()
-            self.batcher.close()
+            await self.batcher.close()
 
-        asyncio.run(asyncio.wait_for(run(), 30))
+        asyncio.run(asyncio.wait_for(serve(), 30))
+        self._preparers.shutdown()
 
 
 async def outcome(task: asyncio.Task[int]) -> object:
@@ -71,21 +131,21 @@ async def outcome(task: asyncio.Task[int]) -> object:
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
         while not condition():  # noqa: ASYNC110  what comes true sets no event
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.001)
 
 
 @given(
     st.lists(st.integers(0, 20), max_size=12),
     st.integers(1, 4),
     st.integers(1, 3),
-    st.sampled_from([0, 2, 3]),
-    st.sampled_from([0.0, 0.002]),
+    st.sampled_from([1, 2, 3]),
+    st.booleans(),
 )
 @settings(max_examples=40)
-def test_everyone_gets_an_answer_and_it_is_their_own(
-    items: list[int], size: int, threads: int, lanes: int, pause: float
+def test_requests_are_answered_each_with_its_own_result(
+    items: list[int], size: int, threads: int, lanes: int, apart: bool
 ) -> None:
-    kitchen = Kitchen(size=size, threads=threads, lanes=lanes, pause=pause)
+    kitchen = Kitchen(size=size, threads=threads, lanes=lanes, apart=apart, pause=0.0)
 
     async def guests() -> None:
         tasks = kitchen.batcher.submit(items)
@@ -93,130 +153,171 @@ def test_everyone_gets_an_answer_and_it_is_their_own(
         assert found == ["unlucky" if item == 13 else "7" if item == 7 else item * item for item in items]
         await until(lambda: kitchen.batcher.pending == 0)
 
-    kitchen.run(guests)
+    kitchen.serve(guests)
     assert all(len(batch) <= size for batch in kitchen.batches)
+    if apart:
+        assert all(len({item % 2 for item in batch}) == 1 for batch in kitchen.batches)
     failed = [batch for batch in kitchen.batches if 7 in batch]
     assert sum(map(len, kitchen.batches)) == len(items) - items.count(13) + sum(
         len(batch) for batch in failed if len(batch) > 1
     )
+    assert kitchen.figure("recap_items_total") == len(items) - items.count(13) - items.count(7)
 
 
-def test_a_batch_takes_what_waits_and_what_comes_shortly() -> None:
-    kitchen = Kitchen()
+def test_batch_waits_while_requests_are_prepared_and_until_none_comes_for_the_pause() -> None:
+    kitchen = Kitchen(size=8, threads=4, pause=60)
 
     async def guests() -> None:
-        kitchen.open.clear()
-        (first,) = kitchen.batcher.submit([1])
-        await until(lambda: kitchen.prepared == [1])
-        rest = kitchen.batcher.submit([2, 3, 4, 5])
-        await until(lambda: len(kitchen.prepared) == 5)
-        kitchen.open.set()
-        assert [await task for task in (first, *rest)] == [1, 4, 9, 16, 25]
+        kitchen.raw.clear()
+        tasks = kitchen.batcher.submit([1, 2, 3])
+        kitchen.raw.set()
+        await until(lambda: len(kitchen.prepared) == 3)
+        assert [await task for task in tasks] == [1, 4, 9]  # nothing else is being prepared: no time has to pass
+        assert kitchen.batches == [[1, 2, 3]]
 
-    kitchen.run(guests)
-    assert kitchen.batches[0][0] == 1
-    assert [item for batch in kitchen.batches for item in batch] == [1, 2, 3, 4, 5]
-    assert len(kitchen.batches) <= 3
+    kitchen.serve(guests)
 
 
-def test_nobody_waits_for_company_when_none_is_on_its_way() -> None:
+def test_batch_starts_when_the_pause_is_over() -> None:
+    kitchen = Kitchen(size=8, threads=2, pause=0.5)
+    slow = threading.Event()
+    prepare = kitchen.prepare
+
+    def prepare_slowly(request: int) -> int:
+        assert request != 4 or slow.wait(20)
+        return prepare(request)
+
+    kitchen.prepare = prepare_slowly  # type: ignore[method-assign]
+
+    async def guests() -> None:
+        tasks = kitchen.batcher.submit([4, 3])
+        await until(lambda: kitchen.prepared == [3] and 0.5 in kitchen.clock.sleepers)
+        kitchen.clock.forward(0.4)
+        await asyncio.sleep(0.01)
+        assert kitchen.batches == []  # 4 is being prepared
+        kitchen.clock.forward(0.1)
+        assert await tasks[1] == 9
+        slow.set()
+        assert await tasks[0] == 16
+        assert kitchen.batches == [[3], [4]]
+
+    kitchen.serve(guests)
+
+
+def test_lone_request_does_not_wait() -> None:
     kitchen = Kitchen(pause=60)
 
     async def guests() -> None:
-        assert [await task for task in kitchen.batcher.submit([3])] == [9]
+        for _ in range(2):
+            assert [await task for task in kitchen.batcher.submit([3])] == [9]
 
-    began = time.monotonic()
-    kitchen.run(guests)
-    assert time.monotonic() - began < 10
+    kitchen.serve(guests)
+    assert kitchen.clock.now == 0
 
 
-def test_clients_in_a_loop_go_together() -> None:
-    kitchen = Kitchen(size=8, threads=3, taking=0.05)
+def test_request_after_a_batch_of_several_waits_for_company() -> None:
+    kitchen = Kitchen(size=8, pause=0.5)
 
     async def guests() -> None:
-        async def guest(number: int) -> None:
-            for _ in range(12):
-                (task,) = kitchen.batcher.submit([number])
-                await task
-                await asyncio.sleep(0.02 * number)  # some are slower than others, but none as slow as the pause
+        kitchen.raw.clear()
+        together = kitchen.batcher.submit([1, 2])
+        kitchen.raw.set()
+        assert [await task for task in together] == [1, 4]
+        (one,) = kitchen.batcher.submit([1])
+        await until(lambda: 0.5 in kitchen.clock.sleepers)
+        kitchen.clock.forward(0.125)
+        (two,) = kitchen.batcher.submit([2])
+        await until(lambda: 0.5 in kitchen.clock.sleepers)  # the pause begins anew
+        kitchen.clock.forward(0.5)
+        assert [await one, await two] == [1, 4]
+        (one,) = kitchen.batcher.submit([3])
+        await until(lambda: 0.5 in kitchen.clock.sleepers)
+        kitchen.clock.forward(0.5)  # nobody came
+        assert await one == 9
+        assert [await task for task in kitchen.batcher.submit([4])] == [16]  # nobody is waited for any more
 
-        await asyncio.gather(*map(guest, range(3)))
-
-    kitchen.run(guests)
-    assert kitchen.batches.count([0, 1, 2]) >= 6
+    kitchen.serve(guests)
+    assert kitchen.batches == [[1, 2], [1, 2], [3], [4]]
 
 
-def test_lanes_begin_when_a_full_batch_waits_and_go_on_with_half_full_ones() -> None:
-    kitchen = Kitchen(size=4, lanes=3, pause=0.01)
+def test_requests_of_other_kinds_keep_their_order() -> None:
+    kitchen = Kitchen(size=2, apart=True, pause=0)
+
+    async def guests() -> None:
+        kitchen.open.clear()
+        (first,) = kitchen.batcher.submit([0])
+        await until(lambda: len(kitchen.on_lanes) == 1)
+        tasks = kitchen.batcher.submit([1, 2, 3, 4, 5, 6])
+        await until(lambda: len(kitchen.prepared) == 7)
+        kitchen.open.set()
+        assert [await task for task in (first, *tasks)] == [0, 1, 4, 9, 16, 25, 36]
+
+    kitchen.serve(guests)
+    assert kitchen.batches == [[0], [1, 3], [2, 4], [5], [6]]
+
+
+def test_lanes_start_when_a_full_batch_waits() -> None:
+    kitchen = Kitchen(size=4, lanes=3, pause=0)
 
     async def guests() -> None:
         kitchen.open.clear()
         tasks = kitchen.batcher.submit([1])
-        await until(lambda: kitchen.lanes == [None])
+        await until(lambda: kitchen.on_lanes == [None])
         tasks += kitchen.batcher.submit([2, 3, 4])
         await until(lambda: len(kitchen.prepared) == 4)
-        await asyncio.sleep(0.05)
-        assert len(kitchen.lanes) == 1  # what is on all cores will be done soon
+        await asyncio.sleep(0.01)
+        assert len(kitchen.on_lanes) == 1  # the batch on all cores will be done soon
         tasks += kitchen.batcher.submit([5])
-        await until(lambda: len(kitchen.lanes) == 2)
-        kitchen.batcher._at_work.remove(None)  # as if that one had ended first
-        tasks += kitchen.batcher.submit([6])
-        await until(lambda: len(kitchen.prepared) == 6)
-        await asyncio.sleep(0.05)
-        assert len(kitchen.lanes) == 2  # alone, it waits for company, or for the lanes to end
-        tasks += kitchen.batcher.submit([8])
-        await until(lambda: len(kitchen.lanes) == 3)
-        kitchen.batcher._at_work.append(None)
+        await until(lambda: len(kitchen.on_lanes) == 2)
         kitchen.open.set()
-        assert [await task for task in tasks] == [1, 4, 9, 16, 25, 36, 64]
+        assert [await task for task in tasks] == [1, 4, 9, 16, 25]
 
-    kitchen.run(guests)
-    assert None not in kitchen.lanes[1:]
-    assert sorted(kitchen.batches) == [[1], [2, 3, 4, 5], [6, 8]]
+    kitchen.serve(guests)
+    assert kitchen.on_lanes[1] in range(3)
+    assert sorted(kitchen.batches) == [[1], [2, 3, 4, 5]]
 
 
-def test_what_is_left_when_lanes_have_ended_has_all_cores() -> None:
+def test_rest_runs_on_all_cores_when_lanes_have_ended() -> None:
     kitchen = Kitchen(size=4, lanes=2, pause=0)
 
     async def guests() -> None:
         kitchen.open.clear()
         tasks = kitchen.batcher.submit([1])
-        await until(lambda: kitchen.lanes == [None])
+        await until(lambda: kitchen.on_lanes == [None])
         tasks += kitchen.batcher.submit([2, 3, 4, 5])
-        await until(lambda: len(kitchen.lanes) == 2)
+        await until(lambda: len(kitchen.on_lanes) == 2)
         tasks += kitchen.batcher.submit([6])
         await until(lambda: len(kitchen.prepared) == 6)
         kitchen.open.set()
         assert [await task for task in tasks] == [1, 4, 9, 16, 25, 36]
 
-    kitchen.run(guests)
-    assert kitchen.lanes == [None, kitchen.lanes[1], None]
+    kitchen.serve(guests)
+    assert kitchen.on_lanes == [None, kitchen.on_lanes[1], None]
     assert kitchen.batches[2] == [6]
 
 
-@pytest.mark.parametrize("slowly", [0.0, 0.015])
-def test_a_batch_on_no_lane_has_half_the_size(slowly: float) -> None:
-    kitchen = Kitchen(size=6, lanes=2, threads=6, slowly=slowly)
+def test_batch_outside_lanes_has_at_most_half_the_size() -> None:
+    kitchen = Kitchen(size=6, lanes=2, threads=6)
 
     async def guests() -> None:
         kitchen.open.clear()
         tasks = kitchen.batcher.submit(list(range(20, 29)))
-        await until(lambda: len(kitchen.lanes) == 2)
+        await until(lambda: len(kitchen.on_lanes) == 2)
         kitchen.open.set()
         assert [await task for task in tasks] == [item * item for item in range(20, 29)]
 
-    kitchen.run(guests)
+    kitchen.serve(guests)
     assert sorted(map(len, kitchen.batches)) == [3, 6]
-    assert kitchen.lanes[0] is None
-    assert kitchen.lanes[1] in (0, 1)
+    assert kitchen.on_lanes[0] is None
+    assert kitchen.on_lanes[1] in (0, 1)
 
 
-def test_too_many_are_refused_at_once_all_or_none() -> None:
+def test_queue_takes_all_requests_of_a_caller_or_none() -> None:
     kitchen = Kitchen(size=2, queue=3)
 
     async def guests() -> None:
         many = kitchen.batcher.submit(list(range(20, 30)))  # nobody was there
-        with pytest.raises(Refusal, match="10 pictures wait already") as error:
+        with pytest.raises(Refusal, match="10 numbers wait already") as error:
             kitchen.batcher.submit([1])
         assert error.value.code == "queue_full"
         assert error.value.retry_after
@@ -225,61 +326,102 @@ def test_too_many_are_refused_at_once_all_or_none() -> None:
         await until(lambda: kitchen.batcher.pending == 0)
         kitchen.open.clear()
         three = kitchen.batcher.submit([1, 2, 3])
-        with pytest.raises(Refusal, match="3 pictures wait"):
+        with pytest.raises(Refusal, match="3 numbers wait"):
             kitchen.batcher.submit([4, 5, 6])
         two = kitchen.batcher.submit([4, 5])
         kitchen.open.set()
         assert [await task for task in (*three, *two)] == [1, 4, 9, 16, 25]
         kitchen.batcher.require_room()
 
-    kitchen.run(guests)
+    kitchen.serve(guests)
     assert 6 not in kitchen.prepared
 
 
-def test_time_that_is_up_is_told_and_no_work_is_spent() -> None:
-    kitchen = Kitchen(deadline=0.1, size=1)
+def test_retry_after_is_the_time_that_pending_requests_take() -> None:
+    kitchen = Kitchen(size=2, queue=0)
+
+    async def guests() -> None:
+        kitchen.open.clear()
+        (first,) = kitchen.batcher.submit([1])
+        await until(lambda: kitchen.on_lanes == [None])
+        kitchen.clock.forward(8)
+        kitchen.open.set()
+        assert await first == 1
+        kitchen.open.clear()
+        tasks = kitchen.batcher.submit([1, 2])
+        with pytest.raises(Refusal, match="try again in 8 s") as error:  # 4 s each: the mean of none and 8
+            kitchen.batcher.submit([3])
+        assert error.value.retry_after == 8
+        kitchen.open.set()
+        assert [await task for task in tasks] == [1, 4]
+
+    kitchen.serve(guests)
+
+
+def test_deadline_ends_the_wait_and_spares_the_work() -> None:
+    kitchen = Kitchen(deadline=5, size=1)
 
     async def guests() -> None:
         kitchen.open.clear()
         tasks = kitchen.batcher.submit([1, 2])
+        await until(lambda: kitchen.prepared == [1, 2] and kitchen.on_lanes == [None])
+        kitchen.clock.forward(5)
         assert [await outcome(task) for task in tasks] == ["deadline_exceeded"] * 2
         kitchen.open.set()
         assert [await task for task in kitchen.batcher.submit([3])] == [9]
 
-    kitchen.run(guests)
+    kitchen.serve(guests)
     assert kitchen.batches == [[1], [3]]
 
 
-def test_no_work_is_spent_on_who_has_left() -> None:
+def test_cancelled_request_is_not_worked_on() -> None:
     kitchen = Kitchen(size=1)
 
     async def guests() -> None:
         kitchen.open.clear()
         at_work, leaving, staying = kitchen.batcher.submit([1, 2, 3])
-        await until(lambda: kitchen.prepared == [1, 2, 3])
+        await until(lambda: kitchen.prepared == [1, 2, 3] and kitchen.on_lanes == [None])
         leaving.cancel()
         await until(lambda: kitchen.batcher.pending == 2)
         kitchen.open.set()
         assert [await at_work, await staying] == [1, 9]
 
-    kitchen.run(guests)
+    kitchen.serve(guests)
     assert kitchen.batches == [[1], [3]]
 
 
-def test_who_waits_is_told_when_it_closes() -> None:
+def test_close_refuses_what_waits_and_finishes_what_runs() -> None:
     kitchen = Kitchen(size=1)
 
     async def guests() -> None:
         kitchen.open.clear()
         at_work, waiting = kitchen.batcher.submit([1, 2])
-        await until(lambda: kitchen.prepared == [1, 2])
+        await until(lambda: kitchen.prepared == [1, 2] and kitchen.on_lanes == [None])
         late = kitchen.batcher.submit([3])
-        kitchen.batcher.close()
+        await kitchen.batcher.close()
         assert [await outcome(task) for task in (waiting, *late)] == ["draining"] * 2
         kitchen.open.set()
         assert await at_work == 1
         with pytest.raises(Refusal, match="shutting down"):
             kitchen.batcher.submit([4])
 
-    kitchen.run(guests)
+    kitchen.serve(guests)
     assert kitchen.batches == [[1]]
+
+
+def test_metrics_have_the_wait_and_the_size_of_batches() -> None:
+    kitchen = Kitchen(size=2)
+
+    async def guests() -> None:
+        kitchen.open.clear()
+        (first,) = kitchen.batcher.submit([1])
+        await until(lambda: kitchen.on_lanes == [None])
+        others = kitchen.batcher.submit([2, 3])
+        await until(lambda: len(kitchen.prepared) == 3)
+        kitchen.clock.forward(3)
+        kitchen.open.set()
+        assert [await task for task in (first, *others)] == [1, 4, 9]
+
+    kitchen.serve(guests)
+    assert (kitchen.figure("recap_batch_size_count"), kitchen.figure("recap_batch_size_sum")) == (2, 3)
+    assert (kitchen.figure("recap_queue_seconds_count"), kitchen.figure("recap_queue_seconds_sum")) == (3, 6)

@@ -21,7 +21,7 @@ from PIL import Image
 from app.errors import Refusal
 from app.main import create_app
 from app.serving.continuous import TextWorker
-from app.serving.cores import Turns
+from app.serving.cores import CoreLock
 from app.serving.generation import TextRequest, Update
 from app.serving.metrics import Metrics
 from app.settings import Settings
@@ -29,6 +29,7 @@ from model.tasks.text.batch import TextBatch, generate
 from model.tasks.text.config import GenerationConfig
 from model.tasks.text.language import LanguageModel
 from model.tasks.text.stream import TextStream
+from tests.app.conftest import worker_of
 
 Serve = Callable[..., AbstractContextManager[httpx2.Client]]
 Ready = Callable[[httpx2.Client], None]
@@ -59,7 +60,7 @@ def service(app: FastAPI, serve: Serve, ready: Ready) -> Iterator[httpx2.Client]
 @pytest.fixture
 def worker(app: FastAPI, service: httpx2.Client, wait_for: WaitFor) -> Iterator[TextWorker]:
     """The one that `client` asks."""
-    worker: TextWorker = app.state.engine.workers["tiny-text"]
+    worker: TextWorker = worker_of(app, "tiny-text")
     yield worker
     wait_for(lambda: worker.pending == 0)
 
@@ -130,14 +131,16 @@ def test_a_client_that_reads_nothing_and_leaves_frees_its_slots(
     app = create()
     with serve(app, send_buffer=4096) as client:
         ready(client)
-        worker: TextWorker = app.state.engine.workers["tiny-text"]
+        worker: TextWorker = worker_of(app, "tiny-text")
+
+        def tokens() -> float:
+            name = "recap_text_tokens_total"
+            return app.state.engine.metrics.registry.get_sample_value(name, {"model": "tiny-text"}) or 0.0
+
         with connect(client, {**LONG, "max_tokens": 20_000, "logprobs": 5, "stream": True}, receive_buffer=4096):
-            wait_for(lambda: bool(worker._texts))
-            ((stream, text),) = worker._texts.items()
-            # Until the network's buffers are full and the updates pile up here.
-            wait_for(lambda: sum(len(update.tokens) for update in text.generation._updates.values()) > 500)
+            wait_for(lambda: tokens() > 2_000)  # far more than the network's buffers hold, so updates pile up here
         wait_for(lambda: worker.pending == 0)
-    assert 500 < stream.written < 20_000
+    assert 2_000 < tokens() < 20_000
 
 
 def test_texts_wait_for_a_slot_and_too_many_are_refused(
@@ -154,7 +157,7 @@ def test_texts_wait_for_a_slot_and_too_many_are_refused(
         assert refused.json()["error"]["code"] == "rate_limit_exceeded"
         with (
             openai.OpenAI(base_url=f"{client.base_url}/v1", api_key="none", max_retries=0) as official,
-            pytest.raises(openai.RateLimitError, match="3 texts to write"),
+            pytest.raises(openai.RateLimitError, match="3 texts wait already"),
         ):
             official.completions.create(model="tiny-text", prompt="x", stream=True)
         assert not waiting.done()
@@ -261,13 +264,13 @@ def test_captions_and_texts_go_on_side_by_side(
 
 
 def test_a_worker_that_closes_tells_all_who_wait(tiny_language_model: LanguageModel) -> None:
-    worker = TextWorker("tiny-text", tiny_language_model, Turns(), Metrics(), slots=1, queue=8)
+    worker = TextWorker("tiny-text", tiny_language_model, CoreLock(), Metrics(), slots=1, queue=8)
     long = TextRequest("A", GenerationConfig(max_tokens=100_000))
 
     async def run() -> None:
         with worker.generate([long]) as writing, worker.generate([long, long]) as waiting:
             assert (await anext(writing))[0].text
-            await asyncio.to_thread(worker.close)
+            await worker.close()
             for generation in (writing, waiting):
                 with pytest.raises(Refusal, match="shutting down") as error:
                     async for _ in generation:
@@ -281,7 +284,7 @@ def test_a_worker_that_closes_tells_all_who_wait(tiny_language_model: LanguageMo
 
 
 def test_a_caller_who_is_slow_finds_all_in_one_update(tiny_language_model: LanguageModel, wait_for: WaitFor) -> None:
-    worker = TextWorker("tiny-text", tiny_language_model, Turns(), Metrics(), slots=2, queue=8)
+    worker = TextWorker("tiny-text", tiny_language_model, CoreLock(), Metrics(), slots=2, queue=8)
     config = GenerationConfig(max_tokens=3000, seed=1)
 
     async def run() -> list[Update]:
@@ -292,7 +295,7 @@ def test_a_caller_who_is_slow_finds_all_in_one_update(tiny_language_model: Langu
             return updates
 
     updates = asyncio.run(run())
-    worker.close()
+    asyncio.run(worker.close())
     assert len(updates) == 2
     assert updates[-1].finish_reason == "length"
     expected = "".join(delta.text for delta in generate(tiny_language_model, "A", config))
@@ -310,12 +313,12 @@ def test_a_server_that_stops_ends_its_threads(create: Callable[[], FastAPI], ser
     assert not threads[0].is_alive()
 
 
-def test_a_text_takes_no_more_time_than_it_leaves_to_pictures(client: httpx2.Client, worker: TextWorker) -> None:
+def test_text_takes_no_more_time_than_it_leaves_to_pictures(app: FastAPI, client: httpx2.Client) -> None:
     theirs = 0.0
     with streaming(client) as lines:
         began = time.monotonic()
         while time.monotonic() < began + 1:
-            with worker._turns.turn():
+            with app.state.engine.pause():
                 since = time.monotonic()
                 time.sleep(0.01)  # as a picture's network
                 theirs += time.monotonic() - since

@@ -1,11 +1,12 @@
-"""Whose turn it is."""
+"""The lock over the cores: order, shares, failures."""
 
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
-from app.serving.cores import Turns
+from app.serving.cores import CoreLock
 
 
 def wait_for(found: Callable[[], object], expected: object) -> None:
@@ -15,35 +16,35 @@ def wait_for(found: Callable[[], object], expected: object) -> None:
         time.sleep(0.001)
 
 
-def test_turns_go_to_those_who_wait_in_their_order() -> None:
-    turns, order = Turns(), []
+def test_lock_is_granted_in_the_order_of_arrival() -> None:
+    cores, order = CoreLock(), []
 
     def take(number: int) -> None:
-        with turns.turn():
+        with cores.hold():
             order.append(number)
 
     threads = [threading.Thread(target=take, args=(number,)) for number in range(5)]
-    with turns.turn():
-        assert not turns.wanted
+    with cores.hold():
+        assert not cores.waiting
         for waiting, thread in enumerate(threads, start=1):
             thread.start()
-            wait_for(lambda: len(turns._waiting), waiting)
-        assert turns.wanted
+            wait_for(lambda: cores.waiting, waiting)
+        assert cores.waiting
         assert order == []
     for thread in threads:
         thread.join(10)
     assert order == [0, 1, 2, 3, 4]
-    assert not turns.wanted
+    assert not cores.waiting
 
 
-def test_one_who_asks_again_at_once_waits_behind_the_others() -> None:
-    turns, order, alone = Turns(), [], threading.Event()
+def test_thread_that_asks_again_at_once_waits_behind_the_others() -> None:
+    cores, order, alone = CoreLock(), [], threading.Event()
 
     def greedy(name: str) -> None:
         for _ in range(50):
-            with turns.turn():
+            with cores.hold():
                 order.append(name)
-                while not (turns.wanted or alone.wait(0.0001)):  # until the other one has asked again
+                while not (cores.waiting or alone.wait(0.0001)):  # until the other one has asked again
                     pass
         alone.set()
 
@@ -56,11 +57,11 @@ def test_one_who_asks_again_at_once_waits_behind_the_others() -> None:
     assert all(one != after for one, after in pairwise(order))
 
 
-def test_shares_are_had_together_and_the_whole_alone() -> None:
-    turns, order, leave = Turns(2), [], {name: threading.Event() for name in "abwc"}
+def test_shares_are_held_together_and_the_whole_alone() -> None:
+    cores, order, leave = CoreLock(2), [], {name: threading.Event() for name in "abwc"}
 
     def take(name: str) -> None:
-        with turns.turn(share=name != "w"):
+        with cores.hold() if name == "w" else cores.hold_share():
             order.append(name)
             assert leave[name].wait(20)
 
@@ -69,25 +70,28 @@ def test_shares_are_had_together_and_the_whole_alone() -> None:
     for name, there, waiting in (("a", "a", 0), ("b", "ab", 0), ("w", "ab", 1), ("c", "ab", 2)):
         threads[name].start()
         wait_for(lambda: "".join(order), there)
-        wait_for(lambda: len(turns._waiting), waiting)
+        wait_for(lambda: cores.waiting, waiting)
     leave["b"].set()
     threads["b"].join(10)
-    assert order == ["a", "b"]  # the whole is not free, and who wants a share does not go before who came earlier
+    assert order == [
+        "a",
+        "b",
+    ]  # the whole is not free, and a share is not granted before an earlier request for the whole
     leave["a"].set()
     wait_for(lambda: "".join(order), "abw")
     leave["w"].set()
     wait_for(lambda: "".join(order), "abwc")
     leave["c"].set()
     threads["c"].join(10)
-    assert not turns.wanted
+    assert not cores.waiting
 
 
-def test_whoever_has_the_whole_has_it_alone() -> None:
-    turns, there, seen = Turns(3), [], set[tuple[int, int]]()
+def test_whole_lock_excludes_every_share() -> None:
+    cores, there, seen = CoreLock(3), [], set[tuple[int, int]]()
 
     def take(share: bool) -> None:
         for _ in range(200):
-            with turns.turn(share=share):
+            with cores.hold_share() if share else cores.hold():
                 there.append(share)
                 seen.add((there.count(True), there.count(False)))
                 time.sleep(0)
@@ -102,12 +106,24 @@ def test_whoever_has_the_whole_has_it_alone() -> None:
     assert (0, 1) in seen
 
 
-def test_a_turn_that_fails_is_over() -> None:
-    turns = Turns()
+def test_lock_is_released_by_a_failure() -> None:
+    cores = CoreLock()
     for _ in range(2):
         try:
-            with turns.turn():
+            with cores.hold():
                 raise ValueError
         except ValueError:
             pass
-    assert not turns.wanted
+    assert not cores.waiting
+
+
+def test_lane_runs_without_the_lock() -> None:
+    cores = CoreLock(2)
+    with cores.hold(), ThreadPoolExecutor(1) as pool:
+
+        def run() -> int | None:
+            with cores.on_lane(1), cores.hold():
+                return cores.lane
+
+        assert pool.submit(run).result(10) == 1
+        assert pool.submit(lambda: cores.lane).result(10) is None

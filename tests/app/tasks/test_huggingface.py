@@ -1,5 +1,6 @@
 """POST /models/{name}: Hugging Face's contract, asked for with its client and by hand."""
 
+import asyncio
 import base64
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -24,7 +25,7 @@ from app.settings import Settings
 from model.decoding.config import DecodingConfig
 from model.tasks.captioning.captioner import Captioner
 from model.tasks.text.language import LanguageModel
-from tests.app.conftest import alone
+from tests.app.conftest import alone, worker_of
 
 Encode = Callable[..., bytes]
 Ready = Callable[[httpx2.Client], None]
@@ -230,6 +231,6 @@ def test_a_failure_in_the_middle_of_a_stream_is_told(serve: Serve, ready: Ready,
         writer = InferenceClient(model=f"{client.base_url}/models/tiny-text")
         tokens = iter(writer.text_generation("a", stream=True, max_new_tokens=20_000))
         assert next(tokens)
-        app.state.engine.workers["tiny-text"].close()  # as when the time to drain is up
+        asyncio.run(worker_of(app, "tiny-text").close())  # as when the time to drain is up
         with pytest.raises(GenerationError, match="the server is shutting down"):
             list(tokens)

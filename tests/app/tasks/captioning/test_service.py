@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from app.main import create_app
-from app.serving.cores import Turns
 from app.serving.engine import Engine
-from app.serving.metrics import Metrics
+from app.serving.worker import Resources
 from app.settings import Settings
 from app.tasks.captioning.service import Answer, PictureRequest, PictureWorker
 from model.decoding.config import DecodingConfig
 from model.openvino.runtime import Runtime
 from model.tasks.captioning.captioner import Captioner
+from tests.app.conftest import worker_of
 
 Encode = Callable[..., bytes]
 Ready = Callable[[httpx2.Client], None]
@@ -47,19 +47,18 @@ def test_a_picture_has_the_same_captions_alone_and_in_any_batch(
     tiny_captioner: Captioner, pictures: list[Image.Image], encode: Encode, asked: list[tuple[int, int, bool]]
 ) -> None:
     files = [encode(picture) for picture in pictures]
-    requests = [
-        PictureRequest(files[place], KINDS[kind], seen, captioner=tiny_captioner) for place, kind, seen in asked
-    ]
-    worker = PictureWorker(Settings(batch_size=8), Turns(), Metrics())
+    requests = [PictureRequest(files[place], KINDS[kind], seen) for place, kind, seen in asked]
+    resources = Resources(Settings(batch_size=8))
+    worker = PictureWorker("tiny", tiny_captioner, resources)
 
     async def run() -> list[Answer]:
-        running = asyncio.create_task(worker.run())
-        answers = [await task for task in worker.caption(requests)]
-        running.cancel()
-        worker.close()
+        answers = [await task for task in worker.submit(requests)]
+        await worker.close()
         return answers
 
-    for (place, kind, seen), answer in zip(asked, asyncio.run(run()), strict=True):
+    answers = asyncio.run(run())
+    resources.close()
+    for (place, kind, seen), answer in zip(asked, answers, strict=True):
         (alone,) = tiny_captioner.caption([pictures[place]], KINDS[kind], attention=seen)
         assert [caption.text for caption in answer.captions] == [caption.text for caption in alone]
         for caption, expected in zip(answer.captions, alone, strict=True):
@@ -68,20 +67,22 @@ def test_a_picture_has_the_same_captions_alone_and_in_any_batch(
 
 
 @pytest.fixture
-def start(checkpoints: Path, serve: Serve, ready: Ready) -> Iterator[Callable[..., tuple[httpx2.Client, Engine]]]:
+def start(
+    checkpoints: Path, serve: Serve, ready: Ready
+) -> Iterator[Callable[..., tuple[httpx2.Client, Engine, PictureWorker]]]:
     """Starts a server with settings of the test's own."""
     with ExitStack() as stack:
 
-        def start(**options: Any) -> tuple[httpx2.Client, Engine]:
+        def start(**options: Any) -> tuple[httpx2.Client, Engine, PictureWorker]:
             app = create_app(Settings(checkpoints=checkpoints, **{"threads": 1, **options}))
             client = stack.enter_context(serve(app))
             ready(client)
-            return client, app.state.engine
+            return client, app.state.engine, worker_of(app, "tiny")
 
         yield start
 
 
-Start = Callable[..., tuple[httpx2.Client, Engine]]
+Start = Callable[..., tuple[httpx2.Client, Engine, PictureWorker]]
 
 
 def post(pool: ThreadPoolExecutor, client: httpx2.Client, body: bytes, **params: Any) -> Future[httpx2.Response]:
@@ -91,7 +92,7 @@ def post(pool: ThreadPoolExecutor, client: httpx2.Client, body: bytes, **params:
 def test_one_bad_picture_never_fails_its_neighbours(
     start: Start, encode: Encode, pictures: list[Image.Image], monkeypatch: pytest.MonkeyPatch, wait_for: WaitFor
 ) -> None:
-    client, engine = start()
+    client, engine, worker = start()
     files = [encode(picture) for picture in pictures]
     alone = [client.post(URL, content=file).json()["captions"] for file in files]
     encoded: list[int] = []
@@ -105,11 +106,11 @@ def test_one_bad_picture_never_fails_its_neighbours(
 
     monkeypatch.setattr(Captioner, "encode", fails_at_the_second)
     with ThreadPoolExecutor(8) as pool:
-        with engine._turns.turn():
+        with engine.pause():
             post(pool, client, files[0])
-            wait_for(lambda: engine.pictures.pending == 1)
+            wait_for(lambda: worker.pending == 1)
             answers = [post(pool, client, file) for file in (*files, files[2][:50], b"no picture")]
-            wait_for(lambda: engine.pictures.pending == 6)
+            wait_for(lambda: worker.pending == 6)
         results = [answer.result() for answer in answers]
     assert [result.status_code for result in results] == [200, 500, 200, 200, 200, 400, 400]
     assert "1234" not in results[1].text
@@ -123,8 +124,8 @@ def test_one_bad_picture_never_fails_its_neighbours(
 def test_many_pictures_are_captioned_on_several_lanes(
     start: Start, pictures: list[Image.Image], encode: Encode, monkeypatch: pytest.MonkeyPatch, wait_for: WaitFor
 ) -> None:
-    client, engine = start(threads=2, batch_size=4, device="cpu")
-    captioner = engine.captioners["tiny"]
+    client, engine, worker = start(threads=2, batch_size=4, device="cpu")
+    captioner = worker.captioner
     wait_for(lambda: engine.settled)
     files = [encode(picture) for picture in pictures]
     alone = [client.post(URL, content=file).json()["captions"][0] for file in files]
@@ -137,9 +138,9 @@ def test_many_pictures_are_captioned_on_several_lanes(
 
     monkeypatch.setattr(Captioner, "encode", noted)
     with ThreadPoolExecutor(20) as pool:
-        with engine._turns.turn():
+        with engine.pause():
             answers = [post(pool, client, file) for file in 4 * files]
-            wait_for(lambda: engine.pictures.pending == 20)
+            wait_for(lambda: worker.pending == 20)
         results = [answer.result() for answer in answers]
     for place, result in enumerate(results):
         (caption,) = result.json()["captions"]
@@ -150,12 +151,12 @@ def test_many_pictures_are_captioned_on_several_lanes(
 
 
 def test_a_full_queue_is_told_at_once(start: Start, encode: Encode, picture: Image.Image, wait_for: WaitFor) -> None:
-    client, engine = start(picture_queue=2, batch_size=1)
+    client, engine, worker = start(picture_queue=2, batch_size=1)
     file = encode(picture)
     with ThreadPoolExecutor(4) as pool:
-        with engine._turns.turn():
+        with engine.pause():
             taken = [post(pool, client, file) for _ in range(3)]
-            wait_for(lambda: engine.pictures.pending == 3)
+            wait_for(lambda: worker.pending == 3)
             for body in (file, b"\xff" * 1_000_000):
                 began = time.monotonic()
                 refused = client.post(URL, content=body)
@@ -176,8 +177,8 @@ def test_a_full_queue_is_told_at_once(start: Start, encode: Encode, picture: Ima
 
 
 def test_a_deadline_is_a_504(start: Start, encode: Encode, picture: Image.Image) -> None:
-    client, engine = start(deadline_seconds=0.2)
-    with engine._turns.turn():
+    client, engine, _ = start(deadline_seconds=0.2)
+    with engine.pause():
         late = client.post(URL, content=encode(picture))
     assert late.status_code == 504
     assert late.json()["error"]["code"] == "deadline_exceeded"
@@ -187,7 +188,7 @@ def test_a_deadline_is_a_504(start: Start, encode: Encode, picture: Image.Image)
 def test_a_client_that_left_is_not_worked_for(
     start: Start, encode: Encode, picture: Image.Image, monkeypatch: pytest.MonkeyPatch, wait_for: WaitFor
 ) -> None:
-    client, engine = start(batch_size=1)
+    client, engine, worker = start(batch_size=1)
     encoded: list[int] = []
     original = Captioner.encode
 
@@ -198,14 +199,14 @@ def test_a_client_that_left_is_not_worked_for(
     monkeypatch.setattr(Captioner, "encode", counted)
     file = encode(picture)
     with ThreadPoolExecutor(2) as pool:
-        with engine._turns.turn():
+        with engine.pause():
             first = post(pool, client, file)
-            wait_for(lambda: engine.pictures.pending == 1)
+            wait_for(lambda: worker.pending == 1)
             second = pool.submit(client.post, URL, content=file, timeout=2)
-            wait_for(lambda: engine.pictures.pending == 2)
+            wait_for(lambda: worker.pending == 2)
             with pytest.raises(httpx2.ReadTimeout):
                 second.result()
-            wait_for(lambda: engine.pictures.pending == 1)
+            wait_for(lambda: worker.pending == 1)
         assert first.result().status_code == 200
     assert client.post(URL, content=file).status_code == 200
     assert encoded == [1, 1]

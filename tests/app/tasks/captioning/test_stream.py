@@ -22,6 +22,7 @@ from model.decoding.hypotheses import PictureMemory, StepFunction
 from model.openvino.networks import CompiledCaptioner
 from model.tasks.captioning.captioner import Captioner
 from model.tasks.captioning.decoder import Step
+from tests.app.conftest import worker_of
 
 Encode = Callable[..., bytes]
 Ready = Callable[[httpx2.Client], None]
@@ -192,24 +193,26 @@ def test_no_word_is_told_twice_when_a_batch_goes_again(
 
     disturb(monkeypatch, fail_once)
     data, engine = encode(picture), app.state.engine
-    sample = {"method": "sample", "temperature": 3, "min_length": 9}
+    sample = {"method": "sample", "temperature": 3, "min_length": 9, "seed": 5}
 
-    batcher = engine.pictures._batcher
+    def decoded() -> float:
+        labels = {"task": "captioning", "stage": "decode"}
+        return engine.metrics.registry.get_sample_value("recap_stage_seconds_count", labels) or 0.0
 
-    def post(url: str, parameters: dict[str, Any], *, ready: int) -> Future[httpx2.Response]:
-        waiting = engine.pictures.pending
+    def post(url: str, parameters: dict[str, Any]) -> Future[httpx2.Response]:
+        before = decoded()
         answer = pool.submit(client.post, url, params=parameters, content=data)
         until = time.monotonic() + 20
-        while engine.pictures.pending == waiting or batcher._preparing or len(batcher._ready) != ready:
+        while decoded() == before:
             assert time.monotonic() < until
             time.sleep(0.005)
         return answer
 
     with ThreadPoolExecutor(3) as pool:
-        with engine._turns.turn():
-            post("/v1/captions", {"method": "greedy"}, ready=0)  # it is at work; those that follow make a batch
-            stream = post(URL, sample, ready=1)
-            other = post("/v1/captions", {"beam_size": 3}, ready=2)
+        with engine.pause():
+            post("/v1/captions", {"method": "greedy"})  # it is at work; those that follow make a batch
+            stream = post(URL, sample)
+            other = post("/v1/captions", sample)
         found = events(stream.result())
     assert failed
     assert other.result().status_code == 200
@@ -219,14 +222,14 @@ def test_no_word_is_told_twice_when_a_batch_goes_again(
 def test_a_client_that_leaves_withdraws_its_picture(
     app: FastAPI, client: httpx2.Client, encode: Encode, picture: Image.Image
 ) -> None:
-    engine = app.state.engine
-    with engine._turns.turn():
+    worker = worker_of(app, "tiny")
+    with app.state.engine.pause():
         with client.stream("POST", URL, content=encode(picture)) as response:
             lines = response.iter_lines()
             assert next(lines) == "event: image"
-            assert engine.pictures.pending == 1
+            assert worker.pending == 1
         until = time.monotonic() + 20
-        while engine.pictures.pending:
+        while worker.pending:
             assert time.monotonic() < until
             time.sleep(0.005)
     assert client.get("/healthz").status_code == 200
