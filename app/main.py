@@ -8,12 +8,14 @@ import anyio
 from fastapi import FastAPI, Security
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.security import HTTPBearer
+from starlette.routing import Route
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from app.http.contract import Contract
 from app.http.errors import install_error_handlers
 from app.http.fetch import Fetcher
 from app.http.middleware.access import AccessMiddleware
-from app.http.middleware.admission import RoomMiddleware
+from app.http.middleware.admission import AdmissionMiddleware
 from app.http.middleware.bodies import BodyLimitMiddleware
 from app.http.middleware.headers import SecurityHeadersMiddleware
 from app.http.middleware.request_id import REQUEST_ID, RequestIdMiddleware
@@ -22,17 +24,14 @@ from app.routes import docs, health, huggingface, metrics, models, page
 from app.serving.engine import Engine
 from app.settings import Settings
 from app.tasks import TASKS
-from app.tasks.captioning import batch, chat, ibm_max, stream
-from app.tasks.captioning import routes as captions
-from app.tasks.text import routes as completions
 
 
 def create_app(settings: Settings | None = None, on_failure: Callable[[str], None] | None = None) -> FastAPI:
-    """The application. Checkpoints' descriptions are read here; their weights load while it already answers.
+    """Build the application. Checkpoints' descriptions are read here; their weights load while it already answers.
 
     Args:
-        settings: by default, what the environment says.
-        on_failure: called with the reason when weights can't be loaded: the server's chance to stop.
+        settings: taken from the environment by default.
+        on_failure: called with the reason if weights can't be loaded, so that the server can stop.
 
     Raises:
         CheckpointError: a checkpoint is missing or broken.
@@ -58,26 +57,22 @@ def create_app(settings: Settings | None = None, on_failure: Callable[[str], Non
     app.state.fetcher = Fetcher(settings)
     install_error_handlers(app)
     app.router.routes.extend(page.routes)
-    modules = (
-        captions,
-        batch,
-        stream,
-        completions,
-        chat,
-        huggingface,
-        ibm_max,
-        models,
-        health,
-        docs,
-        metrics,
-    )
-    routes = [*app.routes, *(route for module in modules for route in module.router.routes)]
-    # AccessMiddleware asks for keys; this says so in /openapi.json, so that /docs can send one.
+    for route in app.router.routes:
+        if isinstance(route, Route) and route.path == app.openapi_url:
+            Contract(open=True)(route.endpoint)
+    # AccessMiddleware checks keys; this documents them in /openapi.json, so that /docs can send one.
     needs_key = [Security(HTTPBearer(auto_error=False))] if settings.api_keys else []
-    for module in modules:
-        app.include_router(module.router, dependencies=[] if module in (health, docs) else needs_key)
+    for router in (
+        *(router for task in TASKS.values() for router in task.routers()),  # before Hugging Face's, whose paths overlap
+        huggingface.router,
+        models.router,
+        metrics.router,
+    ):
+        app.include_router(router, dependencies=needs_key)
+    for router in (health.router, docs.router):
+        app.include_router(router)
     # From the innermost to the outermost.
-    app.add_middleware(RoomMiddleware, engine=engine)
+    app.add_middleware(AdmissionMiddleware, engine=engine)
     app.add_middleware(BodyLimitMiddleware, settings=settings)
     app.add_middleware(AccessMiddleware, settings=settings)
     app.add_middleware(RequestIdMiddleware)
@@ -90,7 +85,7 @@ def create_app(settings: Settings | None = None, on_failure: Callable[[str], Non
             expose_headers=[REQUEST_ID, "retry-after"],
         )
     app.add_middleware(SecurityHeadersMiddleware)
-    app.add_middleware(TelemetryMiddleware, metrics=engine.metrics, routes=routes)
+    app.add_middleware(TelemetryMiddleware, metrics=engine.metrics, routes=app.routes)
     if settings.trusted_proxies:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=[str(network) for network in settings.trusted_proxies])
     return app

@@ -47,7 +47,7 @@ class Captioner:
     """A captioner, ready to use: `Captioner.load()("photo.jpg").text`.
 
     Calls take keyword arguments for how the words are chosen, those of `POST /v1/captions`: `beam_size`, `max_length`,
-    `method="sample"`, `temperature`, `seed`, `neutral`, `prefix` and so on. What is left out is the checkpoint's own default.
+    `method="sample"`, `temperature`, `seed`, `neutral`, `prefix` and so on. The checkpoint has a default for each.
 
     Use `load`; do not call it from several threads at the same time.
     """

@@ -1,6 +1,5 @@
 """`recap serve`."""
 
-import gc
 import signal
 import sys
 from typing import Annotated
@@ -8,6 +7,7 @@ from typing import Annotated
 import typer
 
 from app.commands import Checkpoints, DeviceOption, fail, quiet_pillow, read_settings
+from app.heap import pause_collection
 
 
 def serve(
@@ -20,7 +20,7 @@ def serve(
 
     Every setting is also an environment variable, RECAP_ and its name.
     """
-    gc.disable()  # until all is loaded: it would scan all of torch again and again, for half a second
+    pause_collection()
     settings = read_settings(host=host, port=port, checkpoints=checkpoints, device=device)
 
     from app.http.server import Server

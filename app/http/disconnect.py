@@ -10,15 +10,15 @@ T = TypeVar("T")
 
 
 async def while_connected(request: Request, work: Awaitable[T]) -> T:
-    """What `work` comes to, if the client waits for it; once it has left, the work is cancelled.
+    """The result of `work`, which is cancelled once the client has left.
 
     Args:
         request: its body has been read.
-        work: what takes long.
+        work: something that takes long.
 
     Raises:
-        ClientDisconnect: nobody waits for it any more.
-        Exception: what `work` raises.
+        ClientDisconnect: the client has left.
+        Exception: whatever `work` raises.
     """
     task = asyncio.ensure_future(work)
     watcher = asyncio.create_task(_disconnected(request))
@@ -34,6 +34,6 @@ async def while_connected(request: Request, work: Awaitable[T]) -> T:
 
 
 async def _disconnected(request: Request) -> None:
-    """Returns when the client has left."""
+    """Return when the client has left."""
     while (await request.receive())["type"] != "http.disconnect":
         pass

@@ -1,12 +1,7 @@
-"""What goes wrong, as an answer: `{"error": {"code", "message", "field"?, "request_id"}}`, never a stack trace.
-
-APIs that others have defined answer in their own shape: `_SHAPES`.
-"""
+"""Refusals and failures as answers: each has a status, and the body of the route's dialect; never a stack trace."""
 
 import logging
-import re
 from http import HTTPStatus
-from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -16,6 +11,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Scope
 
 from app.errors import Refusal
+from app.http.contract import Match
+from app.http.dialects import Shape
 
 logger = logging.getLogger(__name__)
 
@@ -55,12 +52,9 @@ STATUS = {
 }
 """Code of a refusal -> status of the answer."""
 
-Shape = tuple[int, dict[str, Any]]
-"""Status and body of an answer."""
-
 
 class HttpRefusal(Refusal):
-    """What the framework refuses before a route is reached, with the status and headers that it gives."""
+    """A request that the framework refuses before a route is reached, with the framework's status and headers."""
 
     def __init__(self, error: HTTPException, message: str) -> None:
         phrase = HTTPStatus(error.status_code).phrase
@@ -70,7 +64,7 @@ class HttpRefusal(Refusal):
 
 
 def status_of(error: Refusal) -> int:
-    """The status of the answer, before a contract has its way with it."""
+    """The status of the answer; a dialect may replace it."""
     return error.status if isinstance(error, HttpRefusal) else STATUS[error.code]
 
 
@@ -85,58 +79,21 @@ def _headers(error: Refusal) -> dict[str, str]:
     return headers
 
 
-def _own_shape(error: Refusal, status: int, request_id: str) -> Shape:
-    """As `schemas.ErrorResponse` has it."""
-    body = {"code": error.code, "message": error.message, "field": error.field, "request_id": request_id}
-    if error.field is None:
-        del body["field"]
-    return status, {"error": body}
-
-
-def _openai_shape(error: Refusal, status: int, request_id: str) -> Shape:
-    """As the `openai` client expects it; it knows no 422, and takes the id from the header."""
-    kinds = {401: "authentication_error", 429: "rate_limit_error"}
-    kind = kinds.get(status, "invalid_request_error" if status < 500 else "server_error")
-    code = {"unknown_model": "model_not_found", "queue_full": "rate_limit_exceeded"}.get(error.code, error.code)
-    body = {"message": error.message, "type": kind, "param": error.field, "code": code}
-    return 400 if status == 422 else status, {"error": body}
-
-
-def _huggingface_shape(error: Refusal, status: int, request_id: str) -> Shape:
-    """As Hugging Face's text-generation-inference has it, whose kinds of error `huggingface_hub` turns into its own."""
-    kinds = {400: "validation", 422: "validation", 429: "overloaded"}
-    kind = kinds.get(status, "generation" if status >= 500 else error.code)
-    return status, {"error": error.message, "error_type": kind}
-
-
-def _max_shape(error: Refusal, status: int, request_id: str) -> Shape:
-    """As IBM's Model Asset Exchange has it, where what is wrong with a request is always a 400."""
-    return 400 if status in (415, 422) else status, {"status": "error", "message": error.message}
-
-
-_SHAPES = (
-    (re.compile(r"/v1/(completions|chat/.*|models(/.*)?)"), _openai_shape),
-    (re.compile(r"/models/.*/v1/chat/completions"), _openai_shape),
-    (re.compile(r"/models/.*"), _huggingface_shape),
-    (re.compile(r"/model/.*"), _max_shape),
-)
-
-
 def tell(error: Refusal, scope: Scope) -> Shape:
-    """`error` in the shape that the request of `scope` knows; counted and logged with it, also within an answer."""
+    """Status and body of `error` in the dialect of the request's route. It is counted, and logged with the request."""
     scope["state"].setdefault("errors", []).append(error.code)
-    shape = next((shape for paths, shape in _SHAPES if paths.fullmatch(scope["path"])), _own_shape)
-    return shape(error, status_of(error), scope["state"]["request_id"])
+    match: Match = scope["state"]["match"]
+    return match.contract.errors.shape(error, status_of(error), scope["state"]["request_id"])
 
 
 def error_response(error: Refusal, scope: Scope) -> JSONResponse:
-    """The answer that tells the request of `scope` about `error`."""
+    """The answer to the request of `scope`."""
     status, body = tell(error, scope)
     return JSONResponse(body, status, headers=_headers(error))
 
 
 def unexpected(error: Exception, scope: Scope) -> Refusal:
-    """What to tell the client of an error that is none of its business; the log has all of it."""
+    """Log an error that is not the client's business, and return what the client is told instead."""
     request_id = scope["state"]["request_id"]
     logger.error("request %s failed: %s %s", request_id, scope["method"], scope["path"], exc_info=error)
     return Refusal("internal_error", f"something went wrong here; the log tells more under {request_id}")
@@ -176,7 +133,7 @@ async def _disconnect(request: Request, error: Exception) -> Response:
 
 
 def install_error_handlers(app: FastAPI) -> None:
-    """Makes `app` answer every exception in the one shape."""
+    """Make `app` answer every exception in the dialect of its route."""
     app.add_exception_handler(Refusal, _refusal)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _validation_error)

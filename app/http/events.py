@@ -9,20 +9,20 @@ from fastapi.sse import EventSourceResponse, format_sse_event
 from starlette.types import Receive, Scope, Send
 
 DONE = format_sse_event(data_str="[DONE]")
-"""How OpenAI's streams end, and those of all who speak its language."""
+"""The end of streams in OpenAI's contracts."""
 
 
 def event(data: Any, name: str | None = None) -> bytes:
-    """A JSON value as an event. In ASCII: some clients take U+2028 and its like for the end of a line."""
+    """A JSON value as an event, in ASCII, since some clients take U+2028 and its like for the end of a line."""
     return format_sse_event(data_str=json.dumps(data), event=name)
 
 
 class EventStream(EventSourceResponse):
-    """An answer of events.
+    """An answer in events.
 
     Args:
-        events: in the form of `event`.
-        work: what they come from; its context is left when the stream ends, however it ends.
+        events: made by `event`.
+        work: their source, whose context is left when the stream ends, however it ends.
     """
 
     def __init__(self, events: AsyncIterator[bytes], work: AbstractContextManager[Any] | None = None) -> None:

@@ -14,12 +14,12 @@ from app.settings import Settings
 
 REDIRECTS = 5
 CONNECTIONS = 16
-"""Most at the same time; other fetches wait for them."""
+"""Most connections at the same time; other fetches wait for them."""
 
 _PORTS = {"http": 80, "https": 443}
 _HEADERS = (("accept", "image/*"), ("accept-encoding", "identity"), ("user-agent", "recap"))
 _SAFE = "/?%:@!$&'()*+,;=~[]"
-"""What may stand in a URL's path and query as it is."""
+"""Characters that may stand in a URL's path and query unescaped."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
@@ -44,7 +44,7 @@ class Fetcher:
         )
 
     async def fetch(self, url: str, field: str) -> bytes:
-        """What is at an http or https URL.
+        """The contents of an http or https URL.
 
         Args:
             url: of a picture.
@@ -90,7 +90,7 @@ class Fetcher:
         raise Refusal("body_too_large", f"the picture there is larger than {self._max_bytes:,} bytes")
 
     def _allowed(self, url: str) -> httpcore2.URL:
-        """The URL in parts, of which there is one reading only."""
+        """The URL in parts that can be read in one way only."""
         if not self._hosts:
             raise Refusal("url_not_fetched", "URLs are not fetched; send the picture's bytes, or base64 of them")
         try:
@@ -110,7 +110,7 @@ class Fetcher:
 
 
 def _matches(place: str, pattern: str) -> bool:
-    """Whether `host` or `host:port` is what an entry of the list means: that, `*.domain` below it, or `*`, any host."""
+    """Test `host` or `host:port` against an entry of the list: that host, `*.domain` for those below, `*` for any."""
     if pattern == "*":
         return ":" not in place
     return place.endswith(pattern[1:]) if pattern.startswith("*.") else place == pattern
@@ -154,7 +154,7 @@ async def _look_up(host: str, port: int) -> list[str]:
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address, and the one that it may wrap, belongs to the public internet."""
+    """Test whether an IP address, and the one that it may wrap, belongs to the public internet."""
     outer = ipaddress.ip_address(address)
     inner: Iterable[Any] = ()
     if isinstance(outer, ipaddress.IPv6Address):

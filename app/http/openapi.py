@@ -1,9 +1,9 @@
-"""What /openapi.json says of bodies and answers that FastAPI can't find out by itself."""
+"""Documentation of bodies and answers that FastAPI can't derive by itself."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.http.schema import Schema
+from app.http.dialects import Dialect
 
 Json = dict[str, Any]
 
@@ -29,57 +29,30 @@ _EVERYWHERE = {
 }
 
 
-def errors(model: type[Schema], told: Mapping[int, str]) -> dict[int | str, Json]:
-    """Answers that tell what went wrong: those of every route, and its own.
+def errors(dialect: Dialect, told: Mapping[int, str]) -> dict[int | str, Json]:
+    """Answers that report errors: those of every route, and a route's own.
 
     Args:
-        model: their shape.
-        told: status -> what it means.
+        dialect: the route's.
+        told: status -> its meaning on this route.
     """
     return {
-        status: {"model": model, "description": description}
+        status: {"model": dialect.schema, "description": description}
         for status, description in sorted({**_EVERYWHERE, **told}.items())
     }
 
 
-def json_body(schema: Json, example: Any) -> Json:
-    """A body in JSON."""
+def json_content(schema: Json, example: Any) -> Json:
+    """A request body in JSON."""
     return {"required": True, "content": {"application/json": {"schema": schema, "example": example}}}
 
 
-def or_null(schema: Json) -> Json:
-    """A value that counts as not given when it is null."""
-    if "anyOf" in schema:
-        parts = schema["anyOf"]
-        return schema if {"type": "null"} in parts else schema | {"anyOf": [*parts, {"type": "null"}]}
-    about: Json = {key: schema[key] for key in ("description", "title", "default") if key in schema}
-    return {"anyOf": [{key: value for key, value in schema.items() if key not in about}, {"type": "null"}]} | about
-
-
-def unsupported(parameters: Mapping[str, tuple[str, Sequence[Any]]]) -> dict[str, Json]:
-    """Parameters that must say nothing: name -> why, and which values say nothing."""
-    return {
-        name: {"enum": list(values), "description": f"Not supported: {why}."}
-        for name, (why, values) in parameters.items()
-    }
-
-
-def closed(properties: Mapping[str, Json], required: Sequence[str] = ()) -> Json:
-    """An object of these properties alone, of which the others may be null."""
-    return {
-        "type": "object",
-        "properties": {name: schema if name in required else or_null(schema) for name, schema in properties.items()},
-        "required": list(required),
-        "additionalProperties": False,
-    }
-
-
 def event_stream(names: Sequence[str] = (), example: str | None = None) -> Json:
-    """Content of an answer of server-sent events (`itemSchema` is of OpenAPI 3.2; others skip it).
+    """The content of an answer in server-sent events (`itemSchema` is new in OpenAPI 3.2; older readers skip it).
 
     Args:
-        names: of the events, where they have some.
-        example: of a stream.
+        names: the events' names, if they have any.
+        example: a stream.
     """
     properties: Json = {"data": {"type": "string", "description": "JSON."}}
     if names:

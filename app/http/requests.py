@@ -1,75 +1,102 @@
-"""An HTTP request to the bytes of pictures and the parameters beside them, however the caller sent them."""
+"""HTTP requests to what they carry: uploads in every form that callers send them, and JSON bodies."""
 
 import asyncio
 import re
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar
-from urllib.parse import parse_qsl, unquote, unquote_to_bytes
+from typing import Any, ClassVar, Generic, TypeVar
+from urllib.parse import parse_qsl, unquote_to_bytes
 
 import anyio.to_thread
 import pybase64
+from fastapi import Depends
+from pydantic import ConfigDict
 from pydantic_core import from_json
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from app.errors import Refusal
+from app.http.body import Body, parse
 from app.http.fetch import Fetcher
-from app.http.fields import DESCRIPTIONS, merge, require_json_type, whole
+from app.http.fields import shown, unknown
 
 IMAGE = "image"
 
 AT_ONCE = 1_000_000
-"""Characters, of JSON or base64, that are read at once: to hand them to another thread would mostly take longer."""
+"""Most characters of JSON or base64 that are read on the event loop; handing them to a thread would take longer."""
+_MOST_FIELDS = 100
+"""Most fields of a form besides pictures."""
 
 T = TypeVar("T")
+B = TypeVar("B", bound=Body)
+
+
+class UploadParameters(Body):
+    """Parameters of an upload, from query, form and JSON alike. Text is read for what it says: forms have only text."""
+
+    model_config = ConfigDict(strict=False)
+
+    may_be_empty: ClassVar[tuple[str, ...]] = ()
+    """Parameters whose value may be the empty string; an empty value of another is as good as none."""
+
+
+P = TypeVar("P", bound=UploadParameters)
 
 
 @dataclass(frozen=True)
-class Upload:
-    """What a caller sent."""
+class Upload(Generic[P]):
+    """A picture and the parameters beside it."""
 
-    image: bytes
-    parameters: dict[str, Any]
-    """Of query and body together."""
+    data: bytes
+    parameters: P
+    received: float
+    """When the last byte arrived, by `time.perf_counter`."""
 
 
 @dataclass(frozen=True)
-class Uploads:
-    """What a caller sent, of several pictures."""
+class Uploads(Generic[P]):
+    """Several pictures and the parameters beside them."""
 
-    images: list[bytes | Refusal]
-    """Of each in its order: the picture, or why it is none."""
-    parameters: dict[str, Any]
-    """Of query and body together."""
+    data: list[bytes | Refusal]
+    """Each picture, or why it is none, in the order in which they were sent."""
+    parameters: P
+    received: float
+    """When the last byte arrived, by `time.perf_counter`."""
 
 
 class _FormParser(MultiPartParser):
     spool_max_size = 2**31  # never to disk: the body's size is limited already, and the disk may be read-only
 
 
-async def read_upload(request: Request) -> Upload:
-    """Reads a multipart form, a JSON object, a URL-encoded form, or the bare bytes of a picture.
+async def read_upload(request: Request, model: type[P]) -> Upload[P]:
+    """Read a multipart form, a JSON object, a URL-encoded form, or the bare bytes of a picture.
 
-    Only multipart, which needs its boundary, is told by the content type. For the rest the bytes decide, since clients
-    that send a picture or JSON under some other type (curl's default is a form's) are many.
+    Only multipart, which needs its boundary, is recognised by the content type. Otherwise the bytes decide, since many
+    clients send a picture or JSON under some other type (curl's default is a form's).
+
+    Args:
+        request: whose body has not been read.
+        model: the parameters that may stand beside the picture.
 
     Raises:
-        Refusal: the body can't be parsed; no image, several, a URL, an unknown or contradictory parameter.
+        Refusal: the body can't be parsed; no picture, several, a URL that is not fetched; a wrong parameter.
     """
-    sources, parameters = await _read(request, most=1)
-    return Upload(await _picture(request, sources[0]), parameters)
+    sources, parameters = await _read(request, model, most=1)
+    received = time.perf_counter()
+    return Upload(await _picture(request, sources[0]), parse(model, parameters), received)
 
 
-async def read_uploads(request: Request, most: int) -> Uploads:
-    """Reads several pictures, up to `most`, which share their parameters: a repeated field, or a list in JSON.
+async def read_uploads(request: Request, model: type[P], most: int) -> Uploads[P]:
+    """Read several pictures, up to `most`, which share their parameters: a repeated field, or a list in JSON.
 
     Raises:
         Refusal: as `read_upload`, but for what is wrong with a single picture.
     """
-    sources, parameters = await _read(request, most)
+    sources, parameters = await _read(request, model, most)
+    received = time.perf_counter()
 
     async def found(source: Source) -> bytes | Refusal:
         try:
@@ -77,19 +104,19 @@ async def read_uploads(request: Request, most: int) -> Uploads:
         except Refusal as error:
             return error
 
-    return Uploads(await asyncio.gather(*map(found, sources)), parameters)
+    return Uploads(await asyncio.gather(*map(found, sources)), parse(model, parameters), received)
 
 
 Source = bytes | str
-"""A picture as it was sent: as bytes, or as text that stands for them."""
+"""A picture as it was sent: its bytes, or text that stands for them."""
 Fields = list[tuple[str, Any]]
 
 
-async def _read(request: Request, most: int) -> tuple[list[Source], dict[str, Any]]:
+async def _read(request: Request, model: type[P], most: int) -> tuple[list[Source], dict[str, Any]]:
     query = request.query_params.multi_items()
     if any(name == IMAGE for name, _ in query):
         raise Refusal("unknown_parameter", "a picture does not fit into the query; send it as the body", IMAGE)
-    merge(query)  # what is wrong with the query needs no picture to be told
+    merge(model, query)  # what is wrong with the query can be told before the body has come
     content_type = request.headers.get("content-type", "").lower()
     if content_type.startswith("multipart/"):
         sources, fields = await _read_multipart(request, most)
@@ -97,8 +124,8 @@ async def _read(request: Request, most: int) -> tuple[list[Source], dict[str, An
         body = await request.body()
         # No picture begins with a brace, and a form begins with a parameter's name.
         if body.lstrip()[:1] == b"{" or ("json" in content_type and body and body.isascii()):
-            sources, fields = await parse(_parse_json, body, most)
-        elif _is_form(body):
+            sources, fields = await _aside(_parse_json, body, model, most)
+        elif _is_form(body, model):
             sources, fields = await anyio.to_thread.run_sync(_parse_form, body)
         else:
             sources, fields = [body], []
@@ -106,7 +133,27 @@ async def _read(request: Request, most: int) -> tuple[list[Source], dict[str, An
         raise Refusal("missing_image", "there is no field 'image'; it holds the picture", IMAGE)
     if len(sources) > most:
         raise _too_many(f"{len(sources)}", most)
-    return sources, merge(query, fields)
+    return sources, merge(model, query, fields)
+
+
+def merge(model: type[UploadParameters], *sources: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Names and values of all sources in one; a null, or an empty value in a form, counts as not given.
+
+    Raises:
+        Refusal: an unknown name, or one name with two values.
+    """
+    merged: dict[str, Any] = {}
+    for name, value in (pair for source in sources for pair in source):
+        if name not in model.model_fields:
+            raise unknown(name, (IMAGE, *model.model_fields))
+        if value is None or (value == "" and name not in model.may_be_empty):
+            continue
+        # Text compares with JSON's values by the way both are written: 3 and "3", true and "True".
+        if name in merged and str(merged[name]).lower() != str(value).lower():
+            message = f"{name} is both {shown(merged[name])} and {shown(value)}"
+            raise Refusal("conflicting_parameter", message, name)
+        merged[name] = value
+    return merged
 
 
 def _too_many(found: str, most: int) -> Refusal:
@@ -133,17 +180,38 @@ async def picture_of(request: Request, text: str, field: str = IMAGE) -> bytes:
         return await fetcher.fetch(text, field)
     if "%" in text:  # which is slow
         return await anyio.to_thread.run_sync(decode_picture, text, field)
-    return await parse(decode_picture, text, field)
+    return await _aside(decode_picture, text, field)
 
 
-async def parse(parser: Callable[..., T], text: str | bytes, *arguments: Any) -> T:
-    """What a parser makes of a text, on another thread where that may take long."""
+async def _aside(parser: Callable[..., T], text: str | bytes, *arguments: Any) -> T:
+    """Parse a text, on another thread if that may take long."""
     if len(text) <= AT_ONCE:
         return parser(text, *arguments)
     return await anyio.to_thread.run_sync(parser, text, *arguments)
 
 
-async def read_json(request: Request) -> dict[str, Any]:
+async def read_body(request: Request, model: type[B]) -> B:
+    """The body of an API that takes JSON alone, as its model.
+
+    FastAPI would read it under JSON's types alone, on the event loop whatever its size, and accept NaN and lone
+    surrogates.
+
+    Raises:
+        Refusal: it is not a JSON object; see `app.http.body.parse`.
+    """
+    return parse(model, await _read_json(request))
+
+
+def json_body(model: type[B]) -> Any:
+    """A route's parameter that is its JSON body: `asked: Annotated[Model, json_body(Model)]`."""
+
+    async def read(request: Request) -> B:
+        return await read_body(request, model)
+
+    return Depends(read)
+
+
+async def _read_json(request: Request) -> dict[str, Any]:
     """The body of an API that takes JSON alone, whatever type it declares: curl's default is a form's.
 
     Raises:
@@ -152,7 +220,7 @@ async def read_json(request: Request) -> dict[str, Any]:
     body = await request.body()
     declared = request.headers.get("content-type", "").partition(";")[0].strip()
     try:
-        return await parse(json_object, body)
+        return await _aside(json_object, body)
     except Refusal as error:
         if declared and "json" not in declared.lower() and body.lstrip()[:1] not in (b"{", b"["):
             message = f"the body is {declared[:100]!r}; a JSON object is needed, as application/json"
@@ -172,7 +240,14 @@ def json_object(body: bytes) -> dict[str, Any]:
         raise Refusal("bad_json", f"the body is not valid JSON: {error}") from error
     if not isinstance(document, dict):
         raise Refusal("bad_json", f"the body is a JSON {type(document).__name__}; an object is needed")
-    return whole(document)
+    return {name: _whole(value) for name, value in document.items()}
+
+
+def _whole(value: Any) -> Any:
+    """Numbers without a fraction as integers, also in objects: JSON has one kind of number, 3 is 3.0."""
+    if isinstance(value, dict):
+        return {name: _whole(part) for name, part in value.items()}
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 async def _read_multipart(request: Request, most: int) -> tuple[list[Source], Fields]:
@@ -181,7 +256,7 @@ async def _read_multipart(request: Request, most: int) -> tuple[list[Source], Fi
         async with aclosing(request.stream()) as stream:
             # Text is held to no less than a file: an image may come as base64, and the body as a whole is limited.
             parser = _FormParser(
-                request.headers, stream, max_files=most_files, max_fields=100 + most, max_part_size=2**31
+                request.headers, stream, max_files=most_files, max_fields=_MOST_FIELDS + most, max_part_size=2**31
             )
             form = await parser.parse()
     except MultiPartException as error:
@@ -205,26 +280,27 @@ async def _read_multipart(request: Request, most: int) -> tuple[list[Source], Fi
         await form.close()
 
 
-def _is_form(body: bytes) -> bool:
+def _is_form(body: bytes, model: type[UploadParameters]) -> bool:
     name, equals, _ = body[:64].partition(b"=")
-    return equals == b"=" and name.decode("latin-1") in (IMAGE, *DESCRIPTIONS) and body.isascii()
+    return equals == b"=" and name.decode("latin-1") in (IMAGE, *model.model_fields) and body.isascii()
 
 
 def _parse_form(body: bytes) -> tuple[list[Source], Fields]:
-    pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True)
+    try:
+        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+    except ValueError as error:
+        raise Refusal("bad_form", f"a form may have {_MOST_FIELDS} fields") from error
     return [value for name, value in pairs if name == IMAGE], [pair for pair in pairs if pair[0] != IMAGE]
 
 
-def _parse_json(body: bytes, most: int) -> tuple[list[Source], Fields]:
+def _parse_json(body: bytes, model: type[UploadParameters], most: int) -> tuple[list[Source], Fields]:
     document = json_object(body)
     image = document.pop(IMAGE, None)
     images = image if isinstance(image, list) and most > 1 else [] if image is None else [image]
     if any(not isinstance(image, str) for image in images):
         needed = "base64 or a data: URI is needed" if most == 1 else "a list of base64 or data: URIs is needed"
         raise Refusal("invalid_parameter", f"image is not text; {needed}", IMAGE)
-    for name, value in document.items():
-        if not isinstance(value, str):  # text is read for what it says, as in a form
-            require_json_type(name, value)
+    parse(model, {name: value for name, value in document.items() if not isinstance(value, str)}, strict=True)
     return images, list(document.items())
 
 
@@ -246,7 +322,8 @@ def decode_picture(text: str, field: str = IMAGE) -> bytes:
             raise Refusal("bad_base64", message, field)
         if not header.lower().rstrip().endswith(";base64"):
             return unquote_to_bytes(text)
-        text = unquote(text)
+        for code, character in _ESCAPES:
+            text = text.replace(code, character)
     elif scheme:
         message = f"{scheme[1][:20]}: URLs are not fetched; send the picture's bytes, or base64 of them"
         raise Refusal("url_not_fetched", message, field)
@@ -257,6 +334,8 @@ def decode_picture(text: str, field: str = IMAGE) -> bytes:
         raise Refusal("bad_base64", message, field) from error
 
 
+_ESCAPES = [(f"%{code:02{case}}", chr(code)) for code in b"+/=\r\n " for case in "xX"]
+"""Escapes that base64 in a URI may have. To look for others takes a hundred times the memory of the text."""
 _ALPHABET = bytes.maketrans(b" -_", b"++/")
 """A plus sign in a form that was not URL-encoded arrives as a space."""
 

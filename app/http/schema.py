@@ -1,9 +1,9 @@
-"""What all answers have in common."""
+"""The base of all answers."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
 UNLESS_NONE = Field(exclude_if=lambda value: value is None)
-"""Left out of the answer where there is nothing to say."""
+"""Leaves a field out of the answer when it is None."""
 
 
 class Schema(BaseModel):

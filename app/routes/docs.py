@@ -1,4 +1,4 @@
-"""GET /docs: the API, to be read and tried."""
+"""GET /docs: the API, to read and to try."""
 
 import hashlib
 import re
@@ -8,14 +8,17 @@ from fastapi import APIRouter, Request
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 
+from app.http.contract import Contract
+
 router = APIRouter()
 
 _CDN = "https://cdn.jsdelivr.net"
 
 
 @router.get("/docs", include_in_schema=False)
+@Contract(open=True)
 async def docs(request: Request) -> HTMLResponse:
-    """Swagger UI, whose script comes from a CDN: this page alone allows it, and the one script that stands in it."""
+    """Swagger UI. Its script comes from a CDN, which this page alone allows, beside the one script in the page."""
     root = str(request.scope.get("root_path", "")).rstrip("/")
     page = get_swagger_ui_html(openapi_url=f"{root}/openapi.json", title="Recap", swagger_favicon_url="data:,")
     scripts = re.findall(rb"<script>(.*?)</script>", bytes(page.body), re.DOTALL)

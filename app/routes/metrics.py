@@ -1,4 +1,4 @@
-"""GET /metrics: what Prometheus reads."""
+"""GET /metrics: counts and measurements for Prometheus."""
 
 from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse
@@ -12,7 +12,7 @@ router = APIRouter(tags=["health"])
 
 @router.get("/metrics", response_class=PlainTextResponse)
 def metrics(request: Request) -> Response:
-    """What is counted and measured, in the text format of Prometheus, or OpenMetrics where that is asked for."""
+    """Everything that is counted and measured, in the text format of Prometheus, or in OpenMetrics on request."""
     engine: Engine = request.app.state.engine
     encode, content_type = choose_encoder(request.headers.get("accept", ""))
     return Response(encode(engine.metrics.registry), media_type=content_type)

@@ -1,39 +1,54 @@
-"""GET /v1/models and /v1/models/{name}: what there is to ask."""
+"""GET /v1/models and /v1/models/{name}: the models that are served."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, Union
 
 from fastapi import APIRouter, Request
 
-from app.schemas.models import CaptionerCard, LanguageModelCard, ModelList
-from app.schemas.openai import OpenAIErrorResponse
+from app.http.card import ModelCard
+from app.http.contract import Contract
+from app.http.dialects import OPENAI, OpenAIErrorResponse
+from app.http.schema import Schema
 from app.serving.engine import Engine
 from app.serving.registry import Registry
 from app.tasks import TASKS
 from model.checkpoint import Checkpoint
-from model.tasks.captioning import CAPTIONING
 
 router = APIRouter(tags=["models"])
 
+if TYPE_CHECKING:
+    AnyCard = ModelCard
+else:
+    AnyCard = Union[tuple(task.card() for task in TASKS.values())]  # noqa: UP007 (each task has a card of its own)
 
-def _card(checkpoint: Checkpoint[Any, Any], registry: Registry) -> CaptionerCard | LanguageModelCard:
-    shared: dict[str, Any] = {
-        "id": checkpoint.name,
-        "created": int((checkpoint.path / "config.json").stat().st_mtime),
-        "default": registry.is_default(checkpoint),
-        "sha256": checkpoint.sha256,
-        "metrics": checkpoint.metrics,
-        "card": checkpoint.card,
-    }
-    card = CaptionerCard if checkpoint.task is CAPTIONING else LanguageModelCard
-    return card(**shared, **TASKS[checkpoint.task.name].fields(checkpoint))
+
+class ModelList(Schema):
+    """The models that are served."""
+
+    object: Literal["list"] = "list"
+    data: list[AnyCard]
+
+
+def card_of(checkpoint: Checkpoint[Any, Any], registry: Registry) -> ModelCard:
+    """A checkpoint's card."""
+    task = TASKS[checkpoint.task.name]
+    return task.card()(
+        id=checkpoint.name,
+        created=int((checkpoint.path / "config.json").stat().st_mtime),
+        default=registry.is_default(checkpoint),
+        sha256=checkpoint.sha256,
+        metrics=checkpoint.metrics,
+        card=checkpoint.card,
+        **task.fields(checkpoint),
+    )
 
 
 def model_list(registry: Registry) -> ModelList:
     """Every checkpoint's card."""
-    return ModelList(data=[_card(checkpoint, registry) for _, checkpoint in sorted(registry.checkpoints.items())])
+    return ModelList(data=[card_of(checkpoint, registry) for _, checkpoint in sorted(registry.checkpoints.items())])
 
 
 @router.get("/v1/models")
+@Contract(errors=OPENAI)
 def list_models(request: Request) -> ModelList:
     """The models that are served, each with its defaults and its figures."""
     engine: Engine = request.app.state.engine
@@ -41,7 +56,8 @@ def list_models(request: Request) -> ModelList:
 
 
 @router.get("/v1/models/{name:path}", responses={404: {"model": OpenAIErrorResponse, "description": "No such model"}})
-def get_model(request: Request, name: str) -> CaptionerCard | LanguageModelCard:
+@Contract(errors=OPENAI)
+def get_model(request: Request, name: str) -> AnyCard:
     """One of these models."""
     engine: Engine = request.app.state.engine
-    return _card(engine.get(name), engine.registry)
+    return card_of(engine.get(name), engine.registry)

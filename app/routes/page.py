@@ -7,6 +7,7 @@ import re
 from os import PathLike, stat_result
 from pathlib import Path
 
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
@@ -15,9 +16,11 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import NotModifiedResponse, StaticFiles
 from starlette.types import Scope
 
+from app.http.contract import Contract
+
 WEB = Path(__file__).parent.parent / "web"
 
-mimetypes.add_type("text/javascript", ".js")  # whatever the machine says: browsers run nothing else as a module
+mimetypes.add_type("text/javascript", ".js")  # overrides the machine's own table: browsers run nothing else as a module
 
 # Browsers keep the files, but ask each time whether they are still current: so page and server never disagree.
 _CACHING = {"cache-control": "no-cache"}
@@ -68,21 +71,31 @@ class _Files(StaticFiles):
         return response
 
 
+OPEN = Contract(open=True)
+
+
+@OPEN
+def _favicon(request: Request) -> Response:
+    """Answer 404 also to callers without a key: browsers ask for this icon before they have read the page."""
+    raise HTTPException(404)
+
+
 def page_routes(web: Path = WEB) -> list[BaseRoute]:
     """Return the routes that serve this folder. Files are compressed where that makes them smaller."""
     page = index(web)
     headers = _CACHING | {"etag": f'"{hashlib.sha256(page.encode()).hexdigest()[:32]}"'}
 
+    @OPEN
     async def root(request: Request) -> Response:
         response = Response(page, media_type="text/html", headers=headers)
         if request.headers.get("if-none-match", "").removeprefix("W/") == headers["etag"]:
             return NotModifiedResponse(response.headers)
         return response
 
-    compressed = [Middleware(GZipMiddleware)]
     return [
-        Route("/", root, middleware=compressed),
-        Mount("/web", _Files(directory=web), middleware=compressed),
+        Route("/", root, middleware=[Middleware(GZipMiddleware)]),
+        Route("/favicon.ico", _favicon),
+        Mount("/web", OPEN(GZipMiddleware(_Files(directory=web)))),
     ]
 
 

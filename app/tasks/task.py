@@ -1,18 +1,16 @@
 """A task as the service sees it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
-    from starlette.requests import Request
 
-    from app.serving.engine import Engine
+    from app.http.card import ModelCard
     from app.serving.worker import Resources, Worker
+    from app.tasks.huggingface import Handler
     from model.checkpoint import Checkpoint
-
-    Inference = Callable[[Request, Engine, Checkpoint[Any, Any]], Awaitable[Any]]
 
 
 @dataclass(frozen=True)
@@ -30,8 +28,10 @@ class TaskService:
     """Loads a checkpoint, warms it up and returns its worker."""
     routers: "Callable[[], tuple[APIRouter, ...]]"
     """Its routes over HTTP."""
-    huggingface: "Callable[[], Inference]"
-    """Answers `POST /models/{name}`, Hugging Face's inference contract."""
+    huggingface: "Callable[[], Handler]"
+    """Its part of `POST /models/{name}`, Hugging Face's inference contract."""
+    card: "Callable[[], type[ModelCard]]"
+    """The cards of its models, as /v1/models documents them."""
     fields: "Callable[[Checkpoint[Any, Any]], dict[str, Any]]"
     """Fields of a model's card that only this task's cards have."""
     network: Callable[[dict[str, Any]], str]

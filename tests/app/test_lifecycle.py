@@ -166,6 +166,7 @@ CHUNKS = b"transfer-encoding: chunked\r\n"
 NO_REQUESTS = {
     "a long header": GET + b"host: x\r\nx: " + b"y" * 400_000,
     "many headers": GET + b"host: x\r\n" + b"x: y\r\n" * 80_000,
+    "a long head at once": GET + b"host: x\r\nx: " + b"y" * 33_000 + b"\r\n\r\n",
     "a long path": b"GET /" + b"x" * 400_000,
     "many trailers": POST + b"host: x\r\n" + CHUNKS + b"\r\n0\r\n" + b"x: y\r\n" * 80_000,
     "no host": GET + b"\r\n",
@@ -195,8 +196,8 @@ def test_what_is_no_request_is_refused(checkpoints: Path, serve: Serve, ready: R
 def test_what_is_no_request_is_not_read_on_for_ever(
     checkpoints: Path, serve: Serve, ready: Ready, monkeypatch: pytest.MonkeyPatch, seconds: float, number: int
 ) -> None:
-    monkeypatch.setattr("app.http.server.LINGER_SECONDS", seconds)
-    monkeypatch.setattr("app.http.server.LINGER_BYTES", number)
+    monkeypatch.setattr("app.http.connection.LINGER_SECONDS", seconds)
+    monkeypatch.setattr("app.http.connection.LINGER_BYTES", number)
     with serve(create_app(Settings(checkpoints=checkpoints, threads=1))) as client:
         ready(client)
         with socket.create_connection((client.base_url.host, client.base_url.port or 80), timeout=20) as sock:

@@ -1,10 +1,9 @@
-"""Who may ask, and how often."""
+"""Access: keys, and limits to how often a client may ask."""
 
 import hashlib
 import hmac
 import ipaddress
 import math
-import re
 import time
 
 from starlette.datastructures import Headers
@@ -14,11 +13,8 @@ from app.errors import Refusal
 from app.http.errors import error_response
 from app.settings import Settings
 
-OPEN = re.compile(r"/(healthz|readyz|docs|openapi\.json|favicon\.ico|web/.*)?")
-"""What needs no key and is not counted: health, and the pages, for which a browser asks without a key."""
-
 MOST_CLIENTS = 10_000
-"""Clients that are counted; beyond, those that have not asked for the longest time are forgotten."""
+"""Most clients that are counted; beyond, those that have not asked for the longest time are forgotten."""
 
 
 class AccessMiddleware:
@@ -30,7 +26,7 @@ class AccessMiddleware:
         self.rates = Rates(settings.rate_per_minute, settings.rate_burst) if settings.rate_per_minute else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not OPEN.fullmatch(scope["path"]):
+        if scope["type"] == "http" and not scope["state"]["match"].contract.open:
             try:
                 self._admit(scope)
             except Refusal as error:
@@ -64,17 +60,17 @@ class AccessMiddleware:
             message = "an API key is needed, as Authorization: Bearer KEY or X-API-Key: KEY"
             raise Refusal("missing_api_key", message)
         digest = hashlib.sha256(key.encode("latin-1")).hexdigest()
-        # All are compared, each in constant time: how long it takes tells nothing.
+        # Every known digest is compared in constant time, so the time taken reveals nothing.
         if not sum(hmac.compare_digest(digest, known) for known in self.keys):
             raise Refusal("invalid_api_key", "this API key is not known here")
         return digest
 
 
 class Rates:
-    """Counts requests by client: so many a minute, and some at once.
+    """Limits the requests of each client: so many a minute, and some at once.
 
-    It is the "generic cell rate algorithm" (ITU-T I.371): all there is of a client is the time at which it will have
-    made up for what it has asked.
+    The algorithm is the "generic cell rate algorithm" (ITU-T I.371): a client is one number, the time at which it will
+    have made up for its requests.
 
     Args:
         per_minute: requests.
@@ -86,10 +82,10 @@ class Rates:
         self._gap = 60 / per_minute
         self._burst = burst
         self._even: dict[str, float] = {}
-        """When each is even, in the order in which they last asked."""
+        """Client -> the time at which it is even, in the order in which they last asked."""
 
     def count(self, client: str, now: float) -> int:
-        """0 for a request that may be made; otherwise it is not counted, and may be in so many seconds."""
+        """Count a request and return 0, or return the seconds after which it may be made, uncounted."""
         even = max(self._even.pop(client, now), now)
         wait = even - now - (self._burst - 1) * self._gap
         self._even[client] = even if wait > 0 else even + self._gap

@@ -1,21 +1,17 @@
-"""Whether there is room for a picture, told before anything else is done about it."""
-
-import re
+"""Readiness and room for a request, before anything else is done about it."""
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.errors import Refusal
+from app.http.contract import Match
 from app.http.errors import error_response
 from app.serving.engine import Engine
 
-PICTURES = re.compile(r"/v1/captions(/batch|/stream)?|/model/predict|(/models/.+)?/v1/chat/completions")
-"""The paths to which nothing but pictures is sent."""
 
+class AdmissionMiddleware:
+    """Answers 503 to requests that need a model while none is ready, and 429 while too much waits for their task.
 
-class RoomMiddleware:
-    """Answers 503 to pictures while no model is ready, and 429 while too many wait.
-
-    When many come, most requests are refused: from here, that takes a sixth less time than from a route.
+    Under overload most requests are refused, and refusing them here takes a sixth less time than in a route.
     """
 
     def __init__(self, app: ASGIApp, engine: Engine) -> None:
@@ -23,10 +19,18 @@ class RoomMiddleware:
         self.engine = engine
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] == "POST" and PICTURES.fullmatch(scope["path"]):
+        if scope["type"] == "http" and scope["state"]["match"].takes_method:
             try:
-                self.engine.require_room("captioning")
+                self._admit(scope["state"]["match"])
             except Refusal as error:
                 await error_response(error, scope)(scope, receive, send)
                 return
         await self.app(scope, receive, send)
+
+    def _admit(self, match: Match) -> None:
+        task = match.contract.task
+        if match.contract.task_of_model:
+            self.engine.require_ready()
+            task = self.engine.get(match.model or "").task.name
+        if task:
+            self.engine.require_room(task)

@@ -1,4 +1,4 @@
-"""How much a request may send, and how slowly."""
+"""Limits to the size and the slowness of bodies."""
 
 import asyncio
 from contextlib import suppress
@@ -10,10 +10,6 @@ from app.errors import Refusal
 from app.http.errors import error_response
 from app.settings import Settings
 
-BATCH = "/v1/captions/batch"
-"""The path whose bodies may be larger."""
-TEXT = "/v1/completions"
-"""The path whose bodies have no picture."""
 TEXT_BYTES = 8_000_000
 """Largest body without a picture: eight times the longest prompt, since JSON may escape its characters."""
 
@@ -24,22 +20,28 @@ class BodyLimitMiddleware:
     A body that is too large is answered 413, unread where its Content-Length says so; one that is too slow 408; and 429
     one that does not fit into memory beside those that are there.
 
-    Since closing a connection with bytes unread resets it, which can destroy an answer on its way, every answer that
-    comes before the whole body has is sent first, and then what the client goes on sending is read and dropped, within
-    bounds (nginx calls it a lingering close). Where that is little, and sure to come, the connection is kept: when many
-    ask, most are refused, and making another connection costs both sides nearly half as much as a refusal does.
+    Closing a connection with bytes unread resets it, which can destroy an answer on its way. So an answer that comes
+    before the end of the body is sent first, and the rest of the body is read and dropped, within bounds (nginx calls
+    this a lingering close). If little is left and sure to come, the connection is kept: under overload most requests
+    are refused, and a new connection costs both sides nearly half as much as a refusal.
     """
 
     linger_seconds = 10.0
     linger_bytes = 100_000_000
     kept_bytes = 1_000_000
-    """Of a body that is not read, up to which its connection is kept."""
+    """Largest unread body whose connection is kept."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
         self.settings = settings
+        self.limits = {
+            "upload": settings.max_body_bytes,
+            "batch": settings.max_batch_bytes,
+            "text": min(settings.max_body_bytes, TEXT_BYTES),
+        }
+        """Kind of body, as a contract states it -> most bytes."""
         self.held = 0
-        """Bytes of all bodies that are in memory."""
+        """Bytes of all bodies in memory."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -48,10 +50,8 @@ class BodyLimitMiddleware:
         headers = Headers(scope=scope)
         declared = headers.get("content-length", "0")
         has_body = declared != "0" or "transfer-encoding" in headers
-        max_bytes = self.settings.max_batch_bytes if scope["path"] == BATCH else self.settings.max_body_bytes
-        if scope["path"] == TEXT:
-            max_bytes = min(max_bytes, TEXT_BYTES)
-        # Who waits for leave to send a body may not send it after all, and what came next would be taken for it.
+        max_bytes = self.limits[scope["state"]["match"].contract.body]
+        # A client that waits for leave to send its body may never send it: what came next would be taken for the body.
         unsure = "transfer-encoding" in headers or "expect" in headers
         kept = not unsure and declared.isdecimal() and int(declared) <= self.kept_bytes
         body = _Body(self, receive, send, max_bytes, whole=not has_body, kept=kept)
@@ -64,7 +64,7 @@ class BodyLimitMiddleware:
             body.kept = False
             await error_response(refused.error, scope)(scope, body.receive, body.send)
             if refused.error.code == "body_too_slow":
-                linger = 0.0  # it has been waited for long enough
+                linger = 0.0  # this client has had its time
         finally:
             self.held -= body.received
         if body.answered and not body.whole:
@@ -96,9 +96,9 @@ class _Body:
         self._until = asyncio.get_running_loop().time() + middleware.settings.receive_seconds
         self.received = 0
         self.whole = whole
-        """Everything has arrived, or the client has left."""
+        """Whether everything has arrived, or the client has left."""
         self.kept = kept
-        """Whether the connection stays when the answer comes first."""
+        """Whether the connection stays when the answer comes before the end of the body."""
         self.answered = False
 
     async def _next(self) -> Message:
@@ -131,7 +131,7 @@ class _Body:
             MutableHeaders(scope=message)["connection"] = "close"
         elif message["type"] == "http.response.body" and not message.get("more_body", False):
             self.answered = True
-            if not self.whole:  # all of the answer, but for its end, which would also end our right to read
+            if not self.whole:  # send the answer without its end, which would also end our right to read
                 message = {**message, "more_body": True}
         await self._send(message)
 

@@ -1,4 +1,4 @@
-"""What answers tell browsers."""
+"""Security headers for browsers."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -28,7 +28,7 @@ HEADERS = {
 
 
 class SecurityHeadersMiddleware:
-    """Adds these to every answer that does not say otherwise."""
+    """Adds `HEADERS` to every answer that does not set them itself."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

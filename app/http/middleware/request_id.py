@@ -1,4 +1,4 @@
-"""A name for each request, and an answer to what nobody expected."""
+"""An id for each request, and an answer to unexpected errors."""
 
 import asyncio
 import re
@@ -15,7 +15,7 @@ REQUEST_ID = "x-request-id"
 
 
 class RequestIdMiddleware:
-    """Gives each request an id, sends it back as x-request-id, and answers what nobody expected with a bare 500.
+    """Gives each request an id, sends it back as x-request-id, and answers unexpected errors with a bare 500.
 
     A caller's own id is kept where it is short and harmless, so that its logs and ours can be read together.
     """

@@ -1,6 +1,6 @@
 """Counts, times and logs each request.
 
-Neither metrics nor log have anything that a client sent beyond its method and path: no picture, no text, no query.
+Metrics and log repeat nothing that a client sent beyond its method and path: no picture, no text, no query.
 """
 
 import logging
@@ -8,37 +8,42 @@ import time
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from starlette.routing import Route
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.http.contract import RouteTable
 from app.serving.metrics import Metrics
 
 _CLIENT_LEFT = 499
-"""nginx's status of a request whose client did not wait for the answer."""
+"""nginx's status of a request whose client left before the answer."""
 
 access = logging.getLogger("recap.access")
 
 
 class TelemetryMiddleware:
-    """Counts, times and logs every request. The outermost, so that it sees what is answered in the end."""
+    """Counts, times and logs every request, and finds its route. The outermost, so that it sees the final answer.
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, routes: Sequence[Route]) -> None:
-        """
-        Args:
-            app: the application inside.
-            metrics: where to count.
-            routes: paths go by the templates of these, so that there are not as many of them as clients can think of.
-        """
+    Paths are counted by the template of their route, so that clients can't make up new ones.
+
+    Args:
+        app: the application inside.
+        metrics: where to count.
+        routes: of the application.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, routes: Sequence[BaseRoute]) -> None:
         self.app = app
         self.metrics = metrics
-        self.routes = routes
+        self.routes = RouteTable(routes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         started = time.perf_counter()
-        route = next((route.path for route in self.routes if route.path_regex.match(scope["path"])), "unmatched")
+        match = self.routes.match(scope)
+        scope.setdefault("state", {})["match"] = match
+        route = match.path
         status, size, whole = _CLIENT_LEFT, 0, False
 
         async def watched(message: Message) -> None:

@@ -8,9 +8,10 @@ from app.tasks.task import TaskService
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
+    from app.http.card import ModelCard
     from app.serving.worker import Resources
     from app.tasks.captioning.service import PictureWorker
-    from app.tasks.task import Inference
+    from app.tasks.huggingface import Handler
     from model.checkpoint import Checkpoint
 
 
@@ -21,15 +22,21 @@ def _worker(checkpoint: "Checkpoint[Any, Any]", resources: "Resources") -> "Pict
 
 
 def _routers() -> "tuple[APIRouter, ...]":
-    from app.tasks.captioning import batch, chat, ibm_max, routes, stream
+    from app.tasks.captioning import batch, ibm_max, openai, routes, stream
 
-    return routes.router, batch.router, stream.router, chat.router, ibm_max.router
+    return routes.router, batch.router, stream.router, openai.router, ibm_max.router
 
 
-def _huggingface() -> "Inference":
-    from app.routes.huggingface import infer_caption
+def _huggingface() -> "Handler":
+    from app.tasks.captioning.huggingface import HANDLER
 
-    return infer_caption
+    return HANDLER
+
+
+def _card() -> "type[ModelCard]":
+    from app.tasks.captioning.schemas import CaptionerCard
+
+    return CaptionerCard
 
 
 def _fields(checkpoint: "Checkpoint[Any, Any]") -> dict[str, Any]:
@@ -48,6 +55,7 @@ SERVICE = TaskService(
     worker=_worker,
     routers=_routers,
     huggingface=_huggingface,
+    card=_card,
     fields=_fields,
     network="{encoder}, {decoder}".format_map,
     command=caption,

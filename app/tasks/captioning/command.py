@@ -126,9 +126,10 @@ def _caption(
     from tqdm import tqdm
 
     from app.errors import Refusal
-    from app.http.fields import decoding_config
+    from app.http.body import parse
     from app.serving.worker import Resources
     from app.tasks.captioning.files import AHEAD, caption_files
+    from app.tasks.captioning.parameters import CaptionParameters, decoding_over
     from app.tasks.captioning.service import load_worker
     from model.checkpoint import CheckpointError
     from model.tasks.captioning import CAPTIONING
@@ -137,7 +138,7 @@ def _caption(
     given = {name: value for name, value in parameters.items() if value is not None}
     patient = {"picture_queue": 2 * AHEAD, "batch_pause_ms": PAUSE_MS, "deadline_seconds": math.inf}
     try:
-        decoding = decoding_config(checkpoint.config.decoding, given)
+        decoding = decoding_over(checkpoint.config.decoding, parse(CaptionParameters, given).given())
         resources = Resources(settings.model_copy(update=patient))
         worker = load_worker(checkpoint, resources)
     except (Refusal, CheckpointError, ValueError) as error:

@@ -1,59 +1,63 @@
-"""OpenAI's chat completions, as a captioner understands them: one picture in, a caption as the assistant's answer."""
+"""POST /v1/chat/completions: a message with a picture in, a caption as the answer, in OpenAI's contract."""
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal, Self
+from uuid import uuid4
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from fastapi import APIRouter, Request
+from pydantic import BeforeValidator, FailFast, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.errors import Refusal
-from app.http.fields import decoding_config, errors_in_terms_of, parameter_schemas, refused, require_json_type, unknown
-from app.http.openapi import closed, unsupported
-from app.tasks.text.openai import StreamOptions
+from app.http.body import Body, Ignored, Needed, Unsupported, overrides
+from app.http.contract import Contract
+from app.http.dialects import OPENAI
+from app.http.disconnect import while_connected
+from app.http.events import DONE, EventStream, event
+from app.http.fields import errors_in_terms_of
+from app.http.openapi import EXAMPLE, errors, event_stream, json_content
+from app.http.requests import json_body, picture_of
+from app.http.schema import Schema
+from app.serving.engine import Engine
+from app.tasks.captioning.parameters import DESCRIPTIONS, decoding_over
+from app.tasks.captioning.request import submit
+from app.tasks.captioning.service import PictureRequest
+from app.tasks.openai import CompletionUsage, StreamOptions
+from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Caption
 from model.tasks.captioning.config import DecodingConfig
 
-_ONLY_NEUTRAL: dict[str, tuple[str, tuple[Any, ...]]] = {
-    "stop": ("a caption ends by itself", ([],)),
-    "top_logprobs": ("only the words of the caption have log-probabilities", (0,)),
-    "presence_penalty": ("block_ngram is what there is", (0,)),
-    "frequency_penalty": ("block_ngram is what there is", (0,)),
-    "logit_bias": ("tokens have no numbers here", ({},)),
-    "response_format": ("a caption is plain text", ({"type": "text"},)),
-    "modalities": ("a caption is text", (["text"],)),
-    "tools": ("a captioner calls none", ([],)),
-    "tool_choice": ("a captioner calls no tools", ("none", "auto")),
-    "functions": ("a captioner calls none", ([],)),
-    "function_call": ("a captioner calls no functions", ("none", "auto")),
-    "audio": ("a caption is text", ()),
-    "prediction": ("a caption is short", ()),
-    "web_search_options": ("only the picture is looked at", ()),
-}
-"""Parameters that must say nothing -> why, and which values besides null say nothing."""
-_IGNORED = (
-    "metadata",
-    "moderation",
-    "parallel_tool_calls",
-    "prompt_cache_key",
-    "prompt_cache_options",
-    "prompt_cache_retention",
-    "reasoning_effort",
-    "safety_identifier",
-    "service_tier",
-    "store",
-    "user",
-    "verbosity",
-)
+router = APIRouter(tags=["chat"])
+
+MAX_MESSAGES = 10_000
+"""Most messages of a conversation."""
 _OURS = {"num_captions": "n", "max_length": "max_completion_tokens"}
+"""Parameters of decoding -> OpenAI's names of them."""
+_NO_TOOLS = "a captioner calls no tools"
+_OUR_PENALTY = Unsupported("block_ngram is what there is", (0,))
 
 
-class ChatRequest(BaseModel):
-    """The parameters that are OpenAI's; those of `DecodingConfig` come on top."""
+def _few(messages: Any) -> Any:
+    """Refuses too many messages before each is looked at."""
+    if isinstance(messages, list) and len(messages) > MAX_MESSAGES:
+        found = {"found": f"{len(messages):,}", "most": f"{MAX_MESSAGES:,}"}
+        raise PydanticCustomError("messages", "{found} messages: at most {most} are read", found)
+    return messages
 
-    model_config = ConfigDict(strict=True, frozen=True, use_attribute_docstrings=True)
 
-    messages: Annotated[list[dict[str, Any]], Field(min_length=1)]
+@overrides(DecodingConfig, descriptions=DESCRIPTIONS)
+class ChatRequest(Body):
+    """A request for a chat completion: OpenAI's parameters, and those of decoding."""
+
+    messages: Annotated[
+        list[dict[str, Any]],
+        Field(min_length=1),
+        FailFast(),
+        Needed("a list of messages is needed, each an object"),
+        BeforeValidator(_few),
+    ]
     """The last one of the user has the picture, as an `image_url` part with a data: URI, or a URL where the operator
     allows those. Text is not understood."""
     model: str | None = None
@@ -71,61 +75,49 @@ class ChatRequest(BaseModel):
     stream: bool = False
     """Whether to send the caption word by word, as server-sent events."""
     stream_options: StreamOptions | None = None
+    stop: Annotated[Any, Unsupported("a caption ends by itself", ([],))] = None
+    top_logprobs: Annotated[Any, Unsupported("only the words of the caption have log-probabilities", (0,))] = None
+    presence_penalty: Annotated[Any, _OUR_PENALTY] = None
+    frequency_penalty: Annotated[Any, _OUR_PENALTY] = None
+    logit_bias: Annotated[Any, Unsupported("tokens have no numbers here", ({},))] = None
+    response_format: Annotated[Any, Unsupported("a caption is plain text", ({"type": "text"},))] = None
+    modalities: Annotated[Any, Unsupported("a caption is text", (["text"],))] = None
+    tools: Annotated[Any, Unsupported(_NO_TOOLS, ([],))] = None
+    tool_choice: Annotated[Any, Unsupported(_NO_TOOLS, ("none", "auto"))] = None
+    functions: Annotated[Any, Unsupported(_NO_TOOLS, ([],))] = None
+    function_call: Annotated[Any, Unsupported(_NO_TOOLS, ("none", "auto"))] = None
+    audio: Annotated[Any, Unsupported("a caption is text")] = None
+    prediction: Annotated[Any, Unsupported("a caption is short")] = None
+    web_search_options: Annotated[Any, Unsupported("only the picture is looked at")] = None
+    metadata: Ignored = None
+    moderation: Ignored = None
+    parallel_tool_calls: Ignored = None
+    prompt_cache_key: Ignored = None
+    prompt_cache_options: Ignored = None
+    prompt_cache_retention: Ignored = None
+    reasoning_effort: Ignored = None
+    safety_identifier: Ignored = None
+    service_tier: Ignored = None
+    store: Ignored = None
+    user: Ignored = None
+    verbosity: Ignored = None
 
-    @field_validator("messages", mode="before")
-    @classmethod
-    def _has_messages(cls, value: Any) -> Any:
-        if not isinstance(value, list) or not value or not all(isinstance(message, dict) for message in value):
-            raise PydanticCustomError("messages", "A list of messages is needed, each an object")
-        return value
-
-    @classmethod
-    def json_schema(cls) -> dict[str, Any]:
-        """Of a request's body. Parameters of decoding have no default here, it is the model's to say."""
-        theirs = cls.model_json_schema()["properties"] | {"stream_options": StreamOptions.model_json_schema()}
-        ours = {name: part for name, part in parameter_schemas().items() if name in DecodingConfig.model_fields}
-        ignored = {name: {"description": "Ignored."} for name in _IGNORED}
-        return closed({**ours, **theirs, **unsupported(_ONLY_NEUTRAL), **ignored}, ["messages"])
-
-    @classmethod
-    def parse(cls, document: Mapping[str, Any]) -> tuple["ChatRequest", dict[str, Any]]:
-        """A JSON object to a request and what it says of decoding beyond it; a null counts as not given.
-
-        Raises:
-            Refusal: naming the parameter: unknown, of the wrong type, out of range, or not supported.
-        """
-        given = {name: value for name, value in document.items() if value is not None}
-        names = (*cls.model_fields, *DecodingConfig.model_fields, *_ONLY_NEUTRAL, *_IGNORED)
-        for name, value in given.items():
-            if name not in names:
-                raise unknown(name, names)
-            why, neutral = _ONLY_NEUTRAL.get(name, ("", (value,)))
-            if value not in neutral:
-                raise Refusal("invalid_parameter", f"{name}: not supported: {why}", name)
-        ours = {
-            name: given[name] for name in given.keys() & DecodingConfig.model_fields.keys() - cls.model_fields.keys()
-        }
-        for name, value in ours.items():
-            require_json_type(name, value)
-        try:
-            request = cls.model_validate({name: given[name] for name in given.keys() & cls.model_fields.keys()})
-        except ValidationError as error:
-            raise refused(error, given) from error
-        if request.stream_options and not request.stream:
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.stream_options and not self.stream:
             raise Refusal("invalid_parameter", "stream_options: only with stream=true", "stream_options")
-        return request, ours
+        return self
 
-    def decoding(self, defaults: DecodingConfig, ours: Mapping[str, Any]) -> DecodingConfig:
-        """How to caption.
+    def decoding(self, defaults: DecodingConfig) -> DecodingConfig:
+        """The search that the request asks for.
 
         Args:
-            defaults: the model's own.
-            ours: what the request says in our own terms.
+            defaults: the model's.
 
         Raises:
-            Refusal: naming the parameter.
+            Refusal: names the parameter that is at odds with another.
         """
-        wanted: dict[str, Any] = dict(ours)
+        wanted = self.given()
         if self.n > 1:
             wanted.setdefault("num_captions", self.n)
         if self.temperature:
@@ -134,10 +126,10 @@ class ChatRequest(BaseModel):
         if most and most < defaults.max_length:
             wanted.setdefault("max_length", most)
         with errors_in_terms_of(_OURS):
-            return decoding_config(defaults, wanted)
+            return decoding_over(defaults, wanted)
 
     def image_url(self) -> str:
-        """The one picture of the user's last message, as it stands there.
+        """The URL of the one picture in the user's last message.
 
         Raises:
             Refusal: there is none, or there are several.
@@ -168,7 +160,161 @@ def _refusal(message: str) -> Refusal:
     return Refusal("invalid_parameter", message, "messages")
 
 
-def logprobs(caption: Caption) -> dict[str, Any]:
+class ChatMessage(Schema):
+    """The assistant's message."""
+
+    role: Literal["assistant"]
+    content: str
+    """The caption."""
+    refusal: None
+
+
+class ChatTokenLogprob(Schema):
+    """A word of a caption, in OpenAI's terms."""
+
+    token: str
+    logprob: float
+    """Natural logarithm of its probability, given the picture and the words before it."""
+    bytes: list[int]
+    top_logprobs: list[Any]
+    """Always empty."""
+
+
+class ChatLogprobs(Schema):
+    """The words of a caption."""
+
+    content: list[ChatTokenLogprob]
+    refusal: None
+
+
+class ChatChoice(Schema):
+    """One of the captions."""
+
+    index: int
+    """Best first."""
+    message: ChatMessage
+    logprobs: ChatLogprobs | None
+    """Only with logprobs=true."""
+    finish_reason: Literal["stop", "length"]
+    """`stop`: the sentence is complete; `length`: it was cut at the most words."""
+
+
+class ChatResponse(Schema):
+    """A caption, in the shape of OpenAI's chat completions."""
+
+    id: str
+    object: Literal["chat.completion"]
+    created: int
+    """Seconds since 1970."""
+    model: str
+    system_fingerprint: str
+    """The beginning of the digest of its weights."""
+    choices: list[ChatChoice]
+    usage: CompletionUsage
+    """Words of the captions; the picture counts for none."""
+
+
+_MESSAGE = {
+    "role": "user",
+    "content": [
+        {"type": "text", "text": "What is in this picture?"},
+        {"type": "image_url", "image_url": {"url": EXAMPLE}},
+    ],
+}
+_ANSWERS = {200: {"content": event_stream()}} | errors(
+    OPENAI,
+    {
+        400: "A body or a picture that can't be read, no picture, or a parameter that is wrong",
+        404: "No such captioner",
+        415: "The body is not JSON, or the picture of a format that is not read",
+        504: "It took too long",
+    },
+)
+
+
+@router.post(
+    "/v1/chat/completions",
+    response_model=ChatResponse,
+    responses=_ANSWERS,
+    openapi_extra={"requestBody": json_content(ChatRequest.json_schema(), {"messages": [_MESSAGE]})},
+)
+@Contract(errors=OPENAI, task="captioning")
+async def create_chat_completion(
+    request: Request, asked: Annotated[ChatRequest, json_body(ChatRequest)]
+) -> ChatResponse | EventStream:
+    """Describes the picture in the user's last message; a captioner does not understand what else is said.
+
+    The contract is OpenAI's: their clients work with `base_url` set to `/v1` here. The picture comes as an `image_url`
+    part with a `data:` URI, or a URL where the operator allows those. Parameters of `/v1/captions`, such as
+    `beam_size`, may stand beside OpenAI's own; those that a captioner has no use for are ignored where they can't
+    change the answer, and refused where they would.
+    """
+    return await _answer(request, asked, asked.model)
+
+
+@router.post("/models/{name:path}/v1/chat/completions", response_model=ChatResponse, include_in_schema=False)
+@Contract(errors=OPENAI, task="captioning")
+async def create_chat_completion_of_model(
+    request: Request, name: str, asked: Annotated[ChatRequest, json_body(ChatRequest)]
+) -> ChatResponse | EventStream:
+    """Answers at the address that Hugging Face's client makes of a model's; it does not name the model in the body."""
+    return await _answer(request, asked, name)
+
+
+async def _answer(request: Request, asked: ChatRequest, model: str | None) -> ChatResponse | EventStream:
+    engine: Engine = request.app.state.engine
+    checkpoint = engine.find(CAPTIONING, model)
+    decoding = asked.decoding(checkpoint.config.decoding)
+    picture = await picture_of(request, asked.image_url(), "messages")
+    (task,) = submit(engine.worker(checkpoint), [PictureRequest(picture, decoding)])
+    captions = (await while_connected(request, task)).captions
+    head = {
+        "id": f"chatcmpl-{uuid4().hex}",
+        "created": int(time.time()),
+        "model": checkpoint.name,
+        "system_fingerprint": checkpoint.sha256[:16],
+    }
+    if asked.stream:
+        return EventStream(_events(captions, asked, {**head, "object": "chat.completion.chunk"}))
+    choices = [
+        {
+            "index": index,
+            "message": {"role": "assistant", "content": caption.text, "refusal": None},
+            "logprobs": _logprobs(caption) if asked.logprobs else None,
+            "finish_reason": caption.finish_reason,
+        }
+        for index, caption in enumerate(captions)
+    ]
+    whole = {**head, "object": "chat.completion", "choices": choices, "usage": _usage(captions)}
+    return ChatResponse.model_validate(whole)
+
+
+async def _events(captions: Sequence[Caption], asked: ChatRequest, head: dict[str, Any]) -> AsyncIterator[bytes]:
+    """Chunks of a word each. A caption is short: it is found as a whole, which beam search needs, and then cut."""
+    with_usage = asked.stream_options is not None and asked.stream_options.include_usage
+    rest: dict[str, Any] = {"usage": None} if with_usage else {}
+
+    def chunk(index: int, delta: dict[str, Any], finish_reason: str | None = None, scores: Any = None) -> bytes:
+        choice = {"index": index, "delta": delta, "logprobs": scores, "finish_reason": finish_reason}
+        return event({**head, "choices": [choice], **rest})
+
+    for index, caption in enumerate(captions):
+        yield chunk(index, {"role": "assistant", "content": ""}, scores=_logprobs(caption) if asked.logprobs else None)
+        for word in _words(caption.text):
+            yield chunk(index, {"content": word})
+        yield chunk(index, {}, caption.finish_reason)
+    if with_usage:
+        yield event({**head, "choices": [], "usage": _usage(captions)})
+    yield DONE
+
+
+def _usage(captions: Sequence[Caption]) -> dict[str, int]:
+    """Words written; none are read."""
+    written = sum(len(caption.tokens) for caption in captions)
+    return {"prompt_tokens": 0, "completion_tokens": written, "total_tokens": written}
+
+
+def _logprobs(caption: Caption) -> dict[str, Any]:
     """A caption's words and their log-probabilities, in OpenAI's shape."""
     return {
         "content": [
@@ -179,6 +325,6 @@ def logprobs(caption: Caption) -> dict[str, Any]:
     }
 
 
-def words(text: str) -> Iterator[str]:
+def _words(text: str) -> Iterator[str]:
     """Pieces of a sentence that are the sentence when joined."""
     return (found[0] for found in re.finditer(r"\s*\S+", text))

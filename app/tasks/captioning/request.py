@@ -1,132 +1,144 @@
-"""What a request for captions asks for, its documentation, and the answer put together from what the engine finds."""
+"""A request for captions as work for a captioner, and the work's answer as the response."""
 
+import asyncio
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Self
+from collections.abc import Sequence
+from typing import Any
 from uuid import uuid4
 
-from starlette.requests import Request
-
 from app.errors import Refusal
-from app.http.disconnect import while_connected
-from app.http.error_schema import ErrorResponse
-from app.http.fields import decoding_config, model_name, parameter_schemas, wants
-from app.http.openapi import BYTES, EXAMPLE, closed, errors, json_body
-from app.serving.engine import Engine
+from app.http.body import or_null
+from app.http.dialects import OWN
+from app.http.openapi import BYTES, EXAMPLE, errors, json_content
+from app.tasks.captioning.parameters import CaptionParameters, decoding_over
 from app.tasks.captioning.schemas import BeamTree, Caption, CaptionResponse, ImageInfo, ModelInfo, Timing
 from app.tasks.captioning.service import Answer, Listener, PictureRequest, PictureWorker
 from model.checkpoint import Checkpoint
-from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Captioner, UnknownPrefixError
 from model.tasks.captioning.config import CaptionerConfig, DecodingConfig
 
+CaptionerCheckpoint = Checkpoint[CaptionerConfig, Captioner]
+Json = dict[str, Any]
 
-@dataclass(frozen=True)
-class CaptionRequest:
-    """What is asked for, besides the pictures.
+
+def decoding_of(checkpoint: CaptionerCheckpoint, parameters: CaptionParameters) -> DecodingConfig:
+    """The search that the parameters of `/v1/captions` ask for.
 
     Raises:
-        Refusal: the model can't do it.
+        Refusal: parameters are at odds with each other, or the captioner has no attention to return.
     """
+    decoding = decoding_over(checkpoint.config.decoding, parameters.given())
+    if parameters.attention and checkpoint.config.decoder.kind == "show-and-tell":
+        message = f"attention=true: {checkpoint.name} sees the picture as a whole, so there is no attention to show"
+        raise Refusal("invalid_parameter", message, "attention")
+    if parameters.tree and decoding.method == "sample":
+        message = "tree=true: samples are drawn one by one, so there is no tree; use method=beam"
+        raise Refusal("invalid_parameter", message, "tree")
+    return decoding
 
-    engine: Engine
-    checkpoint: Checkpoint[CaptionerConfig, Captioner]
-    decoding: DecodingConfig
-    attention: bool = False
-    tree: bool = False
-    received: float = field(default_factory=time.perf_counter)
 
-    def __post_init__(self) -> None:
-        if self.attention and self.checkpoint.config.decoder.kind == "show-and-tell":
-            name = self.checkpoint.name
-            message = f"attention=true: {name} sees the picture as a whole, so there is no attention to show"
-            raise Refusal("invalid_parameter", message, "attention")
-        if self.tree and self.decoding.method == "sample":
-            message = "tree=true: samples are drawn one by one, so there is no tree; use method=beam"
-            raise Refusal("invalid_parameter", message, "tree")
-        try:
-            self.worker.captioner.encode_prefix(self.decoding.prefix)
-        except UnknownPrefixError as error:
-            raise Refusal("invalid_parameter", f"prefix: {error}", "prefix") from error
+def picture_request(
+    data: bytes, decoding: DecodingConfig, parameters: CaptionParameters, listener: Listener | None = None
+) -> PictureRequest:
+    """The request for one picture's captions.
 
-    @classmethod
-    def parse(cls, engine: Engine, parameters: Mapping[str, Any]) -> Self:
-        """The parameters of a request that has arrived.
+    Args:
+        data: the picture's file.
+        decoding: from `decoding_of`.
+        parameters: the caller's.
+        listener: is told how the captions come about.
+    """
+    return PictureRequest(data, decoding, bool(parameters.attention), bool(parameters.tree), listener)
 
-        Raises:
-            Refusal: no such model; one that is wrong.
-        """
-        checkpoint = engine.find(CAPTIONING, model_name(parameters))
-        decoding = decoding_config(checkpoint.config.decoding, parameters)
-        return cls(engine, checkpoint, decoding, wants("attention", parameters), wants("tree", parameters))
 
-    @property
-    def worker(self) -> PictureWorker:
-        worker: PictureWorker = self.engine.worker(self.checkpoint)
-        return worker
+def submit(worker: PictureWorker, requests: Sequence[PictureRequest]) -> list[asyncio.Task[Answer]]:
+    """Hand pictures to a captioner's worker; who cancels a task withdraws its picture.
 
-    @property
-    def model(self) -> ModelInfo:
-        return ModelInfo(name=self.checkpoint.name, sha256=self.checkpoint.sha256)
+    Raises:
+        Refusal: a prefix has unknown words; too many pictures wait already; the server is shutting down. From a task:
+            the bytes are not a picture that is read; it took too long.
+    """
+    try:
+        for prefix in {request.decoding.prefix for request in requests}:
+            worker.captioner.encode_prefix(prefix)
+    except UnknownPrefixError as error:
+        raise Refusal("invalid_parameter", f"prefix: {error}", "prefix") from error
+    return worker.submit(requests)
 
-    def of(self, image: bytes, listener: Listener | None = None) -> PictureRequest:
-        """The same, of one picture."""
-        return PictureRequest(image, self.decoding, self.attention, self.tree, listener)
 
-    async def answer(self, request: Request, image: bytes) -> Answer:
-        """Captions of a picture, which is withdrawn when the request's client leaves.
+def model_info(checkpoint: CaptionerCheckpoint) -> ModelInfo:
+    """The model that answers."""
+    return ModelInfo(name=checkpoint.name, sha256=checkpoint.sha256)
 
-        Raises:
-            Refusal: the bytes are not a picture that is read; too many pictures wait already; the server is
-                shutting down; it took too long.
-            ClientDisconnect: nobody waits for it any more.
-        """
-        (task,) = self.worker.submit([self.of(image)])
-        return await while_connected(request, task)
 
-    def response(self, answer: Answer, id: str) -> CaptionResponse:
-        """The answer about a picture, under an id of `new_id`."""
-        seconds = {
-            "queue": answer.queue,
-            "decode": answer.decode,
-            "encode": answer.encode,
-            "generate": answer.generate,
-            "total": time.perf_counter() - self.received,
-        }
-        tree = answer.tree
-        return CaptionResponse(
-            id=id,
-            model=self.model,
-            captions=[Caption.model_validate(caption) for caption in answer.captions],
-            image=ImageInfo(width=answer.width, height=answer.height, format=answer.format),
-            timing_ms=Timing(**{name: round(1000 * value, 2) for name, value in seconds.items()}),
-            tree=None if tree is None else BeamTree.model_validate({"steps": tree.steps, "captions": tree.sequences}),
-        )
+def response(checkpoint: CaptionerCheckpoint, answer: Answer, received: float, id: str) -> CaptionResponse:
+    """The response about a picture.
+
+    Args:
+        checkpoint: of the captioner.
+        answer: the worker's.
+        received: when the request had arrived, by `time.perf_counter`.
+        id: from `new_id`.
+    """
+    seconds = {
+        "queue": answer.queue,
+        "decode": answer.decode,
+        "encode": answer.encode,
+        "generate": answer.generate,
+        "total": time.perf_counter() - received,
+    }
+    tree = answer.tree
+    return CaptionResponse(
+        id=id,
+        model=model_info(checkpoint),
+        captions=[Caption.model_validate(caption) for caption in answer.captions],
+        image=ImageInfo(width=answer.width, height=answer.height, format=answer.format),
+        timing_ms=Timing(**{name: round(1000 * value, 2) for name, value in seconds.items()}),
+        tree=None if tree is None else BeamTree.model_validate({"steps": tree.steps, "captions": tree.sequences}),
+    )
 
 
 def new_id() -> str:
-    """A name for an answer."""
+    """A new id for a response."""
     return f"caption-{uuid4().hex}"
 
 
-def request_body(image: dict[str, Any], text: dict[str, Any], example: Any = EXAMPLE) -> dict[str, Any]:
+def parameter_schemas() -> dict[str, Json]:
+    """JSON schema of each parameter, without the null that JSON bodies may also have."""
+    return {
+        name: _not_null(schema) | {"description": schema["description"]}
+        for name, schema in CaptionParameters.json_schema()["properties"].items()
+    }
+
+
+def _not_null(schema: Json) -> Json:
+    (part,) = (part for part in schema["anyOf"] if part != {"type": "null"})
+    return dict(part)
+
+
+def request_body(image: Json, text: Json, example: Any = EXAMPLE) -> Json:
     """Documentation of the bodies that are read.
 
     Args:
         image: schema of the form's field `image`.
         text: schema of the key `image` in JSON.
-        example: of the latter.
+        example: a value of that key.
     """
     parameters = parameter_schemas()
-    form = {"type": "object", "required": ["image"], "properties": {"image": image, **parameters}}
-    body = json_body(closed({"image": text, **parameters}, ["image"]), {"image": example, "beam_size": 5})
+    nullable = {name: or_null(schema) for name, schema in parameters.items()}
+    form = _closed({"image": image, **parameters})
+    body = json_content(_closed({"image": text, **nullable}), {"image": example, "beam_size": 5})
     description = "The picture, as a form's file, as text in JSON, or as the bare bytes under any content type."
-    form_content = {"multipart/form-data": {"schema": form | {"additionalProperties": False}}}
-    return {"required": True, "description": description, "content": form_content | body["content"] | BYTES}
+    content = {"multipart/form-data": {"schema": form}} | body["content"] | BYTES
+    return {"required": True, "description": description, "content": content}
 
 
-def query() -> list[dict[str, Any]]:
+def _closed(properties: Json) -> Json:
+    """An object that must have `image` and may have nothing but these properties."""
+    return {"type": "object", "required": ["image"], "properties": properties, "additionalProperties": False}
+
+
+def query() -> list[Json]:
     """Documentation of the query's parameters."""
     return [
         {"name": name, "in": "query", "required": False, "schema": schema, "description": schema["description"]}
@@ -135,7 +147,7 @@ def query() -> list[dict[str, Any]]:
 
 
 ERRORS = errors(
-    ErrorResponse,
+    OWN,
     {
         400: "Not a picture; empty, truncated or damaged; or a body that can't be parsed",
         404: "No such captioner",

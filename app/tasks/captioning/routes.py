@@ -1,12 +1,25 @@
-"""POST /v1/captions, and the same for several pictures, and a word at a time."""
+"""POST /v1/captions: a picture in, its captions out."""
 
 from fastapi import APIRouter, Request
 
+from app.http.contract import Contract
+from app.http.disconnect import while_connected
 from app.http.openapi import FILE, TEXT
 from app.http.requests import read_upload
 from app.serving.engine import Engine
-from app.tasks.captioning.request import ERRORS, CaptionRequest, new_id, query, request_body
+from app.tasks.captioning.parameters import CaptionParameters
+from app.tasks.captioning.request import (
+    ERRORS,
+    decoding_of,
+    new_id,
+    picture_request,
+    query,
+    request_body,
+    response,
+    submit,
+)
 from app.tasks.captioning.schemas import CaptionResponse
+from model.tasks.captioning import CAPTIONING
 
 router = APIRouter(tags=["captions"])
 
@@ -16,6 +29,7 @@ router = APIRouter(tags=["captions"])
     responses=ERRORS,
     openapi_extra={"parameters": query(), "requestBody": request_body(FILE, TEXT)},
 )
+@Contract(task="captioning")
 async def create_caption(request: Request) -> CaptionResponse:
     """Describes a picture in words.
 
@@ -29,6 +43,9 @@ async def create_caption(request: Request) -> CaptionResponse:
         curl --data-binary @photo.jpg localhost:8000/v1/captions
     """
     engine: Engine = request.app.state.engine
-    upload = await read_upload(request)
-    asked = CaptionRequest.parse(engine, upload.parameters)
-    return asked.response(await asked.answer(request, upload.image), new_id())
+    upload = await read_upload(request, CaptionParameters)
+    checkpoint = engine.find(CAPTIONING, upload.parameters.model)
+    decoding = decoding_of(checkpoint, upload.parameters)
+    picture = picture_request(upload.data, decoding, upload.parameters)
+    (task,) = submit(engine.worker(checkpoint), [picture])
+    return response(checkpoint, await while_connected(request, task), upload.received, new_id())

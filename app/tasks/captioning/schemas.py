@@ -1,10 +1,11 @@
-"""Answers about pictures."""
+"""Answers about pictures, and the cards of captioners."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from app.http.error_schema import ErrorResponse
+from app.http.card import ModelCard
+from app.http.dialects import ErrorResponse
 from app.http.schema import UNLESS_NONE, Schema
 
 
@@ -15,7 +16,7 @@ class Token(Schema):
     logprob: float
     """Natural logarithm of its probability, given the picture and the words before it."""
     attention: Annotated[list[list[float]] | None, UNLESS_NONE] = None
-    """Where the network looked: rows by columns over the picture, adding up to 1. With attention=true alone."""
+    """Attention of the network: rows by columns over the picture, adding up to 1. Only with attention=true."""
 
 
 class Caption(Schema):
@@ -25,8 +26,8 @@ class Caption(Schema):
     logprob: float
     """Natural logarithm of the sentence's probability, its end included."""
     confidence: Annotated[float, Field(ge=0, le=1)]
-    """How likely the caption is good, as the model's card defines it. A model that was not calibrated tells the
-    geometric mean of the words' probabilities."""
+    """The probability that the caption is good, as the model's card defines it; without a calibration, the geometric
+    mean of the words' probabilities."""
     finish_reason: Literal["stop", "length"]
     """`stop`: the sentence is complete; `length`: it was cut at max_length."""
     tokens: tuple[Token, ...]
@@ -41,7 +42,7 @@ class ModelInfo(Schema):
 
 
 class ImageInfo(Schema):
-    """The picture as it was understood."""
+    """The picture as it was decoded."""
 
     width: int
     """Pixels, with the picture upright."""
@@ -68,11 +69,11 @@ class TreeNode(Schema):
     """A hypothesis that beam search kept for a step."""
 
     parent: Annotated[int | None, UNLESS_NONE] = None
-    """What it goes on from, by its place in the step before; left out in the first step."""
+    """Place of its parent in the step before; left out in the first step."""
     text: Annotated[str | None, UNLESS_NONE] = None
     """The word that it adds; left out where it has ended, then or before."""
     logprob: float
-    """Of all its words; where it has ended, its end included."""
+    """Log-probability of all its words; where it has ended, its end included."""
     finished: bool
     """Whether it has ended."""
     kept: bool
@@ -80,12 +81,12 @@ class TreeNode(Schema):
 
 
 class BeamTree(Schema):
-    """How beam search came to the captions."""
+    """The hypotheses of beam search, step by step."""
 
     steps: list[list[TreeNode]]
-    """What each step kept; a hypothesis that has ended goes on as it is."""
+    """The hypotheses that each step kept; one that has ended stays as it is."""
     captions: list[int]
-    """Of each caption, best first, the place in the last step."""
+    """Each caption's place in the last step, best first."""
 
 
 class CaptionResponse(Schema):
@@ -118,11 +119,25 @@ class CaptionResponse(Schema):
     image: ImageInfo
     timing_ms: Timing
     tree: Annotated[BeamTree | None, UNLESS_NONE] = None
-    """With tree=true alone."""
+    """Only with tree=true."""
 
 
 class BatchResponse(Schema):
     """Captions of several pictures."""
 
     results: list[CaptionResponse | ErrorResponse]
-    """Of each picture, in the order in which they were sent."""
+    """One for each picture, in the order in which they were sent."""
+
+
+class CaptionerCard(ModelCard):
+    """A model that describes pictures."""
+
+    task: Literal["image-to-text"] = "image-to-text"
+    """Hugging Face's name of the task."""
+    encoder: str
+    preprocessing: dict[str, Any]
+    """From a picture to the encoder's input. Where `resize` is `crop`, that is the square in its middle, whose side is
+    `crop_fraction` of the picture's shorter one, and attention lies over that square alone."""
+    decoder: str
+    decoding: dict[str, Any]
+    """Its defaults for the parameters of a request."""

@@ -5,13 +5,13 @@ import secrets
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any, Self
 
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
 from app.errors import Refusal
+from app.http.contract import Contract
 from app.http.disconnect import while_connected
 from app.http.errors import tell, unexpected
 from app.http.events import EventStream, event
@@ -20,8 +20,22 @@ from app.http.requests import read_upload
 from app.http.schema import Schema
 from app.inputs.pictures import Picture
 from app.serving.engine import Engine
-from app.tasks.captioning.request import ERRORS, CaptionRequest, new_id, query, request_body
+from app.tasks.captioning.parameters import CaptionParameters
+from app.tasks.captioning.request import (
+    ERRORS,
+    CaptionerCheckpoint,
+    decoding_of,
+    model_info,
+    new_id,
+    picture_request,
+    query,
+    request_body,
+    response,
+    submit,
+)
 from app.tasks.captioning.schemas import ImageInfo, Token
+from app.tasks.captioning.service import PictureRequest, PictureWorker
+from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Word
 
 router = APIRouter(tags=["captions"])
@@ -43,6 +57,7 @@ data: {"id": "caption-4b9c4f1e", "captions": [...], ...}
     responses={200: {"content": event_stream(("image", "token", "caption", "error"), _EVENTS)}, **ERRORS},
     openapi_extra={"parameters": query(), "requestBody": request_body(FILE, TEXT)},
 )
+@Contract(task="captioning")
 async def stream_captions(request: Request) -> EventStream:
     """Describes a picture a word at a time, as server-sent events; it takes what `/v1/captions` takes.
 
@@ -55,12 +70,13 @@ async def stream_captions(request: Request) -> EventStream:
       elsewhere.
     """
     engine: Engine = request.app.state.engine
-    upload = await read_upload(request)
-    asked = CaptionRequest.parse(engine, upload.parameters)
-    if asked.decoding.method == "sample" and asked.decoding.seed is None:  # were it to start again, with the same words
-        decoding = asked.decoding.model_copy(update={"seed": secrets.randbits(63)})
-        asked = replace(asked, decoding=decoding)
-    stream = _CaptionStream(request, asked, upload.image)
+    upload = await read_upload(request, CaptionParameters)
+    checkpoint = engine.find(CAPTIONING, upload.parameters.model)
+    decoding = decoding_of(checkpoint, upload.parameters)
+    if decoding.method == "sample" and decoding.seed is None:  # should the search start again, it finds the same words
+        decoding = decoding.model_copy(update={"seed": secrets.randbits(63)})
+    stream = _CaptionStream(request, checkpoint, upload.received)
+    stream.submit(engine.worker(checkpoint), picture_request(upload.data, decoding, upload.parameters, stream))
     try:
         first = await while_connected(request, stream.first())
     except BaseException:
@@ -70,19 +86,32 @@ async def stream_captions(request: Request) -> EventStream:
 
 
 class _CaptionStream:
-    """What is told of a picture, on its way from the threads that see to it to the event loop.
+    """Events about a picture, on their way from the worker's threads to the event loop.
 
     Leaving its context withdraws the picture.
+
+    Args:
+        request: that is answered.
+        checkpoint: of the captioner.
+        received: when the request had arrived, by `time.perf_counter`.
     """
 
-    def __init__(self, request: Request, asked: CaptionRequest, image: bytes) -> None:
+    def __init__(self, request: Request, checkpoint: CaptionerCheckpoint, received: float) -> None:
         self._request = request
-        self._asked = asked
+        self._checkpoint = checkpoint
+        self._received = received
         self._id = new_id()
         self._words: Counter[int] = Counter()
         self._loop = asyncio.get_running_loop()
         self._told: asyncio.Queue[bytes | None] = asyncio.Queue()
-        (self._task,) = asked.worker.submit([asked.of(image, self)])
+
+    def submit(self, worker: PictureWorker, picture: PictureRequest) -> None:
+        """Hand the picture, whose listener this is, to the captioner's worker.
+
+        Raises:
+            Refusal: see `app.tasks.captioning.request.submit`.
+        """
+        (self._task,) = submit(worker, [picture])
         self._task.add_done_callback(lambda _: self._told.put_nowait(None))
 
     def __enter__(self) -> Self:
@@ -92,12 +121,12 @@ class _CaptionStream:
         self.withdraw()
 
     def withdraw(self) -> None:
-        """Nobody listens any more."""
+        """Withdraw the picture: nobody waits for it any more."""
         self._task.cancel()
 
     def decoded(self, picture: Picture) -> None:
         image = ImageInfo(width=picture.width, height=picture.height, format=picture.format)
-        self._tell("image", {"id": self._id, "model": _plain(self._asked.model), "image": _plain(image)})
+        self._tell("image", {"id": self._id, "model": _plain(model_info(self._checkpoint)), "image": _plain(image)})
 
     def word(self, caption: int, place: int, token: Word) -> None:
         if place == self._words[caption]:
@@ -126,7 +155,8 @@ class _CaptionStream:
         while (told := await self._told.get()) is not None:
             yield told
         try:
-            yield event(_plain(self._asked.response(self._task.result(), self._id)), "caption")
+            answer = response(self._checkpoint, self._task.result(), self._received, self._id)
+            yield event(_plain(answer), "caption")
         except Refusal as error:
             failure = error
         except Exception as error:

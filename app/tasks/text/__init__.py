@@ -8,9 +8,10 @@ from app.tasks.text.command import generate
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
+    from app.http.card import ModelCard
     from app.serving.continuous import TextWorker
     from app.serving.worker import Resources
-    from app.tasks.task import Inference
+    from app.tasks.huggingface import Handler
     from model.checkpoint import Checkpoint
 
 
@@ -21,15 +22,21 @@ def _worker(checkpoint: "Checkpoint[Any, Any]", resources: "Resources") -> "Text
 
 
 def _routers() -> "tuple[APIRouter, ...]":
-    from app.tasks.text import routes
+    from app.tasks.text import openai
 
-    return (routes.router,)
+    return (openai.router,)
 
 
-def _huggingface() -> "Inference":
-    from app.routes.huggingface import infer_text
+def _huggingface() -> "Handler":
+    from app.tasks.text.huggingface import HANDLER
 
-    return infer_text
+    return HANDLER
+
+
+def _card() -> "type[ModelCard]":
+    from app.tasks.text.schemas import LanguageModelCard
+
+    return LanguageModelCard
 
 
 def _fields(checkpoint: "Checkpoint[Any, Any]") -> dict[str, Any]:
@@ -49,6 +56,7 @@ SERVICE = TaskService(
     worker=_worker,
     routers=_routers,
     huggingface=_huggingface,
+    card=_card,
     fields=_fields,
     network="{num_layers} x {hidden_size} {cell}, {unit}s".format_map,
     command=generate,

@@ -97,10 +97,11 @@ def generate(
 
 def _configured(defaults: "GenerationConfig", **given: Any) -> "GenerationConfig":
     from app.errors import Refusal
-    from app.tasks.text.openai import merged
+    from app.http.body import parse
+    from app.tasks.text.request import GenerationParameters
 
     try:
-        return merged(defaults, {name: value for name, value in given.items() if value is not None})
+        return parse(GenerationParameters, given).over(defaults)
     except Refusal as error:
         fail(error.message)
 

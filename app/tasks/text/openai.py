@@ -1,51 +1,58 @@
-"""OpenAI's completions: what a request may say, and the answer put together from what the model writes."""
+"""POST /v1/completions: a text's beginning in, its continuation out, in OpenAI's contract."""
 
-from collections.abc import Iterable, Mapping
-from typing import Annotated, Any
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import Annotated, Any, Self
+from uuid import uuid4
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from fastapi import APIRouter, Request
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
+from starlette.types import Scope
 
 from app.errors import Refusal
-from app.http.fields import invalid, refused, unknown
-from app.http.openapi import closed, unsupported
-from app.serving.generation import TextRequest, Update
-from app.settings import Settings
-from model.tasks.text.config import MAX_STOPS, GenerationConfig
+from app.http.body import Unsupported
+from app.http.contract import Contract
+from app.http.dialects import OPENAI
+from app.http.disconnect import while_connected
+from app.http.errors import tell
+from app.http.events import DONE, EventStream, event
+from app.http.openapi import errors, event_stream, json_content
+from app.http.requests import json_body
+from app.serving.engine import Engine
+from app.serving.generation import Generation, Update
+from app.tasks.openai import StreamOptions
+from app.tasks.text.request import MAX_CHOICES, GenerationParameters, limited, text_requests
+from app.tasks.text.schemas import CompletionResponse
+from model.tasks.text import TEXT
 from model.tasks.text.prompt import Token
 from model.tasks.text.stream import TextStream
 
-MAX_CHOICES = 128
-"""Texts of one request: prompts times n. It is OpenAI's limit for n."""
-MAX_SCORED = 20_000
-"""Tokens of one request whose log-probabilities can be asked for: they take a hundred times the room of their text."""
-
-_ONLY_NEUTRAL: dict[str, tuple[str, tuple[Any, ...]]] = {
-    "suffix": ("text is written forwards only", ("",)),
-    "presence_penalty": ("repetition_penalty is what there is", (0,)),
-    "frequency_penalty": ("repetition_penalty is what there is", (0,)),
-    "logit_bias": ("tokens have no numbers here", ({},)),
-}
-"""Parameters that must say nothing -> why, and which values besides null say nothing."""
+router = APIRouter(tags=["completions"])
 
 
-class StreamOptions(BaseModel):
-    """What else a stream should tell."""
+def _prompts(value: Any) -> Any:
+    """Checks a prompt before it is validated item by item."""
+    if isinstance(value, list) and len(value) > MAX_CHOICES:
+        message = "{found} prompts: at most {most} texts fit into a request"
+        raise PydanticCustomError("prompts", message, {"found": f"{len(value):,}", "most": MAX_CHOICES})
+    if isinstance(value, str) or (isinstance(value, list) and value and all(isinstance(p, str) for p in value)):
+        return value
+    if isinstance(value, list) and value and all(isinstance(part, int | list) for part in value):
+        raise PydanticCustomError("tokens", "token numbers are not read; send the text itself")
+    raise PydanticCustomError("prompt", "a string is needed, or a list of them")
 
-    model_config = ConfigDict(strict=True, frozen=True)
 
-    include_usage: bool = False
+_ONLY_OUR_PENALTY = Unsupported("repetition_penalty is what there is", (0,))
 
 
-class CompletionRequest(BaseModel):
-    """The parameters that are OpenAI's; the ones of drawing a text are those of `GenerationConfig`."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True)
+class CompletionRequest(GenerationParameters):
+    """A request for completions: OpenAI's parameters, and those of drawing a text."""
 
     model: str | None = None
     """Name of a language model, as in /v1/models."""
-    prompt: str | Annotated[list[str], Field(min_length=1)] = ""
-    """What the text goes on from, or several such; an empty one is read as the beginning of a line."""
+    prompt: Annotated[str | Annotated[list[str], Field(min_length=1)], BeforeValidator(_prompts)] = ""
+    """The text to continue, or several texts; an empty one is read as the beginning of a line."""
     n: Annotated[int, Field(ge=1, le=MAX_CHOICES)] = 1
     """Texts for each prompt. Each has random numbers of its own, also from one seed."""
     best_of: int | None = None
@@ -57,32 +64,21 @@ class CompletionRequest(BaseModel):
     stream: bool = False
     """Whether to send the text as it is written, as server-sent events."""
     stream_options: StreamOptions | None = None
-    suffix: str | None = None
-    """Not supported."""
-    presence_penalty: float = 0.0
-    """Not supported; repetition_penalty is."""
-    frequency_penalty: float = 0.0
-    """Not supported; repetition_penalty is."""
-    logit_bias: dict[str, float] | None = None
-    """Not supported."""
+    suffix: Annotated[Any, Unsupported("text is written forwards only", ("",))] = None
+    presence_penalty: Annotated[Any, _ONLY_OUR_PENALTY] = None
+    frequency_penalty: Annotated[Any, _ONLY_OUR_PENALTY] = None
+    logit_bias: Annotated[Any, Unsupported("tokens have no numbers here", ({},))] = None
     user: str | None = None
     """Ignored."""
 
-    @field_validator("prompt", mode="before")
-    @classmethod
-    def _prompt_is_text(cls, value: Any) -> Any:
-        if isinstance(value, str) or (isinstance(value, list) and value and all(isinstance(p, str) for p in value)):
-            return value
-        if isinstance(value, list) and value and all(isinstance(part, int | list) for part in value):
-            raise PydanticCustomError("tokens", "Token numbers are not read; send the text itself")
-        raise PydanticCustomError("prompt", "A string is needed, or a list of them")
-
-    @field_validator(*_ONLY_NEUTRAL)
-    @classmethod
-    def _neutral(cls, value: Any, info: Any) -> Any:
-        if value:
-            raise PydanticCustomError("unsupported", "Not supported: {why}", {"why": _ONLY_NEUTRAL[info.field_name][0]})
-        return value
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.best_of not in (None, self.n):
+            message = f"best_of={self.best_of}: all texts are returned, so it can only be n, which is {self.n}"
+            raise Refusal("invalid_parameter", message, "best_of")
+        if self.stream_options and not self.stream:
+            raise Refusal("invalid_parameter", "stream_options: only with stream=true", "stream_options")
+        return self
 
     @property
     def prompts(self) -> list[str]:
@@ -90,104 +86,82 @@ class CompletionRequest(BaseModel):
         return [self.prompt] if isinstance(self.prompt, str) else self.prompt
 
 
-def request_schema() -> dict[str, Any]:
-    """JSON schema of a request's body. Parameters of drawing have no default here, it is the model's to say."""
-    theirs = CompletionRequest.model_json_schema()["properties"] | {"stream_options": StreamOptions.model_json_schema()}
-    drawing = {
-        name: {key: value for key, value in schema.items() if key != "default"}
-        for name, schema in GenerationConfig.model_json_schema()["properties"].items()
+_ANSWERS = {200: {"content": event_stream()}} | errors(
+    OPENAI,
+    {
+        400: "A body that can't be parsed; a parameter that is unknown, out of range or not supported",
+        404: "No such language model",
+        415: "The body is not JSON",
+    },
+)
+_EXAMPLE = {"prompt": "ROMEO:", "max_tokens": 200, "temperature": 0.8, "stop": "\n\n"}
+
+
+@router.post(
+    "/v1/completions",
+    response_model=CompletionResponse,
+    responses=_ANSWERS,
+    openapi_extra={"requestBody": json_content(CompletionRequest.json_schema(), _EXAMPLE)},
+)
+@Contract(errors=OPENAI, task="text", body="text")
+async def create_completion(
+    request: Request, asked: Annotated[CompletionRequest, json_body(CompletionRequest)]
+) -> CompletionResponse | EventStream:
+    """Continues a prompt, in the manner of the texts that the model has read.
+
+    The contract is OpenAI's: their clients work with `base_url` set to `/v1` here. `max_tokens`, `temperature`,
+    `top_p`, `top_k`, `repetition_penalty`, `stop` and `seed` have the model's own defaults, which `/v1/models` shows. A
+    token is a character or a word, as the model has it. An unknown parameter is an error.
+
+        curl localhost:8000/v1/completions -d '{"prompt": "ROMEO:", "max_tokens": 200, "stream": true}'
+    """
+    engine: Engine = request.app.state.engine
+    checkpoint = engine.find(TEXT, asked.model)
+    generation = asked.over(limited(checkpoint.config.generation, engine.settings))
+    texts = text_requests(
+        asked.prompts, generation, engine.settings, n=asked.n, logprobs=asked.logprobs, echo=asked.echo
+    )
+    head = {
+        "id": f"cmpl-{uuid4().hex}",
+        "object": "text_completion",
+        "created": int(time.time()),
+        "model": checkpoint.name,
     }
-    drawing["stop"] = {"anyOf": [drawing["stop"]["items"], drawing["stop"]]}
-    return closed({**theirs, **drawing, **unsupported(_ONLY_NEUTRAL)})
+    writing = engine.worker(checkpoint).generate(texts)
+    if asked.stream:
+        return EventStream(_events(writing, asked, head, request.scope), writing)
+    with writing:
+        updates = await while_connected(request, writing.whole())
+    choices = [_Choice(index, asked).piece(update) for index, update in sorted(updates.items())]
+    streams = {index: update.stream for index, update in updates.items()}
+    return CompletionResponse.model_validate({**head, "choices": choices, "usage": _usage(streams, asked.n)})
 
 
-def parse(document: Mapping[str, Any]) -> tuple[CompletionRequest, dict[str, Any]]:
-    """A JSON object to a request and what it says of drawing the text; a null counts as not given.
-
-    Raises:
-        Refusal: naming the parameter: unknown, of the wrong type, out of range, or not supported.
-    """
-    given = {name: value for name, value in document.items() if value is not None}
-    names = (*CompletionRequest.model_fields, *GenerationConfig.model_fields)
-    for name in document:
-        if name not in names:
-            raise unknown(name, names)
-    drawing = {name: given.pop(name) for name in GenerationConfig.model_fields if name in given}
+async def _events(
+    generation: Generation, asked: CompletionRequest, head: dict[str, Any], scope: Scope
+) -> AsyncIterator[bytes]:
+    """A chunk for each text that has gone on, the usage if asked for, and `[DONE]`; an error in place of the rest."""
+    with_usage = asked.stream_options is not None and asked.stream_options.include_usage
+    rest: dict[str, Any] = {"usage": None} if with_usage else {}
+    choices = [_Choice(index, asked) for index in range(asked.n * len(asked.prompts))]
+    streams: dict[int, TextStream] = {}
     try:
-        request = CompletionRequest.model_validate(given)
-    except ValidationError as error:
-        raise refused(error, given) from error
-    if request.best_of not in (None, request.n):
-        message = f"best_of={request.best_of}: all texts are returned, so it can only be n, which is {request.n}"
-        raise Refusal("invalid_parameter", message, "best_of")
-    if request.stream_options and not request.stream:
-        raise Refusal("invalid_parameter", "stream_options: only with stream=true", "stream_options")
-    return request, drawing
+        async for updates in generation:
+            for index, update in updates.items():
+                streams[index] = update.stream
+                piece = choices[index].piece(update)
+                if piece["text"] or piece["finish_reason"]:
+                    yield event({**head, "choices": [piece], **rest})
+    except Refusal as error:
+        yield event(tell(error, scope)[1])
+        return
+    if with_usage:
+        yield event({**head, "choices": [], "usage": _usage(streams, asked.n)})
+    yield DONE
 
 
-def limited(defaults: GenerationConfig, settings: Settings) -> GenerationConfig:
-    """The model's defaults, which give way to the operator's limit; what a caller gives is refused instead."""
-    return defaults.model_copy(update={"max_tokens": min(defaults.max_tokens, settings.max_tokens)})
-
-
-def merged(defaults: GenerationConfig, drawing: Mapping[str, Any]) -> GenerationConfig:
-    """The model's defaults with what the caller gave.
-
-    Raises:
-        Refusal: naming the parameter: of the wrong type or out of range.
-    """
-    given = dict(drawing)
-    if "stop" in given:
-        stop = given["stop"]
-        if not isinstance(stop, str | list | tuple):
-            raise invalid("stop", stop, "a string is needed, or a list of them")
-        # One more than the most allowed is enough to be refused; millions would take gigabytes to validate.
-        given["stop"] = (stop,) if isinstance(stop, str) else tuple(stop[: MAX_STOPS + 1])
-    try:
-        return GenerationConfig.model_validate({**defaults.model_dump(), **given}, strict=True)
-    except ValidationError as error:
-        raise refused(error, drawing) from error
-
-
-def text_requests(request: CompletionRequest, generation: GenerationConfig, settings: Settings) -> list[TextRequest]:
-    """The texts to write, n for each prompt, in the order of their indices.
-
-    Raises:
-        Refusal: it is too much for one request.
-    """
-    prompts = request.prompts
-    texts = len(prompts) * request.n
-    if texts > MAX_CHOICES:
-        message = f"{len(prompts):,} prompts, {request.n} texts each: at most {MAX_CHOICES} texts fit into a request"
-        raise Refusal("invalid_parameter", message, "prompt" if request.n == 1 else "n")
-    if generation.max_tokens > settings.max_tokens:
-        raise invalid("max_tokens", generation.max_tokens, f"at most {settings.max_tokens:,} are written here")
-    length = sum(map(len, prompts))
-    if length > settings.max_prompt_chars:
-        message = f"the prompt has {length:,} characters; at most {settings.max_prompt_chars:,} are read"
-        raise Refusal("prompt_too_long", message, "prompt")
-    if request.logprobs is not None:
-        scored = texts * generation.max_tokens + request.n * length * request.echo
-        if scored > MAX_SCORED:
-            message = (
-                f"log-probabilities of up to {scored:,} tokens are asked for; at most {MAX_SCORED:,} fit into a request"
-            )
-            raise Refusal("invalid_parameter", message, "logprobs")
-    return [
-        TextRequest(
-            prompt=prompt,
-            generation=generation,
-            choice=choice,
-            logprobs=request.logprobs,
-            prompt_logprobs=request.echo and request.logprobs is not None,
-        )
-        for prompt in prompts
-        for choice in range(request.n)
-    ]
-
-
-class Choice:
-    """One of the answer's texts on its way: updates to what OpenAI calls a choice, or a piece of one."""
+class _Choice:
+    """Turns the updates of one text into what OpenAI calls a choice, or into pieces of one."""
 
     def __init__(self, index: int, request: CompletionRequest) -> None:
         self._index = index
@@ -197,7 +171,7 @@ class Choice:
         self._offset = 0
 
     def piece(self, update: Update) -> dict[str, Any]:
-        """What an update adds; the first has the prompt as well, if it is to be echoed."""
+        """The piece that an update adds; the first has the prompt as well, if it is to be echoed."""
         text, tokens = update.text, update.tokens
         if self._echo:
             text, tokens, self._echo = self._prompt + text, [*update.stream.prompt, *tokens], False
@@ -221,8 +195,8 @@ class Choice:
         return scores
 
 
-def usage(streams: Mapping[int, TextStream], n: int) -> dict[str, int]:
-    """Tokens read, each prompt counted once, and written, of texts by their index."""
+def _usage(streams: Mapping[int, TextStream], n: int) -> dict[str, int]:
+    """Tokens read, each prompt counted once, and tokens written, for texts by their index."""
     read = sum(stream.prompt_tokens for index, stream in streams.items() if index % n == 0)
     written = sum(stream.written for stream in streams.values())
     return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}

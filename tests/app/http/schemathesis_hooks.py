@@ -13,14 +13,15 @@ from schemathesis.core.transport import Response
 from schemathesis.generation import GenerationMode
 from schemathesis.openapi.checks import RejectedPositiveData
 
-from app.http.fields import parameter_schemas
-from app.tasks.huggingface import _CAPTION_NAMES, _TEXT_NAMES
+from app.tasks.captioning import huggingface as captions
+from app.tasks.captioning.request import parameter_schemas
+from app.tasks.text import huggingface as text
 
 GIF = base64.b64decode("R0lGODdhAQABAIAAAP///////ywAAAAAAQABAAACAkQBADs=")
 URI = f"data:image/gif;base64,{base64.b64encode(GIF).decode()}"
 MESSAGE: Any = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": URI}}]}
 
-CAPTION_PARAMETERS = set(_CAPTION_NAMES) - set(_TEXT_NAMES)
+CAPTION_PARAMETERS = set(captions.NAMES) - set(text.NAMES) - {"num_return_sequences"}
 NUMBERS = {name for name, schema in parameter_schemas().items() if schema["type"] != "string"}
 VALID = {"prefix": "a", "max_tokens": 20}
 """Instead of any words, and of more than the operator allows."""

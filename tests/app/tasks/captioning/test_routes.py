@@ -13,9 +13,9 @@ import pytest
 from fastapi import FastAPI
 from PIL import Image
 
-from app.http.fields import DESCRIPTIONS
 from app.main import create_app
 from app.settings import Settings
+from app.tasks.captioning.parameters import CaptionParameters
 from model.checkpoint import save
 from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Captioner
@@ -247,7 +247,11 @@ def test_ranges_in_the_documentation_are_the_ranges_that_hold(
     document = client.get("/openapi.json").json()
     operation = document["paths"][URL]["post"]
     query = {parameter["name"]: parameter["schema"] for parameter in operation["parameters"]}
-    assert query.keys() == {"model", "attention", "tree", *DecodingConfig.model_fields} == DESCRIPTIONS.keys()
+    assert (
+        query.keys()
+        == {"model", "attention", "tree", *DecodingConfig.model_fields}
+        == CaptionParameters.model_fields.keys()
+    )
     bodies = operation["requestBody"]["content"]
     assert {"multipart/form-data", "application/json", "application/octet-stream"} <= bodies.keys()
     for kind in ("multipart/form-data", "application/json"):

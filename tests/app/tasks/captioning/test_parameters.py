@@ -1,4 +1,4 @@
-"""Defaults, and what a caller asks for."""
+"""A model's defaults, and the parameters that a caller gives."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from app.errors import Refusal
 from app.http.errors import status_of
-from app.http.fields import decoding_config, merge
+from app.tasks.captioning.parameters import decoding_over
 from model.tasks.captioning.config import DecodingConfig
 
 PARTS: dict[str, st.SearchStrategy[Any]] = {
@@ -34,33 +34,21 @@ GIVEN = st.fixed_dictionaries({}, optional=PARTS)
 
 
 @given(DEFAULTS, GIVEN)
-def test_what_is_given_holds_and_a_default_gives_way(defaults: DecodingConfig, given: dict[str, Any]) -> None:
+def test_default_gives_way_to_what_is_given(defaults: DecodingConfig, given: dict[str, Any]) -> None:
     # At odds with itself: where no other value of a number that was not given could save it.
     roomy = {"method": defaults.method, "beam_size": 10, "num_captions": 1, "min_length": 0, "max_length": 100}
     if not is_valid({**roomy, **given}):
         with pytest.raises(Refusal) as caught:
-            decoding_config(defaults, given)
+            decoding_over(defaults, given)
         assert status_of(caught.value) == 422
         assert caught.value.field in given
         return
-    found = decoding_config(defaults, given)
+    found = decoding_over(defaults, given)
     assert {name: getattr(found, name) for name in given} == given
     if is_valid({**defaults.model_dump(), **given}):  # a default gives way only where it must
         assert found == DecodingConfig.model_validate({**defaults.model_dump(), **given})
 
 
 @given(DEFAULTS)
-def test_nothing_given_is_the_defaults(defaults: DecodingConfig) -> None:
-    assert decoding_config(defaults, {}) == defaults
-
-
-def test_sources_are_merged() -> None:
-    assert merge([("seed", "3"), ("prefix", "")], [("seed", 3), ("beam_size", None), ("top_k", "")]) == {
-        "seed": 3,
-        "prefix": "",
-    }
-    assert merge([("attention", "true")], [("attention", True)]) == {"attention": True}
-    with pytest.raises(Refusal, match="did you mean temperature"):
-        merge([("temprature", 1)])
-    with pytest.raises(Refusal, match="there are image, model"):
-        merge([("zzz", 1)])
+def test_defaults_hold_where_nothing_is_given(defaults: DecodingConfig) -> None:
+    assert decoding_over(defaults, {}) == defaults

@@ -1,0 +1,243 @@
+"""Parameters and JSON bodies as pydantic models, which are also their documentation.
+
+A body of megabytes must not cost more than its size: unknown names are refused at the first, sequences fail at their
+first bad item, and nothing is repeated at length.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_origin
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    create_model,
+    model_validator,
+)
+from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic_core.core_schema import (
+    no_info_before_validator_function,
+    no_info_plain_validator_function,
+    no_info_wrap_validator_function,
+)
+
+from app.errors import Refusal
+from app.http.fields import invalid, unknown
+from model.config import Config
+
+Json = dict[str, Any]
+B = TypeVar("B", bound="Body")
+C = TypeVar("C", bound=Config)
+
+_REASONS = {"bool_type": "true or false is needed, as a boolean", "model_type": "an object is needed"}
+"""Kind of error -> a better message than pydantic's."""
+
+
+def _nullable(schema: Json) -> None:
+    """Document that a null counts as not given."""
+    for name, part in schema["properties"].items():
+        if part.get("default", ...) is None:
+            del part["default"]
+        if name not in schema.get("required", ()):
+            schema["properties"][name] = or_null(part)
+
+
+def or_null(schema: Json) -> Json:
+    """A value that counts as not given when it is null."""
+    if "anyOf" in schema:
+        parts = schema["anyOf"]
+        return schema if {"type": "null"} in parts else schema | {"anyOf": [*parts, {"type": "null"}]}
+    about: Json = {key: schema[key] for key in ("description", "title", "default") if key in schema}
+    return {"anyOf": [{key: value for key, value in schema.items() if key not in about}, {"type": "null"}]} | about
+
+
+class Body(BaseModel):
+    """The parameters of a request. A null counts as not given.
+
+    Raises:
+        Refusal: when validated, a name is unknown. See `parse`.
+    """
+
+    model_config = ConfigDict(
+        strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True, json_schema_extra=_nullable
+    )
+
+    overridden: ClassVar[Mapping[str, str]] = {}
+    """Fields that override a configuration's -> the configuration's names of them. See `overrides`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known(cls, document: Any) -> Any:
+        if not isinstance(document, dict):
+            return document
+        for name in document:
+            if name not in cls.model_fields:
+                raise unknown(name, cls.model_fields)
+        return {name: value for name, value in document.items() if value is not None}
+
+    def given(self) -> dict[str, Any]:
+        """The overrides that were given, by the configuration's names."""
+        values = ((ours, getattr(self, theirs)) for theirs, ours in self.overridden.items())
+        return {name: value for name, value in values if value is not None}
+
+    @classmethod
+    def json_schema(cls) -> Json:
+        """JSON schema of the body, whole in itself."""
+        schema = cls.model_json_schema()
+        definitions = schema.pop("$defs", {})
+
+        def whole(node: Any) -> Any:
+            if isinstance(node, list):
+                return [whole(part) for part in node]
+            if not isinstance(node, dict):
+                return node
+            if "$ref" in node:
+                return whole(definitions[node["$ref"].removeprefix("#/$defs/")])
+            return {key: whole(value) for key, value in node.items()}
+
+        found: Json = whole(schema)
+        return found
+
+
+def parse(model: type[B], document: Mapping[str, Any], *, strict: bool | None = None) -> B:
+    """The model of a JSON object, a query or a form.
+
+    Raises:
+        Refusal: names the field that is unknown, of the wrong type, out of range or not supported.
+    """
+    try:
+        return model.model_validate(document, strict=strict)
+    except ValidationError as error:
+        raise _refusal(model, document, error) from error
+
+
+def _refusal(model: type[Body], value: Any, error: ValidationError) -> Refusal:
+    """The refusal of the first field that is wrong, in the innermost body."""
+    first = error.errors(include_url=False)[0]
+    name, place = "", list(first["loc"])
+    while place and isinstance(place[0], str) and place[0] in model.model_fields:
+        field = model.model_fields[name := str(place.pop(0))]
+        value = value.get(name)
+        inner = [part for part in get_args(field.annotation) if isinstance(part, type) and issubclass(part, Body)]
+        if not inner:
+            break
+        model = inner[0]
+    if first["type"] == "missing":
+        needed = [part.message for part in field.metadata if isinstance(part, Needed)]
+        return invalid(name, None, f"{needed[0]}; the field is required" if needed else "the field is required")
+    return invalid(name, value, _REASONS.get(first["type"], first["msg"]))
+
+
+def overrides(
+    config: type[Config], names: Mapping[str, str] | None = None, descriptions: Mapping[str, str] | None = None
+) -> Callable[[type[B]], type[B]]:
+    """A decorator that adds a configuration's fields to a body. They have no defaults, which are the model's to say.
+
+    Args:
+        config: whose types and ranges hold.
+        names: what the body calls the fields -> the configuration's names; by default all, by their own names. A field
+            that the body has itself is left alone.
+        descriptions: of the configuration's fields.
+    """
+
+    def add(body: type[B]) -> type[B]:
+        added = {
+            theirs: ours
+            for theirs, ours in (names or {name: name for name in config.model_fields}).items()
+            if theirs not in body.model_fields
+        }
+        fields: dict[str, Any] = {}
+        for theirs, ours in added.items():
+            field = config.model_fields[ours]
+            kind: Any = field.annotation
+            for part in field.metadata:
+                kind = Annotated[kind, part]
+            if get_origin(field.annotation) is tuple:
+                kind = Annotated[
+                    kind, OneOrMore(next(part.max_length for part in field.metadata if hasattr(part, "max_length")))
+                ]
+            fields[theirs] = (kind, Field(None, description=(descriptions or {}).get(ours)))
+        made = create_model(body.__name__, __base__=body, __module__=body.__module__, __doc__=body.__doc__, **fields)
+        made.overridden = added
+        return made
+
+    return add
+
+
+@dataclass(frozen=True)
+class Needed:
+    """Annotates a field whose type is better explained in words of its own.
+
+    Args:
+        message: what is needed.
+    """
+
+    message: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        def explained(value: Any, inner: ValidatorFunctionWrapHandler) -> Any:
+            try:
+                return inner(value)
+            except ValidationError:
+                raise PydanticCustomError("needed", "{message}", {"message": self.message}) from None
+
+        return no_info_wrap_validator_function(explained, handler(source))
+
+
+@dataclass(frozen=True)
+class Unsupported:
+    """Annotates a parameter that is known and must ask for nothing: `suffix: Annotated[Any, Unsupported(...)]`.
+
+    Args:
+        why: it is not supported.
+        neutral: values besides null that ask for nothing.
+    """
+
+    why: str
+    neutral: tuple[Any, ...] = ()
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        def neutral(value: Any) -> Any:
+            if value not in self.neutral:
+                raise PydanticCustomError("unsupported", "not supported: {why}", {"why": self.why})
+            return value
+
+        return no_info_plain_validator_function(neutral)
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> Json:
+        return {"enum": list(self.neutral), "description": f"Not supported: {self.why}."}
+
+
+@dataclass(frozen=True)
+class OneOrMore:
+    """Annotates a tuple of strings that may also come as one string.
+
+    Args:
+        most: items; one more is kept, which is enough to be refused, since millions would take gigabytes to validate.
+    """
+
+    most: int
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        def items(value: Any) -> Any:
+            if isinstance(value, str):
+                return (value,)
+            if isinstance(value, list | tuple):
+                return tuple(value[: self.most + 1])
+            raise PydanticCustomError("one_or_more", "a string is needed, or a list of them")
+
+        return no_info_before_validator_function(items, handler(source))
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> Json:
+        array = handler(core)
+        return {"anyOf": [array["items"], array]}
+
+
+Ignored = Annotated[Any, WithJsonSchema({"description": "Ignored."})]
+"""A parameter that cannot change the answer."""

@@ -1,0 +1,181 @@
+"""A client's connection: uvicorn's HTTP/1.1, with limits to the size of heads and to the patience with them.
+
+It stands between the transport and uvicorn's protocol, and uses what asyncio and ASGI define, not uvicorn's own parts.
+"""
+
+import asyncio
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+MAX_HEAD_BYTES = 32_768
+"""Largest request head, in bytes; nginx's default."""
+_TOO_LARGE = f"The head of a request may have {MAX_HEAD_BYTES:,} bytes."
+MAX_BARREN_BYTES = 400_000
+"""Most bytes after a head that bring no body: trailers, or extensions of chunks. uvicorn stops reading a body that the
+application does not take at fewer."""
+LINGER_SECONDS, LINGER_BYTES = 2.0, 10_000_000
+"""Seconds and bytes for which a malformed request is read on after it has been answered. Closing a connection
+with bytes unread resets it, which can destroy the answer on its way."""
+
+
+class Connection(asyncio.Protocol):
+    """Ends connections whose heads are slow or large, and closes connections so that answers arrive.
+
+    Args:
+        seconds: within which a request's head must arrive.
+        app_state: of the lifespan; every request finds the connection in its state.
+        options: of uvicorn's protocol.
+    """
+
+    def __init__(self, seconds: float, *, app_state: dict[str, Any], **options: Any) -> None:
+        self._http = HttpToolsProtocol(app_state={**app_state, "connection": self}, **options)
+        self._seconds = seconds
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._requests = 0
+        """Requests that are being answered."""
+        self._unread = 0
+        """Bytes that have arrived since the last head or piece of a body."""
+        self._lingering = self._lost = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._http.connection_made(_Transport(transport, self))  # type: ignore[arg-type]
+        self._timer = self._loop.call_later(self._seconds, self.close)
+
+    def data_received(self, data: bytes) -> None:
+        self._unread += len(data)
+        if self._lingering:
+            if self._unread > LINGER_BYTES:
+                self._transport.close()
+            return
+        if not self._requests and self._timer is None:  # another request on the same connection
+            self._timer = self._loop.call_later(self._seconds, self.close)
+        self._http.data_received(data)
+        if self._unread > MAX_HEAD_BYTES:
+            self._loop.call_soon(self._check)  # once the application has taken a head or a body that was in it
+
+    def _check(self) -> None:
+        if self._unread > (MAX_BARREN_BYTES if self._requests else MAX_HEAD_BYTES) and not self._lingering:
+            self.refuse(_TOO_LARGE)
+
+    def eof_received(self) -> None:
+        self._http.eof_received()
+
+    def pause_writing(self) -> None:
+        self._http.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._http.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        self._lose(exc)
+
+    def begin(self) -> None:
+        """Note that the application has a request's head."""
+        self._stop_timer()
+        self._requests += 1
+        self._unread = 0
+
+    def progress(self) -> None:
+        """Note that the application has a piece of the body."""
+        self._unread = 0
+
+    def end(self) -> None:
+        """Note that the application has done with a request."""
+        self._requests -= 1
+        self._unread = 0
+
+    def refuse(self, message: str) -> None:
+        """Answer 400 to what is no request, and close."""
+        body = message.encode()
+        head = "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\n"
+        self._transport.write(b"%bcontent-length: %d\r\n\r\n%b" % (head.encode(), len(body), body))
+        self._linger()
+
+    def write(self, data: bytes) -> None:
+        """Send a part of an answer, if the connection takes any."""
+        if not self._lingering:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """Close the connection; if what was received is no whole request, read on for a while."""
+        if self._unread:
+            self._linger()
+        else:
+            self._transport.close()
+
+    def _linger(self) -> None:
+        if self._lingering or self._transport.is_closing():
+            return
+        self._lingering = True
+        self._transport.write_eof()
+        self._transport.resume_reading()
+        self._loop.call_later(LINGER_SECONDS, self._transport.close)
+        self._loop.call_soon(self._lose, None)  # the application need not wait for the rest
+
+    def _lose(self, exc: Exception | None) -> None:
+        if not self._lost:
+            self._lost = True
+            self._http.connection_lost(exc)
+
+    def _stop_timer(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+
+
+class _Transport:
+    """The transport as uvicorn sees it: writing and closing go through the connection."""
+
+    def __init__(self, transport: asyncio.Transport, connection: Connection) -> None:
+        self._transport = transport
+        self.write = connection.write
+        self.close = connection.close
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+def watched(app: ASGIApp) -> ASGIApp:
+    """An application that tells a request's `Connection` how far it is, and to which no invalid head comes."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
+        connection: Connection = scope["state"].pop("connection")
+
+        async def take() -> Message:
+            message = await receive()
+            if message.get("body"):
+                connection.progress()
+            return message
+
+        connection.begin()
+        try:
+            if fault := _fault(scope):
+                connection.refuse(fault)
+            else:
+                await app(scope, take, send)
+        finally:
+            connection.end()
+
+    return answer
+
+
+def _fault(scope: Scope) -> str | None:
+    """The fault of a head that the parser lets pass."""
+    hosts, size = 0, len(scope["raw_path"]) + len(scope["query_string"])
+    for name, value in scope["headers"]:
+        hosts += name == b"host"
+        size += len(name) + len(value) + 4  # a colon, a space and the end of the line
+    if size > MAX_HEAD_BYTES:
+        return _TOO_LARGE
+    if hosts != 1 and (hosts or scope["http_version"] == "1.1"):
+        return "A request has one host."  # RFC 9112, section 3.2
+    return None

@@ -1,1 +1,0 @@
-"""Shapes of the answers, as they stand in /docs."""
