@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from app.tasks import PREFERRED
 from model.checkpoint import CheckpointError
 from model.tasks.captioning import CAPTIONING
 from model.tasks.text import TEXT
+from recap import installation
 from tests.conftest import ROOT
 
 
@@ -189,22 +189,15 @@ def test_checkpoints_are_those_of_the_setting_then_of_the_folder_then_of_the_pac
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(tmp_path / "installed"))
-    package = tmp_path / "installed" / "recap"
-    package.mkdir(parents=True)
-    (package / "__init__.py").touch()
-    with monkeypatch.context() as patch:
-        patch.delitem(sys.modules, "recap", raising=False)
-        with pytest.raises(
-            ValueError, match=f"neither {tmp_path}/checkpoints nor .* --checkpoints or RECAP_CHECKPOINTS"
-        ):
-            Settings().checkpoint_folder()
-        told = CliRunner().invoke(cli, ["models"])
-        assert (told.exit_code, told.stderr.count("\n")) == (2, 1)
-        assert "no checkpoints: neither" in told.stderr
-        (package / "checkpoints").mkdir()
-        assert Settings().checkpoint_folder() == package / "checkpoints"
-        (tmp_path / "checkpoints").mkdir()
-        assert Settings().checkpoint_folder().absolute() == tmp_path / "checkpoints"
-        assert Settings(checkpoints=Path("elsewhere")).checkpoint_folder() == Path("elsewhere")
-        sys.modules.pop("recap", None)
+    carried = tmp_path / "installed" / "recap" / "checkpoints"
+    monkeypatch.setattr(installation, "ROOT", tmp_path / "installed")
+    with pytest.raises(ValueError, match=f"neither {tmp_path}/checkpoints nor .* --checkpoints or RECAP_CHECKPOINTS"):
+        Settings().checkpoint_folder()
+    told = CliRunner().invoke(cli, ["models"])
+    assert (told.exit_code, told.stderr.count("\n")) == (2, 1)
+    assert "no checkpoints: neither" in told.stderr
+    carried.mkdir(parents=True)
+    assert Settings().checkpoint_folder() == carried
+    (tmp_path / "checkpoints").mkdir()
+    assert Settings().checkpoint_folder().absolute() == tmp_path / "checkpoints"
+    assert Settings(checkpoints=Path("elsewhere")).checkpoint_folder() == Path("elsewhere")

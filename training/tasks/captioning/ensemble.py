@@ -34,7 +34,7 @@ def read_pictures(captioner: Captioner, images: Sequence[CaptionedImage], batch_
 
 
 class Memories(tuple[GridMemory, ...]):
-    """What each member reads of the pictures."""
+    """The memory of each member, in their order."""
 
     def take(self, sources: Tensor) -> "Memories":
         """The memories of some of the pictures, by their numbers."""
