@@ -58,17 +58,19 @@ def test_what_is_done_is_counted(fresh: httpx2.Client, encode: Encode, picture: 
     assert value(found, "recap_requests_total", method="POST", route="/v1/captions", code="200") == 2
     assert value(found, "recap_requests_total", method="GET", route="/v1/models/{name:path}", code="200") == 2
     assert value(found, "recap_request_seconds_count", route="/v1/completions") == 1
-    assert value(found, "recap_captions_total") == 6
-    assert value(found, "recap_batch_size_count") == value(found, "recap_batch_size_sum") == 2
+    assert value(found, "recap_items_total", task="captioning", model="tiny") == 2
+    assert value(found, "recap_items_total", task="text", model="tiny-text") == 2
+    for figure in ("count", "sum"):
+        assert value(found, f"recap_batch_size_{figure}", task="captioning") == 2
     for stage in ("decode", "encode", "generate"):
-        assert value(found, "recap_stage_seconds_count", stage=stage) == 2
-        assert 0 < value(found, "recap_stage_seconds_sum", stage=stage) < 10
+        assert value(found, "recap_stage_seconds_count", task="captioning", stage=stage) == 2
+        assert 0 < value(found, "recap_stage_seconds_sum", task="captioning", stage=stage) < 10
     assert value(found, "recap_text_tokens_total", model="tiny-text") == 60
     assert value(found, "recap_text_characters_total", model="tiny-text") == 60
     assert value(found, "recap_prompt_tokens_total", model="tiny-text") == 10
-    assert value(found, "recap_queue_seconds_count", kind="picture") == 2
-    assert value(found, "recap_queue_seconds_count", kind="text") == 2
-    assert value(found, "recap_queue_depth", kind="picture") == value(found, "recap_queue_depth", kind="text") == 0
+    for task in ("captioning", "text"):
+        assert value(found, "recap_queue_seconds_count", task=task) == 2
+        assert value(found, "recap_queue_depth", task=task) == 0
     assert value(found, "recap_requests_in_flight") == 1  # this very one
     assert value(found, "recap_ready") == 1
     infos = {labels for name, labels in found if name == "recap_model_info"}
