@@ -1,6 +1,7 @@
 """Requests to batches and back: requests that arrive at about the same time run together."""
 
 import asyncio
+import itertools
 import logging
 import math
 import time
@@ -52,7 +53,8 @@ class _Waiting(Generic[Ready, Result]):
     """A request that is ready for a batch."""
 
     ready: Ready
-    key: Hashable
+    number: int
+    """Its place in the order in which requests became ready."""
     future: asyncio.Future[Result]
     queued: float
     """Seconds that it waited to be prepared."""
@@ -121,7 +123,9 @@ class Batcher(Generic[Request, Ready, Result]):
         self._threads = ThreadPoolExecutor(1, self._name)
         self._running: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[Result]] = set()
-        self._ready: deque[_Waiting[Ready, Result]] = deque()
+        self._ready: dict[Hashable, deque[_Waiting[Ready, Result]]] = {}
+        """Requests that wait for a batch, by their kind: none of these lists is empty."""
+        self._numbers = itertools.count()
         self._preparing = 0
         self._free: list[int] = []
         """Lanes without a batch."""
@@ -162,7 +166,7 @@ class Batcher(Generic[Request, Ready, Result]):
     async def close(self) -> None:
         """Gives up all requests that are not running yet, and takes on nothing more."""
         self._admission.closed = True
-        for waiting in self._ready:
+        for waiting in itertools.chain(*self._ready.values()):
             if not waiting.future.done():
                 waiting.future.set_exception(draining())
         self._ready.clear()
@@ -193,15 +197,16 @@ class Batcher(Generic[Request, Ready, Result]):
             self._preparing -= 1
             self._changed.set()
         now = self._clock()
-        waiting: _Waiting[Ready, Result] = _Waiting(
-            ready, self._service.key(ready), loop.create_future(), now - asked - seconds, now
-        )
-        self._ready.append(waiting)
+        future: asyncio.Future[Result] = loop.create_future()
+        waiting = _Waiting(ready, next(self._numbers), future, now - asked - seconds, now)
+        key = self._service.key(ready)
+        self._ready.setdefault(key, deque()).append(waiting)
         try:
-            return await waiting.future
-        finally:
-            with suppress(ValueError):  # most often it is in a batch, or in the past
-                self._ready.remove(waiting)
+            return await future
+        except asyncio.CancelledError:
+            if waiting in self._ready.get(key, ()):
+                self._remove(key, waiting)
+            raise
 
     def _prepare(self, request: Request) -> tuple[Ready, float]:
         self._admission.require_open()  # on its thread, since it may have waited for one
@@ -251,14 +256,24 @@ class Batcher(Generic[Request, Ready, Result]):
 
     def _alike(self) -> int:
         """The number of requests that are ready and of the kind of the first of them."""
-        return sum(waiting.key == self._ready[0].key for waiting in self._ready)
+        return len(self._ready[self._first()]) if self._ready else 0
+
+    def _first(self) -> Hashable:
+        """The kind of the request that was ready first."""
+        return min(self._ready, key=lambda key: self._ready[key][0].number)
 
     def _take(self, most: int) -> list[_Waiting[Ready, Result]]:
-        """Takes the first request that is ready, and others of its kind."""
-        batch = [waiting for waiting in self._ready if waiting.key == self._ready[0].key][:most]
+        """Takes the request that was ready first, and others of its kind."""
+        key = self._first()
+        batch = list(itertools.islice(self._ready[key], most))
         for waiting in batch:
-            self._ready.remove(waiting)
+            self._remove(key, waiting)
         return batch
+
+    def _remove(self, key: Hashable, waiting: _Waiting[Ready, Result]) -> None:
+        self._ready[key].remove(waiting)
+        if not self._ready[key]:
+            del self._ready[key]
 
     async def _see_through(self, batch: list[_Waiting[Ready, Result]], lane: int | None) -> None:
         """Follows a batch from its start to its results."""

@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +156,10 @@ def test_lines_are_those_of_the_command(sheet: Page, tmp_path: Path, contents: d
     async def lines() -> list[Line]:
         return [line async for line in caption_files(worker, files, decoding)]
 
-    for line in asyncio.run(lines()):
+    with ThreadPoolExecutor(1) as pool:  # Playwright has a loop on this thread
+        expected = pool.submit(lambda: asyncio.run(lines())).result()
+    resources.close()
+    for line in expected:
         found = mine[Path(line["file"]).name]
         assert found.keys() == line.keys()
         if "error" in line:

@@ -93,7 +93,7 @@ def streaming(client: httpx2.Client, **parameters: Any) -> Iterator[Iterator[str
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_the_slots_of_a_client_that_leaves_are_free_within_a_step(
+def test_slots_of_a_client_that_leaves_are_free_within_a_step(
     client: httpx2.Client, worker: TextWorker, monkeypatch: pytest.MonkeyPatch, stream: bool, wait_for: WaitFor
 ) -> None:
     events: list[str] = []
@@ -125,7 +125,7 @@ def test_the_slots_of_a_client_that_leaves_are_free_within_a_step(
     assert client.post(URL, json={"prompt": "A", "max_tokens": 5}).status_code == 200
 
 
-def test_a_client_that_reads_nothing_and_leaves_frees_its_slots(
+def test_slots_of_a_client_that_reads_nothing_are_free_when_it_leaves(
     create: Callable[[], FastAPI], serve: Serve, ready: Ready, wait_for: WaitFor
 ) -> None:
     app = create()
@@ -143,7 +143,7 @@ def test_a_client_that_reads_nothing_and_leaves_frees_its_slots(
     assert 2_000 < tokens() < 20_000
 
 
-def test_texts_wait_for_a_slot_and_too_many_are_refused(
+def test_queue_holds_texts_and_refuses_too_many(
     client: httpx2.Client, worker: TextWorker, served_text: LanguageModel, wait_for: WaitFor
 ) -> None:
     body = {"prompt": "The woman", "max_tokens": 20, "seed": 1}
@@ -167,12 +167,12 @@ def test_texts_wait_for_a_slot_and_too_many_are_refused(
     wait_for(lambda: worker.pending == 0)
 
 
-def test_a_request_of_more_texts_than_there_is_room_is_taken_when_nobody_waits(client: httpx2.Client) -> None:
+def test_queue_takes_any_number_of_texts_when_nobody_waits(client: httpx2.Client) -> None:
     answer = client.post(URL, json={"prompt": "A", "max_tokens": 5, "n": 20, "seed": 2}).json()
     assert [len(choice["text"]) for choice in answer["choices"]] == [5] * 20
 
 
-def test_a_step_that_fails_fails_its_texts_and_no_others(
+def test_failed_step_fails_its_texts_and_no_others(
     client: httpx2.Client,
     worker: TextWorker,
     monkeypatch: pytest.MonkeyPatch,
@@ -208,7 +208,7 @@ def test_a_step_that_fails_fails_its_texts_and_no_others(
     assert worker.pending == 0
 
 
-def test_a_text_that_cannot_begin_fails_alone(
+def test_text_that_cannot_begin_fails_alone(
     client: httpx2.Client, worker: TextWorker, monkeypatch: pytest.MonkeyPatch, wait_for: WaitFor
 ) -> None:
     join = TextBatch.join
@@ -225,7 +225,7 @@ def test_a_text_that_cannot_begin_fails_alone(
         wait_for(lambda: worker.pending == 1)
 
 
-def test_a_model_that_cannot_be_built_again_fails_and_recovers(
+def test_batch_that_cannot_be_rebuilt_fails_and_recovers(
     client: httpx2.Client, worker: TextWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried = 0
@@ -245,7 +245,7 @@ def test_a_model_that_cannot_be_built_again_fails_and_recovers(
     assert worker.pending == 0
 
 
-def test_captions_and_texts_go_on_side_by_side(
+def test_texts_go_on_beside_captions(
     client: httpx2.Client, worker: TextWorker, encode: Callable[..., bytes], pictures: list[Image.Image]
 ) -> None:
     data = encode(pictures[0])
@@ -263,7 +263,7 @@ def test_captions_and_texts_go_on_side_by_side(
     assert steps > 20
 
 
-def test_a_worker_that_closes_tells_all_who_wait(tiny_language_model: LanguageModel) -> None:
+def test_close_ends_all_texts_with_a_refusal(tiny_language_model: LanguageModel) -> None:
     worker = TextWorker("tiny-text", tiny_language_model, CoreLock(), Metrics(), slots=1, queue=8)
     long = TextRequest("A", GenerationConfig(max_tokens=100_000))
 
@@ -283,7 +283,7 @@ def test_a_worker_that_closes_tells_all_who_wait(tiny_language_model: LanguageMo
     assert worker.pending == 0
 
 
-def test_a_caller_who_is_slow_finds_all_in_one_update(tiny_language_model: LanguageModel, wait_for: WaitFor) -> None:
+def test_slow_caller_finds_everything_in_one_update(tiny_language_model: LanguageModel, wait_for: WaitFor) -> None:
     worker = TextWorker("tiny-text", tiny_language_model, CoreLock(), Metrics(), slots=2, queue=8)
     config = GenerationConfig(max_tokens=3000, seed=1)
 
@@ -303,7 +303,7 @@ def test_a_caller_who_is_slow_finds_all_in_one_update(tiny_language_model: Langu
     assert not any(update.tokens for update in updates)  # nobody asked for them, and they would take much room
 
 
-def test_a_server_that_stops_ends_its_threads(create: Callable[[], FastAPI], serve: Serve, ready: Ready) -> None:
+def test_stopped_server_leaves_no_threads(create: Callable[[], FastAPI], serve: Serve, ready: Ready) -> None:
     before = set(threading.enumerate())
     with serve(create()) as client:
         ready(client)

@@ -43,7 +43,7 @@ KINDS = (
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4), st.booleans()), min_size=1, max_size=9))
 @settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_picture_has_the_same_captions_alone_and_in_any_batch(
+def test_captions_are_the_same_alone_and_in_any_batch(
     tiny_captioner: Captioner, pictures: list[Image.Image], encode: Encode, asked: list[tuple[int, int, bool]]
 ) -> None:
     files = [encode(picture) for picture in pictures]
@@ -89,7 +89,7 @@ def post(pool: ThreadPoolExecutor, client: httpx2.Client, body: bytes, **params:
     return pool.submit(client.post, URL, content=body, params=params)
 
 
-def test_one_bad_picture_never_fails_its_neighbours(
+def test_bad_picture_never_fails_its_neighbours(
     start: Start, encode: Encode, pictures: list[Image.Image], monkeypatch: pytest.MonkeyPatch, wait_for: WaitFor
 ) -> None:
     client, engine, worker = start()
@@ -121,7 +121,7 @@ def test_one_bad_picture_never_fails_its_neighbours(
 
 
 @pytest.mark.skipif(not Runtime.available(), reason="lanes are of compiled networks")
-def test_many_pictures_are_captioned_on_several_lanes(
+def test_lanes_caption_many_pictures(
     start: Start, pictures: list[Image.Image], encode: Encode, monkeypatch: pytest.MonkeyPatch, wait_for: WaitFor
 ) -> None:
     client, engine, worker = start(threads=2, batch_size=4, device="cpu")
@@ -150,7 +150,7 @@ def test_many_pictures_are_captioned_on_several_lanes(
     assert any(lane in callers for lane in captioner.lanes)
 
 
-def test_a_full_queue_is_told_at_once(start: Start, encode: Encode, picture: Image.Image, wait_for: WaitFor) -> None:
+def test_full_queue_is_refused_at_once(start: Start, encode: Encode, picture: Image.Image, wait_for: WaitFor) -> None:
     client, engine, worker = start(picture_queue=2, batch_size=1)
     file = encode(picture)
     with ThreadPoolExecutor(4) as pool:
@@ -176,7 +176,7 @@ def test_a_full_queue_is_told_at_once(start: Start, encode: Encode, picture: Ima
     assert client.post(URL, content=file).status_code == 200
 
 
-def test_a_deadline_is_a_504(start: Start, encode: Encode, picture: Image.Image) -> None:
+def test_deadline_is_a_504(start: Start, encode: Encode, picture: Image.Image) -> None:
     client, engine, _ = start(deadline_seconds=0.2)
     with engine.pause():
         late = client.post(URL, content=encode(picture))
@@ -185,7 +185,7 @@ def test_a_deadline_is_a_504(start: Start, encode: Encode, picture: Image.Image)
     assert "0.2 s" in late.json()["error"]["message"]
 
 
-def test_a_client_that_left_is_not_worked_for(
+def test_client_that_left_costs_no_work(
     start: Start, encode: Encode, picture: Image.Image, monkeypatch: pytest.MonkeyPatch, wait_for: WaitFor
 ) -> None:
     client, engine, worker = start(batch_size=1)
