@@ -89,7 +89,11 @@ def test_a_broken_rule_is_found(rule: Rule, tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     for module in rule.forbidden:
         package, _, name = module.rpartition(".")
-        written = (f"def f():\n    import {module}\n", f"from {module} import x\n", f"import {module}.x\n")
+        written: tuple[str, ...] = (
+            f"def f():\n    import {module}\n",
+            f"from {module} import x\n",
+            f"import {module}.x\n",
+        )
         if package:
             written += (f"from {package} import {name}\n",)
         for lines in written:
