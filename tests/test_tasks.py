@@ -45,7 +45,8 @@ def built() -> House:
     contracts: dict[str, list[Contract]] = {name: [] for name in APP}
     for name, task in APP.items():
         endpoints = [getattr(route, "endpoint", None) for router in task.routers() for route in router.routes]
-        contracts[name] = [endpoint.contract for endpoint in endpoints if hasattr(endpoint, "contract")]
+        found = [getattr(endpoint, "contract", None) for endpoint in endpoints]
+        contracts[name] = [contract for contract in found if isinstance(contract, Contract)]
     return House(
         root=ROOT,
         model=MODEL,
