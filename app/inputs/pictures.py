@@ -33,6 +33,32 @@ _SIGNATURES = (
 )
 _BEFORE_SVG = ((b"<?xml", b">"), (b"<!--", b"-->"), (b"<!DOCTYPE svg", b">"))
 """Beginning and end of what may precede an SVG's root element."""
+_FOREIGN = (
+    (b"%PDF", "a PDF document"),
+    (b"8BPS", "a Photoshop picture"),
+    (b"gimp xcf", "a GIMP picture"),
+    (b"\0\0\1\0", "an ICO icon"),
+    (b"\0\0\2\0", "a CUR cursor"),
+    (b"icns", "an ICNS icon"),
+    (b"\0\0\0\x0cjP  ", "a JPEG 2000 picture"),
+    (b"\xff\x4f\xff\x51", "a JPEG 2000 picture"),
+    (b"\0\0\0\x0cJXL ", "a JPEG XL picture"),
+    (b"\xff\x0a", "a JPEG XL picture"),
+    (b"\x76\x2f\x31\x01", "an OpenEXR picture"),
+    (b"#?RADIANCE", "a Radiance HDR picture"),
+    (b"DDS ", "a DDS texture"),
+    (b"qoif", "a QOI picture"),
+    (b"%!PS", "a PostScript document"),
+    (b"\xd7\xcd\xc6\x9a", "a WMF drawing"),
+    (b"AT&TFORM", "a DjVu document"),
+    (b"SIMPLE  =", "a FITS picture"),
+    (b"FUJIFILMCCD-RAW", "a raw camera picture"),
+    (b"\x1aE\xdf\xa3", "a Matroska or WebM video"),
+    (b"FLV\x01", "an FLV video"),
+    *((b"P%d%b" % (kind, space), "a Netpbm picture") for kind in range(1, 8) for space in (b"\n", b" ", b"\r", b"\t")),
+)
+"""Beginnings of well-known formats that are not read, so that the answer can name them."""
+_RIFF = {b"AVI ": "an AVI video", b"WAVE": "a WAV sound"}
 _HEIF_BRANDS = frozenset((b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"))
 
 _ROTATIONS = {
@@ -75,15 +101,16 @@ def identify(data: bytes) -> str:
         brands = {data[8:12], *(data[start : start + 4] for start in range(16, min(length, 256), 4))}
         if brands & {b"avif", b"avis"}:
             return "AVIF"
-        foreign = "a HEIF picture" if brands & _HEIF_BRANDS else "an MP4 or QuickTime video"
+        foreign: str | None = "a HEIF picture" if brands & _HEIF_BRANDS else "an MP4 or QuickTime video"
+    elif data[:4] == b"RIFF":
+        foreign = _RIFF.get(data[8:12])
     elif _is_svg(data[:4096]):
         foreign = "an SVG drawing"
-    elif data.startswith(b"%PDF"):
-        foreign = "a PDF document"
     else:
-        raise Refusal(
-            "not_an_image", f"these {len(data):,} bytes are not a picture in a known format; {_READ}", "image"
-        )
+        foreign = next((name for signature, name in _FOREIGN if data.startswith(signature)), None)
+    if foreign is None:
+        message = f"these {len(data):,} bytes are not a picture in a known format; {_READ}"
+        raise Refusal("not_an_image", message, "image")
     raise Refusal("unsupported_format", f"this is {foreign}; {_READ}", "image")
 
 

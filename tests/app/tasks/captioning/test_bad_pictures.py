@@ -74,6 +74,12 @@ def test_too_long_a_side(client: httpx2.Client) -> None:
         (b'<?xml version="1.0"?>\n<!-- drawn -->\n<svg xmlns="http://www.w3.org/2000/svg"/>', "SVG"),
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIF"),
         (b"\0\0\0\x18ftypisom\0\0\0\0isommp41", "MP4"),
+        (b"8BPS\0\1", "Photoshop"),
+        (b"\0\0\1\0\1\0\x10\x10", "ICO"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+        (b"P6\n2 2\n255\n", "Netpbm"),
+        (b"RIFF\0\0\0\0AVI LIST", "AVI"),
     ],
 )
 def test_a_format_that_is_not_read(client: httpx2.Client, data: bytes, kind: str) -> None:
