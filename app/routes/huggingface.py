@@ -1,15 +1,15 @@
 """POST /models/{name}: Hugging Face's inference contract, by the task of the model."""
 
+from typing import Any, Union
+
 from fastapi import APIRouter, Request
 
 from app.http.body import or_null
 from app.http.contract import Contract
 from app.http.dialects import HUGGING_FACE
-from app.http.events import EventStream
 from app.http.openapi import BYTES, Json, errors, event_stream, json_content
 from app.serving.engine import Engine
 from app.tasks import TASKS
-from app.tasks.huggingface import GeneratedText
 
 router = APIRouter(tags=["Hugging Face"])
 
@@ -40,7 +40,8 @@ _BODY = json_content(
     _any_of(*(handler.body.json_schema() for handler in _HANDLERS.values())),
     {"inputs": "ROMEO:", "parameters": {"max_new_tokens": 100}},
 )
-_BODY["description"] = "A captioner takes a picture's bytes, or base64 of them in JSON; a language model takes text."
+_TAKES = "; ".join(handler.takes for handler in _HANDLERS.values())
+_BODY["description"] = f"{_TAKES[0].upper()}{_TAKES[1:]}."
 _BODY["content"] |= BYTES
 _ANSWERS = {200: {"content": event_stream()}} | errors(
     HUGGING_FACE,
@@ -56,12 +57,12 @@ _ANSWERS = {200: {"content": event_stream()}} | errors(
 
 @router.post(
     "/models/{name:path}",
-    response_model=list[GeneratedText],
+    response_model=Union[tuple(handler.answer for handler in _HANDLERS.values())],  # noqa: UP007
     responses=_ANSWERS,
     openapi_extra={"requestBody": _BODY},
 )
 @Contract(errors=HUGGING_FACE, task_of_model=True)
-async def infer(request: Request, name: str) -> list[GeneratedText] | EventStream:
+async def infer(request: Request, name: str) -> Any:
     """A picture's caption, or a prompt's continuation, as Hugging Face's inference API answers.
 
     `huggingface_hub.InferenceClient(model="http://host/models/flickr8k")` works as it comes. What a request leaves out

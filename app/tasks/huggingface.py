@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from starlette.requests import Request
 
 from app.http.body import Body, Ignored, Unsupported
-from app.http.events import EventStream
 from app.http.schema import UNLESS_NONE, Schema
 from model.checkpoint import Checkpoint
 
@@ -80,5 +79,9 @@ class Handler:
 
     body: type[Inference]
     """The request in JSON."""
-    infer: "Callable[[Request, Engine, Checkpoint[Any, Any]], Awaitable[list[GeneratedText] | EventStream]]"
-    """Answers a request whose body has not been read."""
+    infer: "Callable[[Request, Engine, Checkpoint[Any, Any]], Awaitable[Any]]"
+    """Answers a request whose body has not been read: with an `answer`, an event stream or another response."""
+    takes: str
+    """`a language model takes text`: the body, for people."""
+    answer: Any = list[GeneratedText]
+    """Type of the answer in JSON."""

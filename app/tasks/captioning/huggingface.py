@@ -98,4 +98,4 @@ async def infer(request: Request, engine: Engine, checkpoint: CaptionerCheckpoin
     return [GeneratedText(generated_text=caption.text) for caption in answer.captions]
 
 
-HANDLER = Handler(CaptionInference, infer)
+HANDLER = Handler(CaptionInference, infer, "a captioner takes a picture's bytes, or base64 of them in JSON")

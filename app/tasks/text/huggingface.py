@@ -163,4 +163,4 @@ class _Answer:
         return [self._token(Token(text, logprob)) for text, logprob in token.alternatives]
 
 
-HANDLER = Handler(TextInference, infer)
+HANDLER = Handler(TextInference, infer, "a language model takes text")
