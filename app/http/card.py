@@ -1,8 +1,16 @@
-"""The card of a model in /v1/models: what the cards of all tasks share."""
+"""The schema of the model that answered, and of its card in /v1/models, as far as all tasks share it."""
 
 from typing import Any, Literal
 
 from app.http.schema import Schema
+
+
+class ModelInfo(Schema):
+    """The model that answered."""
+
+    name: str
+    sha256: str
+    """Digest of its weights."""
 
 
 class ModelCard(Schema):

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from app.http.card import ModelCard
+from app.http.card import ModelCard, ModelInfo
 from app.http.dialects import ErrorResponse
 from app.http.schema import UNLESS_NONE, Schema
 
@@ -31,14 +31,6 @@ class Caption(Schema):
     finish_reason: Literal["stop", "length"]
     """`stop`: the sentence is complete; `length`: it was cut at max_length."""
     tokens: tuple[Token, ...]
-
-
-class ModelInfo(Schema):
-    """The model that answered."""
-
-    name: str
-    sha256: str
-    """Digest of its weights."""
 
 
 class ImageInfo(Schema):
