@@ -111,7 +111,7 @@ class Checkpoint(Generic[C, M]):
             CheckpointError: it is of another one.
         """
         if self.task is not task:
-            raise CheckpointError(f"{self.path} is a {self.task.noun}, a {task.noun} is needed")
+            raise CheckpointError(f"{self.path} is {self.task.a_noun}, {task.a_noun} is needed")
         return self  # type: ignore[return-value]
 
     def verify(self) -> dict[str, Any]:

@@ -62,3 +62,8 @@ class Task(Generic[C, M]):
     Their programs are then given to `build(config, **assets, programs=programs)`, whose model has weights only for what
     it still computes in torch.
     """
+
+    @property
+    def a_noun(self) -> str:
+        """`a captioner`: the noun with its article."""
+        return f"{'an' if self.noun[0] in 'aeiou' else 'a'} {self.noun}"

@@ -32,7 +32,7 @@ def evaluate(checkpoints: Sequence[Path], data: Path, split: str = "dev", **opti
     asked = [*given, *(["checkpoints"] if len(checkpoints) > 1 else [])]
     for name in (name for name in asked if name not in task.options):
         flag, owner = next((other.options[name], other) for other in TASKS.values() if name in other.options)
-        raise CheckpointError(f"{flag}: is for {owner.task.name}; {checkpoint.path} is a {checkpoint.task.noun}")
+        raise CheckpointError(f"{flag}: is for {owner.task.name}; {checkpoint.path} is {checkpoint.task.a_noun}")
     return task.evaluate(checkpoints, data, split, device=available_device(), **given)
 
 

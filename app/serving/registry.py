@@ -98,7 +98,7 @@ class Registry:
         if checkpoint is None:
             raise UnknownModelError(f"there is no model {str(name)[:100]!r}; {known}")
         if checkpoint.task is not task:
-            raise UnknownModelError(f"{name} is a {checkpoint.task.noun}, a {task.noun} is needed; {known}")
+            raise UnknownModelError(f"{name} is {checkpoint.task.a_noun}, {task.a_noun} is needed; {known}")
         return checkpoint
 
     def get(self, name: str) -> Checkpoint[Any, Any]:
