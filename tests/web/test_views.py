@@ -88,7 +88,7 @@ def eighth(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def test_a_view_is_a_file_and_a_line(open_page: Open, eighth: str) -> None:
     page = open_page(url=eighth)
     names = page.get_by_role("navigation", name="Views").get_by_role("link").all_inner_texts()
-    assert names == ["Caption", "Many", "Write", "Echo", "Look inside"]
+    assert names[-2:] == ["Echo", "Look inside"]
     page.get_by_role("link", name="Echo").click()
     heading = page.get_by_role("heading", name="1 model")
     expect(heading).to_be_visible()
