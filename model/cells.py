@@ -27,8 +27,6 @@ State = tuple[Tensor, ...]
 class Cell(nn.Module, ABC):
     """The parameters that all cells share, and the two products with them."""
 
-    num_gates: ClassVar[int]
-    """Blocks G."""
     blocks: ClassVar[str]
     """A letter for each block, in their order."""
     num_states: ClassVar[int] = 1
@@ -43,6 +41,11 @@ class Cell(nn.Module, ABC):
         self.bias_ih = nn.Parameter(torch.empty(rows))
         self.bias_hh = nn.Parameter(torch.empty(rows))
         self.reset_parameters()
+
+    @property
+    def num_gates(self) -> int:
+        """Blocks G."""
+        return len(self.blocks)
 
     def reset_parameters(self) -> None:
         """Uniform in ±1 / sqrt(H), as torch does."""
@@ -95,7 +98,6 @@ class RNN(Cell):
     (2015), without their initialisation.
     """
 
-    num_gates = 1
     blocks = "h"
 
     def __init__(
@@ -120,7 +122,6 @@ class LSTM(Cell):
         h = o * tanh(c)
     """
 
-    num_gates = 4
     num_states = 2
     blocks = "ifgo"
 
@@ -140,7 +141,6 @@ class GRU(Cell):
         h = (1 - z) * n + z * h'
     """
 
-    num_gates = 3
     blocks = "rzn"
 
     def pointwise(self, from_input: Tensor, from_state: Tensor, state: State) -> State:
@@ -165,7 +165,6 @@ class PeepholeLSTM(Cell):
     The paper's eight variants (section III.C) are the subclasses; each says what it changes.
     """
 
-    num_gates = 4
     num_states = 2
     blocks = "ifgo"
     peepholes: ClassVar[bool] = True
@@ -213,21 +212,18 @@ class PeepholeLSTM(Cell):
 class NIG(PeepholeLSTM):
     """No input gate: i = 1."""
 
-    num_gates = 3
     blocks = "fgo"
 
 
 class NFG(PeepholeLSTM):
     """No forget gate, as in 1997: f = 1."""
 
-    num_gates = 3
     blocks = "igo"
 
 
 class NOG(PeepholeLSTM):
     """No output gate: o = 1."""
 
-    num_gates = 3
     blocks = "ifg"
 
 
@@ -254,7 +250,6 @@ class NP(PeepholeLSTM):
 class CIFG(PeepholeLSTM):
     """Coupled input and forget gate: f = 1 - i."""
 
-    num_gates = 3
     blocks = "igo"
 
     def forget_gate(self, sums: dict[str, Tensor], c: Tensor, i: Tensor) -> Tensor:

@@ -57,7 +57,7 @@ class Task(Generic[C, M]):
     build: Callable[..., M]
     """Builds a model with fresh weights: `build(config, **assets)`. Raises ValueError if they don't go together."""
     networks: Callable[[M], Mapping[str, Network]] | None = None
-    """The networks of a model that OpenVINO compiles, by name; None for a task that runs in torch alone.
+    """The networks of a model that OpenVINO compiles, by name; None for a task whose models run in torch.
 
     Their programs are then given to `build(config, **assets, programs=programs)`, whose model has weights only for what
     it still computes in torch.

@@ -14,12 +14,14 @@ from typing import NamedTuple
 import pytest
 from PIL import Image
 
+from model.tasks import TASKS
 from tests.conftest import ROOT
 
 PACKAGES = ("app", "model", "recap", "training")
 WEB = ("fastapi", "starlette", "uvicorn")
 DATA_SETS = ("datasets", "pycocotools")
 METRICS = ("jiwer", "pycocoevalcap", "sacrebleu")
+MODELS = tuple(f"model.tasks.{name}" for name in TASKS)
 TRAINING_LIBRARIES = (*DATA_SETS, *METRICS, "accelerate", "matplotlib", "tensorboard", "timm", "torchvision")
 
 
@@ -39,7 +41,7 @@ RULES = (
     Rule("model", ("app", "recap", "training", *WEB, *DATA_SETS, *METRICS, "accelerate", "rich", "tqdm", "typer")),
     # `recap.__main__` is the entry point of both commands.
     Rule("recap", ("training", "app.http", *WEB, *TRAINING_LIBRARIES), apart=("recap/__main__.py",)),
-    Rule("app/serving", ("app.http", "app.tasks", "app.routes", "app.commands", *WEB)),
+    Rule("app/serving", ("app.http", "app.tasks", "app.routes", "app.commands", *MODELS, *WEB)),
     Rule("app/inputs", ("app.http", "app.serving", "app.tasks", "app.routes", "app.commands", *WEB)),
     Rule("app", ("ray",), apart=("app/cluster",)),
     Rule("model", ("ray",)),

@@ -130,7 +130,7 @@ def features(config: Config, set_: Set = None) -> None:
     recipe = CrossEntropyRecipe.read(config, set_ or ())
     encoder = pretrained_encoder(recipe.encoder, recipe.features.weights)
     data = open_dataset(recipe.data.path)
-    caches = prepare_features(recipe.features, recipe.encoder, data, encoder, Accelerator().device)
+    caches = prepare_features(recipe.features, recipe.encoder, data, encoder, Accelerator())
     for split, cache in caches.items():
         pictures, views, positions, size = cache.grids.shape
         typer.echo(f"{split}: {pictures} pictures x {views} views, {positions} positions x {size} features")

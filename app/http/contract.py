@@ -53,7 +53,7 @@ class Match:
     parameters: Mapping[str, str]
     """The parameters in the path."""
     takes_method: bool
-    """Whether the route is for the request's method; if not, the answer will be a 405."""
+    """False if the route is not for the request's method: the answer will be a 405."""
 
     @property
     def model(self) -> str | None:

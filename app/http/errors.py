@@ -79,8 +79,13 @@ def _headers(error: Refusal) -> dict[str, str]:
     return headers
 
 
-def tell(error: Refusal, scope: Scope) -> Shape:
-    """Status and body of `error` in the dialect of the request's route. It is counted, and logged with the request."""
+def tell(error: Exception, scope: Scope) -> Shape:
+    """Status and body of an error in the dialect of the request's route. It is counted, and logged with the request.
+
+    An error that is no refusal is none of the client's business: the log has all of it, the answer its number.
+    """
+    if not isinstance(error, Refusal):
+        error = unexpected(error, scope)
     scope["state"].setdefault("errors", []).append(error.code)
     match: Match = scope["state"]["match"]
     return match.contract.errors.shape(error, status_of(error), scope["state"]["request_id"])

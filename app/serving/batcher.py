@@ -132,7 +132,7 @@ class Batcher(Generic[Request, Ready, Result]):
         self._at_work: list[bool] = []
         """For each batch that is running, whether it is on a lane."""
         self._company = False
-        """Whether the last batch had more than one request."""
+        """True if the last batch had more than one request."""
         self._changed = asyncio.Event()
 
     @property

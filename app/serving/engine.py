@@ -39,7 +39,7 @@ class Engine:
         self.registry = Registry.open(settings.checkpoint_folder(), settings.defaults, preferred)
         self.state: Literal["loading", "ready", "draining", "failed"] = "loading"
         self.settled = False
-        """Whether everything that will be loaded has been."""
+        """True once everything is loaded that will be."""
         self._services = services
         self._resources = Resources(settings)
         self._workers: dict[str, Worker] = {}

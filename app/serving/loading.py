@@ -43,7 +43,8 @@ class Loader:
         """The model of a checkpoint, compiled if possible, else in torch.
 
         Sets torch's threads, for the whole process. Beside OpenVINO torch has little to do and gets one thread: more
-        would wait for the cores that OpenVINO's threads hold, and a search would take several times as long.
+        would wait for the cores that OpenVINO's threads hold, and a search would take several times as long. It gets
+        all of them if a model that should have been compiled could not be; a task without `networks` has small ones.
 
         Raises:
             CheckpointError: a file was changed or cut, or its tensors are not those of the architecture.
@@ -58,7 +59,7 @@ class Loader:
                 logger.warning("%s can't be compiled, so it runs in torch: %s", checkpoint.name, error)
         if model is None:
             model = checkpoint.load(self.device)
-            self._in_torch = True
+            self._in_torch |= self.runtime is None or checkpoint.task.networks is not None
         torch.set_num_threads(self._threads if self._in_torch else 1)
         return model
 

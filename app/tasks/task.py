@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,20 +18,21 @@ if TYPE_CHECKING:
 class TaskService:
     """The part of the service that belongs to a task.
 
-    `recap --help` builds it, so its functions import torch and FastAPI only when they are called.
+    `recap --help` builds it, so all that imports torch or FastAPI is named, as `module:name` below `app.tasks`, and
+    imported by the methods.
     """
 
     name: str
     """Key in `model.tasks.TASKS`."""
     default: str
     """Name of the checkpoint that answers when neither a request nor a setting names one."""
-    worker: "Callable[[Checkpoint[Any, Any], Resources], Worker]"
-    """Loads a checkpoint, warms it up and returns its worker."""
-    routers: "Callable[[], tuple[APIRouter, ...]]"
-    """Its routes over HTTP."""
-    huggingface: "Callable[[], Handler]"
+    loader: str
+    """A function that loads a checkpoint, warms it up and returns its worker."""
+    routes: tuple[str, ...]
+    """Its routers over HTTP."""
+    handler: str
     """Its part of `POST /models/{name}`, Hugging Face's inference contract."""
-    card: "Callable[[], type[ModelCard]]"
+    schema: str
     """The cards of its models, as /v1/models documents them."""
     fields: "Callable[[Checkpoint[Any, Any]], dict[str, Any]]"
     """Fields of a model's card that only this task's cards have."""
@@ -38,3 +40,26 @@ class TaskService:
     """A few words about a network, from those fields, for `recap models`."""
     command: Callable[..., None]
     """Its command under `recap`, a function for typer."""
+
+    def worker(self, checkpoint: "Checkpoint[Any, Any]", resources: "Resources") -> "Worker":
+        """Loads a checkpoint, warms it up and returns its worker."""
+        worker: Worker = _named(self.loader)(checkpoint, resources)
+        return worker
+
+    def routers(self) -> "list[APIRouter]":
+        """Its routes over HTTP."""
+        return [_named(router) for router in self.routes]
+
+    def huggingface(self) -> "Handler":
+        """Its part of Hugging Face's inference contract."""
+        handler: Handler = _named(self.handler)
+        return handler
+
+    def card(self) -> "type[ModelCard]":
+        """The cards of its models."""
+        card: type[ModelCard] = _named(self.schema)
+        return card
+
+
+def _named(name: str) -> Any:
+    return resolve_name(f"app.tasks.{name}")

@@ -6,7 +6,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from model.vocabulary import EOS, PAD
+from model.vocabulary import PAD
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,6 @@ class Hypotheses:
     """(B, K, T), the model's own, 0 after the end token; -inf marks an empty place, where nothing else was allowed."""
     attention: Tensor | None
     """(B, K, T, P), if it was asked for and the network has it."""
-
-    @property
-    def finished(self) -> Tensor:
-        """(B, K), True after the end token."""
-        return (self.tokens == EOS).any(2)
 
     def score(self, length_penalty: float = 0.0) -> Tensor:
         """(B, K), log-probability / length ** length_penalty."""

@@ -96,9 +96,9 @@ class _Body:
         self._until = asyncio.get_running_loop().time() + middleware.settings.receive_seconds
         self.received = 0
         self.whole = whole
-        """Whether everything has arrived, or the client has left."""
+        """True once everything has arrived, or the client has left."""
         self.kept = kept
-        """Whether the connection stays when the answer comes before the end of the body."""
+        """True if the connection stays when the answer comes before the end of the body."""
         self.answered = False
 
     async def _next(self) -> Message:

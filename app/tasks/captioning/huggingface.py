@@ -11,7 +11,7 @@ from app.http.fields import errors_in_terms_of, invalid
 from app.http.requests import picture_of, read_body
 from app.serving.engine import Engine
 from app.tasks.captioning.parameters import DESCRIPTIONS, decoding_over
-from app.tasks.captioning.request import CaptionerCheckpoint, submit
+from app.tasks.captioning.request import CaptionerCheckpoint
 from app.tasks.captioning.service import PictureRequest
 from app.tasks.huggingface import GeneratedText, Handler, Inference, InferenceParameters
 from model.tasks.captioning.config import DecodingConfig
@@ -93,7 +93,7 @@ async def infer(request: Request, engine: Engine, checkpoint: CaptionerCheckpoin
         parameters = asked.parameters or parameters
         picture = await picture_of(request, asked.inputs, "inputs")
     decoding = parameters.decoding(checkpoint.config.decoding)
-    (task,) = submit(engine.worker(checkpoint), [PictureRequest(picture, decoding)])
+    (task,) = engine.worker(checkpoint).submit([PictureRequest(picture, decoding)])
     answer = await while_connected(request, task)
     return [GeneratedText(generated_text=caption.text) for caption in answer.captions]
 

@@ -13,7 +13,6 @@ from app.http.requests import read_upload
 from app.http.schema import Schema
 from app.serving.engine import Engine
 from app.tasks.captioning.parameters import CaptionParameters, decoding_over
-from app.tasks.captioning.request import submit
 from app.tasks.captioning.service import PictureRequest
 from model.tasks.captioning import CAPTIONING
 
@@ -67,7 +66,7 @@ async def predict(request: Request) -> MaxResponse:
     upload = await read_upload(request, CaptionParameters)
     checkpoint = engine.find(CAPTIONING, None)
     decoding = decoding_over(checkpoint.config.decoding, {"method": "beam", "num_captions": _PREDICTIONS})
-    (task,) = submit(engine.worker(checkpoint), [PictureRequest(upload.data, decoding)])
+    (task,) = engine.worker(checkpoint).submit([PictureRequest(upload.data, decoding)])
     answer = await while_connected(request, task)
     return MaxResponse(
         status="ok",

@@ -1,8 +1,6 @@
 """A request for captions as work for a captioner, and the work's answer as the response."""
 
-import asyncio
 import time
-from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -13,17 +11,17 @@ from app.http.dialects import OWN
 from app.http.openapi import BYTES, EXAMPLE, errors, json_content
 from app.tasks.captioning.parameters import CaptionParameters, decoding_over
 from app.tasks.captioning.schemas import BeamTree, Caption, CaptionResponse, ImageInfo, Timing
-from app.tasks.captioning.service import Answer, Listener, PictureRequest, PictureWorker
+from app.tasks.captioning.service import Answer, PictureRequest
 from model.checkpoint import Checkpoint
-from model.tasks.captioning.captioner import Captioner, UnknownPrefixError
-from model.tasks.captioning.config import CaptionerConfig, DecodingConfig
+from model.tasks.captioning.captioner import Captioner
+from model.tasks.captioning.config import CaptionerConfig
 
 CaptionerCheckpoint = Checkpoint[CaptionerConfig, Captioner]
 Json = dict[str, Any]
 
 
-def decoding_of(checkpoint: CaptionerCheckpoint, parameters: CaptionParameters) -> DecodingConfig:
-    """The search that the parameters of `/v1/captions` ask for.
+def picture_request(checkpoint: CaptionerCheckpoint, parameters: CaptionParameters) -> PictureRequest:
+    """The request that the parameters of `/v1/captions` make, still without a picture.
 
     Raises:
         Refusal: parameters are at odds with each other, or the captioner has no attention to return.
@@ -35,36 +33,7 @@ def decoding_of(checkpoint: CaptionerCheckpoint, parameters: CaptionParameters) 
     if parameters.tree and decoding.method == "sample":
         message = "tree=true: samples are drawn one by one, so there is no tree; use method=beam"
         raise Refusal("invalid_parameter", message, "tree")
-    return decoding
-
-
-def picture_request(
-    data: bytes, decoding: DecodingConfig, parameters: CaptionParameters, listener: Listener | None = None
-) -> PictureRequest:
-    """The request for one picture's captions.
-
-    Args:
-        data: the picture's file.
-        decoding: from `decoding_of`.
-        parameters: the caller's.
-        listener: is told how the captions come about.
-    """
-    return PictureRequest(data, decoding, bool(parameters.attention), bool(parameters.tree), listener)
-
-
-def submit(worker: PictureWorker, requests: Sequence[PictureRequest]) -> list[asyncio.Task[Answer]]:
-    """Hand pictures to a captioner's worker; who cancels a task withdraws its picture.
-
-    Raises:
-        Refusal: a prefix has unknown words; too many pictures wait already; the server is shutting down. From a task:
-            the bytes are not a picture that is read; it took too long.
-    """
-    try:
-        for prefix in {request.decoding.prefix for request in requests}:
-            worker.captioner.encode_prefix(prefix)
-    except UnknownPrefixError as error:
-        raise Refusal("invalid_parameter", f"prefix: {error}", "prefix") from error
-    return worker.submit(requests)
+    return PictureRequest(b"", decoding, bool(parameters.attention), bool(parameters.tree))
 
 
 def model_info(checkpoint: CaptionerCheckpoint) -> ModelInfo:

@@ -1,24 +1,22 @@
-"""POST /v1/captions: a picture in, its captions out."""
+"""POST /v1/captions and /v1/captions/batch: pictures in, their captions out."""
+
+import asyncio
+from dataclasses import replace
 
 from fastapi import APIRouter, Request
 
+from app.errors import Refusal
 from app.http.contract import Contract
+from app.http.dialects import ErrorResponse
 from app.http.disconnect import while_connected
-from app.http.openapi import FILE, TEXT
-from app.http.requests import read_upload
+from app.http.errors import tell
+from app.http.openapi import EXAMPLE, FILE, TEXT
+from app.http.requests import read_upload, read_uploads
 from app.serving.engine import Engine
 from app.tasks.captioning.parameters import CaptionParameters
-from app.tasks.captioning.request import (
-    ERRORS,
-    decoding_of,
-    new_id,
-    picture_request,
-    query,
-    request_body,
-    response,
-    submit,
-)
-from app.tasks.captioning.schemas import CaptionResponse
+from app.tasks.captioning.request import ERRORS, new_id, picture_request, query, request_body, response
+from app.tasks.captioning.schemas import BatchResponse, CaptionResponse
+from app.tasks.captioning.service import Answer
 from model.tasks.captioning import CAPTIONING
 
 router = APIRouter(tags=["captions"])
@@ -45,7 +43,47 @@ async def create_caption(request: Request) -> CaptionResponse:
     engine: Engine = request.app.state.engine
     upload = await read_upload(request, CaptionParameters)
     checkpoint = engine.find(CAPTIONING, upload.parameters.model)
-    decoding = decoding_of(checkpoint, upload.parameters)
-    picture = picture_request(upload.data, decoding, upload.parameters)
-    (task,) = submit(engine.worker(checkpoint), [picture])
+    asked = picture_request(checkpoint, upload.parameters)
+    (task,) = engine.worker(checkpoint).submit([replace(asked, data=upload.data)])
     return response(checkpoint, await while_connected(request, task), upload.received, new_id())
+
+
+_BODY = request_body(
+    {"type": "array", "items": FILE, "minItems": 1},
+    {"anyOf": [{"type": "array", "items": TEXT, "minItems": 1}, TEXT]},
+    [EXAMPLE, EXAMPLE],
+)
+
+
+@router.post(
+    "/v1/captions/batch",
+    responses=ERRORS,
+    openapi_extra={"parameters": query(), "requestBody": _BODY},
+)
+@Contract(task="captioning", body="batch")
+async def create_captions(request: Request) -> BatchResponse:
+    """Describes several pictures, which share their parameters.
+
+    Repeat the form's field `image`, or send a list in JSON. Each picture has an answer of its own, in the order in
+    which they were sent: captions or an error, as from `/v1/captions`.
+
+        curl -F image=@one.jpg -F image=@two.jpg localhost:8000/v1/captions/batch
+    """
+    engine: Engine = request.app.state.engine
+    uploads = await read_uploads(request, CaptionParameters, engine.settings.max_batch_images)
+    checkpoint = engine.find(CAPTIONING, uploads.parameters.model)
+    asked = picture_request(checkpoint, uploads.parameters)
+    pictures = [replace(asked, data=data) for data in uploads.data if isinstance(data, bytes)]
+    tasks = iter(engine.worker(checkpoint).submit(pictures))
+
+    async def result(found: Refusal | asyncio.Task[Answer]) -> CaptionResponse | ErrorResponse:
+        try:
+            if isinstance(found, Refusal):
+                raise found
+            return response(checkpoint, await found, uploads.received, new_id())
+        except Exception as error:
+            return ErrorResponse.model_validate(tell(error, request.scope)[1])
+
+    found = [data if isinstance(data, Refusal) else next(tasks) for data in uploads.data]
+    results = await while_connected(request, asyncio.gather(*map(result, found)))
+    return BatchResponse(results=results)

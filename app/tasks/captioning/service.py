@@ -1,5 +1,6 @@
 """Pictures to captions: each picture is decoded on its own, then those decoded alike are captioned together."""
 
+import asyncio
 import time
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from app.errors import Refusal
 from app.inputs.pictures import Picture, read_picture
 from app.serving.batcher import Batcher, BatchService
 from app.serving.worker import Resources
@@ -17,7 +19,7 @@ from model.decoding.hypotheses import Observer
 from model.decoding.observers import BeamTree, Observers, TreeObserver, WordObserver
 from model.openvino.lanes import can_share
 from model.tasks.captioning import CAPTIONING
-from model.tasks.captioning.captioner import Caption, Captioner, Word
+from model.tasks.captioning.captioner import Caption, Captioner, UnknownPrefixError, Word
 from model.tasks.captioning.config import CaptionerConfig, DecodingConfig
 
 _JPEG_MARGIN = 3
@@ -44,6 +46,8 @@ class PictureRequest:
     attention: bool = False
     tree: bool = False
     listener: Listener | None = None
+    prefix: tuple[int, ...] = ()
+    """Numbers of the words of `decoding.prefix`, filled in by `PictureWorker.submit`."""
     asked: float = field(default_factory=time.perf_counter)
 
 
@@ -130,6 +134,7 @@ class CaptioningService(BatchService[PictureRequest, DecodedPicture, Answer]):
             found = captioner.generate(
                 grids,
                 asked.decoding,
+                prefix=asked.prefix,
                 attention=asked.attention,
                 observer=Observers(observers) if observers else None,
             )
@@ -197,6 +202,20 @@ class PictureWorker(Batcher[PictureRequest, DecodedPicture, Answer]):
             deadline=settings.deadline_seconds,
         )
         self.captioner = captioner
+
+    def submit(self, requests: Sequence[PictureRequest]) -> list[asyncio.Task[Answer]]:
+        """Takes on all pictures, or none. Cancelling a task withdraws its picture.
+
+        Raises:
+            Refusal: a prefix has words that the captioner does not know; too many pictures wait already; the server is
+                shutting down. From a task: the bytes are not a picture that is read; it took too long.
+        """
+        texts = {request.decoding.prefix for request in requests}
+        try:
+            prefixes = {text: tuple(self.captioner.encode_prefix(text)) for text in texts}
+        except UnknownPrefixError as error:
+            raise Refusal("invalid_parameter", f"prefix: {error}", "prefix") from error
+        return super().submit([replace(request, prefix=prefixes[request.decoding.prefix]) for request in requests])
 
 
 def load_worker(checkpoint: Checkpoint[CaptionerConfig, Captioner], resources: Resources) -> PictureWorker:

@@ -5,15 +5,15 @@ import secrets
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Self
 
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
-from app.errors import Refusal
 from app.http.contract import Contract
 from app.http.disconnect import while_connected
-from app.http.errors import tell, unexpected
+from app.http.errors import tell
 from app.http.events import EventStream, event
 from app.http.openapi import FILE, TEXT, event_stream
 from app.http.requests import read_upload
@@ -24,14 +24,12 @@ from app.tasks.captioning.parameters import CaptionParameters
 from app.tasks.captioning.request import (
     ERRORS,
     CaptionerCheckpoint,
-    decoding_of,
     model_info,
     new_id,
     picture_request,
     query,
     request_body,
     response,
-    submit,
 )
 from app.tasks.captioning.schemas import ImageInfo, Token
 from app.tasks.captioning.service import PictureRequest, PictureWorker
@@ -72,11 +70,12 @@ async def stream_captions(request: Request) -> EventStream:
     engine: Engine = request.app.state.engine
     upload = await read_upload(request, CaptionParameters)
     checkpoint = engine.find(CAPTIONING, upload.parameters.model)
-    decoding = decoding_of(checkpoint, upload.parameters)
+    asked = picture_request(checkpoint, upload.parameters)
+    decoding = asked.decoding
     if decoding.method == "sample" and decoding.seed is None:  # should the search start again, it finds the same words
         decoding = decoding.model_copy(update={"seed": secrets.randbits(63)})
     stream = _CaptionStream(request, checkpoint, upload.received)
-    stream.submit(engine.worker(checkpoint), picture_request(upload.data, decoding, upload.parameters, stream))
+    stream.submit(engine.worker(checkpoint), replace(asked, data=upload.data, decoding=decoding, listener=stream))
     try:
         first = await while_connected(request, stream.first())
     except BaseException:
@@ -109,9 +108,9 @@ class _CaptionStream:
         """Hand the picture, whose listener this is, to the captioner's worker.
 
         Raises:
-            Refusal: see `app.tasks.captioning.request.submit`.
+            Refusal: see `PictureWorker.submit`.
         """
-        (self._task,) = submit(worker, [picture])
+        (self._task,) = worker.submit([picture])
         self._task.add_done_callback(lambda _: self._told.put_nowait(None))
 
     def __enter__(self) -> Self:
@@ -157,13 +156,8 @@ class _CaptionStream:
         try:
             answer = response(self._checkpoint, self._task.result(), self._received, self._id)
             yield event(_plain(answer), "caption")
-        except Refusal as error:
-            failure = error
         except Exception as error:
-            failure = unexpected(error, self._request.scope)
-        else:
-            return
-        yield event(tell(failure, self._request.scope)[1], "error")
+            yield event(tell(error, self._request.scope)[1], "error")
 
 
 def _plain(schema: Schema) -> Any:

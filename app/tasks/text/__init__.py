@@ -6,37 +6,7 @@ from app.tasks.task import TaskService
 from app.tasks.text.command import generate
 
 if TYPE_CHECKING:
-    from fastapi import APIRouter
-
-    from app.http.card import ModelCard
-    from app.serving.continuous import TextWorker
-    from app.serving.worker import Resources
-    from app.tasks.huggingface import Handler
     from model.checkpoint import Checkpoint
-
-
-def _worker(checkpoint: "Checkpoint[Any, Any]", resources: "Resources") -> "TextWorker":
-    from app.tasks.text.service import load_worker
-
-    return load_worker(checkpoint, resources)
-
-
-def _routers() -> "tuple[APIRouter, ...]":
-    from app.tasks.text import openai
-
-    return (openai.router,)
-
-
-def _huggingface() -> "Handler":
-    from app.tasks.text.huggingface import HANDLER
-
-    return HANDLER
-
-
-def _card() -> "type[ModelCard]":
-    from app.tasks.text.schemas import LanguageModelCard
-
-    return LanguageModelCard
 
 
 def _fields(checkpoint: "Checkpoint[Any, Any]") -> dict[str, Any]:
@@ -53,10 +23,10 @@ def _fields(checkpoint: "Checkpoint[Any, Any]") -> dict[str, Any]:
 SERVICE = TaskService(
     name="text",
     default="shakespeare",
-    worker=_worker,
-    routers=_routers,
-    huggingface=_huggingface,
-    card=_card,
+    loader="text.worker:load_worker",
+    routes=("text.openai:router",),
+    handler="text.huggingface:HANDLER",
+    schema="text.schemas:LanguageModelCard",
     fields=_fields,
     network="{num_layers} x {hidden_size} {cell}, {unit}s".format_map,
     command=generate,

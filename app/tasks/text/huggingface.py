@@ -15,8 +15,8 @@ from app.http.events import EventStream, event
 from app.http.fields import errors_in_terms_of, invalid
 from app.http.requests import read_body
 from app.serving.engine import Engine
-from app.serving.generation import Generation, TextRequest, Update
 from app.tasks.huggingface import GeneratedText, Handler, Inference, InferenceParameters
+from app.tasks.text.generation import Generation, TextRequest, Update
 from app.tasks.text.request import MAX_CHOICES, limited, text_requests
 from model.checkpoint import Checkpoint
 from model.tasks.text.config import GenerationConfig, LanguageModelConfig

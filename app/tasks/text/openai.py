@@ -20,8 +20,8 @@ from app.http.events import DONE, EventStream, event
 from app.http.openapi import errors, event_stream, json_content
 from app.http.requests import json_body
 from app.serving.engine import Engine
-from app.serving.generation import Generation, Update
 from app.tasks.openai import StreamOptions
+from app.tasks.text.generation import Generation, Update
 from app.tasks.text.request import MAX_CHOICES, GenerationParameters, limited, text_requests
 from app.tasks.text.schemas import CompletionResponse
 from model.tasks.text import TEXT

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from app.errors import Refusal
 from app.http.body import Body, overrides
 from app.http.fields import invalid
-from app.serving.generation import TextRequest
 from app.settings import Settings
+from app.tasks.text.generation import TextRequest
 from model.tasks.text.config import GenerationConfig
 
 MAX_CHOICES = 128

@@ -108,18 +108,20 @@ class Captioner(nn.Module):
         grid: Tensor,
         decoding: DecodingConfig,
         *,
+        prefix: Sequence[int] | None = None,
         attention: bool = False,
         observer: Observer | None = None,
     ) -> list[list[Caption]]:
         """Writes `decoding.num_captions` captions for each of the grids (B, P, E), best first.
 
-        There are fewer if fewer are possible, as when the prefix fills max_length. The observer watches the search.
+        There are fewer if fewer are possible, as when the prefix fills max_length. The observer watches the
+        search; `prefix` is that of `constraints`.
 
         Raises:
             UnknownPrefixError: the prefix has words that the vocabulary lacks.
         """
         search = decoding.search
-        constraints = self.constraints(decoding)
+        constraints = self.constraints(decoding, prefix)
         memory = self.decoder.encode_source(grid)
         state = self.decoder.initial_state(memory, search.rows_per_source)
         found = decode(self.decoder.step, state, memory, search, constraints, attention=attention, observer=observer)
@@ -142,8 +144,12 @@ class Captioner(nn.Module):
         pixels = torch.stack([self.preprocess(image) for image in images])  # (B, 3, S, S)
         return self.generate(self.encode(pixels), decoding or self.config.decoding, attention=attention)
 
-    def constraints(self, decoding: DecodingConfig) -> list[Constraint]:
+    def constraints(self, decoding: DecodingConfig, prefix: Sequence[int] | None = None) -> list[Constraint]:
         """The rules about the next word.
+
+        Args:
+            decoding: the search.
+            prefix: numbers of the words of `decoding.prefix`, if they are known.
 
         Raises:
             UnknownPrefixError: the prefix has words that the vocabulary lacks.
@@ -153,7 +159,9 @@ class Captioner(nn.Module):
         if decoding.block_ngram:
             rules.append(NoRepeat(decoding.block_ngram))
         rules.append(MinLength(decoding.min_length))
-        return [Prefix(self.encode_prefix(decoding.prefix), rules)] if decoding.prefix else rules
+        if prefix is None:
+            prefix = self.encode_prefix(decoding.prefix)
+        return [Prefix(prefix, rules)] if prefix else rules
 
     def encode_prefix(self, prefix: str) -> list[int]:
         """Numbers of a prefix's words.

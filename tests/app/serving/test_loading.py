@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,9 @@ def test_torch_has_one_thread_beside_openvino_and_all_where_it_runs_a_model(
         loader = Loader(Settings(device="cpu", cache=tmp_path))
         loader.load(opened(checkpoints))
         assert torch.get_num_threads() == 1
+        in_torch = replace(opened(checkpoints), task=replace(CAPTIONING, networks=None))
+        assert not can_share(loader.load(in_torch))
+        assert torch.get_num_threads() == 1  # a task that runs in torch takes nothing from the others
         monkeypatch.setattr("openvino.Core.compile_model", None)  # so that the next can't be compiled
         loader.load(opened(checkpoints))
         assert torch.get_num_threads() == 3

@@ -46,10 +46,7 @@ class CrossEntropy(Objective[Captioner]):
         self.model = Captioner(config, vocabulary)
         self.model.encoder = pretrained_encoder(recipe.encoder, recipe.features.weights).requires_grad_(False)
         self.network = self.model.decoder
-        with accelerator.main_process_first():  # one process builds, the others read
-            self.features = prepare_features(
-                recipe.features, recipe.encoder, data, self.model.encoder, accelerator.device
-            )
+        self.features = prepare_features(recipe.features, recipe.encoder, data, self.model.encoder, accelerator)
         self.buckets = LengthBuckets(
             [len(example.tokens) for example in self.examples],
             training.batch_size,
@@ -68,15 +65,10 @@ class CrossEntropy(Objective[Captioner]):
             examples = [self.examples[number] for number in share]
             tokens, targets = (part.to(device) for part in collate(examples))  # (N, T)
             logits, attention = network(self.grids(examples), tokens)  # (N, T, V), (N, T, P)
-            # The mean over the global batch: gradients are averaged over processes, so each counts `processes` times.
+            expected = self.teaching.expected(share, targets.shape[1], device) if self.teaching else None
+            lengths = [len(self.examples[number].tokens) + 1 for number in batch]
             loss, nats = caption_objective(
-                self.recipe.training,
-                logits,
-                attention,
-                targets,
-                words=sum(len(self.examples[number].tokens) + 1 for number in batch) / processes,
-                captions=len(batch) / processes,
-                expected=self.teaching.expected(share, targets.shape[1], device) if self.teaching else None,
+                self.recipe.training, logits, attention, targets, lengths, processes, expected=expected
             )
             backward(loss)
             yield {"loss": float(self.accelerator.reduce(nats.detach(), "mean"))}

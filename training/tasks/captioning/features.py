@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from accelerate import Accelerator
 from PIL import Image, ImageOps
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -50,22 +51,22 @@ def prepare_features(
     config: EncoderConfig,
     data: CaptionDataset,
     encoder: nn.Module,
-    device: torch.device | str,
+    accelerator: Accelerator,
 ) -> dict[str, FeatureCache]:
     """The cached grids of the train and dev pictures, computed if the cache is missing or stale."""
-    views = {"train": recipe.views, "dev": 1}
-    return {
-        split: cached_features(
-            encoder,
-            config,
-            [image.path for image in data.split(split)],
-            recipe.cache / split,
-            views=number,
-            device=device,
-            batch_size=recipe.batch_size,
-        )
-        for split, number in views.items()
-    }
+    with accelerator.main_process_first():  # one process builds, the others read
+        return {
+            split: cached_features(
+                encoder,
+                config,
+                [image.path for image in data.split(split)],
+                recipe.cache / split,
+                views=views,
+                device=accelerator.device,
+                batch_size=recipe.batch_size,
+            )
+            for split, views in (("train", recipe.views), ("dev", 1))
+        }
 
 
 def view(image: Image.Image, number: int, picture: int) -> Image.Image:

@@ -1,5 +1,6 @@
 """The losses that captioners minimise."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch.nn.functional as F
@@ -55,9 +56,9 @@ def caption_objective(
     logits: Tensor,
     attention: Tensor | None,
     targets: Tensor,
+    lengths: Sequence[int],
+    processes: int = 1,
     *,
-    words: float,
-    captions: float,
     expected: Expected | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The scalar that a step minimises.
@@ -67,13 +68,14 @@ def caption_objective(
         logits: (N, T, V).
         attention: (N, T, P), where there is attention.
         targets: (N, T).
-        words: the number that sums over words are divided by.
-        captions: the number that sums over captions are divided by.
+        lengths: words of each caption in the batch of all processes, its end included.
+        processes: gradients are averaged over them, so each counts as many times in the mean over that batch.
         expected: the teachers' words at the same places, if there are teachers.
 
     Returns:
         The objective, and its part that is the cross-entropy with people's words, in nats a word.
     """
+    words, captions = sum(lengths) / processes, len(lengths) / processes
     nats = caption_loss(logits, targets, training.label_smoothing) / words
     loss = nats
     if expected is not None:

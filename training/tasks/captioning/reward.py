@@ -54,9 +54,8 @@ class CiderD:
     def __call__(self, picture: int, captions: Iterable[Tokens]) -> list[float]:
         """The score of each caption of a picture, by its number among the training pictures."""
         references = self.references[picture]
-        weights: dict[
-            Gram, list[tuple[int, float, float]]
-        ] = {}  # by n-gram: reference, its weight there, and of norm 1
+        # By n-gram: reference, its weight there, and of norm 1.
+        weights: dict[Gram, list[tuple[int, float, float]]] = {}
         for number, reference in enumerate(references):
             for vector, norm in self._weigh(reference):
                 for gram, value in vector.items():

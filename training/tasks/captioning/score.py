@@ -28,14 +28,7 @@ from training.tasks.captioning.wording import WORDING
 from training.trainer import Validation
 
 FIGURES = {
-    "CIDEr": True,
-    "BLEU-4": True,
-    "METEOR": True,
-    "ROUGE-L": True,
-    "SPICE": True,
-    "BLEU-1": True,
-    "BLEU-2": True,
-    "BLEU-3": True,
+    **dict.fromkeys(("CIDEr", "BLEU-4", "METEOR", "ROUGE-L", "SPICE", "BLEU-1", "BLEU-2", "BLEU-3"), True),
     "unique": True,
     "novel": True,
     "bad_endings": False,

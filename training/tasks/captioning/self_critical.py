@@ -58,10 +58,9 @@ class SelfCritical(Objective[Captioner]):
         self.mirrored: dict[int, Hashable] = {
             number: swapped.get(MIRRORED_WORDS[word], MIRRORED_WORDS[word]) for word, number in swapped.items()
         }
-        with accelerator.main_process_first():  # one process builds, the others read
-            self.features = prepare_features(
-                recipe.features, self.model.config.encoder, data, self.model.encoder, accelerator.device
-            )
+        self.features = prepare_features(
+            recipe.features, self.model.config.encoder, data, self.model.encoder, accelerator
+        )
         self.buckets = LengthBuckets(
             [1] * len(pictures), training.batch_size, training.seed, smallest=accelerator.num_processes
         )

@@ -110,16 +110,10 @@ class Tuning(Objective[Captioner]):
             tokens, targets = (part.to(device) for part in collate([self.examples[number] for number in numbers]))
             pixels = normalize(pixels.to(device, memory_format=torch.channels_last), self.preprocessing)
             logits, attention = network(pixels, tokens, torch.tensor(places, device=device))  # (N, T, V), (N, T, P)
-            everyones = [number for picture in batch for number in self.captions[picture]]
-            # The mean over the global batch: gradients are averaged over processes, so each counts `processes` times.
+            expected = self.teaching.expected(numbers, targets.shape[1], device) if self.teaching else None
+            lengths = [len(self.examples[number].tokens) + 1 for picture in batch for number in self.captions[picture]]
             loss, nats = caption_objective(
-                self.recipe.training,
-                logits,
-                attention,
-                targets,
-                words=sum(len(self.examples[number].tokens) + 1 for number in everyones) / processes,
-                captions=len(everyones) / processes,
-                expected=self.teaching.expected(numbers, targets.shape[1], device) if self.teaching else None,
+                self.recipe.training, logits, attention, targets, lengths, processes, expected=expected
             )
             backward(loss)
             yield {"loss": float(self.accelerator.reduce(nats.detach(), "mean"))}

@@ -48,7 +48,7 @@ def test_the_objective_weighs_its_terms() -> None:
     expected = Expected(torch.tensor([[[4, 5]] * 3]), torch.full((1, 3, 2), 0.5), 0.25, 1.0)
     training = CrossEntropyTraining(attention_penalty=0.1, label_smoothing=0)
     people = caption_loss(logits, targets, 0) / 3
-    loss, nats = caption_objective(training, logits, attention, targets, words=3, captions=2, expected=expected)
+    loss, nats = caption_objective(training, logits, attention, targets, [1, 2], expected=expected)
     assert nats.item() == pytest.approx(people.item())
     penalty = doubly_stochastic_penalty(attention, targets) / 2
     reference = 0.75 * people + 0.25 * expected_loss(logits, expected) / 3 + 0.1 * penalty

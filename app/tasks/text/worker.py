@@ -13,13 +13,14 @@ from typing import Any
 import anyio.to_thread
 
 from app.errors import Refusal, draining
-from app.serving.generation import Generation, TextRequest, Update
 from app.serving.metrics import Metrics
-from app.serving.worker import Admission
+from app.serving.worker import Admission, Resources
+from app.tasks.text.generation import Generation, TextRequest, Update
+from model.checkpoint import Checkpoint
 from model.openvino.lanes import CoreLock
 from model.tasks.text import TEXT
 from model.tasks.text.batch import TextBatch
-from model.tasks.text.config import GenerationConfig
+from model.tasks.text.config import GenerationConfig, LanguageModelConfig
 from model.tasks.text.language import LanguageModel
 from model.tasks.text.stream import TextStream
 
@@ -271,3 +272,20 @@ def _fail(generations: Collection[Generation], error: Callable[[], Refusal]) -> 
 
 def _failed() -> Refusal:
     return Refusal("internal_error", "the model failed; the server's log says why")
+
+
+def load_worker(checkpoint: Checkpoint[LanguageModelConfig, LanguageModel], resources: Resources) -> TextWorker:
+    """Loads a language model and warms it up.
+
+    Raises:
+        CheckpointError: a file was changed or cut; the message says which and how.
+    """
+    settings = resources.settings
+    return TextWorker(
+        checkpoint.name,
+        resources.loader.load(checkpoint),
+        resources.cores,
+        resources.metrics,
+        slots=settings.text_slots,
+        queue=settings.text_queue,
+    )

@@ -20,10 +20,10 @@ from PIL import Image
 
 from app.errors import Refusal
 from app.main import create_app
-from app.serving.continuous import TextWorker
-from app.serving.generation import TextRequest, Update
 from app.serving.metrics import Metrics
 from app.settings import Settings
+from app.tasks.text.generation import TextRequest, Update
+from app.tasks.text.worker import TextWorker
 from model.openvino.lanes import CoreLock
 from model.tasks.text.batch import TextBatch, generate
 from model.tasks.text.config import GenerationConfig
@@ -198,7 +198,7 @@ def test_failed_step_fails_its_texts_and_no_others(
     assert (error["type"], error["code"], error["param"]) == ("server_error", "internal_error", None)
     assert "1234" not in str(rest)
     assert plain.result().status_code == 200
-    (record,) = [record for record in caplog.records if record.name == "app.serving.continuous"]
+    (record,) = [record for record in caplog.records if record.name == "app.tasks.text.worker"]
     assert record.exc_info is not None
     broken.set()
     failed = client.post(URL, json=LONG)
