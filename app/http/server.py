@@ -31,6 +31,7 @@ class Server(uvicorn.Server):
             watched(application),
             settings.host,
             settings.port,
+            loop="asyncio",  # whatever else is installed: what every test runs on
             http=partial(Connection, settings.receive_seconds),  # type: ignore[arg-type]
             server_header=False,
             log_config=None,

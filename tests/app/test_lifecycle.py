@@ -49,6 +49,15 @@ def serving(checkpoints: Path, **settings: object) -> Iterator[tuple[subprocess.
             process.kill()
 
 
+def test_its_event_loop_is_the_one_that_is_tested(
+    checkpoints: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "uvloop.py").write_text("raise RuntimeError('this loop is not the one that is tested')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    with serving(checkpoints) as (_, client):
+        assert client.get("/healthz").status_code == 200
+
+
 def begin(client: httpx2.Client, body: bytes) -> socket.socket:
     """A connection over which all of a request but its last byte has been sent."""
     sock = socket.create_connection((client.base_url.host, client.base_url.port or 80), timeout=30)
