@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from app.serving.loading import Loader
 from app.settings import Settings
 from model.checkpoint import Checkpoint
-from model.decoding.hypotheses import Hypotheses
+from model.decoding.search import Hypotheses
 from model.tasks.captioning.captioner import Captioner
 from model.tasks.text import TEXT
 from model.tasks.text.batch import TextBatch

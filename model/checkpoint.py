@@ -39,12 +39,9 @@ class Manifest(Config):
     """The contents of config.json, with the task's part as it stands there."""
 
     name: str
-    sha256: dict[str, str]
-    """Digest of each file that the model is built from, in hexadecimal."""
-    task: str
-    """`Task.pipeline`."""
-    model: dict[str, Any]
-    """`Task.config` as JSON."""
+    sha256: dict[str, str]  # of each file that the model is built from, in hexadecimal
+    task: str  # `Task.pipeline`
+    model: dict[str, Any]  # `Task.config` as JSON
 
 
 def file_sha256(path: Path) -> str:
@@ -90,12 +87,11 @@ class Checkpoint(Generic[C, M]):
         Raises:
             CheckpointError: a file is missing or its contents are not what they should be.
         """
-        pipelines = {task.pipeline: task for task in TASKS.values()}
         manifest = _validated(path, Manifest, _read_json(path / CONFIG))
-        if manifest.task not in pipelines:
-            known = ", ".join(map(repr, pipelines))
+        task = next((task for task in TASKS.values() if task.pipeline == manifest.task), None)
+        if task is None:
+            known = ", ".join(repr(task.pipeline) for task in TASKS.values())
             raise CheckpointError(f"{path / CONFIG}: task: {manifest.task!r} is none of {known}")
-        task = pipelines[manifest.task]
         config = _validated(path, task.config, manifest.model, "model")
         for name in (WEIGHTS, *(asset.file for asset in task.assets)):
             if name not in manifest.sha256:
@@ -115,10 +111,7 @@ class Checkpoint(Generic[C, M]):
         return self  # type: ignore[return-value]
 
     def verify(self) -> dict[str, Any]:
-        """Checks all files' digests, and reads the assets.
-
-        Returns:
-            Each asset by its name.
+        """Checks all files' digests, and returns the assets by their names.
 
         Raises:
             CheckpointError: a file was changed or cut.
@@ -136,17 +129,15 @@ class Checkpoint(Generic[C, M]):
         return assets
 
     def build(self, assets: Mapping[str, Any], programs: Mapping[str, Program] | None = None) -> M:
-        """The model, on the CPU, in evaluation mode, in single precision.
+        """The model, on the CPU, in evaluation mode, in single precision, around the assets that `verify` returned.
 
-        Args:
-            assets: as `verify` returned them.
-            programs: its compiled networks, by the names of `Task.networks`; None builds it in torch.
+        The programs are its compiled networks, by the names of `Task.networks`; None builds it in torch.
 
         Raises:
             CheckpointError: its tensors are not those of the architecture.
         """
+        compiled = {"programs": programs} if programs else {}
         try:
-            compiled = {"programs": programs} if programs else {}
             model = self.task.build(self.config, **assets, **compiled)
         except ValueError as error:
             raise CheckpointError(f"{self.path}: {error}") from error
@@ -163,20 +154,15 @@ class Checkpoint(Generic[C, M]):
         return self.build(self.verify()).to(device)
 
 
-def _validated(path: Path, kind: type[D], values: Any, section: str = "") -> D:
-    """Validates config.json, or a section of it.
-
-    Raises:
-        CheckpointError: the first thing that is wrong with it.
-    """
+def _validated(path: Path, kind: type[D], values: Any, *section: str) -> D:
+    """Validates config.json, or a section of it; the error names the first thing that is wrong."""
     try:
         return kind.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, (*filter(None, [section]), *first["loc"]))) or "the file"
-        what = first["msg"]
-        if first["type"] == "extra_forbidden":
-            what = "no such key is known; was it written by a later version?"
+        where = ".".join(map(str, (*section, *first["loc"]))) or "the file"
+        extra = first["type"] == "extra_forbidden"
+        what = "no such key is known; was it written by a later version?" if extra else first["msg"]
         raise CheckpointError(f"{path / CONFIG}: {where}: {what}") from error
 
 
@@ -217,25 +203,16 @@ def save(
 ) -> Checkpoint[C, M]:
     """Writes a checkpoint, its weights in half precision, in place of one that stands there.
 
-    Args:
-        path: its directory.
-        task: what the model is for.
-        model: what to write; its attribute `config` is the task's configuration.
-        name: what it is called when served.
-        metrics: figures and where they come from, as JSON values.
-        card: the model card, in Markdown.
+    The model's attribute `config` is the task's configuration; `metrics` are figures and where they come from, as JSON
+    values, and `card` is the model card, in Markdown.
     """
     path = path.absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     try:
-        save_file(
-            {
-                key: (tensor.half() if tensor.is_floating_point() else tensor).cpu().contiguous()
-                for key, tensor in model.state_dict().items()
-            },
-            fresh / WEIGHTS,
-        )
+        tensors = {key: tensor.cpu().contiguous() for key, tensor in model.state_dict().items()}
+        halved = {key: tensor.half() if tensor.is_floating_point() else tensor for key, tensor in tensors.items()}
+        save_file(halved, fresh / WEIGHTS)
         for asset in task.assets:
             getattr(model, asset.name).write(fresh / asset.file)
         digests = {file: file_sha256(fresh / file) for file in (WEIGHTS, *(asset.file for asset in task.assets))}

@@ -8,7 +8,7 @@ from typing import Generic, Protocol, Self, TypeVar
 from torch import nn
 
 from model.config import Config
-from model.openvino.network import Network
+from model.openvino.program import Network
 
 C = TypeVar("C", bound=Config)
 M = TypeVar("M", bound=nn.Module)

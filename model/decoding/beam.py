@@ -8,9 +8,7 @@ import torch
 
 from model.cells import State
 from model.decoding.constraints import NEVER, Constraint, allowed_logprobs
-from model.decoding.hypotheses import Hypotheses, Observer
-from model.decoding.search import Search
-from model.decoding.step import M, StepFunction
+from model.decoding.search import Hypotheses, M, Observer, Search, StepFunction
 from model.vocabulary import BOS, EOS, PAD
 
 Floats = npt.NDArray[np.float32]

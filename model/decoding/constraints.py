@@ -64,16 +64,10 @@ class NoRepeat:
 
 
 class Prefix:
-    """Begins every sequence with the same tokens. Other constraints hold only after them.
-
-    Args:
-        tokens: the beginning.
-        after: the other constraints.
-    """
+    """Begins every sequence with the same tokens. Other constraints hold only after them."""
 
     def __init__(self, tokens: Sequence[int], after: Sequence[Constraint]) -> None:
-        self._tokens = tokens
-        self._after = after
+        self._tokens, self._after = tokens, after
 
     def __call__(self, logprobs: Tensor, history: History) -> Tensor:
         length = history.shape[1]

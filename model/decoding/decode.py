@@ -7,10 +7,8 @@ import torch
 from model.cells import State
 from model.decoding.beam import beam_search
 from model.decoding.constraints import Constraint
-from model.decoding.hypotheses import Hypotheses, Observer
 from model.decoding.sampling import sample
-from model.decoding.search import Search
-from model.decoding.step import M, StepFunction
+from model.decoding.search import Hypotheses, M, Observer, Search, StepFunction
 
 
 def decode(

@@ -9,9 +9,7 @@ from torch import Tensor
 from model.cells import State
 from model.decoding.constraints import Constraint, MinLength, NoRepeat, Prefix, Specials
 from model.decoding.decode import decode
-from model.decoding.hypotheses import Hypotheses, Observer
-from model.decoding.search import Search
-from model.decoding.step import Step
+from model.decoding.search import Hypotheses, Observer, Search, Step
 from model.vocabulary import BOS, EOS, PAD, UNK
 
 WORDS = 7

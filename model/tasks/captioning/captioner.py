@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from model.decoding.constraints import Constraint, MinLength, NoRepeat, Prefix, Specials
 from model.decoding.decode import decode
-from model.decoding.hypotheses import Hypotheses, Observer
+from model.decoding.search import Hypotheses, Observer
 from model.tasks.captioning.config import CaptionerConfig, DecodingConfig
 from model.tasks.captioning.decoder import Decoder, build_decoder
 from model.tasks.captioning.neutral import Neutral

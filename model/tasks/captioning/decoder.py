@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from model.attention import AdditiveAttention
 from model.cells import State, build_cell
-from model.decoding.step import M, Step
+from model.decoding.search import M, Step
 from model.recurrent import Recurrent
 from model.tasks.captioning.config import DecoderConfig
 from model.vocabulary import PAD

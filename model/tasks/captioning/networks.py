@@ -7,9 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from model.cells import State
-from model.decoding.step import Step
-from model.openvino.network import Network
-from model.openvino.program import Program
+from model.decoding.search import Step
+from model.openvino.program import Network, Program
 from model.tasks.captioning.captioner import Captioner
 from model.tasks.captioning.decoder import Decoder, GridMemory, RecurrentDecoder
 from model.vision.encoder import EfficientNetLite

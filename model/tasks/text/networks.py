@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from model.cells import State
-from model.openvino.network import Network
-from model.openvino.program import Program
+from model.openvino.program import Network, Program
 from model.tasks.text.language import LanguageModel
 from model.tasks.text.step import BLOCK, Block, Stepper
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from model.cells import State
-from model.decoding.hypotheses import Hypotheses
+from model.decoding.search import Hypotheses
 from model.vocabulary import BOS, EOS, PAD, UNK
 from tests.model.random_decoder import LENGTH, SEEDS, RandomDecoder, Vectors, sentence
 
