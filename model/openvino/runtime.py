@@ -140,7 +140,7 @@ class Runtime:
 
     def _compile(self, model: "openvino.Model", calls: int) -> "openvino.CompiledModel":
         low = self.dtype == torch.bfloat16 and model.get_rt_info(_PRECISION).astype(str) == "bfloat16"
-        properties = {"INFERENCE_PRECISION_HINT": "bf16" if low else "f32", "NUM_STREAMS": calls}  # at the same time
+        properties = {"INFERENCE_PRECISION_HINT": "bf16" if low else "f32", "NUM_STREAMS": calls}  # 1 takes all threads
         return self._core.compile_model(model, "CPU", self._properties | properties)
 
     def _read(self, folder: Path) -> "dict[str, openvino.Model] | None":
