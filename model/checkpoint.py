@@ -5,7 +5,6 @@ Written beside its place, flushed to disk and renamed into it, so that a checkpo
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -19,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from model.config import Config
-from model.files import fsync_directory
+from model.files import fsync
 from model.messages import some
 from model.openvino.program import Program
 from model.task import C, M, Task
@@ -52,7 +51,10 @@ def file_sha256(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Checkpoint(Generic[C, M]):
-    """A checkpoint whose description has been read and validated, and whose weights have not."""
+    """A checkpoint whose description has been read and validated, and whose weights have not.
+
+    Where a method finds something wrong with its files, it raises CheckpointError.
+    """
 
     path: Path
     task: Task[C, M]
@@ -82,11 +84,7 @@ class Checkpoint(Generic[C, M]):
 
     @staticmethod
     def open(path: Path) -> "Checkpoint[Any, Any]":
-        """Reads config.json and metrics.json.
-
-        Raises:
-            CheckpointError: a file is missing or its contents are not what they should be.
-        """
+        """Reads config.json and metrics.json."""
         manifest = _validated(path, Manifest, _read_json(path / CONFIG))
         task = next((task for task in TASKS.values() if task.pipeline == manifest.task), None)
         if task is None:
@@ -101,21 +99,13 @@ class Checkpoint(Generic[C, M]):
         return Checkpoint(path, task, manifest, config, _read_json(path / METRICS))
 
     def expect(self, task: Task[D, N]) -> "Checkpoint[D, N]":
-        """This checkpoint, which has to be of a task.
-
-        Raises:
-            CheckpointError: it is of another one.
-        """
+        """This checkpoint, which has to be of a task: else it raises CheckpointError."""
         if self.task is not task:
             raise CheckpointError(f"{self.path} is {self.task.a_noun}, {task.a_noun} is needed")
         return self  # type: ignore[return-value]
 
     def verify(self) -> dict[str, Any]:
-        """Checks all files' digests, and returns the assets by their names.
-
-        Raises:
-            CheckpointError: a file was changed or cut.
-        """
+        """Checks all files' digests, and returns the assets by their names."""
         for name, expected in self.manifest.sha256.items():
             found = file_sha256(self.path / name)
             if found != expected:
@@ -132,9 +122,6 @@ class Checkpoint(Generic[C, M]):
         """The model, on the CPU, in evaluation mode, in single precision, around the assets that `verify` returned.
 
         The programs are its compiled networks, by the names of `Task.networks`; None builds it in torch.
-
-        Raises:
-            CheckpointError: its tensors are not those of the architecture.
         """
         compiled = {"programs": programs} if programs else {}
         try:
@@ -146,11 +133,7 @@ class Checkpoint(Generic[C, M]):
         return model.float().eval()
 
     def load(self, device: torch.device | str = "cpu") -> M:
-        """The model, in evaluation mode, in single precision.
-
-        Raises:
-            CheckpointError: a file was changed or cut, or its tensors are not those of the architecture.
-        """
+        """The model, in evaluation mode, in single precision."""
         return self.build(self.verify()).to(device)
 
 
@@ -176,11 +159,7 @@ def _read_json(path: Path) -> Any:
 
 
 def load_weights(module: torch.nn.Module, path: Path) -> None:
-    """Tensors of a safetensors file into a module, by name.
-
-    Raises:
-        CheckpointError: the file can't be read, or names or shapes differ; the first few are named.
-    """
+    """Tensors of a safetensors file into a module, by name; the error names the first few that differ."""
     try:
         tensors = load_file(path)
     except (OSError, SafetensorError) as error:
@@ -223,9 +202,8 @@ def save(
         _write(fresh / CARD, card)
         for file in fresh.iterdir():
             file.chmod(0o644)  # safetensors writes 0600, and who serves is seldom who trained
-            with file.open("rb") as opened:
-                os.fsync(opened.fileno())
-        fsync_directory(fresh)
+            fsync(file)
+        fsync(fresh)
         fresh.chmod(0o755)
         if path.exists():  # a directory can't be replaced in one step, so the old one steps aside first
             old = Path(tempfile.mkdtemp(prefix=f".{path.name}-old-", dir=path.parent))
@@ -234,7 +212,7 @@ def save(
             shutil.rmtree(old)
         else:
             fresh.rename(path)
-        fsync_directory(path.parent)
+        fsync(path.parent)
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
         raise

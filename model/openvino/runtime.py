@@ -83,11 +83,7 @@ class Runtime:
         return find_spec("openvino") is not None
 
     def load(self, checkpoint: Checkpoint[C, M]) -> M:
-        """The model of a checkpoint, around the compiled networks of its task, which has to have some.
-
-        Raises:
-            CheckpointError: a file was changed or cut, or its tensors are not those of the architecture.
-        """
+        """The model of a checkpoint, around the compiled networks of its task, which has to have some."""
         networks = checkpoint.task.networks
         assert networks is not None
         assets = checkpoint.verify()

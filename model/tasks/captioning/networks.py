@@ -36,16 +36,11 @@ def captioner_networks(captioner: Captioner) -> dict[str, Network]:
         encoder = {"encoder": Network(captioner.encoder, (pixels,))}
         if isinstance(captioner.encoder, EfficientNetLite):
             stem, trunk = _Method(captioner.encoder, "stem"), _Method(captioner.encoder, "trunk")
-            encoder = {
-                "stem": Network(stem, (pixels,), precision="float32"),
-                "encoder": Network(trunk, (stem(pixels),)),
-            }
+            encoder = {"stem": Network(stem, (pixels,), "float32"), "encoder": Network(trunk, (stem(pixels),))}
     rows_per_source = 3  # rows and sources must differ in number, or tracing could take one for the other
     tokens = torch.zeros(len(pixels) * rows_per_source, dtype=torch.long)
-    return encoder | {
-        "source": Network(source, (grid,)),
-        "step": Network(step, (tokens, state.repeat_interleave(rows_per_source, 0), *memory), precision="int8"),
-    }
+    inputs = (tokens, state.repeat_interleave(rows_per_source, 0), *memory)
+    return encoder | {"source": Network(source, (grid,)), "step": Network(step, inputs, "int8")}
 
 
 class CompiledEncoder(nn.Module):
@@ -72,10 +67,8 @@ class CompiledEncoder(nn.Module):
 class CompiledMemory(NamedTuple):
     """The outputs of the compiled `source`."""
 
-    state: Tensor
-    """(B, S), before the first word."""
-    parts: tuple[Tensor, ...]
-    """(B, ...) each, read by every step."""
+    state: Tensor  # (B, S), before the first word
+    parts: tuple[Tensor, ...]  # (B, ...) each, read by every step
 
     def take(self, sources: Tensor) -> "CompiledMemory":
         """The memory of some of the pictures, by their numbers."""
@@ -107,8 +100,7 @@ class _Method(nn.Module):
 
     def __init__(self, module: nn.Module, name: str) -> None:
         super().__init__()
-        self.module = module
-        self.name = name
+        self.module, self.name = module, name
 
     def forward(self, *inputs: Tensor) -> Tensor:
         return getattr(self.module, self.name)(*inputs)  # type: ignore[no-any-return]

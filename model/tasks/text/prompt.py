@@ -57,11 +57,7 @@ class Prompt:
         return len(self.ids) - 1 - self.place
 
     def read(self, model: LanguageModel, dtype: torch.dtype) -> int:
-        """Reads the next chunk.
-
-        Returns:
-            Its length.
-        """
+        """Reads the next chunk, and returns its length."""
         chunk = self.ids[self.place : self.place + min(CHUNK, self.left)].to(model.device)  # (T,)
         fast = model.config.cell == "lstm" and dtype != torch.float32  # the others gain little, or lose digits
         with autocast(model.device, wanted=fast):
@@ -85,12 +81,9 @@ def _tokens(texts: list[str], ids: Tensor, logits: Tensor, alternatives: int, mo
     """Tokens (T,) that came after logits (T, V)."""
     logprobs = logits.log_softmax(1)  # (T, V)
     chosen = logprobs.gather(1, ids[:, None])[:, 0].tolist()
-    if not alternatives:
-        return [Token(text, logprob) for text, logprob in zip(texts, chosen, strict=True)]
-    others = likeliest(logprobs, model)
+    others = likeliest(logprobs, model) if alternatives else [()] * len(texts)
     return [
-        Token(text, logprob, instead[:alternatives])
-        for text, logprob, instead in zip(texts, chosen, others, strict=True)
+        Token(text, logprob, other[:alternatives]) for text, logprob, other in zip(texts, chosen, others, strict=True)
     ]
 
 
