@@ -122,7 +122,7 @@ def captions() -> None:
     slow = on_all_cores(lambda: original.generate(grid, decoding))
     generate = best_of([slow, lambda: compiled.generate(grid, decoding)], 8)
     counter = Steps()
-    compiled.generate(grid, decoding, observer=counter)
+    compiled.generate(grid, decoding, observers=[counter])
     steps = counter.steps
     square, long = torch.rand(1536, 1536), torch.rand(2**26)
     multiply, read = best_of([on_all_cores(lambda: square @ square), on_all_cores(long.sum)], 8)

@@ -8,25 +8,10 @@ from typing import Generic, TypeVar
 
 from torch import Tensor
 
-from model.decoding.search import Hypotheses, Observer
+from model.decoding.search import Hypotheses
 from model.vocabulary import EOS, SPECIALS, Vocabulary
 
 T = TypeVar("T")
-
-
-class Observers:
-    """Several observers of one search."""
-
-    def __init__(self, observers: Sequence[Observer]) -> None:
-        self._observers = observers
-
-    def step(self, found: Hypotheses, parents: Tensor, hopeful: Tensor) -> None:
-        for observer in self._observers:
-            observer.step(found, parents, hopeful)
-
-    def end(self, found: Hypotheses, places: Tensor) -> None:
-        for observer in self._observers:
-            observer.end(found, places)
 
 
 class WordObserver(Generic[T]):

@@ -19,7 +19,7 @@ def sample(
     search: Search,
     constraints: Sequence[Constraint],
     attention: bool,
-    observer: Observer | None,
+    observers: Sequence[Observer],
 ) -> Hypotheses:
     """Draws sequences independently, from the distribution that temperature, top_k and top_p leave."""
     draws = search.rows_per_source  # K
@@ -38,7 +38,7 @@ def sample(
         tokens = drawn.view(shape).masked_fill(finished, PAD)
         found = found.extend(tokens, logprob, seen.unflatten(0, shape) if attention and seen is not None else None)
         finished = finished | (tokens == EOS)
-        if observer:
+        for observer in observers:
             observer.step(found, torch.arange(draws, device=device).expand(shape), torch.ones_like(finished))
         if finished.all():
             break

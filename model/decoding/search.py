@@ -43,10 +43,8 @@ class Search:
 
     method: Literal["greedy", "beam", "sample"] = "beam"
     beam_size: int = 3
-    num_sequences: int = 1
-    """Sequences returned for a source, best first: beams, diverse beam groups, or independent samples."""
-    max_length: int = 20
-    """Most tokens written; a sequence that has not ended by then is cut."""
+    num_sequences: int = 1  # for a source, best first: beams, diverse beam groups, or independent samples
+    max_length: int = 20  # most tokens written; a sequence that has not ended by then is cut
     length_penalty: float = 0.0
     """Hypotheses rank by log-probability / length ** length_penalty: 0 turns it off, more favours longer ones."""
     temperature: float = 1.0  # divides the logits before sampling

@@ -1,5 +1,6 @@
 """Small random networks for searches, and what they say."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -55,7 +56,7 @@ class RandomDecoder:
         sources: Tensor | None = None,
         attention: bool = False,
         prefix: tuple[int, ...] = (),
-        observer: Observer | None = None,
+        observers: Sequence[Observer] = (),
         min_length: int = 0,
         block_ngram: int = 0,
         **options: Any,
@@ -69,7 +70,7 @@ class RandomDecoder:
             constraints = [Prefix(prefix, constraints)]
         start = sources.repeat_interleave(search.rows_per_source, 0)
         memory = Vectors(sources)
-        return decode(self.step, (start,), memory, search, constraints, attention=attention, observer=observer)
+        return decode(self.step, (start,), memory, search, constraints, attention=attention, observers=observers)
 
     def logprob(self, source: int, tokens: list[int]) -> float:
         """Of a whole sentence, walked through a word at a time."""

@@ -104,18 +104,18 @@ class Captioner(nn.Module):
         *,
         prefix: Sequence[int] | None = None,
         attention: bool = False,
-        observer: Observer | None = None,
+        observers: Sequence[Observer] = (),
     ) -> list[list[Caption]]:
         """Writes `decoding.num_captions` captions for each of the grids (B, P, E), best first.
 
-        There are fewer if fewer are possible, as when the prefix fills max_length. The observer watches the search.
+        There are fewer if fewer are possible, as when the prefix fills max_length. The observers watch the search.
         The prefix and the error that it may raise are those of `constraints`.
         """
         search = decoding.search
         constraints = self.constraints(decoding, prefix)
         memory = self.decoder.encode_source(grid)
         state = self.decoder.initial_state(memory, search.rows_per_source)
-        found = decode(self.decoder.step, state, memory, search, constraints, attention=attention, observer=observer)
+        found = decode(self.decoder.step, state, memory, search, constraints, attention=attention, observers=observers)
         return self.captions(found)
 
     def caption(

@@ -1,7 +1,6 @@
 """The networks of a captioner that OpenVINO compiles, and the encoder and decoder around the programs."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -64,16 +63,12 @@ class CompiledEncoder(nn.Module):
             return self.trunk(*features)[0]
 
 
-class CompiledMemory(NamedTuple):
-    """The outputs of the compiled `source`."""
-
-    state: Tensor  # (B, S), before the first word
-    parts: tuple[Tensor, ...]  # (B, ...) each, read by every step
+class CompiledMemory(tuple[Tensor, ...]):
+    """The outputs of the compiled `source`: the state before the first word (B, S), and all that each step reads."""
 
     def take(self, sources: Tensor) -> "CompiledMemory":
         """The memory of some of the pictures, by their numbers."""
-        state, *parts = (part.index_select(0, sources) for part in (self.state, *self.parts))
-        return CompiledMemory(state, tuple(parts))
+        return CompiledMemory(part.index_select(0, sources) for part in self)
 
 
 class CompiledDecoder(Decoder[CompiledMemory]):
@@ -84,14 +79,13 @@ class CompiledDecoder(Decoder[CompiledMemory]):
         self._source, self._step = programs["source"], programs["step"]
 
     def encode_source(self, grid: Tensor) -> CompiledMemory:
-        state, *parts = self._source(grid)
-        return CompiledMemory(state, tuple(parts))
+        return CompiledMemory(self._source(grid))
 
     def initial_state(self, memory: CompiledMemory, rows_per_source: int = 1) -> State:
-        return (memory.state.repeat_interleave(rows_per_source, 0),)
+        return (memory[0].repeat_interleave(rows_per_source, 0),)
 
     def step(self, tokens: Tensor, state: State, memory: CompiledMemory) -> Step:
-        logits, after, *attention = self._step(tokens, *state, *memory.parts)
+        logits, after, *attention = self._step(tokens, *state, *memory[1:])
         return Step(logits, (after,), attention[0] if attention else None)
 
 
