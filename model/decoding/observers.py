@@ -68,12 +68,9 @@ class WordObserver(Generic[T]):
 class Node:
     """A hypothesis that a search kept for a step."""
 
-    parent: int | None
-    """Place of its beginning among the nodes of the step before; None at the first step."""
-    text: str | None
-    """The word that it added; None if it ended, then or before."""
-    logprob: float
-    """Sum over all its words."""
+    parent: int | None  # place of its beginning among the nodes of the step before; None at the first step
+    text: str | None  # the word that it added; None if it ended, then or before
+    logprob: float  # sum over all its words
     finished: bool
     kept: bool = False
     """Whether another step went on from it; at the last step, whether it became one of the sequences."""
@@ -84,8 +81,7 @@ class BeamTree:
     """All hypotheses of a search, by step, without a beam's empty places."""
 
     steps: list[list[Node]]
-    sequences: list[int]
-    """Places of the sequences, best first, among the nodes of the last step."""
+    sequences: list[int]  # their places, best first, among the nodes of the last step
 
 
 class TreeObserver:
