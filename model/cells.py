@@ -42,7 +42,7 @@ class Cell(nn.Module, ABC):
 
     @property
     def num_gates(self) -> int:
-        """G."""
+        """Blocks G."""
         return len(self.blocks)
 
     def reset_parameters(self) -> None:

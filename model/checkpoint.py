@@ -99,7 +99,7 @@ class Checkpoint(Generic[C, M]):
         return Checkpoint(path, task, manifest, config, _read_json(path / METRICS))
 
     def expect(self, task: Task[D, N]) -> "Checkpoint[D, N]":
-        """This checkpoint, which has to be of a task: else it raises CheckpointError."""
+        """This checkpoint, if it is of a task; raises CheckpointError otherwise."""
         if self.task is not task:
             raise CheckpointError(f"{self.path} is {self.task.a_noun}, {task.a_noun} is needed")
         return self  # type: ignore[return-value]

@@ -59,7 +59,7 @@ class NoRepeat:
         last = self._ngram - 1
         starts = history.shape[1] - last
         if starts > 0:
-            again = history[:, last:] >= len(SPECIALS)  # (N, starts), whether the n-gram there begins as the row ends
+            again = history[:, last:] >= len(SPECIALS)  # (N, starts): does an n-gram there begin as the row now ends?
             for place in range(last):
                 again &= history[:, place : place + starts] == history[:, starts + place, None]
             rows, found = again.nonzero()

@@ -90,8 +90,7 @@ class TreeObserver:
     def __init__(self, vocabulary: Vocabulary, source: int) -> None:
         self.tree = BeamTree([], [])
         self._vocabulary, self._source = vocabulary, source
-        self._places: dict[int, int] = {}
-        """Place of each possible hypothesis in the search -> its place among the last step's nodes."""
+        self._places: dict[int, int] = {}  # place of a possible hypothesis in the search -> among the last nodes
 
     def step(self, found: Hypotheses, parents: Tensor, hopeful: Tensor) -> None:
         tokens = found.tokens[self._source]  # (K, T)

@@ -45,14 +45,10 @@ class Program:
         self.dtype = dtype
         self._compile, self._folder = compile, folder
         self._whole = _Request(compile(1), folder, nullcontext)
+        self.num_inputs = self._whole.num_inputs  # tensors that a call takes
         self._shared: list[_Request] = []
         self._cores: CoreLock | None = None  # the lock that `_shared` was compiled for
         self._compiling = threading.Lock()
-
-    @property
-    def num_inputs(self) -> int:
-        """Tensors that a call takes."""
-        return self._whole.num_inputs
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """The outputs, copied."""

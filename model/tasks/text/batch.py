@@ -35,8 +35,8 @@ class BatchFullError(Exception):
 class TextBatch:
     """Texts that are written side by side, a token of each at a step, `capacity` of them at most. One thread drives it.
 
-    The model's weights are copied, so later changes to them do not show. Products with them in torch have the given
-    dtype; by default it is the fastest way that there is.
+    The model's weights are copied, so later changes to them do not show. If a dtype is given, products with them are in
+    torch and of that format; else they are done in the fastest way that there is.
 
     Raises:
         ValueError: the model is in training mode, or its vocabulary has nothing to write.
@@ -167,12 +167,9 @@ class TextBatch:
     def _tokens(self, placed: list[TextStream]) -> list[tuple[TextStream, Token]]:
         """A step of all: the next token of each text that is being written."""
         rows = placed[-1].slot + 1
-        logits = torch.cat(
-            [
-                block.step(self.last[start : start + self.width], min(rows - start, self.width))
-                for start, block in zip(range(0, rows, self.width), self.blocks, strict=False)
-            ]
-        )  # (N, V)
+        width, blocks = self.width, zip(range(0, rows, self.width), self.blocks, strict=False)
+        parts = [block.step(self.last[start : start + width], min(rows - start, width)) for start, block in blocks]
+        logits = torch.cat(parts)  # (N, V)
         logprobs = logits.log_softmax(1)  # (N, V)
         chosen = self.sampler.choose(logits)  # (N, 1)
         self.last[:rows] = chosen[:, 0]

@@ -22,8 +22,8 @@ class LanguageModel(nn.Module):
     Graves, "Generating sequences with recurrent neural networks" (2013), section 2; dropout as in Zaremba et al.,
     "Recurrent neural network regularization" (2014): between layers and before the softmax, not over time.
 
-    A stepper writes in place of these weights, which then only read prompts; None writes in torch. If there is no such
-    cell, making a model is a ValueError.
+    A stepper writes in place of these weights, which then only read prompts; None writes in torch. An unknown cell
+    is a ValueError.
     """
 
     def __init__(self, config: LanguageModelConfig, vocabulary: Vocabulary, stepper: "Stepper | None" = None) -> None:

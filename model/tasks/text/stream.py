@@ -32,7 +32,7 @@ class TextStream:
         self.prompt: tuple[Token, ...] = ()
         """Filled once the prompt has been read, where its log-probabilities were asked for."""
         self.written = 0  # tokens so far, also those held back
-        self.reading: Prompt | None = reading  # until writing begins
+        self.reading: Prompt | None = reading  # None once writing has begun
         self.placed = False  # whether it takes part in the steps
         self.held: list[Token] = []
         self.held_text = ""
