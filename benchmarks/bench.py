@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from app.serving.loading import Loader
 from app.settings import Settings
 from model.checkpoint import Checkpoint
-from model.decoding.hypotheses import Hypotheses
+from model.decoding.search import Hypotheses
 from model.tasks.captioning.captioner import Captioner
 from model.tasks.text import TEXT
 from model.tasks.text.batch import TextBatch
@@ -122,7 +122,7 @@ def captions() -> None:
     slow = on_all_cores(lambda: original.generate(grid, decoding))
     generate = best_of([slow, lambda: compiled.generate(grid, decoding)], 8)
     counter = Steps()
-    compiled.generate(grid, decoding, observer=counter)
+    compiled.generate(grid, decoding, observers=[counter])
     steps = counter.steps
     square, long = torch.rand(1536, 1536), torch.rand(2**26)
     multiply, read = best_of([on_all_cores(lambda: square @ square), on_all_cores(long.sum)], 8)

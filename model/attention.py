@@ -23,16 +23,11 @@ class AdditiveAttention(nn.Module):
         return self.key(values)  # type: ignore[no-any-return]
 
     def forward(self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """
-        Args:
-            query: (N, H), N = B * K rows; the K hypotheses of a source stand together.
-            keys: (B, P, A).
-            values: (B, P, E); finite at masked positions too.
-            mask: (B, P), False for padding, whose weight is exactly 0; None if no source is padded. Each source has at
-                least one position.
+        """Context (N, E) and attention weights (N, P), which sum to 1, of each row of a query (N, H), N = B * K.
 
-        Returns:
-            context (N, E) and attention weights (N, P), which sum to 1.
+        The K hypotheses of a source stand together. Keys are (B, P, A) and values (B, P, E), finite at masked positions
+        too. The mask (B, P) is False for padding, whose weight is exactly 0, and True at one position at least of each
+        source; None if no source is padded.
         """
         sources = keys.shape[0]
         queries = self.query(query).unflatten(0, (sources, -1))  # (B, K, A)

@@ -27,10 +27,8 @@ State = tuple[Tensor, ...]
 class Cell(nn.Module, ABC):
     """The parameters that all cells share, and the two products with them."""
 
-    blocks: ClassVar[str]
-    """A letter for each block, in their order."""
-    num_states: ClassVar[int] = 1
-    """Tensors of the state."""
+    blocks: ClassVar[str]  # a letter for each block, in their order
+    num_states: ClassVar[int] = 1  # tensors of the state
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
@@ -71,13 +69,7 @@ class Cell(nn.Module, ABC):
 
     @abstractmethod
     def pointwise(self, from_input: Tensor, from_state: Tensor, state: State) -> State:
-        """The cell's equations, after the products.
-
-        Args:
-            from_input: (N, G H), W_ih x + b_ih.
-            from_state: (N, G H), W_hh h' + b_hh.
-            state: of the step before.
-        """
+        """The cell's equations, after W_ih x + b_ih and W_hh h' + b_hh (N, G H), with the state of the step before."""
 
     def forward(self, inputs: Tensor, state: State | None = None) -> State:
         """One step: inputs (N, D) and the state before (zeros if None) to the state after."""
@@ -100,14 +92,12 @@ class RNN(Cell):
 
     blocks = "h"
 
-    def __init__(
-        self, input_size: int, hidden_size: int, nonlinearity: Callable[[Tensor], Tensor] = torch.tanh
-    ) -> None:
+    def __init__(self, input_size: int, hidden_size: int, activation: Callable[[Tensor], Tensor] = torch.tanh) -> None:
         super().__init__(input_size, hidden_size)
-        self.nonlinearity = nonlinearity
+        self.activation = activation
 
     def pointwise(self, from_input: Tensor, from_state: Tensor, state: State) -> State:
-        return (self.nonlinearity(from_input + from_state),)
+        return (self.activation(from_input + from_state),)
 
 
 class LSTM(Cell):
@@ -185,15 +175,12 @@ class PeepholeLSTM(Cell):
         return torch.addcmul(sums[name], peephole, c).sigmoid()
 
     def forget_gate(self, sums: dict[str, Tensor], c: Tensor, i: Tensor) -> Tensor:
-        """F (N, H), for variants that tie it to i."""
         return self.gate("f", sums, c)
 
     def block_input(self, g: Tensor) -> Tensor:
-        """The candidate (N, H) from its sum."""
         return g.tanh()
 
     def block_output(self, c: Tensor) -> Tensor:
-        """The output gate's input (N, H)."""
         return c.tanh()
 
     def pointwise(self, from_input: Tensor, from_state: Tensor, state: State) -> State:
@@ -286,7 +273,7 @@ class FGR(PeepholeLSTM):
 
 CELLS: dict[str, Callable[[int, int], Cell]] = {
     "rnn": RNN,
-    "rnn-relu": partial(RNN, nonlinearity=torch.relu),
+    "rnn-relu": partial(RNN, activation=torch.relu),
     "lstm": LSTM,
     "gru": GRU,
     "lstm-peephole": PeepholeLSTM,
@@ -302,11 +289,7 @@ CELLS: dict[str, Callable[[int, int], Cell]] = {
 
 
 def build_cell(kind: str, input_size: int, hidden_size: int) -> Cell:
-    """A cell with fresh weights.
-
-    Raises:
-        ValueError: there is no cell of that kind.
-    """
+    """A cell with fresh weights; ValueError if there is none of that kind."""
     if kind not in CELLS:
         raise ValueError(f"no cell {kind!r}; there are {', '.join(CELLS)}")
     return CELLS[kind](input_size, hidden_size)

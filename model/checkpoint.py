@@ -5,7 +5,6 @@ Written beside its place, flushed to disk and renamed into it, so that a checkpo
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -19,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from model.config import Config
-from model.files import fsync_directory
+from model.files import fsync
 from model.messages import some
 from model.openvino.program import Program
 from model.task import C, M, Task
@@ -39,12 +38,9 @@ class Manifest(Config):
     """The contents of config.json, with the task's part as it stands there."""
 
     name: str
-    sha256: dict[str, str]
-    """Digest of each file that the model is built from, in hexadecimal."""
-    task: str
-    """`Task.pipeline`."""
-    model: dict[str, Any]
-    """`Task.config` as JSON."""
+    sha256: dict[str, str]  # of each file that the model is built from, in hexadecimal
+    task: str  # `Task.pipeline`
+    model: dict[str, Any]  # `Task.config` as JSON
 
 
 def file_sha256(path: Path) -> str:
@@ -55,7 +51,10 @@ def file_sha256(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Checkpoint(Generic[C, M]):
-    """A checkpoint whose description has been read and validated, and whose weights have not."""
+    """A checkpoint whose description has been read and validated, and whose weights have not.
+
+    Where a method finds something wrong with its files, it raises CheckpointError.
+    """
 
     path: Path
     task: Task[C, M]
@@ -85,17 +84,12 @@ class Checkpoint(Generic[C, M]):
 
     @staticmethod
     def open(path: Path) -> "Checkpoint[Any, Any]":
-        """Reads config.json and metrics.json.
-
-        Raises:
-            CheckpointError: a file is missing or its contents are not what they should be.
-        """
-        pipelines = {task.pipeline: task for task in TASKS.values()}
+        """Reads config.json and metrics.json."""
         manifest = _validated(path, Manifest, _read_json(path / CONFIG))
-        if manifest.task not in pipelines:
-            known = ", ".join(map(repr, pipelines))
+        task = next((task for task in TASKS.values() if task.pipeline == manifest.task), None)
+        if task is None:
+            known = ", ".join(repr(task.pipeline) for task in TASKS.values())
             raise CheckpointError(f"{path / CONFIG}: task: {manifest.task!r} is none of {known}")
-        task = pipelines[manifest.task]
         config = _validated(path, task.config, manifest.model, "model")
         for name in (WEIGHTS, *(asset.file for asset in task.assets)):
             if name not in manifest.sha256:
@@ -105,24 +99,13 @@ class Checkpoint(Generic[C, M]):
         return Checkpoint(path, task, manifest, config, _read_json(path / METRICS))
 
     def expect(self, task: Task[D, N]) -> "Checkpoint[D, N]":
-        """This checkpoint, which has to be of a task.
-
-        Raises:
-            CheckpointError: it is of another one.
-        """
+        """This checkpoint, if it is of a task; raises CheckpointError otherwise."""
         if self.task is not task:
             raise CheckpointError(f"{self.path} is {self.task.a_noun}, {task.a_noun} is needed")
         return self  # type: ignore[return-value]
 
     def verify(self) -> dict[str, Any]:
-        """Checks all files' digests, and reads the assets.
-
-        Returns:
-            Each asset by its name.
-
-        Raises:
-            CheckpointError: a file was changed or cut.
-        """
+        """Checks all files' digests, and returns the assets by their names."""
         for name, expected in self.manifest.sha256.items():
             found = file_sha256(self.path / name)
             if found != expected:
@@ -136,17 +119,12 @@ class Checkpoint(Generic[C, M]):
         return assets
 
     def build(self, assets: Mapping[str, Any], programs: Mapping[str, Program] | None = None) -> M:
-        """The model, on the CPU, in evaluation mode, in single precision.
+        """The model, on the CPU, in evaluation mode, in single precision, around the assets that `verify` returned.
 
-        Args:
-            assets: as `verify` returned them.
-            programs: its compiled networks, by the names of `Task.networks`; None builds it in torch.
-
-        Raises:
-            CheckpointError: its tensors are not those of the architecture.
+        The programs are its compiled networks, by the names of `Task.networks`; None builds it in torch.
         """
+        compiled = {"programs": programs} if programs else {}
         try:
-            compiled = {"programs": programs} if programs else {}
             model = self.task.build(self.config, **assets, **compiled)
         except ValueError as error:
             raise CheckpointError(f"{self.path}: {error}") from error
@@ -155,28 +133,19 @@ class Checkpoint(Generic[C, M]):
         return model.float().eval()
 
     def load(self, device: torch.device | str = "cpu") -> M:
-        """The model, in evaluation mode, in single precision.
-
-        Raises:
-            CheckpointError: a file was changed or cut, or its tensors are not those of the architecture.
-        """
+        """The model, in evaluation mode, in single precision."""
         return self.build(self.verify()).to(device)
 
 
-def _validated(path: Path, kind: type[D], values: Any, section: str = "") -> D:
-    """Validates config.json, or a section of it.
-
-    Raises:
-        CheckpointError: the first thing that is wrong with it.
-    """
+def _validated(path: Path, kind: type[D], values: Any, *section: str) -> D:
+    """Validates config.json, or a section of it; the error names the first thing that is wrong."""
     try:
         return kind.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, (*filter(None, [section]), *first["loc"]))) or "the file"
-        what = first["msg"]
-        if first["type"] == "extra_forbidden":
-            what = "no such key is known; was it written by a later version?"
+        where = ".".join(map(str, (*section, *first["loc"]))) or "the file"
+        extra = first["type"] == "extra_forbidden"
+        what = "no such key is known; was it written by a later version?" if extra else first["msg"]
         raise CheckpointError(f"{path / CONFIG}: {where}: {what}") from error
 
 
@@ -190,11 +159,7 @@ def _read_json(path: Path) -> Any:
 
 
 def load_weights(module: torch.nn.Module, path: Path) -> None:
-    """Tensors of a safetensors file into a module, by name.
-
-    Raises:
-        CheckpointError: the file can't be read, or names or shapes differ; the first few are named.
-    """
+    """Tensors of a safetensors file into a module, by name; the error names the first few that differ."""
     try:
         tensors = load_file(path)
     except (OSError, SafetensorError) as error:
@@ -217,25 +182,16 @@ def save(
 ) -> Checkpoint[C, M]:
     """Writes a checkpoint, its weights in half precision, in place of one that stands there.
 
-    Args:
-        path: its directory.
-        task: what the model is for.
-        model: what to write; its attribute `config` is the task's configuration.
-        name: what it is called when served.
-        metrics: figures and where they come from, as JSON values.
-        card: the model card, in Markdown.
+    The model's attribute `config` is the task's configuration; `metrics` are figures and where they come from, as JSON
+    values, and `card` is the model card, in Markdown.
     """
     path = path.absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     try:
-        save_file(
-            {
-                key: (tensor.half() if tensor.is_floating_point() else tensor).cpu().contiguous()
-                for key, tensor in model.state_dict().items()
-            },
-            fresh / WEIGHTS,
-        )
+        tensors = {key: tensor.cpu().contiguous() for key, tensor in model.state_dict().items()}
+        halved = {key: tensor.half() if tensor.is_floating_point() else tensor for key, tensor in tensors.items()}
+        save_file(halved, fresh / WEIGHTS)
         for asset in task.assets:
             getattr(model, asset.name).write(fresh / asset.file)
         digests = {file: file_sha256(fresh / file) for file in (WEIGHTS, *(asset.file for asset in task.assets))}
@@ -246,9 +202,8 @@ def save(
         _write(fresh / CARD, card)
         for file in fresh.iterdir():
             file.chmod(0o644)  # safetensors writes 0600, and who serves is seldom who trained
-            with file.open("rb") as opened:
-                os.fsync(opened.fileno())
-        fsync_directory(fresh)
+            fsync(file)
+        fsync(fresh)
         fresh.chmod(0o755)
         if path.exists():  # a directory can't be replaced in one step, so the old one steps aside first
             old = Path(tempfile.mkdtemp(prefix=f".{path.name}-old-", dir=path.parent))
@@ -257,7 +212,7 @@ def save(
             shutil.rmtree(old)
         else:
             fresh.rename(path)
-        fsync_directory(path.parent)
+        fsync(path.parent)
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
         raise

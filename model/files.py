@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
-def fsync_directory(path: Path) -> None:
-    """Makes the names in a directory as durable as the files they name."""
+def fsync(path: Path) -> None:
+    """Makes the contents of a file durable, or the names in a directory."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -26,10 +26,9 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield partial
         partial.chmod(0o644)  # safetensors writes 0600
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
+        fsync(partial)
         partial.replace(path)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
-    fsync_directory(path.parent)
+    fsync(path.parent)

@@ -91,15 +91,9 @@ class Recurrent(nn.Module):
     (`network.weight_ih_l0`); elsewhere it is `Layers`, with the cells' names (`network.0.weight_ih`).
 
     Args:
-        kind: a name in `model.cells.CELLS`.
-        input_size: D.
-        hidden_size: H.
-        num_layers: L.
+        kind: a name in `model.cells.CELLS`; any other is a ValueError.
         dropout: share of a layer's outputs that the layer above does not see, in training.
         fused: False takes `Layers` for all kinds.
-
-    Raises:
-        ValueError: there is no cell of that kind.
     """
 
     def __init__(
@@ -116,20 +110,15 @@ class Recurrent(nn.Module):
         self.kind, self.input_size, self.hidden_size, self.num_layers = kind, input_size, hidden_size, num_layers
         between = dropout if num_layers > 1 else 0.0  # torch warns of dropout that has nowhere to be
         if fused and kind in FUSED:
-            self.network: nn.RNNBase | Layers = FUSED[kind](
-                input_size, hidden_size, num_layers, dropout=between, batch_first=True
-            )
+            options = {"dropout": between, "batch_first": True}
+            self.network: nn.RNNBase | Layers = FUSED[kind](input_size, hidden_size, num_layers, **options)
         else:
             self.network = Layers(kind, input_size, hidden_size, num_layers, between)
 
     def forward(self, inputs: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """
-        Args:
-            inputs: (N, T, D).
-            state: from the call before, zeros if None; its tensors are (L, N, H).
+        """Inputs (N, T, D) to h of the last layer at each step (N, T, H), and the last state.
 
-        Returns:
-            h of the last layer at each step (N, T, H), and the last state.
+        The tensors of a state are (L, N, H); it is that of the call before, zeros if None.
         """
         if isinstance(self.network, (Layers, nn.LSTM)):
             return self.network(inputs, state)  # type: ignore[no-any-return]

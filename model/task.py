@@ -8,7 +8,7 @@ from typing import Generic, Protocol, Self, TypeVar
 from torch import nn
 
 from model.config import Config
-from model.openvino.network import Network
+from model.openvino.program import Network
 
 C = TypeVar("C", bound=Config)
 M = TypeVar("M", bound=nn.Module)
@@ -19,11 +19,7 @@ class AssetKind(Protocol):
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """
-        Raises:
-            ValueError: the file holds something else; the message says what is wrong.
-            OSError: it can't be read.
-        """
+        """Raises ValueError if the file holds something else, and says what is wrong; OSError if it can't be read."""
 
     def write(self, path: Path) -> None:
         """Writes the file that `read` reads."""
@@ -33,10 +29,8 @@ class AssetKind(Protocol):
 class Asset:
     """A file beside the weights."""
 
-    name: str
-    """The model's attribute, and the parameter that `Task.build` takes it by."""
-    file: str
-    """File name in the checkpoint."""
+    name: str  # the model's attribute, and the parameter that `Task.build` takes it by
+    file: str  # its name in the checkpoint
     kind: type[AssetKind]
 
 
@@ -44,16 +38,11 @@ class Asset:
 class Task(Generic[C, M]):
     """The particulars of one task's checkpoints; `model.tasks.TASKS` has all tasks."""
 
-    name: str
-    """`captioning`: the name of its folders, its page view and its label in metrics."""
-    pipeline: str
-    """`image-to-text`: the task in config.json, by Hugging Face's name."""
-    noun: str
-    """`captioner`: what a model of this task is called in messages."""
-    config: type[C]
-    """The configuration that a model is built from."""
-    assets: tuple[Asset, ...]
-    """Files that a model is built around; there may be none."""
+    name: str  # `captioning`: the name of its folders, its page view and its label in metrics
+    pipeline: str  # `image-to-text`: the task in config.json, by Hugging Face's name
+    noun: str  # `captioner`: what a model of this task is called in messages
+    config: type[C]  # what a model is built from
+    assets: tuple[Asset, ...]  # files that a model is built around; there may be none
     build: Callable[..., M]
     """Builds a model with fresh weights: `build(config, **assets)`. Raises ValueError if they don't go together."""
     networks: Callable[[M], Mapping[str, Network]] | None = None

@@ -35,21 +35,17 @@ def detokenize(tokens: Iterable[str]) -> str:
 
 
 class Vocabulary:
-    """A fixed, ordered set of words. Numbers 0 to 3 are `<pad>`, `<bos>`, `<eos>` and `<unk>`."""
+    """A fixed, ordered set of words, each with its place as its number: first the four specials.
+
+    Raises:
+        ValueError: the specials are not first, or a word stands twice.
+    """
 
     def __init__(self, words: Sequence[str]) -> None:
-        """
-        Args:
-            words: every word in the order of its number, the four specials first.
-
-        Raises:
-            ValueError: the specials are missing or a word stands twice.
-        """
         self.words = tuple(words)
         if self.words[: len(SPECIALS)] != SPECIALS:
-            raise ValueError(
-                f"a vocabulary begins with {', '.join(SPECIALS)}; this one with {', '.join(self.words[:4])}"
-            )
+            begins = ", ".join(self.words[: len(SPECIALS)])
+            raise ValueError(f"a vocabulary begins with {', '.join(SPECIALS)}; this one with {begins}")
         self._ids = {word: number for number, word in enumerate(self.words)}
         if len(self._ids) != len(self.words):
             raise ValueError(f"{next(word for word, count in Counter(self.words).items() if count > 1)!r} stands twice")
@@ -58,26 +54,18 @@ class Vocabulary:
     def build(cls, sentences: Iterable[Sequence[str]], min_count: int = 1) -> "Vocabulary":
         """The words seen at least `min_count` times, most frequent first, ties in alphabetical order."""
         counts = Counter(word for sentence in sentences for word in sentence)
-        kept = sorted(
-            (word for word, count in counts.items() if count >= min_count), key=lambda word: (-counts[word], word)
-        )
-        return cls((*SPECIALS, *kept))
+        kept = [word for word, count in counts.items() if count >= min_count]
+        return cls((*SPECIALS, *sorted(kept, key=lambda word: (-counts[word], word))))
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """The vocabulary in a JSON file: a list of its words.
-
-        Raises:
-            ValueError: it is not JSON, no list of different words, or does not begin with the specials.
-            OSError: the file can't be read.
-        """
+        """The vocabulary in a JSON file, a list of its words; see `model.task.AssetKind`."""
         words = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             raise ValueError("a vocabulary is a list of words")
         return cls(words)
 
     def write(self, path: Path) -> None:
-        """Writes the file that `read` reads."""
         path.write_text(json.dumps(self.words, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
 
     def __len__(self) -> int:

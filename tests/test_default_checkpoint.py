@@ -11,7 +11,6 @@ import torch
 from PIL import Image
 
 from model.checkpoint import Checkpoint
-from model.openvino.loading import load
 from model.openvino.runtime import Runtime
 from model.tasks.captioning import CAPTIONING
 from training.tasks import read_recipe
@@ -46,7 +45,7 @@ def test_picture_has_the_same_caption_alone_and_in_any_batch() -> None:
     """As it is served, with what this CPU has for bfloat16 and 8 bits."""
     checkpoint = Checkpoint.open(FOLDER)
     assert checkpoint.task is CAPTIONING
-    captioner = load(checkpoint, Runtime(threads=2))
+    captioner = Runtime(threads=2).load(checkpoint)
     with Image.open(ROOT / "docs" / "photo.jpg") as file:
         whole = file.convert("RGB")
     pictures = [

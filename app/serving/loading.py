@@ -9,7 +9,6 @@ from platformdirs import user_cache_path
 from app.serving.registry import choose_device
 from app.settings import Settings
 from model.checkpoint import Checkpoint, CheckpointError
-from model.openvino.loading import load as load_compiled
 from model.openvino.runtime import Runtime
 from model.task import C, M
 
@@ -52,7 +51,7 @@ class Loader:
         model = None
         if self.runtime and checkpoint.task.networks:
             try:
-                model = load_compiled(checkpoint, self.runtime)
+                model = self.runtime.load(checkpoint)
             except CheckpointError:
                 raise
             except Exception as error:  # an encoder of timm's may have what OpenVINO has not

@@ -8,9 +8,7 @@ import torch
 
 from model.cells import State
 from model.decoding.constraints import NEVER, Constraint, allowed_logprobs
-from model.decoding.hypotheses import Hypotheses, Observer
-from model.decoding.search import Search
-from model.decoding.step import M, StepFunction
+from model.decoding.search import Hypotheses, M, Observer, Search, StepFunction
 from model.vocabulary import BOS, EOS, PAD
 
 Floats = npt.NDArray[np.float32]
@@ -25,7 +23,7 @@ def beam_search(
     search: Search,
     constraints: Sequence[Constraint],
     attention: bool,
-    observer: Observer | None,
+    observers: Sequence[Observer],
 ) -> Hypotheses:
     """Beam search in which a finished hypothesis keeps its place, and competes from it, until all have finished.
 
@@ -84,11 +82,13 @@ def beam_search(
                 looked = np.zeros((*tokens.shape, seen.shape[1]), np.float32)
             looked[going] = looked[going[:, None], place]
             looked[going, :, time] = seen.float().cpu().numpy()[row.reshape(place.shape)]
-        if observer:
+        if observers:
             parents = own_place.copy()
             parents[going] = place
             hope[going] = _hopeful(totals, lengths, finished, greedy, search).reshape(place.shape)
-            observer.step(_until(tokens, logprobs, looked, time), torch.from_numpy(parents), torch.tensor(hope))
+            told = _until(tokens, logprobs, looked, time), torch.from_numpy(parents), torch.tensor(hope)
+            for observer in observers:
+                observer.step(*told)
 
         stay = ~finished.all((1, 2))  # (B',)
         if not stay.any():

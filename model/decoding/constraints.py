@@ -56,24 +56,23 @@ class NoRepeat:
         self._ngram = ngram
 
     def __call__(self, logprobs: Tensor, history: History) -> Tensor:
-        if history.shape[1] >= self._ngram:
-            rows, words = _repeating(history, self._ngram)
+        last = self._ngram - 1
+        starts = history.shape[1] - last
+        if starts > 0:
+            again = history[:, last:] >= len(SPECIALS)  # (N, starts): does an n-gram there begin as the row now ends?
+            for place in range(last):
+                again &= history[:, place : place + starts] == history[:, starts + place, None]
+            rows, found = again.nonzero()
             if len(rows):
-                logprobs[torch.from_numpy(rows), torch.from_numpy(words)] = NEVER
+                logprobs[torch.from_numpy(rows), torch.from_numpy(history[rows, found + last])] = NEVER
         return logprobs
 
 
 class Prefix:
-    """Begins every sequence with the same tokens. Other constraints hold only after them.
-
-    Args:
-        tokens: the beginning.
-        after: the other constraints.
-    """
+    """Begins every sequence with the same tokens. Other constraints hold only after them."""
 
     def __init__(self, tokens: Sequence[int], after: Sequence[Constraint]) -> None:
-        self._tokens = tokens
-        self._after = after
+        self._tokens, self._after = tokens, after
 
     def __call__(self, logprobs: Tensor, history: History) -> Tensor:
         length = history.shape[1]
@@ -94,13 +93,3 @@ def constrain(logprobs: Tensor, history: History, constraints: Sequence[Constrai
 def allowed_logprobs(logits: Tensor, history: History, constraints: Sequence[Constraint]) -> Tensor:
     """Logits (N, V) after `history` (N, T) to log-probabilities, -inf for what the constraints rule out."""
     return constrain(logits.float().log_softmax(1), history, constraints)
-
-
-def _repeating(history: History, ngram: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Rows of `history` (N, T), and tokens that would end an n-gram there which the row has already."""
-    starts = history.shape[1] - ngram + 1
-    again = history[:, ngram - 1 :] >= len(SPECIALS)  # (N, T - n + 1)
-    for place in range(ngram - 1):
-        again &= history[:, place : place + starts] == history[:, starts + place, None]
-    rows, found = again.nonzero()
-    return rows, history[rows, found + ngram - 1]

@@ -7,10 +7,8 @@ import torch
 from model.cells import State
 from model.decoding.beam import beam_search
 from model.decoding.constraints import Constraint
-from model.decoding.hypotheses import Hypotheses, Observer
 from model.decoding.sampling import sample
-from model.decoding.search import Search
-from model.decoding.step import M, StepFunction
+from model.decoding.search import Hypotheses, M, Observer, Search, StepFunction
 
 
 def decode(
@@ -21,21 +19,15 @@ def decode(
     constraints: Sequence[Constraint],
     *,
     attention: bool = False,
-    observer: Observer | None = None,
+    observers: Sequence[Observer] = (),
 ) -> Hypotheses:
     """Searches for the best sequences: `search.num_sequences` for each source, best first.
 
-    Args:
-        step: the network, one token further.
-        state: before the first token, with `search.rows_per_source` rows for each of B sources.
-        memory: what the network reads of the sources.
-        search: the method and its parameters.
-        constraints: applied in turn to each step's log-probabilities.
-        attention: whether to keep the attention weights.
-        observer: called after each step.
+    The state is that before the first token, with `search.rows_per_source` rows for each of B sources. Constraints are
+    applied in turn to each step's log-probabilities; attention weights are kept if `attention` says so.
     """
     method = sample if search.method == "sample" else beam_search
-    found = method(step, state, memory, search, constraints, attention, observer)
+    found = method(step, state, memory, search, constraints, attention, observers)
     ranking = found.score(search.length_penalty)  # (B, K)
     if search.num_groups > 1:  # the best of each group, so that they differ
         ranking = ranking.unflatten(1, (search.num_groups, -1))
@@ -46,6 +38,6 @@ def decode(
     else:
         places = ranking.argsort(dim=1, descending=True, stable=True)[:, : search.num_sequences]
     best_first = found.take(places)
-    if observer:
+    for observer in observers:
         observer.end(best_first, places)
     return best_first

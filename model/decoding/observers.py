@@ -2,31 +2,16 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence, Set
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from torch import Tensor
 
-from model.decoding.hypotheses import Hypotheses, Observer
+from model.decoding.search import Hypotheses
 from model.vocabulary import EOS, SPECIALS, Vocabulary
 
 T = TypeVar("T")
-
-
-class Observers:
-    """Several observers of one search."""
-
-    def __init__(self, observers: Sequence[Observer]) -> None:
-        self._observers = observers
-
-    def step(self, found: Hypotheses, parents: Tensor, hopeful: Tensor) -> None:
-        for observer in self._observers:
-            observer.step(found, parents, hopeful)
-
-    def end(self, found: Hypotheses, places: Tensor) -> None:
-        for observer in self._observers:
-            observer.end(found, places)
 
 
 class WordObserver(Generic[T]):
@@ -50,10 +35,7 @@ class WordObserver(Generic[T]):
         draws: bool,
         tell: Callable[[int, int, T], None],
     ) -> None:
-        self._words = words
-        self._source = source
-        self._draws = draws
-        self._tell = tell
+        self._words, self._source, self._draws, self._tell = words, source, draws, tell
         self._told: Counter[int] = Counter()
 
     def step(self, found: Hypotheses, parents: Tensor, hopeful: Tensor) -> None:
@@ -86,71 +68,51 @@ class WordObserver(Generic[T]):
 class Node:
     """A hypothesis that a search kept for a step."""
 
-    parent: int | None
-    """Place of its beginning among the nodes of the step before; None at the first step."""
-    text: str | None
-    """The word that it added; None if it ended, then or before."""
-    logprob: float
-    """Sum over all its words."""
+    parent: int | None  # place of its beginning among the nodes of the step before; None at the first step
+    text: str | None  # the word that it added; None if it ended, then or before
+    logprob: float  # sum over all its words
     finished: bool
-    kept: bool
+    kept: bool = False
     """Whether another step went on from it; at the last step, whether it became one of the sequences."""
 
 
 @dataclass(frozen=True)
 class BeamTree:
-    """All hypotheses of a search, by step."""
+    """All hypotheses of a search, by step, without a beam's empty places."""
 
     steps: list[list[Node]]
-    sequences: list[int]
-    """Places of the sequences, best first, among the nodes of the last step."""
+    sequences: list[int]  # their places, best first, among the nodes of the last step
 
 
 class TreeObserver:
-    """Records the hypotheses of a source.
-
-    Args:
-        vocabulary: the words of the tokens' numbers.
-        source: its place in the batch.
-    """
+    """Records the hypotheses of a source in `tree`."""
 
     def __init__(self, vocabulary: Vocabulary, source: int) -> None:
-        self._vocabulary = vocabulary
-        self._source = source
-        self._steps: list[tuple[list[int], list[int], list[float], list[bool]]] = []
-        self._sequences: list[int] = []
+        self.tree = BeamTree([], [])
+        self._vocabulary, self._source = vocabulary, source
+        self._places: dict[int, int] = {}  # place of a possible hypothesis in the search -> among the last nodes
 
     def step(self, found: Hypotheses, parents: Tensor, hopeful: Tensor) -> None:
         tokens = found.tokens[self._source]  # (K, T)
         totals = found.logprobs[self._source].sum(1)
-        finished = (tokens == EOS).any(1)
-        self._steps.append((parents[self._source].tolist(), tokens[:, -1].tolist(), totals.tolist(), finished.tolist()))
+        columns = (parents[self._source], tokens[:, -1], totals, (tokens == EOS).any(1))  # (K,) each
+        nodes: list[Node] = []
+        before, self._places = self._places, {}
+        for place, (parent, token, total, finished) in enumerate(zip(*(c.tolist() for c in columns), strict=True)):
+            if math.isfinite(total):
+                self._places[place] = len(nodes)
+                text = self._vocabulary.words[token] if token >= len(SPECIALS) else None
+                nodes.append(Node(before.get(parent), text, total, finished))
+        self._keep({node.parent for node in nodes})
+        self.tree.steps.append(nodes)
 
     def end(self, found: Hypotheses, places: Tensor) -> None:
-        self._sequences = places[self._source].tolist()
+        sequences = self.tree.sequences
+        sequences += [self._places[place] for place in places[self._source].tolist() if place in self._places]
+        self._keep(set(sequences))
 
-    @property
-    def tree(self) -> BeamTree:
-        """The recorded hypotheses, without a beam's empty places."""
-        possible = [[math.isfinite(total) for total in totals] for _, _, totals, _ in self._steps]
-        places = [[sum(step[:place]) for place in range(len(step))] for step in possible]
-        going_on = [
-            {parent for parent, ok in zip(parents, step, strict=True) if ok}
-            for (parents, *_), step in zip(self._steps[1:], possible[1:], strict=True)
-        ]
-        steps = []
-        for time, (step, kept) in enumerate(zip(self._steps, [*going_on, set(self._sequences)], strict=True)):
-            steps.append(
-                [
-                    Node(
-                        places[time - 1][parent] if time else None,
-                        self._vocabulary.words[token] if token >= len(SPECIALS) else None,
-                        total,
-                        finished,
-                        place in kept,
-                    )
-                    for place, (parent, token, total, finished) in enumerate(zip(*step, strict=True))
-                    if possible[time][place]
-                ]
-            )
-        return BeamTree(steps, [places[-1][place] for place in self._sequences if possible[-1][place]])
+    def _keep(self, places: Set[int | None]) -> None:
+        """Marks nodes of the last step."""
+        if self.tree.steps:
+            nodes = self.tree.steps[-1]
+            nodes[:] = [replace(node, kept=place in places) for place, node in enumerate(nodes)]

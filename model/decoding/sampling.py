@@ -8,9 +8,7 @@ from torch import Tensor
 
 from model.cells import State
 from model.decoding.constraints import NEVER, Constraint, allowed_logprobs
-from model.decoding.hypotheses import Hypotheses, Observer
-from model.decoding.search import Search
-from model.decoding.step import M, StepFunction
+from model.decoding.search import Hypotheses, M, Observer, Search, StepFunction
 from model.vocabulary import BOS, EOS, PAD
 
 
@@ -21,7 +19,7 @@ def sample(
     search: Search,
     constraints: Sequence[Constraint],
     attention: bool,
-    observer: Observer | None,
+    observers: Sequence[Observer],
 ) -> Hypotheses:
     """Draws sequences independently, from the distribution that temperature, top_k and top_p leave."""
     draws = search.rows_per_source  # K
@@ -40,7 +38,7 @@ def sample(
         tokens = drawn.view(shape).masked_fill(finished, PAD)
         found = found.extend(tokens, logprob, seen.unflatten(0, shape) if attention and seen is not None else None)
         finished = finished | (tokens == EOS)
-        if observer:
+        for observer in observers:
             observer.step(found, torch.arange(draws, device=device).expand(shape), torch.ones_like(finished))
         if finished.all():
             break
@@ -62,12 +60,9 @@ def _uniform(search: Search, shape: tuple[int, int]) -> Tensor:
 
 
 def keep_top_k(logits: Tensor, top_k: Tensor, most: int) -> Tensor:
-    """Sets all but the k largest logits of each row to -inf; ties with the k-th stay.
+    """Sets all but the k largest of each row of logits (N, V) to -inf; ties with the k-th stay.
 
-    Args:
-        logits: (N, V).
-        top_k: (N, 1), 0 for a row that keeps all.
-        most: the largest of them.
+    `top_k` is (N, 1), 0 for a row that keeps all; `most` is the largest of them.
     """
     most = min(most, logits.shape[1])
     weakest = logits.topk(most).values.gather(1, (top_k - 1).clamp(0, most - 1))  # (N, 1)
@@ -75,13 +70,9 @@ def keep_top_k(logits: Tensor, top_k: Tensor, most: int) -> Tensor:
 
 
 def keep_nucleus(logits: Tensor, top_p: Tensor) -> Tensor:
-    """Sets all logits outside each row's nucleus of mass p to -inf.
+    """Sets logits (N, V) outside each row's nucleus of mass p to -inf; `top_p` is (N, 1), 1 for a row that keeps all.
 
     Holtzman et al., "The curious case of neural text degeneration" (2020), section 3.1.
-
-    Args:
-        logits: (N, V).
-        top_p: (N, 1), 1 for a row that keeps all.
     """
     ordered, places = logits.sort(dim=1, descending=True, stable=True)
     mass = ordered.softmax(1)  # (N, V)
@@ -90,12 +81,10 @@ def keep_nucleus(logits: Tensor, top_p: Tensor) -> Tensor:
 
 
 def inverse_transform(logits: Tensor, uniform: Tensor) -> Tensor:
-    """Draws tokens (N, 1) by inverting the cumulative distribution at given random numbers.
+    """Draws tokens (N, 1) from logits (N, V) by inverting the cumulative distribution at random numbers (N, 1).
 
-    Args:
-        logits: (N, V), -inf for what must not be drawn.
-        uniform: (N, 1), from 0 to below 1, in single precision: times the total mass, summed in double, it stays below
-            that mass, so that no token of zero probability is drawn.
+    These are from 0 to below 1, in single precision: times the total mass, summed in double, they stay below that mass,
+    so that no token of zero probability is drawn.
     """
     mass = logits.softmax(1).cumsum(1, dtype=torch.double)  # (N, V)
     drawn = torch.searchsorted(mass, uniform * mass[:, -1:], right=True)

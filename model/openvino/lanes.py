@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from queue import LifoQueue
 
 from torch import nn
 
@@ -18,9 +19,7 @@ class CoreLock:
     """A lock on the cores that goes to waiting threads in the order in which they came, whole or in shares.
 
     A plain lock would go back to the thread that has just released it and asks again, as one that writes text does.
-
-    Args:
-        shares: how many threads may compute at the same time, if each takes a share.
+    As many threads as there are shares may compute at the same time, if each takes a share.
     """
 
     def __init__(self, shares: int = 1) -> None:
@@ -28,8 +27,9 @@ class CoreLock:
         self._guard = threading.Lock()
         self._free = shares
         self._waiting: deque[tuple[int, threading.Lock]] = deque()
-        self._lanes = threading.Semaphore(shares)
-        self._free_lanes = list(reversed(range(shares)))
+        self._lanes: LifoQueue[int] = LifoQueue()
+        for number in reversed(range(shares)):
+            self._lanes.put(number)
 
     @property
     def wanted(self) -> bool:
@@ -50,16 +50,13 @@ class CoreLock:
 
         There are as many lanes as shares; a further thread waits for one. Whatever runs in torch holds nothing.
         """
-        with self._lanes:
-            with self._guard:
-                number = self._free_lanes.pop()
-            _thread.lane = Lane(self, number)
-            try:
-                yield
-            finally:
-                _thread.lane = None
-                with self._guard:
-                    self._free_lanes.append(number)
+        number = self._lanes.get()
+        _thread.lane = Lane(self, number)
+        try:
+            yield
+        finally:
+            _thread.lane = None
+            self._lanes.put(number)
 
     @contextmanager
     def _hold(self, needed: int) -> Iterator[None]:
@@ -89,8 +86,7 @@ class Lane:
     """A thread's place among those that share the cores."""
 
     cores: CoreLock
-    number: int
-    """From 0 to below `cores.shares`; no other thread has the same at the same time."""
+    number: int  # from 0 to below `cores.shares`; no other thread has the same at the same time
 
 
 class _Thread(threading.local):

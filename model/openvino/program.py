@@ -1,19 +1,29 @@
-"""A network that OpenVINO has compiled, called as a function of tensors."""
+"""A network that OpenVINO can compile, and one that it has compiled, called as a function of tensors."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from model.openvino.lanes import CoreLock, current_lane
 from model.openvino.mapped import release_mapped
 
 if TYPE_CHECKING:
     import openvino
+
+
+class Network(NamedTuple):
+    """A module, and what it takes to compile it."""
+
+    module: nn.Module  # from tensors to a tensor, or to a tuple of them
+    example: tuple[Tensor, ...]  # inputs, whose first dimensions may be any in later calls; the others are as here
+    precision: Literal["bfloat16", "int8", "float32"] = "bfloat16"
+    """Format of products, if the CPU has instructions for it; float32 otherwise. `int8` is for products with weights:
+    all others are in float32 then."""
 
 
 class Program:
@@ -25,32 +35,20 @@ class Program:
 
     Args:
         compile: compiles the network for a number of calls at the same time.
-        tensor: OpenVINO's class of tensors.
         dtype: `Runtime.dtype`, for whatever else computes in torch beside the program.
         folder: of the cache that holds the weights.
     """
 
     def __init__(
-        self,
-        compile: "Callable[[int], openvino.CompiledModel]",
-        tensor: "type[openvino.Tensor]",
-        dtype: torch.dtype,
-        folder: Path | None,
+        self, compile: "Callable[[int], openvino.CompiledModel]", dtype: torch.dtype, folder: Path | None
     ) -> None:
         self.dtype = dtype
-        self._compile = compile
-        self._tensor = tensor
-        self._folder = folder
-        self._whole = _Request(compile(1), tensor, folder, nullcontext)
+        self._compile, self._folder = compile, folder
+        self._whole = _Request(compile(1), folder, nullcontext)
+        self.num_inputs = self._whole.num_inputs  # tensors that a call takes
         self._shared: list[_Request] = []
-        self._cores: CoreLock | None = None
-        """The lock that `_shared` was compiled for."""
+        self._cores: CoreLock | None = None  # the lock that `_shared` was compiled for
         self._compiling = threading.Lock()
-
-    @property
-    def num_inputs(self) -> int:
-        """Tensors that a call takes."""
-        return self._whole.num_inputs
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """The outputs, copied."""
@@ -86,32 +84,23 @@ class Program:
                 if self._cores is not lane.cores:
                     shares, turn = lane.cores.shares, lane.cores.share
                     compiled = self._compile(shares)
-                    self._shared = [_Request(compiled, self._tensor, self._folder, turn) for _ in range(shares)]
+                    self._shared = [_Request(compiled, self._folder, turn) for _ in range(shares)]
                     self._cores = lane.cores
         return self._shared[lane.number]
 
 
 class _Request:
-    """An infer request, its inputs and its lock.
-
-    Args:
-        compiled: the network.
-        tensor: OpenVINO's class of tensors.
-        folder: of the cache that holds the weights.
-        turn: makes the context in which `run` computes.
-    """
+    """An infer request, its inputs and its lock; `turn` makes the context in which `run` computes."""
 
     def __init__(
-        self,
-        compiled: "openvino.CompiledModel",
-        tensor: "type[openvino.Tensor]",
-        folder: Path | None,
-        turn: Callable[[], AbstractContextManager[None]],
+        self, compiled: "openvino.CompiledModel", folder: Path | None, turn: Callable[[], AbstractContextManager[None]]
     ) -> None:
+        import openvino
+
         self.lock = threading.Lock()
         self.turn = turn
+        self._tensor = openvino.Tensor
         self._request = compiled.create_infer_request()
-        self._tensor = tensor
         self.num_inputs = len(compiled.inputs)
         self._given: list[Tensor | None] = [None] * self.num_inputs
         self._outputs = range(len(compiled.outputs))

@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import torch
 
-from model.checkpoint import file_sha256
+from model.checkpoint import Checkpoint, file_sha256
 from model.openvino import quantization
-from model.openvino.network import Network
-from model.openvino.program import Program
+from model.openvino.program import Network, Program
+from model.task import C, M
 
 if TYPE_CHECKING:
     import openvino
@@ -38,26 +38,23 @@ KEPT_DAYS = 60
 
 PACKAGE = Path(__file__).resolve().parent.parent
 """The package `model`, any part of which may change what a network computes."""
-
-T = TypeVar("T")
-
 _QUANTIZED = "-quantized"
 """Suffix of a network whose weights are in 8 bits; the same network without it has them in full."""
 _PRECISION = "precision"
 """Key of `Network.precision` in a traced network's runtime information."""
-
 _TRACING = threading.Lock()
 """Filters of warnings hold for the whole process, so one thread at a time may set them."""
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
 
 class Runtime:
-    """OpenVINO's CPU plugin, and the folder of networks that need not be traced again.
+    """OpenVINO's CPU plugin, and the cache of networks that need not be traced again.
 
     Args:
-        cache: that folder, created when needed; None keeps nothing. A folder that can't be written is logged, and does
-            no harm.
+        cache: folder, created when needed; None keeps nothing. One that can't be written is logged, and does no harm.
         threads: of the CPU; None takes one a core.
         precision: `float32`, or `auto`, which is each network's own.
 
@@ -66,11 +63,7 @@ class Runtime:
     """
 
     def __init__(
-        self,
-        cache: Path | None = None,
-        *,
-        threads: int | None = None,
-        precision: Literal["auto", "float32"] = "auto",
+        self, cache: Path | None = None, *, threads: int | None = None, precision: Literal["auto", "float32"] = "auto"
     ) -> None:
         self._openvino = _import_openvino()
         self._core = _core()
@@ -89,16 +82,19 @@ class Runtime:
         """True if OpenVINO is installed."""
         return find_spec("openvino") is not None
 
+    def load(self, checkpoint: Checkpoint[C, M]) -> M:
+        """The model of a checkpoint, around the compiled networks of its task, which has to have some."""
+        networks = checkpoint.task.networks
+        assert networks is not None
+        assets = checkpoint.verify()
+        programs = self.programs(checkpoint.description, lambda: networks(checkpoint.build(assets)))
+        return checkpoint.build(assets, programs)
+
     def programs(self, description: str, networks: Callable[[], Mapping[str, Network]]) -> dict[str, Program]:
-        """Compiles networks.
+        """Compiles networks, by their names.
 
-        Args:
-            description: of whatever they are made from, such as the digests of a checkpoint's files. With the same one,
-                the same code of `model` and the same OpenVINO, they come from the cache.
-            networks: makes them, if they are not there.
-
-        Returns:
-            A program for each network, by its name.
+        They come from the cache, with the same code of `model` and the same OpenVINO, where the description of whatever
+        they are made from is the same, such as the digests of a checkpoint's files; else `networks` makes them.
         """
         folder = self._cache and self._cache / self._key(description)
         models = self._read(folder) if folder else None
@@ -111,10 +107,7 @@ class Runtime:
             if folder:
                 self._write(folder, models)
             models = (self._read(folder) if folder else None) or self._take(models)
-        return {
-            name: Program(partial(self._compile, model), self._openvino.Tensor, self.dtype, folder)
-            for name, model in models.items()
-        }
+        return {name: Program(partial(self._compile, model), self.dtype, folder) for name, model in models.items()}
 
     def _take(self, versions: Mapping[str, T]) -> dict[str, T]:
         """The versions of networks that are for this CPU, where there are two."""
@@ -143,9 +136,8 @@ class Runtime:
 
     def _compile(self, model: "openvino.Model", calls: int) -> "openvino.CompiledModel":
         low = self.dtype == torch.bfloat16 and model.get_rt_info(_PRECISION).astype(str) == "bfloat16"
-        properties = self._properties | {"INFERENCE_PRECISION_HINT": "bf16" if low else "f32"}
-        properties |= {"NUM_STREAMS": calls}  # at the same time; a single one takes all threads
-        return self._core.compile_model(model, "CPU", properties)
+        properties = {"INFERENCE_PRECISION_HINT": "bf16" if low else "f32", "NUM_STREAMS": calls}  # 1 takes all threads
+        return self._core.compile_model(model, "CPU", self._properties | properties)
 
     def _read(self, folder: Path) -> "dict[str, openvino.Model] | None":
         """The networks of a folder that are for this CPU; None if there are none, or if they were damaged."""
@@ -206,11 +198,7 @@ def _core() -> "openvino.Core":
 
 
 def _import_openvino() -> Any:
-    """Imports OpenVINO without its telemetry, which would send a message to its makers.
-
-    Raises:
-        ImportError: it is not installed.
-    """
+    """Imports OpenVINO without its telemetry, which would send a message to its makers."""
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino
 

@@ -23,11 +23,7 @@ STAGES = (
     (3, 1, 6, 320, 1),
 )
 # name -> (width multiplier, depth multiplier)
-SCALES = {
-    "tf_efficientnet_lite0": (1.0, 1.0),
-    "tf_efficientnet_lite1": (1.0, 1.1),
-    "tf_efficientnet_lite2": (1.1, 1.2),
-}
+SCALES = {"tf_efficientnet_lite0": (1.0, 1.0), "tf_efficientnet_lite1": (1.0, 1.1), "tf_efficientnet_lite2": (1.1, 1.2)}
 
 
 def _scale_channels(channels: int, width: float) -> int:
@@ -96,13 +92,7 @@ class InvertedResidual(nn.Module):
 
 
 class EfficientNetLite(nn.Module):
-    """Pictures to a grid of features.
-
-    Args:
-        name: `tf_efficientnet_lite0`, `..1` or `..2`.
-
-    Input (B, 3, S, S), output (B, P, E) with P = (ceil(S / 32)) ** 2 and E = 1280, values in 0..6.
-    """
+    """Pictures (B, 3, S, S) to a grid of features (B, P, E), P = (ceil(S / 32)) ** 2 and E = 1280, values in 0..6."""
 
     num_features = 1280
 
@@ -118,12 +108,12 @@ class EfficientNetLite(nn.Module):
             if 0 < index < len(STAGES) - 1:  # "lite" scales the depth of the inner stages only
                 repeats = math.ceil(repeats * depth)
             blocks: list[nn.Module] = []
-            for block in range(repeats):
+            for _ in range(repeats):
                 if expansion == 1:
                     blocks.append(SeparableConv(channels, outputs, kernel))
                 else:
-                    blocks.append(InvertedResidual(channels, outputs, kernel, stride if block == 0 else 1, expansion))
-                channels = outputs
+                    blocks.append(InvertedResidual(channels, outputs, kernel, stride, expansion))
+                channels, stride = outputs, 1  # from the second block on
             stages.append(nn.Sequential(*blocks))
         self.blocks = nn.Sequential(*stages)
         self.conv_head = _conv(channels, self.num_features)
@@ -153,8 +143,6 @@ def build_encoder(config: EncoderConfig) -> nn.Module:
     """
     if config.name in SCALES:
         return EfficientNetLite(config.name)
-    from model.vision.zoo import (
-        build_zoo_encoder,  # timm and torchvision load here, and only when a checkpoint asks for them
-    )
+    from model.vision import zoo  # timm and torchvision load here, and only when a checkpoint asks for them
 
-    return build_zoo_encoder(config.name)
+    return zoo.build_zoo_encoder(config.name)

@@ -9,7 +9,6 @@ from types import ModuleType
 import torch
 from torch import Tensor, nn
 
-from model.vision.config import PreprocessingConfig
 from model.vision.encoder import SCALES
 
 
@@ -75,27 +74,3 @@ def build_zoo_encoder(name: str, *, pretrained: bool = False) -> nn.Module:
     if library == "torchvision":
         return TorchvisionEncoder(model_name, pretrained=pretrained)
     raise ValueError(f"unknown encoder {name!r}: use one of {', '.join(SCALES)}, timm/NAME or torchvision/NAME")
-
-
-def zoo_preprocessing(name: str) -> PreprocessingConfig:
-    """The preprocessing that `timm/NAME` or `torchvision/NAME` was trained with (for timm/tf_... ours as well)."""
-    library, _, model_name = name.partition("/")
-    if library == "timm":
-        default = _library("timm").get_pretrained_cfg(model_name)
-        return PreprocessingConfig(
-            size=default.input_size[-1],
-            resize="crop",
-            crop_fraction=default.crop_pct,
-            interpolation=default.interpolation if default.interpolation != "random" else "bicubic",
-            mean=default.mean,
-            std=default.std,
-        )
-    preset = _library("torchvision.models").get_model_weights(model_name).DEFAULT.transforms()
-    return PreprocessingConfig(
-        size=preset.crop_size[0],
-        resize="crop",
-        crop_fraction=preset.crop_size[0] / preset.resize_size[0],
-        interpolation=preset.interpolation.value,
-        mean=tuple(preset.mean),
-        std=tuple(preset.std),
-    )

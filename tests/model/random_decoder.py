@@ -1,5 +1,6 @@
 """Small random networks for searches, and what they say."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -9,9 +10,7 @@ from torch import Tensor
 from model.cells import State
 from model.decoding.constraints import Constraint, MinLength, NoRepeat, Prefix, Specials
 from model.decoding.decode import decode
-from model.decoding.hypotheses import Hypotheses, Observer
-from model.decoding.search import Search
-from model.decoding.step import Step
+from model.decoding.search import Hypotheses, Observer, Search, Step
 from model.vocabulary import BOS, EOS, PAD, UNK
 
 WORDS = 7
@@ -57,7 +56,7 @@ class RandomDecoder:
         sources: Tensor | None = None,
         attention: bool = False,
         prefix: tuple[int, ...] = (),
-        observer: Observer | None = None,
+        observers: Sequence[Observer] = (),
         min_length: int = 0,
         block_ngram: int = 0,
         **options: Any,
@@ -71,7 +70,7 @@ class RandomDecoder:
             constraints = [Prefix(prefix, constraints)]
         start = sources.repeat_interleave(search.rows_per_source, 0)
         memory = Vectors(sources)
-        return decode(self.step, (start,), memory, search, constraints, attention=attention, observer=observer)
+        return decode(self.step, (start,), memory, search, constraints, attention=attention, observers=observers)
 
     def logprob(self, source: int, tokens: list[int]) -> float:
         """Of a whole sentence, walked through a word at a time."""

@@ -15,8 +15,8 @@ from app.inputs.pictures import Picture, read_picture
 from app.serving.batcher import Batcher, BatchService
 from app.serving.worker import Resources
 from model.checkpoint import Checkpoint
-from model.decoding.hypotheses import Observer
-from model.decoding.observers import BeamTree, Observers, TreeObserver, WordObserver
+from model.decoding.observers import BeamTree, TreeObserver, WordObserver
+from model.decoding.search import Observer
 from model.openvino.lanes import can_share
 from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Caption, Captioner, UnknownPrefixError, Word
@@ -136,7 +136,7 @@ class CaptioningService(BatchService[PictureRequest, DecodedPicture, Answer]):
                 asked.decoding,
                 prefix=asked.prefix,
                 attention=asked.attention,
-                observer=Observers(observers) if observers else None,
+                observers=observers,
             )
             ended = time.perf_counter()
         self._stages["encode"].observe(encode)

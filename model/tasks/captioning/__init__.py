@@ -15,11 +15,7 @@ from model.vocabulary import Vocabulary
 def build(
     config: CaptionerConfig, vocabulary: Vocabulary, *, programs: Mapping[str, Program] | None = None
 ) -> Captioner:
-    """A captioner with fresh weights, or around compiled networks, without any.
-
-    Raises:
-        ValueError: no encoder or no cell has the name in the configuration.
-    """
+    """A captioner with fresh weights, or around compiled networks; ValueError for an unknown encoder or cell."""
     if programs:
         return Captioner(config, vocabulary, CompiledEncoder(programs), CompiledDecoder(programs))
     captioner = Captioner(config, vocabulary)

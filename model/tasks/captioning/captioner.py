@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from model.decoding.constraints import Constraint, MinLength, NoRepeat, Prefix, Specials
 from model.decoding.decode import decode
-from model.decoding.hypotheses import Hypotheses, Observer
+from model.decoding.search import Hypotheses, Observer
 from model.tasks.captioning.config import CaptionerConfig, DecodingConfig
 from model.tasks.captioning.decoder import Decoder, build_decoder
 from model.tasks.captioning.neutral import Neutral
@@ -55,13 +55,9 @@ class UnknownPrefixError(ValueError):
 
 
 class Captioner(nn.Module):
-    """An encoder, a decoder and their words.
+    """An encoder, from pixels (B, 3, S, S) to grids (B, P, E), a decoder, from grids to words, and their vocabulary.
 
-    Args:
-        config: the architecture.
-        vocabulary: the words.
-        encoder: from pixels (B, 3, S, S) to grids (B, P, E); fresh weights by default.
-        decoder: from grids to words; fresh weights by default.
+    By default both have fresh weights. The decoder is a `RecurrentDecoder`, which can be trained, or a compiled one.
     """
 
     def __init__(
@@ -72,15 +68,13 @@ class Captioner(nn.Module):
         decoder: Decoder[Any] | None = None,
     ) -> None:
         super().__init__()
-        self.config = config
-        self.vocabulary = vocabulary
+        self.config, self.vocabulary = config, vocabulary
         self.encoder = encoder or build_encoder(config.encoder)
         if decoder is None:
             num_features = self.encoder.num_features
             assert isinstance(num_features, int)
             decoder = build_decoder(config.decoder, num_features=num_features, vocabulary_size=len(vocabulary))
         self.decoder: Any = decoder
-        """A `Decoder`: a `RecurrentDecoder`, which can be trained, or one of compiled networks."""
 
     @property
     def device(self) -> torch.device:
@@ -110,29 +104,22 @@ class Captioner(nn.Module):
         *,
         prefix: Sequence[int] | None = None,
         attention: bool = False,
-        observer: Observer | None = None,
+        observers: Sequence[Observer] = (),
     ) -> list[list[Caption]]:
         """Writes `decoding.num_captions` captions for each of the grids (B, P, E), best first.
 
-        There are fewer if fewer are possible, as when the prefix fills max_length. The observer watches the
-        search; `prefix` is that of `constraints`.
-
-        Raises:
-            UnknownPrefixError: the prefix has words that the vocabulary lacks.
+        There are fewer if fewer are possible, as when the prefix fills max_length. The observers watch the search.
+        The prefix and the error that it may raise are those of `constraints`.
         """
         search = decoding.search
         constraints = self.constraints(decoding, prefix)
         memory = self.decoder.encode_source(grid)
         state = self.decoder.initial_state(memory, search.rows_per_source)
-        found = decode(self.decoder.step, state, memory, search, constraints, attention=attention, observer=observer)
+        found = decode(self.decoder.step, state, memory, search, constraints, attention=attention, observers=observers)
         return self.captions(found)
 
     def caption(
-        self,
-        images: Sequence[Image.Image],
-        decoding: DecodingConfig | None = None,
-        *,
-        attention: bool = False,
+        self, images: Sequence[Image.Image], decoding: DecodingConfig | None = None, *, attention: bool = False
     ) -> list[list[Caption]]:
         """Captions RGB pictures of any size; `decoding` defaults to the checkpoint's own.
 
@@ -145,11 +132,7 @@ class Captioner(nn.Module):
         return self.generate(self.encode(pixels), decoding or self.config.decoding, attention=attention)
 
     def constraints(self, decoding: DecodingConfig, prefix: Sequence[int] | None = None) -> list[Constraint]:
-        """The rules about the next word.
-
-        Args:
-            decoding: the search.
-            prefix: numbers of the words of `decoding.prefix`, if they are known.
+        """The rules about the next word; `prefix` has the numbers of the words of `decoding.prefix`, if they are known.
 
         Raises:
             UnknownPrefixError: the prefix has words that the vocabulary lacks.
@@ -164,11 +147,7 @@ class Captioner(nn.Module):
         return [Prefix(prefix, rules)] if prefix else rules
 
     def encode_prefix(self, prefix: str) -> list[int]:
-        """Numbers of a prefix's words.
-
-        Raises:
-            UnknownPrefixError: the vocabulary lacks some.
-        """
+        """Numbers of a prefix's words; UnknownPrefixError if the vocabulary lacks some."""
         words = tokenize(prefix)
         unknown = [word for word in words if word not in self.vocabulary]
         if unknown:

@@ -1,6 +1,7 @@
 """Everything that a captioner is built from."""
 
 import math
+from dataclasses import fields
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -74,18 +75,8 @@ class DecodingConfig(Config):
     @property
     def search(self) -> Search:
         """The search for these captions."""
-        return Search(
-            method=self.method,
-            beam_size=self.beam_size,
-            num_sequences=self.num_captions,
-            max_length=self.max_length,
-            length_penalty=self.length_penalty,
-            temperature=self.temperature,
-            top_k=self.top_k,
-            top_p=self.top_p,
-            diversity=self.diversity,
-            seed=self.seed,
-        )
+        shared = {field.name: getattr(self, field.name) for field in fields(Search) if field.name != "num_sequences"}
+        return Search(**shared, num_sequences=self.num_captions)
 
 
 class CalibrationConfig(Config):

@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from model.attention import AdditiveAttention
 from model.cells import State, build_cell
-from model.decoding.step import M, Step
+from model.decoding.search import M, Step
 from model.recurrent import Recurrent
 from model.tasks.captioning.config import DecoderConfig
 from model.vocabulary import PAD
@@ -60,8 +60,7 @@ class Decoder(nn.Module, ABC, Generic[M]):
 class RecurrentDecoder(Decoder[GridMemory]):
     """The parts that all decoders in torch share: the word embedding, the projected grid and the output layer."""
 
-    reads: ClassVar[tuple[str, ...]] = GridMemory._fields
-    """The parts of the memory that a step reads."""
+    reads: ClassVar[tuple[str, ...]] = GridMemory._fields  # the parts of the memory that a step reads
 
     def __init__(self, config: DecoderConfig, *, num_features: int, vocabulary_size: int) -> None:
         super().__init__()
@@ -105,11 +104,9 @@ class RecurrentDecoder(Decoder[GridMemory]):
         return self.teacher_forcing(self.encode_source(grid), tokens)
 
     def teacher_forcing(self, memory: GridMemory, tokens: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Runs over whole captions.
+        """Runs over whole captions, with the memory of the picture of each, see `GridMemory.take`.
 
-        Args:
-            memory: of the picture of each caption, see `GridMemory.take`.
-            tokens: (B, T), `<bos>` first. With the longest captions first, little is computed for padding.
+        The tokens (B, T) have `<bos>` first; with the longest captions first, little is computed for padding.
 
         Returns:
             logits (B, T, V) for the token after each, and attention weights (B, T, P) from decoders that have
@@ -136,9 +133,8 @@ class ShowAndTell(RecurrentDecoder):
     def __init__(self, config: DecoderConfig, *, num_features: int, vocabulary_size: int) -> None:
         super().__init__(config, num_features=num_features, vocabulary_size=vocabulary_size)
         self.picture = nn.Linear(config.hidden_size, config.embedding_size)
-        self.network = Recurrent(
-            config.cell, config.embedding_size, config.hidden_size, config.num_layers, config.dropout
-        )
+        sizes = config.embedding_size, config.hidden_size, config.num_layers
+        self.network = Recurrent(config.cell, *sizes, config.dropout)
 
     def _run(self, inputs: Tensor, state: State | None) -> tuple[Tensor, State]:
         """(N, T, D) through all layers; the state's tensors are (N, L, H), those of the network (L, N, H)."""
@@ -192,10 +188,9 @@ class TopDown(RecurrentDecoder):
     """Anderson et al., "Bottom-Up and Top-Down Attention" (2018), section 3.2, over the grid instead of regions.
 
     The attention LSTM reads the language LSTM's last hidden vector, the mean feature and the last word; its own hidden
-    vector chooses where to look, and the language LSTM writes from the features there.
-
-    The attention LSTM multiplies each of the three by its own block of the weight. The mean's product is the same for
-    all words of a picture, and a word's for all pictures, so `encode_source` and `embed` compute them.
+    vector chooses where to look, and the language LSTM writes from the features there. Each of the three has its own
+    block of the attention LSTM's weight. The mean's product is the same for all words of a picture, and a word's for
+    all pictures, so `encode_source` and `embed` compute them.
     """
 
     def __init__(self, config: DecoderConfig, *, num_features: int, vocabulary_size: int) -> None:

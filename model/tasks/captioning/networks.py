@@ -1,15 +1,13 @@
 """The networks of a captioner that OpenVINO compiles, and the encoder and decoder around the programs."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from model.cells import State
-from model.decoding.step import Step
-from model.openvino.network import Network
-from model.openvino.program import Program
+from model.decoding.search import Step
+from model.openvino.program import Network, Program
 from model.tasks.captioning.captioner import Captioner
 from model.tasks.captioning.decoder import Decoder, GridMemory, RecurrentDecoder
 from model.vision.encoder import EfficientNetLite
@@ -37,16 +35,11 @@ def captioner_networks(captioner: Captioner) -> dict[str, Network]:
         encoder = {"encoder": Network(captioner.encoder, (pixels,))}
         if isinstance(captioner.encoder, EfficientNetLite):
             stem, trunk = _Method(captioner.encoder, "stem"), _Method(captioner.encoder, "trunk")
-            encoder = {
-                "stem": Network(stem, (pixels,), precision="float32"),
-                "encoder": Network(trunk, (stem(pixels),)),
-            }
+            encoder = {"stem": Network(stem, (pixels,), "float32"), "encoder": Network(trunk, (stem(pixels),))}
     rows_per_source = 3  # rows and sources must differ in number, or tracing could take one for the other
     tokens = torch.zeros(len(pixels) * rows_per_source, dtype=torch.long)
-    return encoder | {
-        "source": Network(source, (grid,)),
-        "step": Network(step, (tokens, state.repeat_interleave(rows_per_source, 0), *memory), precision="int8"),
-    }
+    inputs = (tokens, state.repeat_interleave(rows_per_source, 0), *memory)
+    return encoder | {"source": Network(source, (grid,)), "step": Network(step, inputs, "int8")}
 
 
 class CompiledEncoder(nn.Module):
@@ -70,18 +63,12 @@ class CompiledEncoder(nn.Module):
             return self.trunk(*features)[0]
 
 
-class CompiledMemory(NamedTuple):
-    """The outputs of the compiled `source`."""
-
-    state: Tensor
-    """(B, S), before the first word."""
-    parts: tuple[Tensor, ...]
-    """(B, ...) each, read by every step."""
+class CompiledMemory(tuple[Tensor, ...]):
+    """The outputs of the compiled `source`: the state before the first word (B, S), and all that each step reads."""
 
     def take(self, sources: Tensor) -> "CompiledMemory":
         """The memory of some of the pictures, by their numbers."""
-        state, *parts = (part.index_select(0, sources) for part in (self.state, *self.parts))
-        return CompiledMemory(state, tuple(parts))
+        return CompiledMemory(part.index_select(0, sources) for part in self)
 
 
 class CompiledDecoder(Decoder[CompiledMemory]):
@@ -92,14 +79,13 @@ class CompiledDecoder(Decoder[CompiledMemory]):
         self._source, self._step = programs["source"], programs["step"]
 
     def encode_source(self, grid: Tensor) -> CompiledMemory:
-        state, *parts = self._source(grid)
-        return CompiledMemory(state, tuple(parts))
+        return CompiledMemory(self._source(grid))
 
     def initial_state(self, memory: CompiledMemory, rows_per_source: int = 1) -> State:
-        return (memory.state.repeat_interleave(rows_per_source, 0),)
+        return (memory[0].repeat_interleave(rows_per_source, 0),)
 
     def step(self, tokens: Tensor, state: State, memory: CompiledMemory) -> Step:
-        logits, after, *attention = self._step(tokens, *state, *memory.parts)
+        logits, after, *attention = self._step(tokens, *state, *memory[1:])
         return Step(logits, (after,), attention[0] if attention else None)
 
 
@@ -108,8 +94,7 @@ class _Method(nn.Module):
 
     def __init__(self, module: nn.Module, name: str) -> None:
         super().__init__()
-        self.module = module
-        self.name = name
+        self.module, self.name = module, name
 
     def forward(self, *inputs: Tensor) -> Tensor:
         return getattr(self.module, self.name)(*inputs)  # type: ignore[no-any-return]

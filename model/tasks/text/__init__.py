@@ -13,11 +13,7 @@ from model.vocabulary import Vocabulary
 def build(
     config: LanguageModelConfig, vocabulary: Vocabulary, *, programs: Mapping[str, Program] | None = None
 ) -> LanguageModel:
-    """A language model with fresh weights, which writes by a compiled step if there is one.
-
-    Raises:
-        ValueError: there is no cell of the kind in the configuration.
-    """
+    """A language model with fresh weights, which writes by a compiled step, if any; see its class for errors."""
     stepper = CompiledStepper(programs["step"], config.hidden_size, len(vocabulary)) if programs else None
     return LanguageModel(config, vocabulary, stepper)
 

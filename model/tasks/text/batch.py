@@ -33,12 +33,10 @@ class BatchFullError(Exception):
 
 
 class TextBatch:
-    """Texts that are written side by side, a token of each at a step. One thread drives it.
+    """Texts that are written side by side, a token of each at a step, `capacity` of them at most. One thread drives it.
 
-    Args:
-        model: in evaluation mode; its weights are copied, so later changes to them do not show.
-        capacity: most texts at a time.
-        dtype: of products with the weights, in torch; by default the fastest way that there is.
+    The model's weights are copied, so later changes to them do not show. If a dtype is given, products with them are in
+    torch and of that format; else they are done in the fastest way that there is.
 
     Raises:
         ValueError: the model is in training mode, or its vocabulary has nothing to write.
@@ -50,12 +48,10 @@ class TextBatch:
             raise ValueError("the model is in training mode, where dropout changes what it says: call its eval() first")
         if len(model.vocabulary) <= len(SPECIALS):
             raise ValueError("the vocabulary has no tokens but the special ones: there is nothing to write")
-        self.model = model
-        self.capacity = capacity
+        self.model, self.capacity = model, capacity
         stepper = build_stepper(model, dtype)
-        self.dtype = stepper.dtype
+        self.dtype, self.short = stepper.dtype, stepper.short
         self.width = stepper.width or capacity
-        self.short = stepper.short
         self.blocks = [stepper.block(capacity) for _ in range(-(-capacity // self.width))]
         rows = len(self.blocks) * self.width
         self.last = torch.zeros(rows, dtype=torch.long, device=model.device)  # (N,)
@@ -81,8 +77,6 @@ class TextBatch:
         """A new text, which begins with the next step.
 
         Args:
-            prompt: what it goes on from.
-            generation: its parameters.
             choice: which of several texts from one seed; each has random numbers of its own.
             alternatives: how many of the likeliest tokens to tell with each token.
             prompt_logprobs: whether to fill `TextStream.prompt`.
@@ -173,12 +167,9 @@ class TextBatch:
     def _tokens(self, placed: list[TextStream]) -> list[tuple[TextStream, Token]]:
         """A step of all: the next token of each text that is being written."""
         rows = placed[-1].slot + 1
-        logits = torch.cat(
-            [
-                block.step(self.last[start : start + self.width], min(rows - start, self.width))
-                for start, block in zip(range(0, rows, self.width), self.blocks, strict=False)
-            ]
-        )  # (N, V)
+        width, blocks = self.width, zip(range(0, rows, self.width), self.blocks, strict=False)
+        parts = [block.step(self.last[start : start + width], min(rows - start, width)) for start, block in blocks]
+        logits = torch.cat(parts)  # (N, V)
         logprobs = logits.log_softmax(1)  # (N, V)
         chosen = self.sampler.choose(logits)  # (N, 1)
         self.last[:rows] = chosen[:, 0]

@@ -22,24 +22,17 @@ class LanguageModel(nn.Module):
     Graves, "Generating sequences with recurrent neural networks" (2013), section 2; dropout as in Zaremba et al.,
     "Recurrent neural network regularization" (2014): between layers and before the softmax, not over time.
 
-    Args:
-        config: the architecture.
-        vocabulary: the tokens.
-        stepper: writes in place of these weights, which then only read prompts; None writes in torch.
-
-    Raises:
-        ValueError: there is no cell of that kind.
+    A stepper writes in place of these weights, which then only read prompts; None writes in torch. An unknown cell
+    is a ValueError.
     """
 
     def __init__(self, config: LanguageModelConfig, vocabulary: Vocabulary, stepper: "Stepper | None" = None) -> None:
         super().__init__()
-        self.config = config
-        self.vocabulary = vocabulary
+        self.config, self.vocabulary, self.stepper = config, vocabulary, stepper
         size = config.embedding_size or len(vocabulary)
         self.embedding = nn.Embedding(len(vocabulary), size) if config.embedding_size else None
         self.recurrent = Recurrent(config.cell, size, config.hidden_size, config.num_layers, config.dropout)
         self.output = nn.Linear(config.hidden_size, len(vocabulary))
-        self.stepper = stepper
 
     def initialize(self) -> None:
         """Sets the weights that training starts from; torch's own keep a stack of layers silent for hundreds of steps.
@@ -70,14 +63,7 @@ class LanguageModel(nn.Module):
         return dropout(vectors, self.config.dropout, self.training)
 
     def forward(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """
-        Args:
-            tokens: (N, T).
-            state: from the call before, zeros if None; its tensors are (L, N, H).
-
-        Returns:
-            Logits of the token after each one (N, T, V), and the last state.
-        """
+        """Tokens (N, T) to logits of the token after each (N, T, V), and the last state; see `Recurrent.forward`."""
         hidden, state = self.recurrent(self.inputs(tokens), state)  # (N, T, H)
         return self.output(dropout(hidden, self.config.dropout, self.training)), state
 

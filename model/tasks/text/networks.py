@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from model.cells import State
-from model.openvino.network import Network
-from model.openvino.program import Program
+from model.openvino.program import Network, Program
 from model.tasks.text.language import LanguageModel
 from model.tasks.text.step import BLOCK, Block, Stepper
 
@@ -27,20 +26,12 @@ def language_model_networks(model: LanguageModel) -> dict[str, Network]:
 
 
 class CompiledStepper(Stepper):
-    """A program of any cell. Its blocks have any number of rows where the CPU's kernels keep rows apart.
-
-    Args:
-        program: the compiled `step`.
-        hidden_size: H.
-        vocabulary_size: V.
-    """
+    """The compiled `step` of any cell. Its blocks have any number of rows where the CPU's kernels keep rows apart."""
 
     short = 16  # a call of the model costs torch as much as ten steps
 
     def __init__(self, program: Program, hidden_size: int, vocabulary_size: int) -> None:
-        self.program = program
-        self.dtype = program.dtype
-        self.hidden_size = hidden_size
+        self.program, self.dtype, self.hidden_size = program, program.dtype, hidden_size
         self.parts = program.num_inputs - 1
         self.width = 0 if self._rows_are_independent(vocabulary_size) else BLOCK
 

@@ -57,20 +57,18 @@ class Prompt:
         return len(self.ids) - 1 - self.place
 
     def read(self, model: LanguageModel, dtype: torch.dtype) -> int:
-        """Reads the next chunk.
-
-        Returns:
-            Its length.
-        """
+        """Reads the next chunk, and returns its length."""
         chunk = self.ids[self.place : self.place + min(CHUNK, self.left)].to(model.device)  # (T,)
         fast = model.config.cell == "lstm" and dtype != torch.float32  # the others gain little, or lose digits
         with autocast(model.device, wanted=fast):
             hidden, self.state = model.recurrent(model.inputs(chunk[None]), self.state)  # (1, T, H)
         if self.texts is not None:
             after = slice(self.place + 1, self.place + 1 + len(chunk))
-            logits = model.output(hidden[0].float())  # (T, V)
-            ids = self.ids[after].to(model.device)  # (T,)
-            self.tokens += _tokens(self.texts[after], ids, logits, self.alternatives, model)
+            logprobs = model.output(hidden[0].float()).log_softmax(1)  # (T, V)
+            chosen = logprobs.gather(1, self.ids[after, None].to(model.device))[:, 0].tolist()
+            others = likeliest(logprobs, model) if self.alternatives else [()] * len(chosen)
+            for text, logprob, other in zip(self.texts[after], chosen, others, strict=True):
+                self.tokens.append(Token(text, logprob, other[: self.alternatives]))
         self.place += len(chunk)
         return len(chunk)
 
@@ -79,19 +77,6 @@ class Prompt:
         self.place += 1
         if self.texts is not None:
             self.tokens.append(Token(self.texts[self.place], float(logprobs[self.ids[self.place]]), alternatives))
-
-
-def _tokens(texts: list[str], ids: Tensor, logits: Tensor, alternatives: int, model: LanguageModel) -> list[Token]:
-    """Tokens (T,) that came after logits (T, V)."""
-    logprobs = logits.log_softmax(1)  # (T, V)
-    chosen = logprobs.gather(1, ids[:, None])[:, 0].tolist()
-    if not alternatives:
-        return [Token(text, logprob) for text, logprob in zip(texts, chosen, strict=True)]
-    others = likeliest(logprobs, model)
-    return [
-        Token(text, logprob, instead[:alternatives])
-        for text, logprob, instead in zip(texts, chosen, others, strict=True)
-    ]
 
 
 def likeliest(logprobs: Tensor, model: LanguageModel) -> list[tuple[tuple[str, float], ...]]:

@@ -17,14 +17,9 @@ COLDEST = 1e-4
 
 
 class Sampler:
-    """Rows of logits to tokens. A row's token depends on nothing in the other rows.
+    """Rows of logits to tokens, for at most N texts. A row's token depends on nothing in the other rows.
 
     Special tokens are never chosen. Rules that no row has are not computed; they would change nothing.
-
-    Args:
-        rows: most texts N.
-        vocabulary_size: V.
-        device: where the logits are.
     """
 
     def __init__(self, rows: int, vocabulary_size: int, device: torch.device) -> None:
@@ -42,14 +37,7 @@ class Sampler:
         self._note_rules()
 
     def put(self, row: int, generation: GenerationConfig, prompt: Tensor, choice: int) -> None:
-        """Gives a row to a text.
-
-        Args:
-            row: which.
-            generation: its rules.
-            prompt: (T,), its tokens, which the repetition penalty counts.
-            choice: which of several texts from one seed.
-        """
+        """Gives a row to a text: `choice` says which of several from one seed; the penalty counts the prompt (T,)."""
         seed = None if generation.seed is None else [generation.seed, choice]
         self.active[row] = generation, np.random.default_rng(seed), self.column
         self.greedy[row] = generation.temperature < COLDEST
@@ -99,8 +87,7 @@ class Sampler:
         """Tokens (N, 1) drawn by the scores (N, W), each with its own row's next random number."""
         for row, (_, generator, first) in self.active.items():
             if first == self.column:
-                drawn = np.roll(generator.random(DRAWS, dtype=np.float32), first)
-                self.uniform[row] = torch.from_numpy(drawn)
+                self.uniform[row] = torch.from_numpy(np.roll(generator.random(DRAWS, dtype=np.float32), first))
         uniform = self.uniform[: len(scores), self.column, None]  # (N, 1)
         self.column = (self.column + 1) % DRAWS
         return inverse_transform(scores, uniform)

@@ -31,10 +31,8 @@ SERIAL = 32768 // BLOCK - VECTOR
 class Stepper(ABC):
     """Steps of a language model, for blocks of texts."""
 
-    dtype: torch.dtype
-    """Format of the recurrent layers' products, where the CPU has it; all else is float32."""
-    width = BLOCK
-    """Rows of a block; 0 if a block may have any number of them."""
+    dtype: torch.dtype  # of the recurrent layers' products, where the CPU has it; all else is float32
+    width = BLOCK  # rows of a block; 0 if a block may have any number of them
     short = 0
     """Prompts of up to this many tokens go through the batch's own steps instead of a separate call of the model."""
 
@@ -52,24 +50,11 @@ class Block(ABC):
 
     @abstractmethod
     def step(self, tokens: Tensor, rows: int) -> Tensor:
-        """Goes one token further.
-
-        Args:
-            tokens: (N,), of all rows of the block.
-            rows: how many of the first rows are in use.
-
-        Returns:
-            Logits of the next tokens (rows, V), float32.
-        """
+        """Last tokens (N,), of all rows of the block, to logits of the next (rows, V), float32, of the first rows."""
 
 
 class TorchStepper(Stepper):
-    """A model's weights, cast once. Later changes of the model's weights do not reach it.
-
-    Args:
-        model: the model.
-        dtype: of the products in the recurrent layers.
-    """
+    """A model's weights, cast once. Later changes of the model's weights do not reach it."""
 
     def __init__(self, model: LanguageModel, dtype: torch.dtype) -> None:
         self.dtype = dtype
@@ -170,9 +155,8 @@ class LSTMBlock(Block):
         self.inputs = self.stack[: stepper.num_inputs]  # (D, N)
         self.h = self.stack[stepper.num_inputs :].split(size)  # (H, N) each
         starts = [0, *range(stepper.num_inputs, len(self.stack), size)]
-        self.multiplied = [
-            self.stack[start : start + weight.shape[1]] for start, weight in zip(starts, stepper.weights, strict=False)
-        ]
+        pairs = zip(starts, stepper.weights, strict=False)
+        self.multiplied = [self.stack[start : start + weight.shape[1]] for start, weight in pairs]
         self.product = self.stack.new_zeros(4 * size, BLOCK)
         self.outputs = stepper.weight.new_zeros(size, BLOCK)  # (H, N), float32
         # Fewer columns are as good as all where they fill whole vectors.

@@ -22,33 +22,18 @@ class Delta:
 
 
 class TextStream:
-    """A text in the making.
-
-    Args:
-        slot: its place in the batch.
-        generation: its parameters.
-        choice: which of several texts from one seed.
-        alternatives: how many of the likeliest tokens come with each token.
-        reading: its prompt.
-    """
+    """A text in the making, in a slot of the batch. Its arguments are those of `TextBatch.join`."""
 
     def __init__(
         self, slot: int, generation: GenerationConfig, choice: int, alternatives: int, reading: Prompt
     ) -> None:
-        self.slot = slot
-        self.generation = generation
-        self.choice = choice
-        self.alternatives = alternatives
-        self.prompt_tokens = reading.length
-        """Number of tokens in the prompt."""
+        self.slot, self.generation, self.choice, self.alternatives = slot, generation, choice, alternatives
+        self.prompt_tokens = reading.length  # number of tokens in the prompt
         self.prompt: tuple[Token, ...] = ()
         """Filled once the prompt has been read, where its log-probabilities were asked for."""
-        self.written = 0
-        """Tokens so far, also those held back."""
-        self.reading: Prompt | None = reading
-        """None once writing has begun."""
-        self.placed = False
-        """Whether it takes part in the steps."""
+        self.written = 0  # tokens so far, also those held back
+        self.reading: Prompt | None = reading  # None once writing has begun
+        self.placed = False  # whether it takes part in the steps
         self.held: list[Token] = []
         self.held_text = ""
 

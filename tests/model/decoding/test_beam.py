@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from model.cells import State
-from model.decoding.hypotheses import Hypotheses
+from model.decoding.search import Hypotheses
 from model.vocabulary import BOS, EOS, PAD, UNK
 from tests.model.random_decoder import LENGTH, SEEDS, RandomDecoder, Vectors, sentence
 
@@ -205,7 +205,7 @@ class Ancestry:
 def test_the_best_hypothesis_was_hopeful_all_along(seed: int, beams: int, penalty: float, diversity: float) -> None:
     ancestry = Ancestry()
     RandomDecoder(seed, 16).decode(
-        observer=ancestry,
+        observers=[ancestry],
         beam_size=beams,
         num_sequences=2,
         max_length=10,
@@ -217,6 +217,6 @@ def test_the_best_hypothesis_was_hopeful_all_along(seed: int, beams: int, penalt
 
 def test_hypotheses_that_are_beaten_have_no_hope() -> None:
     ancestry = Ancestry()
-    RandomDecoder(1, 8).decode(observer=ancestry, beam_size=4)
+    RandomDecoder(1, 8).decode(observers=[ancestry], beam_size=4)
     hopeful = torch.stack([hopeful for _, hopeful in ancestry.steps])  # (T, B, K)
     assert 0.2 < hopeful.float().mean() < 0.9

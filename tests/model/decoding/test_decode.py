@@ -13,9 +13,7 @@ from model.attention import AdditiveAttention
 from model.cells import State, build_cell
 from model.decoding.constraints import Specials
 from model.decoding.decode import decode
-from model.decoding.hypotheses import Hypotheses
-from model.decoding.search import Search
-from model.decoding.step import Step
+from model.decoding.search import Hypotheses, Search, Step
 from model.vocabulary import BOS, EOS, PAD, UNK
 from tests.model.random_decoder import SEEDS, WORDS, RandomDecoder, Vectors, sentence
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
-from model.decoding.observers import BeamTree, Observers, TreeObserver, WordObserver
+from model.decoding.observers import BeamTree, TreeObserver, WordObserver
 from model.tasks.captioning.captioner import Caption, Captioner, Word
 from model.tasks.captioning.config import CaptionerConfig, DecoderConfig, DecodingConfig
 from model.vocabulary import Vocabulary, detokenize
@@ -69,8 +69,7 @@ def watch(
 
     words = [word_observer(picture) for picture in range(len(grid))]
     trees = [TreeObserver(captioner.vocabulary, picture) for picture in range(len(grid))]
-    observer = Observers([*words, *trees, Counter()])
-    captions = captioner.generate(grid, decoding, observer=observer, **options)
+    captions = captioner.generate(grid, decoding, observers=[*words, *trees, Counter()], **options)
     return captions, told, [tree.tree for tree in trees]
 
 

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from model.openvino import quantization
-from model.openvino.network import Network
-from model.openvino.program import Program
+from model.openvino.program import Network, Program
 from model.openvino.runtime import Runtime
 
 pytestmark = [

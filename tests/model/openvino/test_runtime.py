@@ -19,8 +19,7 @@ from torch import nn
 
 from model.checkpoint import Checkpoint, save
 from model.openvino.lanes import CoreLock, can_share
-from model.openvino.loading import load
-from model.openvino.network import Network
+from model.openvino.program import Network
 from model.openvino.runtime import KEPT_DAYS, Runtime, code_digests
 from model.tasks.captioning import CAPTIONING, build
 from model.tasks.captioning.captioner import Caption, Captioner
@@ -115,7 +114,7 @@ def test_captions_are_those_of_torch(
 def test_lanes_say_the_same_at_the_same_time(tiny_checkpoint: Path, pictures: list[Image.Image]) -> None:
     checkpoint = opened(tiny_checkpoint)
     expected = [captions[0] for captions in checkpoint.load().caption(pictures)]
-    captioner = load(checkpoint, Runtime(threads=2, precision="float32"))
+    captioner = Runtime(threads=2, precision="float32").load(checkpoint)
     cores, together = CoreLock(2), Barrier(2)
 
     def caption(_: int) -> list[list[Caption]]:
@@ -141,7 +140,7 @@ def test_each_call_on_a_lane_holds_a_share_while_it_computes(tiny_checkpoint: Pa
                 yield
                 turns.append("ends")
 
-    captioner = load(opened(tiny_checkpoint), Runtime(threads=2, precision="float32"))
+    captioner = Runtime(threads=2, precision="float32").load(opened(tiny_checkpoint))
     cores = Noted(2)
     with cores.shared():
         ((caption,),) = captioner.caption([picture], DecodingConfig(method="greedy"))
@@ -153,7 +152,7 @@ def test_each_call_on_a_lane_holds_a_share_while_it_computes(tiny_checkpoint: Pa
 
 def test_lanes_are_of_compiled_models(tiny_checkpoint: Path) -> None:
     checkpoint = opened(tiny_checkpoint)
-    assert can_share(load(checkpoint, Runtime(threads=1)))
+    assert can_share(Runtime(threads=1).load(checkpoint))
     assert not can_share(checkpoint.load())
 
 
@@ -318,10 +317,10 @@ def test_a_checkpoint_that_changed_is_compiled_anew(
     tiny_checkpoint: Path, tiny_captioner: Captioner, tmp_path: Path, picture: Image.Image
 ) -> None:
     runtime = Runtime(tmp_path / "cache", threads=1, precision="float32")
-    before = load(opened(tiny_checkpoint), runtime).caption([picture])[0][0]
+    before = runtime.load(opened(tiny_checkpoint)).caption([picture])[0][0]
     changed = Captioner(tiny_captioner.config, tiny_captioner.vocabulary).eval()
     save(tiny_checkpoint, CAPTIONING, changed, name="tiny", metrics={}, card="# tiny\n")
-    after = load(opened(tiny_checkpoint), runtime).caption([picture])[0][0]
+    after = runtime.load(opened(tiny_checkpoint)).caption([picture])[0][0]
     assert after.logprob == pytest.approx(opened(tiny_checkpoint).load().caption([picture])[0][0].logprob, abs=1e-2)
     assert after.logprob != before.logprob
     assert len(list((tmp_path / "cache").iterdir())) == 2
@@ -333,7 +332,7 @@ def test_real_captions_are_those_of_torch(flickr8k: Path, runtime: Runtime) -> N
     files = sorted((flickr8k / "Flicker8k_Dataset").glob("*.jpg"))[:6]
     pictures = [Image.open(file).convert("RGB") for file in files]
     expected = checkpoint.load().caption(pictures)
-    found = load(checkpoint, runtime).caption(pictures)
+    found = runtime.load(checkpoint).caption(pictures)
     assert [captions[0].text for captions in found] == [captions[0].text for captions in expected]
 
 
@@ -344,11 +343,10 @@ import gc, os, signal
 from pathlib import Path
 from model.checkpoint import Checkpoint
 from model.openvino.lanes import CoreLock, can_share
-from model.openvino.loading import load
 from model.openvino.runtime import Runtime
 signal.signal(signal.SIGTERM, lambda *_: None)
 first = Runtime()
-second = load(Checkpoint.open(Path({str(tiny_checkpoint)!r})), Runtime())
+second = Runtime().load(Checkpoint.open(Path({str(tiny_checkpoint)!r})))
 del first
 gc.collect()
 third = Runtime()

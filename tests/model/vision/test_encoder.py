@@ -9,7 +9,6 @@ from torch import nn
 
 from model.vision.config import EncoderConfig
 from model.vision.encoder import SCALES, EfficientNetLite, build_encoder
-from model.vision.zoo import zoo_preprocessing
 
 
 def randomize(module: nn.Module) -> None:
@@ -77,11 +76,3 @@ def test_batch_of_many_equals_batches_of_one() -> None:
 def test_unknown_encoders_are_named(name: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build_encoder(EncoderConfig(name=name))
-
-
-def test_preprocessing_belongs_to_the_encoder() -> None:
-    lite = zoo_preprocessing("timm/tf_efficientnet_lite2")
-    assert (lite.size, lite.mean, lite.interpolation) == (260, (0.5, 0.5, 0.5), "bicubic")
-    resnet = zoo_preprocessing("torchvision/resnet18")
-    assert (resnet.size, resnet.resize, resnet.interpolation) == (224, "crop", "bilinear")
-    assert resnet.mean == (0.485, 0.456, 0.406)

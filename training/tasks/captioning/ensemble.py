@@ -10,7 +10,7 @@ from torch import Tensor
 from model.cells import State
 from model.checkpoint import CheckpointError
 from model.decoding.decode import decode
-from model.decoding.step import Step
+from model.decoding.search import Step
 from model.tasks.captioning.captioner import Caption, Captioner
 from model.tasks.captioning.config import DecodingConfig
 from model.tasks.captioning.decoder import GridMemory

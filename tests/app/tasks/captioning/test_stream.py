@@ -18,7 +18,7 @@ from PIL import Image
 from app.main import create_app
 from app.settings import Settings
 from model.cells import State
-from model.decoding.step import Step
+from model.decoding.search import Step
 from model.tasks.captioning.decoder import RecurrentDecoder
 from model.tasks.captioning.networks import CompiledDecoder
 from tests.app.conftest import worker_of
