@@ -285,5 +285,5 @@ def _finite(image: Image.Image) -> NDArray[np.float64]:
 def _from_wide(image: Image.Image, tags: Mapping[int, Any], span: tuple[float, float]) -> Image.Image:
     """Grey levels in 32-bit integers or floats to L."""
     low, high = span
-    levels = np.rint((_finite(image) - low) * (255 / max(high - low, np.finfo(np.float64).tiny))).astype(np.uint8)
+    levels = np.rint((_finite(image) - low) / max(high - low, np.finfo(np.float64).tiny) * 255).astype(np.uint8)
     return Image.fromarray(255 - levels if _is_white_zero(tags) else levels)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from training.data.pictures import open_picture
 from training.tasks.captioning.readers import CaptionedImage, DataError, open_dataset
-from training.tasks.captioning.readers.dataset import build_dataset
+from training.tasks.captioning.readers.dataset import CaptionedImage, build_dataset
 
 
 def test_nothing_recognised(tmp_path: Path) -> None:
@@ -127,3 +127,22 @@ def test_picture_too_large_to_decode(tmp_path: Path) -> None:
     Image.new("1", (8_001, 8_000)).save(tmp_path / "a.png")
     with pytest.raises(DataError, match=r"a\.png: the picture has 8,001 x 8,000 pixels; at most 64,000,000"):
         open_picture(tmp_path / "a.png")
+
+
+def test_a_name_in_another_unicode_form_is_told(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "cafe\u0301.png")
+    images = [CaptionedImage(tmp_path / "café.png", "train", ("a cup",))]
+    with pytest.raises(DataError, match=r"café\.png \(there is 'cafe\\u0301\.png', in another Unicode form\)"):
+        build_dataset("cups", tmp_path, images)
+
+
+def test_captions_without_spaces_are_noted(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    noted = build_dataset(
+        "dogs", tmp_path, [CaptionedImage(tmp_path / "a.png", "train", ("一只棕色的狗在草地上奔跑", "狗"))]
+    )
+    assert noted.notes == ()  # half of them
+    noted = build_dataset(
+        "dogs", tmp_path, [CaptionedImage(tmp_path / "a.png", "train", ("一只棕色的狗在草地上奔跑",))]
+    )
+    assert "1 of 1 captions are a single word: put spaces between the words" in noted.notes[0]
