@@ -89,8 +89,8 @@ def build_dataset(name: str, root: Path, images: Iterable[CaptionedImage]) -> Ca
     single = [caption for caption in sentences if len(caption) > _LONG_WORD and len(tokenize(caption)) == 1]
     if 2 * len(single) > len(sentences):
         notes.append(
-            f"{len(single)} of {len(sentences)} captions are a single word: put spaces between the words, which a script "
-            "without them does not tell"
+            f"{len(single)} of {len(sentences)} captions are a single word: put spaces between the words, which "
+            "a script without them does not tell"
         )
     return CaptionDataset(name, root, tuple(kept), tuple(notes))
 

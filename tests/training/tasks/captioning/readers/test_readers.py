@@ -9,7 +9,7 @@ from PIL import Image
 
 from training.data.pictures import open_picture
 from training.tasks.captioning.readers import CaptionedImage, DataError, open_dataset
-from training.tasks.captioning.readers.dataset import CaptionedImage, build_dataset
+from training.tasks.captioning.readers.dataset import build_dataset
 
 
 def test_nothing_recognised(tmp_path: Path) -> None:
