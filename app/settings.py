@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, IPvAnyNetwork, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from model.vision.formats import MAX_PIXELS, MAX_SIDE
 from recap.installation import checkpoints_folder
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -90,7 +91,7 @@ class Settings(BaseSettings):
     url_seconds: Annotated[float, Field(gt=0)] = 10
     """Seconds that fetching a picture may take."""
     decode_threads: Annotated[int, Field(ge=1, le=64)] = 2
-    """Pictures decoded at the same time. Each takes up to 18 bytes a pixel meanwhile."""
+    """Pictures decoded at the same time; those that take more than 100 MB are decoded one after another."""
     batch_size: Annotated[int, Field(ge=1, le=256)] = 16
     """Largest batch of pictures; with lanes, a batch outside them takes at most half of it."""
     batch_pause_ms: Annotated[float, Field(ge=0, le=100)] = 3
@@ -122,9 +123,11 @@ class Settings(BaseSettings):
     """Most bytes in the body of a request to `/v1/captions/batch`."""
     max_held_bytes: Annotated[int, Field(ge=1)] = 500_000_000
     """Most bytes that the bodies of all requests hold in memory, until they are answered; beyond, 429."""
-    max_pixels: Annotated[int, Field(ge=1, le=150_000_000)] = 50_000_000
-    """Most pixels in a picture; more is answered 422, from the header, before any is decoded."""
-    max_dimension: Annotated[int, Field(ge=1)] = 30_000
+    max_pixels: Annotated[int, Field(ge=1, le=170_000_000)] = MAX_PIXELS
+    """Most pixels that are decoded of a picture; more is answered 422, from the header, before any is. A JPEG counts at
+    the fraction at which it is decoded. A decoder may take 6 bytes for each that is allowed, so formats that need more
+    a pixel, WebP and AVIF, have less."""
+    max_dimension: Annotated[int, Field(ge=1)] = MAX_SIDE
     """Most pixels along one side of a picture: scaling a very long one down takes memory that its pixels don't show."""
 
     def checkpoint_folder(self) -> Path:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -21,12 +22,28 @@ _PIECE = re.compile(r" ?<unk>| ?\w+(?:[-'\u2019]\w+)*| ?[^\w\s]+|\n|[^\S\n]+?(?=
 
 def pieces(text: str, unit: Literal["character", "word"]) -> list[str]:
     """A text's characters, or its words with the spaces before them; joined, they are the text."""
-    return list(text) if unit == "character" else _PIECE.findall(text)
+    return list(text) if unit == "character" else _find(_PIECE, text)
 
 
 def tokenize(text: str) -> list[str]:
-    """Lower-case words without punctuation, close to the PTB tokenizer that captions are scored with."""
-    return _WORD.findall(text.lower())
+    """Lower-case words without punctuation, close to the PTB tokenizer that captions are scored with.
+
+    Words are told apart by what stands between them, in any script; a typographic apostrophe is an apostrophe.
+    """
+    return _find(_WORD, unicodedata.normalize("NFC", text.lower().replace("\u2019", "'")))
+
+
+def _find(expression: re.Pattern[str], text: str) -> list[str]:
+    """All matches, where a mark belongs to the letter before it; Python's `\\w` has no marks."""
+    if text.isascii():
+        return expression.findall(text)
+    letters = "".join("x" if _is_mark(character) else character for character in text)
+    return [text[slice(*match.span())] for match in expression.finditer(letters)]
+
+
+def _is_mark(character: str) -> bool:
+    """Test for marks, and for the joiners that stand inside words of Persian and of Indian languages."""
+    return character in "\u200c\u200d" or unicodedata.category(character) in ("Mn", "Mc", "Me")
 
 
 def detokenize(tokens: Iterable[str]) -> str:

@@ -8,14 +8,14 @@ from typing import Any, Literal, Self, overload
 import torch
 from PIL import Image
 
-from app.errors import Refusal
-from app.inputs.pictures import as_rgb, read_picture
 from app.settings import Settings
 from model.checkpoint import Checkpoint
 from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Caption
 from model.tasks.captioning.captioner import Captioner as Network
 from model.tasks.captioning.config import CaptionerConfig
+from model.vision import formats
+from model.vision.pictures import as_rgb
 from recap.loading import configured, load, read_settings
 
 __all__ = ["Caption", "Captioner", "Picture", "PictureError"]
@@ -33,13 +33,13 @@ class PictureError(ValueError):
     Args:
         place: which of the pictures that were given, from 0.
         name: its path, if it has one.
-        refusal: the reason.
+        fault: the reason.
     """
 
-    def __init__(self, place: int, name: str | None, refusal: Refusal) -> None:
-        super().__init__(f"{name or f'picture {place}'}: {refusal.message}")
+    def __init__(self, place: int, name: str | None, fault: formats.PictureError) -> None:
+        super().__init__(f"{name or f'picture {place}'}: {fault}")
         self.place = place
-        self.code = refusal.code
+        self.code = fault.code
         """Short, stable name of the reason, as in the HTTP API: `damaged_image`, `image_too_large`, ..."""
 
 
@@ -150,11 +150,6 @@ class Captioner:
                 raise TypeError(f"picture {place} is of type {kind}; paths, bytes and Pillow's pictures are read")
             data = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
             try:
-                yield read_picture(
-                    data,
-                    max_pixels=settings.max_pixels,
-                    max_dimension=settings.max_dimension,
-                    enough=3 * self.network.config.encoder.preprocessing.size,
-                ).image
-            except Refusal as refusal:
-                raise PictureError(place, None if isinstance(picture, bytes) else str(picture), refusal) from None
+                yield self.network.read(data, max_pixels=settings.max_pixels, max_side=settings.max_dimension).rgb
+            except formats.PictureError as fault:
+                raise PictureError(place, None if isinstance(picture, bytes) else str(picture), fault) from None

@@ -1,11 +1,13 @@
 """What tests share: where the real pictures are, a small captioner and language model, and a drawn picture."""
 
 import fcntl
+import io
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 import torch
@@ -140,6 +142,18 @@ def learn_once(model: torch.nn.Module, name: str, learn: Callable[[], None]) -> 
         else:
             learn()
             save_model(model, str(file))
+
+
+@pytest.fixture(scope="session")
+def encode() -> Callable[..., bytes]:
+    """`encode(image, format, **options)`: the bytes of a picture's file."""
+
+    def encode(image: Image.Image, format: str = "PNG", **options: Any) -> bytes:
+        file = io.BytesIO()
+        image.save(file, format, **options)
+        return file.getvalue()
+
+    return encode
 
 
 @pytest.fixture(scope="session")

@@ -42,7 +42,6 @@ RULES = (
     # `recap.__main__` is the entry point of both commands.
     Rule("recap", ("training", "app.http", *WEB, *TRAINING_LIBRARIES), apart=("recap/__main__.py",)),
     Rule("app/serving", ("app.http", "app.tasks", "app.routes", "app.commands", *MODELS, *WEB)),
-    Rule("app/inputs", ("app.http", "app.serving", "app.tasks", "app.routes", "app.commands", *WEB)),
     Rule("app", ("ray",), apart=("app/cluster",)),
     Rule("model", ("ray",)),
     Rule("training", ("ray",)),

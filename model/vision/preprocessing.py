@@ -13,6 +13,11 @@ GAP = 3
 than weighing all of its pixels, and not seen in the result."""
 
 
+def useful_side(config: PreprocessingConfig) -> int:
+    """Pixels a side beyond which a larger picture makes no better input."""
+    return GAP * config.size
+
+
 def resize(image: Image.Image, config: PreprocessingConfig) -> Tensor:
     """An RGB picture of any size to bytes (3, S, S), squashed or cut as the configuration says.
 
@@ -22,7 +27,7 @@ def resize(image: Image.Image, config: PreprocessingConfig) -> Tensor:
         side = max(1, round(min(image.size) * config.crop_fraction))  # of the square that is kept, in pixels
         left, top = (image.width - side) // 2, (image.height - side) // 2
         image = image.crop((left, top, left + side, top + side))
-    across, down = (max(1, length // (GAP * config.size)) for length in image.size)
+    across, down = (max(1, length // useful_side(config)) for length in image.size)
     if across > 1 or down > 1:
         image = image.reduce((across, down))
     pixels = torch.from_numpy(np.array(image)).movedim(-1, 0)  # (3, H, W)

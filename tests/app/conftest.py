@@ -1,7 +1,6 @@
 """Real servers on real sockets, and pictures as the bytes of files."""
 
 import gc
-import io
 import socket
 import threading
 import time
@@ -15,7 +14,6 @@ import openai
 import pytest
 import torch
 from fastapi import FastAPI
-from PIL import Image
 
 from app.http.server import Server
 from app.main import create_app
@@ -154,18 +152,6 @@ def wait_until(condition: Callable[[], bool]) -> None:
 def wait_for() -> Callable[[Callable[[], bool]], None]:
     """Waits for a condition to come true."""
     return wait_until
-
-
-@pytest.fixture(scope="session")
-def encode() -> Encode:
-    """`encode(image, format, **options)`: the bytes of a picture's file."""
-
-    def encode(image: Image.Image, format: str = "PNG", **options: Any) -> bytes:
-        file = io.BytesIO()
-        image.save(file, format, **options)
-        return file.getvalue()
-
-    return encode
 
 
 def worker_of(app: FastAPI, name: str) -> Any:

@@ -90,7 +90,7 @@ def test_defaults_are_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_default_limits_are_the_documented_ones() -> None:
     settings = Settings()
-    assert (settings.max_body_bytes, settings.max_pixels) == (20_000_000, 50_000_000)
+    assert (settings.max_body_bytes, settings.max_pixels) == (20_000_000, 64_000_000)
 
 
 def rename(checkpoint: Path, name: str, task: str = "image-to-text") -> None:

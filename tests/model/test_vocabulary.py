@@ -1,5 +1,7 @@
 """Words, their numbers, and sentences made of them."""
 
+import unicodedata
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -18,10 +20,19 @@ WORD = st.from_regex(r"[a-z]{1,6}", fullmatch=True)
         ('Two men in "t-shirts" (blue); 3 others', ["two", "men", "in", "t-shirts", "blue", "3", "others"]),
         (" . !", []),
         ("Ein Mädchen", ["ein", "mädchen"]),
+        ("Ein Hund la\u0308uft", ["ein", "hund", "läuft"]),
+        ("the man\u2019s dog isn\u2019t wet", ["the", "man", "'s", "dog", "is", "n't", "wet"]),
+        ("एक कुत्ता घास पर दौड़ रहा है।", ["एक", "कुत्ता", "घास", "पर", "दौड़", "रहा", "है"]),
+        ("একটি কুকুর দৌড়াচ্ছে", ["একটি", "কুকুর", "দৌড়াচ্ছে"]),
+        ("ஒரு நாய் ஓடுகிறது", ["ஒரு", "நாய்", "ஓடுகிறது"]),
+        ("כֶּלֶב רָץ", ["כֶּלֶב", "רָץ"]),
+        ("كَلْبٌ يَجْرِي", ["كَلْبٌ", "يَجْرِي"]),
+        ("سگ می\u200cدود", ["سگ", "می\u200cدود"]),
+        ("หมาวิ่ง", ["หมาวิ่ง"]),
     ],
 )
 def test_tokenize(text: str, tokens: list[str]) -> None:
-    assert tokenize(text) == tokens
+    assert tokenize(text) == [unicodedata.normalize("NFC", token) for token in tokens]
 
 
 def test_detokenize_ties_clitics_back() -> None:
@@ -67,6 +78,10 @@ def test_malformed_vocabularies_are_refused(words: list[str], message: str) -> N
 @example(" no it was n't <unk> N \n the man's  \tend ")
 def test_pieces_joined_are_the_text(text: str) -> None:
     assert "".join(pieces(text, "character")) == "".join(pieces(text, "word")) == text
+
+
+def test_marks_stay_with_their_letters() -> None:
+    assert pieces("एक कुत्ता।\nla\u0308uft", "word") == ["एक", " कुत्ता", "।", "\n", "la\u0308uft"]
 
 
 def test_words_carry_the_space_before_them() -> None:

@@ -1,23 +1,52 @@
-"""Picture files of a data set to RGB images."""
+"""Picture files of a data set to RGB pictures, by the reader that serving has."""
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from PIL import Image, ImageOps
+from PIL import Image
+from tqdm import tqdm
 
+from model.vision.formats import PictureError
+from model.vision.pictures import read_picture
 from training.data.base import DataError
 
 
-def open_picture(path: Path) -> Image.Image:
-    """Reads a picture as RGB, turned the way its EXIF orientation says; safe to call from several threads.
+def open_picture(path: Path, enough: int | None = None) -> Image.Image:
+    """Reads a picture as `model.vision.pictures.read_picture` does; safe to call from several threads.
+
+    Args:
+        path: its file.
+        enough: pixels a side that the caller needs; a large picture may be read at a fraction of its size.
 
     Raises:
-        DataError: the file is missing, no picture, cut or otherwise broken; the message names it.
+        DataError: the file is missing, no picture, truncated or otherwise broken; the message names it.
     """
     try:
-        with Image.open(path) as image:
-            return ImageOps.exif_transpose(image).convert("RGB")
+        return read_picture(path.read_bytes(), enough=enough).rgb
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
-    # Pillow's decoders raise these for broken data; SyntaxError is PNG's and TIFF's.
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path}: not a picture that can be read: {error}") from error
+    except (OSError, PictureError) as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+def check_pictures(paths: Sequence[Path]) -> None:
+    """Decodes each picture once, at the least size, so that all that are broken are known before hours of work.
+
+    Raises:
+        DataError: pictures can't be read; the message names all of them.
+    """
+
+    def fault(path: Path) -> str | None:
+        try:
+            open_picture(path, enough=1)
+        except DataError as error:
+            return str(error)
+        return None
+
+    with ThreadPoolExecutor() as pool:
+        checked = tqdm(pool.map(fault, paths), desc="checking", total=len(paths), unit="picture", disable=None)
+        faults = [found for found in checked if found]
+    if faults:
+        found = f"{len(faults)} of {len(paths)} pictures can't be read"
+        raise DataError("\n".join((f"{found}; repair them, or take them out of the splits:", *faults)))

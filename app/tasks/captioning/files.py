@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from app.errors import Refusal
-from app.inputs.pictures import EXTENSIONS
 from app.tasks.captioning.service import Answer, PictureRequest, PictureWorker
 from model.tasks.captioning.config import DecodingConfig
+from model.vision.formats import EXTENSIONS
 
 AHEAD = 48
 """Pictures that are read and decoded while others are captioned: enough for full batches, few enough for memory."""

@@ -11,7 +11,6 @@ from PIL import Image
 from torch import Tensor
 
 from app.errors import Refusal
-from app.inputs.pictures import Picture, read_picture
 from app.serving.batcher import Batcher, BatchService
 from app.serving.worker import Resources
 from model.checkpoint import Checkpoint
@@ -21,9 +20,8 @@ from model.openvino.lanes import can_share
 from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Caption, Captioner, UnknownPrefixError, Word
 from model.tasks.captioning.config import CaptionerConfig, DecodingConfig
-
-_JPEG_MARGIN = 3
-"""A JPEG is decoded to at least this many times the network's size a side, so that scaling it down stays smooth."""
+from model.vision.formats import PictureError
+from model.vision.pictures import Picture
 
 
 class Listener(Protocol):
@@ -101,13 +99,13 @@ class CaptioningService(BatchService[PictureRequest, DecodedPicture, Answer]):
 
     def prepare(self, request: PictureRequest) -> DecodedPicture:
         started = time.perf_counter()
-        picture = read_picture(
-            request.data,
-            max_pixels=self._settings.max_pixels,
-            max_dimension=self._settings.max_dimension,
-            enough=_JPEG_MARGIN * self._captioner.config.encoder.preprocessing.size,
-        )
-        pixels = self._captioner.preprocess(picture.image)  # (3, S, S)
+        try:
+            picture = self._captioner.read(
+                request.data, max_pixels=self._settings.max_pixels, max_side=self._settings.max_dimension
+            )
+        except PictureError as error:
+            raise Refusal(error.code, str(error), "image") from error
+        pixels = self._captioner.preprocess(picture.rgb)  # (3, S, S)
         seconds = time.perf_counter() - started
         self._stages["decode"].observe(seconds)
         if request.listener:

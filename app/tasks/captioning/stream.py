@@ -18,7 +18,6 @@ from app.http.events import EventStream, event
 from app.http.openapi import FILE, TEXT, event_stream
 from app.http.requests import read_upload
 from app.http.schema import Schema
-from app.inputs.pictures import Picture
 from app.serving.engine import Engine
 from app.tasks.captioning.parameters import CaptionParameters
 from app.tasks.captioning.request import (
@@ -35,6 +34,7 @@ from app.tasks.captioning.schemas import ImageInfo, Token
 from app.tasks.captioning.service import PictureRequest, PictureWorker
 from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Word
+from model.vision.pictures import Picture
 
 router = APIRouter(tags=["captions"])
 

@@ -14,7 +14,8 @@ from model.decoding.search import Step
 from model.tasks.captioning.captioner import Caption, Captioner
 from model.tasks.captioning.config import DecodingConfig
 from model.tasks.captioning.decoder import GridMemory
-from training.data.pictures import open_picture
+from model.vision.preprocessing import useful_side
+from training.data.pictures import check_pictures, open_picture
 from training.prefetch import in_batches, load_batches
 from training.tasks.captioning.readers import CaptionedImage
 from training.tasks.captioning.warm_start import open_captioner
@@ -24,11 +25,12 @@ def read_pictures(captioner: Captioner, images: Sequence[CaptionedImage], batch_
     """Encodes pictures in their order, in batches: (B, P, E) each.
 
     Raises:
-        DataError: a picture is missing or broken.
+        DataError: pictures are missing or broken; the message names them.
     """
+    check_pictures([image.path for image in images])
 
     def load(image: CaptionedImage) -> Tensor:
-        return captioner.preprocess(open_picture(image.path))
+        return captioner.preprocess(open_picture(image.path, useful_side(captioner.config.encoder.preprocessing)))
 
     return map(captioner.encode, load_batches(load, in_batches(images, batch_size)))
 

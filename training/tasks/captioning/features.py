@@ -18,14 +18,14 @@ from tqdm import tqdm
 
 from model.openvino.precision import autocast
 from model.vision.config import EncoderConfig
-from model.vision.preprocessing import normalize, resize
+from model.vision.preprocessing import normalize, resize, useful_side
 from training.cache import add_pictures, cached
-from training.data.pictures import open_picture
+from training.data.pictures import check_pictures, open_picture
 from training.prefetch import in_batches, load_batches
 from training.tasks.captioning.readers import CaptionDataset
 from training.tasks.captioning.recipe import FeaturesRecipe
 
-VERSION = 1  # of the file's format
+VERSION = 2  # of the file's format
 
 
 @dataclass(frozen=True)
@@ -129,13 +129,14 @@ def _build(
     encoder: nn.Module, config: EncoderConfig, pictures: Sequence[Path], path: Path, views: int, batch_size: int
 ) -> None:
     """Streams all views of all pictures through the encoder into `path`; decoding runs ahead in threads."""
+    check_pictures(pictures)
     device = next(encoder.parameters()).device
     encoder = encoder.to(memory_format=torch.channels_last)  # with bfloat16, twice as fast on a CPU
     work = [(picture, number) for picture in range(len(pictures)) for number in range(views)]
 
     def load(job: tuple[int, int]) -> Tensor:
         picture, number = job
-        image = view(open_picture(pictures[picture]), number, picture)
+        image = view(open_picture(pictures[picture], 2 * useful_side(config.preprocessing)), number, picture)
         return resize(image, config.preprocessing)  # (3, S, S)
 
     out: np.memmap | None = None

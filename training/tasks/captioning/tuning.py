@@ -14,8 +14,8 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from model.tasks.captioning.captioner import Captioner
-from model.vision.preprocessing import normalize
-from training.data.pictures import open_picture
+from model.vision.preprocessing import normalize, useful_side
+from training.data.pictures import check_pictures, open_picture
 from training.length_buckets import LengthBuckets
 from training.prefetch import load_batches
 from training.recipe import RecipeError
@@ -81,6 +81,7 @@ class Tuning(Objective[Captioner]):
         vocabulary = self.model.vocabulary
         self.examples = caption_examples(self.pictures, vocabulary, recipe.data.max_length)
         self.captions = captions_by_picture(self.examples, len(self.pictures))
+        check_pictures([image.path for image in self.pictures])
         self.teaching = teaching(recipe.distillation, self.pictures, self.examples, vocabulary, recipe.run, accelerator)
         self.buckets = LengthBuckets(
             [1] * len(self.pictures), training.batch_size, training.seed, smallest=accelerator.num_processes
@@ -125,7 +126,7 @@ class Tuning(Objective[Captioner]):
         """A training picture, by its number, in its view of an epoch: (3, S, S), bytes."""
         picture, epoch = job
         image = augmented(
-            open_picture(self.pictures[picture].path),
+            open_picture(self.pictures[picture].path, 2 * useful_side(self.preprocessing)),
             self.preprocessing,
             self.recipe.augmentation,
             np.random.default_rng((self.recipe.training.seed, epoch, picture)),

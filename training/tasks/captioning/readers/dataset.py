@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,9 @@ from pathlib import Path
 from model.messages import some
 from model.vocabulary import tokenize
 from training.data.base import SPLITS, DataError
+
+_LONG_WORD = 8
+"""Characters; a caption that is longer and has one word is likely to be of a script without spaces."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class CaptionDataset:
     root: Path
     images: tuple[CaptionedImage, ...]
     notes: tuple[str, ...] = ()
-    """Captions that were left out, and why."""
+    """Captions that were left out, and why; captions whose words can't be told apart."""
 
     def split(self, name: str) -> tuple[CaptionedImage, ...]:
         """The pictures of `train`, `dev` or `test`.
@@ -78,12 +82,17 @@ def build_dataset(name: str, root: Path, images: Iterable[CaptionedImage]) -> Ca
         raise DataError(f"{root}: {_count(missing, 'picture')} missing: {some(missing)}")
     if bare := [image.path.name for image in kept if not image.captions]:
         raise DataError(f"{root}: {_count(bare, 'picture')} without a caption: {some(bare)}")
-    notes = (
-        (f"{_count(wordless, 'caption')} without a word left out, of {some(list(dict.fromkeys(wordless)))}",)
-        if wordless
-        else ()
-    )
-    return CaptionDataset(name, root, tuple(kept), notes)
+    notes = []
+    if wordless:
+        notes.append(f"{_count(wordless, 'caption')} without a word left out, of {some(list(dict.fromkeys(wordless)))}")
+    sentences = [caption for image in kept for caption in image.captions]
+    single = [caption for caption in sentences if len(caption) > _LONG_WORD and len(tokenize(caption)) == 1]
+    if 2 * len(single) > len(sentences):
+        notes.append(
+            f"{len(single)} of {len(sentences)} captions are a single word: put spaces between the words, which "
+            "a script without them does not tell"
+        )
+    return CaptionDataset(name, root, tuple(kept), tuple(notes))
 
 
 def read_lines(path: Path) -> list[str]:
@@ -105,7 +114,7 @@ def _count(names: Sequence[object], noun: str) -> str:
     return f"{len(names)} {noun}{'' if len(names) == 1 else 's'}"
 
 
-def _missing(paths: Iterable[Path]) -> list[Path]:
+def _missing(paths: Iterable[Path]) -> list[str]:
     """Files that don't exist, found by listing each folder once: 100,000 calls of stat take minutes on a network."""
     listed: dict[Path, set[str]] = {}
     missing = []
@@ -118,5 +127,7 @@ def _missing(paths: Iterable[Path]) -> list[Path]:
             except (FileNotFoundError, NotADirectoryError):
                 raise DataError(f"{folder}: no such folder, and {path.name} should be in it") from None
         if path.name not in listed[folder]:
-            missing.append(path)
+            plain = unicodedata.normalize("NFC", path.name)
+            there = next((name for name in listed[folder] if unicodedata.normalize("NFC", name) == plain), None)
+            missing.append(f"{path} (there is {there!a}, in another Unicode form)" if there else str(path))
     return missing

@@ -1,1 +1,0 @@
-"""Untrusted bytes to pictures: the header before the content."""
