@@ -31,7 +31,7 @@ def calibrate(
 
     Args:
         probabilities: geometric mean of the tokens' probabilities of each caption.
-        cider: of each caption.
+        cider: CIDEr of each caption.
         people: CIDEr of people's sentences against the others of their picture.
 
     Returns:
@@ -40,8 +40,8 @@ def calibrate(
         probabilities as they are.
 
     Raises:
-        CalibrationError: there is only one sentence for each picture, there are few captions, all or none of them are
-            good, or likelier ones are no better.
+        CalibrationError: pictures have one sentence each, captions are few, all or none are good, or likelier ones are
+            no better.
     """
     if not people:
         raise CalibrationError("there is one sentence a picture, so people's can't be compared with each other")

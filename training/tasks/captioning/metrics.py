@@ -28,9 +28,7 @@ class CaptionScorer:
     """
 
     def __init__(self, references: Mapping[str, Sequence[str]]) -> None:
-        """
-        Args:
-            references: sentences people wrote about each picture, by any key that the captions share.
+        """Takes the sentences that people wrote about each picture, by any key that the captions share.
 
         Raises:
             ValueError: there are no references, or there is none for some picture.
@@ -50,7 +48,7 @@ class CaptionScorer:
         self,
         captions: Mapping[str, str],
         *,
-        metrics: Collection[str] | None = None,
+        metrics: Collection[str] = METRICS,
         training_captions: Collection[str] | None = None,
     ) -> dict[str, float]:
         """Scores one caption a picture.
@@ -61,29 +59,28 @@ class CaptionScorer:
 
         Args:
             captions: a sentence for each picture that has references.
-            metrics: those wanted, of `METRICS`; all that can be had when left out.
+            metrics: those wanted; all that can be had when left out.
             training_captions: what the model was trained on, for `novel`.
 
         Raises:
             ValueError: the pictures are not those of the references, or a metric is unknown.
             JavaError: tokenising failed.
         """
-        if unknown := [name for name in metrics or () if name not in METRICS]:
+        if unknown := [name for name in metrics if name not in METRICS]:
             raise ValueError(f"no metric {some(unknown)}; there are {', '.join(METRICS)}")
         if missing := self._references.keys() - captions.keys():
             raise ValueError(f"no caption for {some(sorted(missing))}")
         if extra := captions.keys() - self._references.keys():
             raise ValueError(f"a caption but no reference for {some(sorted(extra))}")
-        wanted = METRICS if metrics is None else metrics
         ours = [captions[key] for key in self._references]
-        seen = list(training_captions or ()) if "novel" in wanted else []
+        seen = list(training_captions or ()) if "novel" in metrics else []
         both = self._tokenizer([*ours, *seen])  # in one run of Java
         tokens, known = both[: len(ours)], set(both[len(ours) :])
         candidates = {key: [sentence] for key, sentence in zip(self._references, tokens, strict=True)}
         self.notes = list(self._tokenizer.notes)
 
         scores: dict[str, float] = {}
-        if any(name.startswith("BLEU") for name in wanted):
+        if any(name.startswith("BLEU") for name in metrics):
             bleu, _ = Bleu(4).compute_score(self._references, candidates, verbose=0)
             scores |= {f"BLEU-{n}": float(value) for n, value in enumerate(bleu, start=1)}
         singles: dict[str, Callable[[Sentences, Sentences], float]] = {
@@ -92,19 +89,19 @@ class CaptionScorer:
             "CIDEr": lambda references, candidates: float(Cider().compute_score(references, candidates)[0]),
             "SPICE": spice_score,
         }
-        for name in filter(singles.__contains__, wanted):
+        for name in filter(singles.__contains__, metrics):
             try:
                 scores[name] = singles[name](self._references, candidates)
             except JavaError as error:
                 self.notes.append(f"{name} left out: {error}")
         scores["unique"] = len(set(tokens)) / len(tokens)
         scores |= wording([sentence.split() for sentence in tokens])
-        if "novel" in wanted:
+        if "novel" in metrics:
             if training_captions is None:
                 self.notes.append("novel left out: no captions of training to compare with")
             else:
                 scores["novel"] = sum(sentence not in known for sentence in tokens) / len(tokens)
-        return {name: scores[name] for name in METRICS if name in wanted and name in scores}
+        return {name: scores[name] for name in METRICS if name in metrics and name in scores}
 
     def each(self, captions: Mapping[str, str]) -> list[float]:
         """CIDEr of each caption, in the order of the references.

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from pydantic import ValidationError
-from torch import Tensor
 
 from model.checkpoint import METRICS, Checkpoint, CheckpointError
 from model.figures import Figure
@@ -80,17 +79,10 @@ def evaluate(
     device: torch.device | str = "cpu",
     recipe: RunningTextRecipe | None = None,
 ) -> Evaluation:
-    """Scores a language model on a part of a text, cut where its recipe cuts it.
+    """Scores a language model in single precision on a part of a text, a file or a folder.
 
-    Args:
-        checkpoints: its folder alone.
-        data: the text, a file or a folder.
-        split: `train`, `dev` or `test`.
-        device: where the network runs, in single precision.
-        recipe: how to cut the text; left out, the one that the checkpoint was trained with.
-
-    Returns:
-        The report has `split`, `tokens`, `characters`, `unknown`, each figure, and `seconds` (of all of it).
+    The text is cut as `recipe` says or, left out, the recipe that the checkpoint was trained with. The report has
+    `split`, `tokens`, `characters`, `unknown`, each figure, and `seconds` (of all of it).
 
     Raises:
         CheckpointError: the checkpoint is missing or damaged, no language model, or does not say how its text was cut.
@@ -142,19 +134,13 @@ def _cut(checkpoint: Checkpoint[LanguageModelConfig, LanguageModel]) -> TextData
     try:
         return TextDataRecipe.model_validate(checkpoint.metrics["recipe"]["data"])
     except (KeyError, TypeError, ValidationError) as error:
-        message = f"{checkpoint.path / METRICS}: recipe.data does not say how the text was cut"
-        raise CheckpointError(message) from error
+        where = checkpoint.path / METRICS
+        raise CheckpointError(f"{where}: recipe.data does not say how the text was cut") from error
 
 
 @torch.inference_mode()
 def score_text(
-    model: LanguageModel,
-    text: str,
-    *,
-    before: str = "",
-    streams: int = 32,
-    chunk: int = 256,
-    mixed: bool = False,
+    model: LanguageModel, text: str, *, before: str = "", streams: int = 32, chunk: int = 256, mixed: bool = False
 ) -> TextScore:
     """Scores every token of `text` with the state carried from one to the next.
 
@@ -195,13 +181,10 @@ def score_text(
         part = slice(start, start + chunk)
         with autocast(model.device, wanted=mixed):
             logits, state = model(inputs[:, part].to(model.device), state)  # (N, t, V)
-        total += _nats(logits, targets[:, part].to(model.device))
+        scored = targets[:, part].to(model.device).flatten()
+        total += float(F.cross_entropy(logits.float().flatten(0, 1), scored, ignore_index=-1, reduction="sum"))
     unknown = tokens.count(UNK)
     if model.config.unit == "character":
         total += unknown * math.log(_CHARACTERS)
     model.train(training)
     return TextScore(total, len(tokens), len(text), unknown, model.config.unit)
-
-
-def _nats(logits: Tensor, targets: Tensor) -> float:
-    return float(F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=-1, reduction="sum"))
