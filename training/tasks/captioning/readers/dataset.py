@@ -78,12 +78,8 @@ def build_dataset(name: str, root: Path, images: Iterable[CaptionedImage]) -> Ca
         raise DataError(f"{root}: {_count(missing, 'picture')} missing: {some(missing)}")
     if bare := [image.path.name for image in kept if not image.captions]:
         raise DataError(f"{root}: {_count(bare, 'picture')} without a caption: {some(bare)}")
-    notes = (
-        (f"{_count(wordless, 'caption')} without a word left out, of {some(list(dict.fromkeys(wordless)))}",)
-        if wordless
-        else ()
-    )
-    return CaptionDataset(name, root, tuple(kept), notes)
+    note = f"{_count(wordless, 'caption')} without a word left out, of {some(list(dict.fromkeys(wordless)))}"
+    return CaptionDataset(name, root, tuple(kept), (note,) if wordless else ())
 
 
 def read_lines(path: Path) -> list[str]:
