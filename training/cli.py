@@ -169,9 +169,7 @@ def gradients(
         raise typer.BadParameter("; ".join(problems)) from error
     outcomes = run(study)
     paths = write(outcomes, out)
-    typer.echo(summary(outcomes))
-    for path in paths:
-        typer.echo(str(path))
+    typer.echo("\n".join([summary(outcomes), *map(str, paths)]))
 
 
 @lab.command()

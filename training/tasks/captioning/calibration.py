@@ -53,7 +53,8 @@ def calibrate(
     held_out = torch.empty_like(given)  # (N,)
     for fold in range(FOLDS):
         out = torch.arange(len(given)) % FOLDS == fold
-        held_out[out] = _apply(_fit(given[~out], scores[~out], threshold), given[out])
+        fitted = _fit(given[~out], scores[~out], threshold)
+        held_out[out] = torch.tensor([fitted.confidence(value) for value in given[out].tolist()], dtype=torch.float64)
     good = [score >= threshold for score in cider]
     figures = {
         "threshold": threshold,
@@ -74,10 +75,6 @@ def calibration_error(confidences: Sequence[float], good: Sequence[bool]) -> flo
         places = part.tolist()
         error += abs(sum(confidences[place] for place in places) - sum(good[place] for place in places))
     return error / len(good)
-
-
-def _apply(calibration: CalibrationConfig, probabilities: Tensor) -> Tensor:
-    return torch.tensor([calibration.confidence(value) for value in probabilities.tolist()], dtype=torch.float64)
 
 
 def _fit(probabilities: Tensor, cider: Tensor, threshold: float) -> CalibrationConfig:

@@ -136,18 +136,16 @@ class Reward:
             """Token numbers; words that the vocabulary lacks stay words, which no caption can match."""
             words = tokenize(caption)
             numbers = zip(words, vocabulary.encode(words), strict=True)
-            return [*(word if number == UNK else number for word, number in numbers), *[EOS] * end_token]
+            return [word if number == UNK else number for word, number in numbers] + [EOS] * end_token
 
         references = [[reference(caption) for caption in picture.captions] for picture in pictures]
         self.end_token, self.bleu_weight = end_token, bleu_weight
         self.cider, self.bleu = CiderD(references), Bleu4(references)
 
     def __call__(self, picture: int, captions: Sequence[Tokens]) -> list[float]:
-        """The reward of each of a picture's captions.
+        """The reward of each caption of a picture, by its number among the training pictures.
 
-        Args:
-            picture: its number among the training pictures.
-            captions: tokens without padding; the end token last, where there is one.
+        Captions are tokens without padding; the end token is last, where there is one.
         """
         if not self.end_token:
             captions = [[token for token in caption if token != EOS] for caption in captions]

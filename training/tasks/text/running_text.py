@@ -73,7 +73,8 @@ class RunningText(Objective[LanguageModel]):
         chunks = truncated_bptt(
             network,
             mean_nats,
-            *(self._share(part)[:, first:].to(self.accelerator.device) for part in (inputs, targets)),
+            self._share(inputs)[:, first:].to(self.accelerator.device),
+            self._share(targets)[:, first:].to(self.accelerator.device),
             self.before or None,
             k1=training.k1,
             k2=training.k2,
