@@ -66,10 +66,10 @@ class DevScore:
 class CaptionEvaluation(Evaluation):
     """An evaluation with the captions that were scored."""
 
-    captions: dict[str, Caption]
-    """The caption of each file."""
+    captions: list[Caption]
+    """One for each picture, in the order of the split."""
     scorer: CaptionScorer
-    """Knows the references."""
+    """Knows the references, and these captions' CIDEr."""
 
 
 def evaluate(
@@ -129,19 +129,18 @@ def evaluate(
         ]
         write_text(captions_path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
 
-    files = [str(image.path) for image in images]
-    scorer = CaptionScorer({file: image.captions for file, image in zip(files, images, strict=True)})
+    scorer = CaptionScorer({str(image.path): image.captions for image in images})
     seen = [caption for image in dataset.images if image.split == "train" for caption in image.captions]
-    texts = {file: caption.text for file, caption in zip(files, captions, strict=True)}
+    texts = {str(image.path): caption.text for image, caption in zip(images, captions, strict=True)}
     scores = scorer.score(texts, training_captions=seen or None)
     report: dict[str, Any] = {"split": split, "images": len(images), "beam_size": decoding.beam_size, **scores}
     if calibration := ensemble.members[0].config.calibration:
-        good = [cider >= calibration.threshold for cider in scorer.each(texts)]
+        good = [cider >= calibration.threshold for cider in scorer.cider]
         report["calibration_error"] = calibration_error([caption.confidence for caption in captions], good)
     report["seconds"] = round(time.perf_counter() - start, 1)
     if notes := [*dataset.notes, *scorer.notes]:
         report["notes"] = notes
-    return CaptionEvaluation(figures(scores, split), report, dict(zip(files, captions, strict=True)), scorer)
+    return CaptionEvaluation(figures(scores, split), report, captions, scorer)
 
 
 def report(checkpoint: Path, recipe: CaptioningRecipe) -> Report:
@@ -179,10 +178,8 @@ def calibrate_checkpoint(path: Path, data: Path) -> dict[str, float]:
 
 
 def _calibrated(config: CaptionerConfig, evaluation: CaptionEvaluation) -> tuple[CaptionerConfig, dict[str, float]]:
-    captions = evaluation.captions
-    probabilities = [caption.probability for caption in captions.values()]
-    cider = evaluation.scorer.each({file: caption.text for file, caption in captions.items()})
-    calibration, scores = calibrate(probabilities, cider, evaluation.scorer.people())
+    probabilities, scorer = [caption.probability for caption in evaluation.captions], evaluation.scorer
+    calibration, scores = calibrate(probabilities, scorer.cider, scorer.people())
     return config.model_copy(update={"calibration": calibration}), scores
 
 
