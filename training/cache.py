@@ -24,9 +24,7 @@ def add_pictures(digest: Digest, pictures: Iterable[Path]) -> None:
 
 
 def cached(directory: Path, fingerprint: str, build: Callable[[], None]) -> None:
-    """Calls `build` unless a folder holds the files that it wrote for this fingerprint, a digest of all that they
-    depend on.
-    """
+    """Calls `build` to fill a folder, unless its files are of this fingerprint, a digest of all they depend on."""
     description = directory / "cache.json"
     if description.is_file() and json.loads(description.read_text())["fingerprint"] == fingerprint:
         return

@@ -76,7 +76,7 @@ class Recipe(Config):
 
     @classmethod
     def parse(cls, values: Mapping[str, Any], path: Path) -> Self:
-        """Validates values that were read from `path`; raises a `RecipeError` if one is unknown or wrong."""
+        """Validates values that were read from `path`; raises a `RecipeError` that says what is wrong."""
         try:
             return cls.model_validate(values)
         except ValidationError as error:

@@ -17,8 +17,9 @@ def caption_loss(logits: Tensor, targets: Tensor, label_smoothing: float) -> Ten
 
 
 def doubly_stochastic_penalty(attention: Tensor, targets: Tensor) -> Tensor:
-    """Show, Attend and Tell, eq. 14: sum over positions of (1 - sum over time of alpha)^2, summed over the batch;
-    attention (B, T, P), targets (B, T).
+    """Show, Attend and Tell, eq. 14: sum over positions of (1 - sum over time of alpha)^2, summed over the batch.
+
+    Attention is (B, T, P), targets are (B, T).
     """
     spoken = (targets != PAD).unsqueeze(2)  # (B, T, 1)
     return (1 - (attention * spoken).sum(1)).square().sum()

@@ -40,7 +40,7 @@ class CaptionScorer:
         self.notes: list[str] = []
         """Scores that the latest call left out, differences from the published way, and what to do about them."""
         self.cider: list[float] = []
-        """CIDEr of each of its captions, in the order of the references."""
+        """CIDEr of each caption of the latest call, in the order of the references."""
         self._tokenizer = _Tokenizer()
         sentences = [sentence for group in references.values() for sentence in group]
         tokens = iter(self._tokenizer(sentences))

@@ -119,7 +119,7 @@ class TuningTraining(CrossEntropyTraining, ContinuedTraining):
     batch_size: Annotated[int, Field(ge=1)] = 24
     """Pictures a step, each with all its captions, over all processes."""
     learning_rate: Annotated[float, Field(gt=0)] = 2e-4
-    """The decoder's."""
+    """The decoder's peak."""
     encoder_learning_rate: Annotated[float, Field(gt=0)] = 2e-4
     """The encoder's, on the same schedule."""
     warmup_steps: Annotated[int, Field(ge=0)] = 100

@@ -61,7 +61,9 @@ class CiderD:
     def _weigh(self, sentence: Tokens) -> list[tuple[dict[Gram, float], float]]:
         """The tf-idf vector and its norm for each order."""
         rare, rarest = self.rarity, self.rarest
-        vectors = [{gram: count * rare.get(gram, rarest) for gram, count in n.items()} for n in n_grams(sentence)]
+        vectors = [
+            {gram: count * rare.get(gram, rarest) for gram, count in grams.items()} for grams in n_grams(sentence)
+        ]
         return [(vector, math.hypot(*vector.values())) for vector in vectors]
 
     def _score(

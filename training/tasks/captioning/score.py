@@ -178,7 +178,8 @@ def calibrate_checkpoint(path: Path, data: Path) -> dict[str, float]:
 
 
 def _calibrated(config: CaptionerConfig, evaluation: CaptionEvaluation) -> tuple[CaptionerConfig, dict[str, float]]:
-    probabilities, scorer = [caption.probability for caption in evaluation.captions], evaluation.scorer
+    scorer = evaluation.scorer
+    probabilities = [caption.probability for caption in evaluation.captions]
     calibration, scores = calibrate(probabilities, scorer.cider, scorer.people())
     return config.model_copy(update={"calibration": calibration}), scores
 

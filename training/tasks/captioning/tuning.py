@@ -85,8 +85,11 @@ class Tuning(Objective[Captioner]):
 
     def groups(self) -> list[dict[str, Any]]:
         training, model = self.recipe.training, self.model
-        parts = ((model.encoder, training.encoder_learning_rate), (model.decoder, training.learning_rate))
-        return [{"params": [p for p in part.parameters() if p.requires_grad], "peak": peak} for part, peak in parts]
+        groups: list[dict[str, Any]] = []
+        for part, peak in ((model.encoder, training.encoder_learning_rate), (model.decoder, training.learning_rate)):
+            tuned = [parameter for parameter in part.parameters() if parameter.requires_grad]
+            groups.append({"params": tuned, "peak": peak})
+        return groups
 
     def updates(self, epoch: int, done: int, network: nn.Module, backward: Backward) -> Iterator[dict[str, float]]:
         device, processes, training = self.accelerator.device, self.accelerator.num_processes, self.recipe.training

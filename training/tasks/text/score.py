@@ -81,8 +81,8 @@ def evaluate(
 ) -> Evaluation:
     """Scores a language model in single precision on a part of a text, a file or a folder.
 
-    The text is cut as `recipe` says or, left out, the recipe that the checkpoint was trained with. The report has
-    `split`, `tokens`, `characters`, `unknown`, each figure, and `seconds` (of all of it).
+    The text is cut as `recipe` says, or else the recipe that the checkpoint was trained with. The report has `split`,
+    `tokens`, `characters`, `unknown`, each figure, and `seconds` (of all of it).
 
     Raises:
         CheckpointError: the checkpoint is missing or damaged, no language model, or does not say how its text was cut.

@@ -31,8 +31,9 @@ _LAYOUTS = (
 
 
 def open_dataset(path: Path) -> CaptionDataset:
-    """Reads the data set in a folder, whatever its layout; or the one that a file in it (`DIR/dataset_coco.json`) is
-    known by, which decides where the folder holds several.
+    """Reads the data set in a folder, whatever its layout.
+
+    Where a folder holds several, the path is that of a file that one is known by, say `DIR/dataset_coco.json`.
 
     Raises:
         DataError: no layout is recognised, or several are, or the data set is incomplete.
