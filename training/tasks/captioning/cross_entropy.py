@@ -26,11 +26,7 @@ from training.trainer import Backward, Objective, Validation
 
 
 class CrossEntropy(Objective[Captioner]):
-    """Captions of the training pictures to a decoder that predicts their words.
-
-    Raises:
-        DataError, BackboneError, CheckpointError: a file that the recipe names is missing or does not fit.
-    """
+    """Captions of the training pictures to a decoder that predicts their words; raises what `Trainer` does."""
 
     def __init__(self, recipe: CrossEntropyRecipe, accelerator: Accelerator) -> None:
         training = recipe.training

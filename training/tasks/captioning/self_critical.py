@@ -35,12 +35,7 @@ from training.trainer import Backward, Objective, Validation
 
 
 class SelfCritical(Objective[Captioner]):
-    """Pictures to a decoder that draws captions and learns from their reward.
-
-    Raises:
-        CheckpointError: there is nothing to start from, or it makes no captions.
-        DataError: what the recipe names is missing or does not fit.
-    """
+    """Pictures to a decoder that draws captions and learns from their reward; raises what `Trainer` does."""
 
     def __init__(self, recipe: SelfCriticalRecipe, accelerator: Accelerator) -> None:
         training = recipe.training

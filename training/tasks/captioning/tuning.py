@@ -57,12 +57,7 @@ class EndToEnd(nn.Module):
 
 
 class Tuning(Objective[Captioner]):
-    """Pictures and their captions to an encoder and a decoder that predicts the words.
-
-    Raises:
-        CheckpointError: there is nothing to start from, or it makes no captions.
-        DataError, RecipeError: what the recipe names is missing or does not fit.
-    """
+    """Pictures and their captions to an encoder and a decoder that predicts the words; raises what `Trainer` does."""
 
     def __init__(self, recipe: TuningRecipe, accelerator: Accelerator) -> None:
         training = recipe.training

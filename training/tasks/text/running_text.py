@@ -25,11 +25,7 @@ from training.trainer import Backward, Objective, Validation
 
 
 class RunningText(Objective[LanguageModel]):
-    """A text to a language model that predicts each token from all before it.
-
-    Raises:
-        DataError: the text can't be read, or is too short for the recipe.
-    """
+    """A text to a language model that predicts each token from all before it; raises what `Trainer` does."""
 
     def __init__(self, recipe: RunningTextRecipe, accelerator: Accelerator) -> None:
         training = recipe.training
