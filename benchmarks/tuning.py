@@ -9,27 +9,17 @@ import os
 import platform
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from selfcritical import timed
 
 from model.openvino.precision import autocast
 from model.vision.preprocessing import normalize
 from training.tasks.captioning.recipe import DataRecipe, TuningRecipe
 from training.tasks.captioning.tuning import Tuning
 from training.trainer import Trainer
-
-
-def seconds(work: Callable[[], object], repeats: int = 3) -> float:
-    """Time of the fastest run."""
-    fastest = float("inf")
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        fastest = min(fastest, time.perf_counter() - start)
-    return fastest
 
 
 def main() -> None:
@@ -66,11 +56,11 @@ def main() -> None:
         with torch.no_grad(), autocast(device):
             encoder(pixels)
 
-    loading = seconds(lambda: [objective.load((picture, 0)) for picture in pictures])
-    plain = seconds(encode(torch.contiguous_format))
-    encoding = seconds(encode(torch.channels_last))
-    looking = seconds(forward)
-    step = seconds(lambda: next(updates), 4)  # the first waits for its pictures
+    loading, _ = timed(lambda: [objective.load((picture, 0)) for picture in pictures])
+    plain, _ = timed(encode(torch.contiguous_format))
+    encoding, _ = timed(encode(torch.channels_last))
+    looking, _ = timed(forward)
+    step, _ = timed(lambda: next(updates), 4)  # the first waits for its pictures
 
     print(f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, torch {torch.__version__}")
     print(f"step                           {step:6.2f} s   {objective.updates_per_epoch * step / 60:.1f} min an epoch")

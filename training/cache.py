@@ -24,13 +24,7 @@ def add_pictures(digest: Digest, pictures: Iterable[Path]) -> None:
 
 
 def cached(directory: Path, fingerprint: str, build: Callable[[], None]) -> None:
-    """Calls `build` unless a folder holds the files that it wrote for this fingerprint.
-
-    Args:
-        directory: created if it is missing.
-        fingerprint: digest of all that the files depend on.
-        build: writes the files.
-    """
+    """Calls `build` to fill a folder, unless its files are of this fingerprint, a digest of all they depend on."""
     description = directory / "cache.json"
     if description.is_file() and json.loads(description.read_text())["fingerprint"] == fingerprint:
         return

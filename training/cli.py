@@ -62,8 +62,7 @@ def train(
 @app.command()
 def evaluate(
     checkpoint: Annotated[
-        list[Path],
-        typer.Option(help="Checkpoint folder. (captioning) Several: their probabilities are averaged."),
+        list[Path], typer.Option(help="Checkpoint folder. (captioning) Several: their probabilities are averaged.")
     ],
     data: Annotated[Path, typer.Option(help="Data set: a folder; of a language model, its text.")],
     split: Annotated[str, typer.Option(help="train, dev or test.")] = "dev",
@@ -95,9 +94,7 @@ def evaluate(
 
 
 @app.command()
-def recipes(
-    folder: Annotated[Path, typer.Argument(help="Folder of recipes.")] = Path("configs"),
-) -> None:
+def recipes(folder: Annotated[Path, typer.Argument(help="Folder of recipes.")] = Path("configs")) -> None:
     """List recipes with their task, their objective and the figures of their checkpoint."""
     from model.checkpoint import Checkpoint, CheckpointError
     from model.figures import figures_of
@@ -166,21 +163,17 @@ def gradients(
 
     values = {"cells": cell, "lengths": length, "hidden_size": hidden_size, "steps": steps, "seed": seed}
     try:
-        study = Study.model_validate({key: value for key, value in values.items() if value is not None})
+        study = Study.model_validate({name: value for name, value in values.items() if value is not None})
     except ValidationError as error:
         problems = [f"{problem['loc'][0]}: {problem['msg']}" for problem in error.errors()]
         raise typer.BadParameter("; ".join(problems)) from error
     outcomes = run(study)
     paths = write(outcomes, out)
-    typer.echo(summary(outcomes))
-    for path in paths:
-        typer.echo(str(path))
+    typer.echo("\n".join([summary(outcomes), *map(str, paths)]))
 
 
 @lab.command()
-def hello(
-    seed: Annotated[int, typer.Option(min=0)] = 1,
-) -> None:
+def hello(seed: Annotated[int, typer.Option(min=0)] = 1) -> None:
     """Teach three hidden neurons to spell hello, and show what they compute at each step."""
     from training.lab.hello import figure, spell, train
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from model.checkpoint import Checkpoint, CheckpointError
 from training.device import available_device
-from training.files import make_folder, write_text
+from training.files import write_text
 from training.task import Evaluation
 from training.tasks import TASKS
 
@@ -47,5 +47,4 @@ def write_json(report: Mapping[str, Any], path: Path) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
     else:
-        make_folder(path)
         write_text(path, text)

@@ -7,11 +7,7 @@ from training.data.base import DataError
 
 
 def make_folder(path: Path) -> None:
-    """Creates the folder of a file.
-
-    Raises:
-        DataError: it can't be created.
-    """
+    """Creates the folder of a file, or raises a `DataError`."""
     try:
         path.absolute().parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -19,11 +15,8 @@ def make_folder(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a file, whole or not at all.
-
-    Raises:
-        DataError: it can't be written.
-    """
+    """Writes a file in a folder that it creates, whole or not at all, or raises a `DataError`."""
+    make_folder(path)
     try:
         with replacing(path) as partial:
             partial.write_text(text, encoding="utf-8")

@@ -9,19 +9,11 @@ class LengthBuckets:
     """Batches of examples of like length, in an order that depends on the seed and the epoch alone."""
 
     def __init__(self, lengths: Sequence[int], batch_size: int, seed: int, *, smallest: int = 1) -> None:
-        """
-        Args:
-            lengths: length of each example.
-            batch_size: examples in a batch.
-            seed: seed of the order.
-            smallest: a last batch with fewer examples than this joins the one before it.
-        """
-        self._lengths = np.asarray(lengths)
-        self._seed = seed
-        cuts = list(range(batch_size, len(lengths), batch_size))
-        if cuts and len(lengths) - cuts[-1] < smallest:
-            cuts.pop()
-        self._cuts = cuts
+        """Batches of `batch_size` examples; a last one with fewer than `smallest` joins the one before it."""
+        self._lengths, self._seed = np.asarray(lengths), seed
+        self._cuts = list(range(batch_size, len(lengths), batch_size))
+        if self._cuts and len(lengths) - self._cuts[-1] < smallest:
+            self._cuts.pop()
 
     def __len__(self) -> int:
         return len(self._cuts) + 1

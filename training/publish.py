@@ -24,24 +24,16 @@ def publish(
 ) -> Checkpoint[Any, Any]:
     """Scores a model as it will be served, and writes it to `recipe.output` with its figures and its card.
 
-    A checkpoint that stands there is replaced at the end only, so that a failed evaluation loses nothing.
-
-    Args:
-        recipe: how it was trained.
-        model: the model.
-        seconds: training time.
-        start_score: the first figure, on dev, of the checkpoint that training started from.
+    A checkpoint that stands there is replaced at the end only, so that a failed evaluation loses nothing. `seconds` is
+    the training time, and `start_score` the first figure, on dev, of the checkpoint that training started from.
     """
     training = TASKS[recipe.task]
     with tempfile.TemporaryDirectory(dir=recipe.run) as folder:
         candidate = save(Path(folder, recipe.name), training.task, model, name=recipe.name, metrics={}, card="")
         report = training.report(candidate.path, recipe)
     model.config = report.config  # type: ignore[assignment]
-    metrics = {
-        "figures": [figure.model_dump() for figure in report.figures],
-        **report.metrics,
-        **_provenance(recipe, seconds),
-    }
+    figures = [figure.model_dump() for figure in report.figures]
+    metrics = {"figures": figures, **report.metrics, **_provenance(recipe, seconds)}
     if start_score is not None:
         metrics[f"start_{report.figures[0].name}"] = start_score
     text = card(training, recipe, report, metrics)
@@ -59,12 +51,12 @@ def card(training: TaskTraining, recipe: Recipe, report: Report, metrics: dict[s
 
 def _provenance(recipe: Recipe, seconds: float) -> dict[str, Any]:
     """The origin of a checkpoint: time, command, code, machine and recipe."""
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
     return {
         "training_seconds": round(seconds),
         "command": shlex.join(["recap-train", *sys.argv[1:]]),
         "git_revision": _git_revision(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, "
-        + (torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {gpu}",
         "torch": torch.__version__,
         "recipe": json.loads(recipe.model_dump_json()),
     }

@@ -76,11 +76,7 @@ class Recipe(Config):
 
     @classmethod
     def parse(cls, values: Mapping[str, Any], path: Path) -> Self:
-        """Validates values that were read from `path`.
-
-        Raises:
-            RecipeError: a key is unknown, or a value is not what it should be.
-        """
+        """Validates values that were read from `path`; raises a `RecipeError` that says what is wrong."""
         try:
             return cls.model_validate(values)
         except ValidationError as error:

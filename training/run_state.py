@@ -50,9 +50,11 @@ class Progress:
     """Sums of what the updates of this epoch reported."""
 
 
-def save_state(path: Path, tensors: dict[str, Tensor], progress: Progress) -> None:
-    """Writes tensors and progress to one file, in place of the last state once it is safely on disk."""
-    save_tensors(path, tensors, {"progress": json.dumps(asdict(progress))})
+def save_state(path: Path, tensors: dict[str, Tensor], progress: Progress | None = None) -> None:
+    """Writes tensors, and progress if there is any, to a file, in place of the last one once it is safely on disk."""
+    metadata = {"progress": json.dumps(asdict(progress))} if progress else None
+    with replacing(path) as partial:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, partial, metadata)
 
 
 def load_state(path: Path) -> tuple[dict[str, Tensor], Progress]:
@@ -91,12 +93,6 @@ def check_run(state_path: Path, recipe: Recipe, *, resume: bool) -> None:
         raise StateError(f"{state_path}: this state is of another recipe; choose another run folder")
 
 
-def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
-    """Writes tensors to a file, in place of the last ones once it is safely on disk."""
-    with replacing(path) as partial:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, partial, metadata)
-
-
 def trained_tensors(module: nn.Module) -> dict[str, Tensor]:
     """A module's parameters that require a gradient."""
     return {name: tensor.detach() for name, tensor in module.named_parameters() if tensor.requires_grad}
@@ -132,24 +128,18 @@ def without_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]
     return {name[len(prefix) + 1 :]: tensor for name, tensor in tensors.items() if name.startswith(f"{prefix}.")}
 
 
-class Interruption:
-    """Tells whether the run was asked to stop."""
-
-    requested = False
-
-
 @contextmanager
-def interruptible() -> Iterator[Interruption]:
-    """Turns Ctrl-C and SIGTERM into a request, so that no step is cut in two; a second Ctrl-C stops at once."""
-    interruption = Interruption()
+def interruptible() -> Iterator[list[int]]:
+    """Collects Ctrl-C and SIGTERM in a list, so that no step is cut in two; a second Ctrl-C stops at once."""
+    signals: list[int] = []
 
     def request(number: int, frame: FrameType | None) -> None:
-        interruption.requested = True
+        signals.append(number)
         signal.signal(signal.SIGINT, previous[signal.SIGINT])
 
     previous = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield interruption
+        yield signals
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

@@ -28,8 +28,7 @@ class Kind:
 
     def build(self, recipe: Recipe, accelerator: "Accelerator") -> "Objective[Any]":
         """The objective of a recipe."""
-        made: Objective[Any] = resolve_name(self.objective)(recipe, accelerator)
-        return made
+        return resolve_name(self.objective)(recipe, accelerator)  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)
@@ -72,10 +71,8 @@ class TaskTraining:
 
     def evaluate(self, checkpoints: Sequence[Path], data: Path, split: str, **options: Any) -> Evaluation:
         """Scores a checkpoint, or several as one, on a split."""
-        found: Evaluation = import_module(self.score).evaluate(checkpoints, data, split, **options)
-        return found
+        return import_module(self.score).evaluate(checkpoints, data, split, **options)  # type: ignore[no-any-return]
 
     def report(self, checkpoint: Path, recipe: Recipe) -> Report:
         """Scores the checkpoint that a recipe led to, to publish it."""
-        found: Report = import_module(self.score).report(checkpoint, recipe)
-        return found
+        return import_module(self.score).report(checkpoint, recipe)  # type: ignore[no-any-return]

@@ -30,7 +30,6 @@ from training.run_state import (
     load_trained,
     optimizer_tensors,
     save_state,
-    save_tensors,
     trained_tensors,
     with_prefix,
     without_prefix,
@@ -134,7 +133,7 @@ class Trainer(Generic[R, M]):
         training, at = self.recipe.training, self.progress
         self.accelerator.init_trackers("tensorboard")
         began = time.monotonic() - at.seconds
-        with interruptible() as interruption:
+        with interruptible() as signals:
             if self.objective.share is not None and at.step == 0:
                 at.start_score = self._score("start", self._kept()).value
             while at.epoch < training.epochs and not self._out_of_patience():
@@ -145,7 +144,7 @@ class Trainer(Generic[R, M]):
                         bar.set_postfix_str(f"{name} {value:.3f}", refresh=False)
                         bar.update()
                         self.accelerator.log({f"train/{name}": value for name, value in figures.items()}, at.step)
-                        stop = self._any(interruption.requested)
+                        stop = self._any(bool(signals))
                         if stop or at.step % training.save_every == 0:
                             self.save()
                         if stop:
@@ -154,7 +153,7 @@ class Trainer(Generic[R, M]):
                 at.epoch, at.done, at.totals = at.epoch + 1, 0, {}
                 at.seconds = time.monotonic() - began
                 self.save()
-                if self._any(interruption.requested):
+                if self._any(bool(signals)):
                     return self._end(finished=False)
         return self._end(finished=True)
 
@@ -203,14 +202,13 @@ class Trainer(Generic[R, M]):
         name, total = next(iter(at.totals.items()))
         chosen = self._score(f"epoch {at.epoch + 1}: {name} {total / at.done:.3f}", kept)
         if not math.isfinite(chosen.value):
-            raise FloatingPointError(
-                f"epoch {at.epoch + 1}: {chosen.label} on dev is {chosen.value}; lower training.learning_rate"
-            )
+            found = f"{chosen.label} on dev is {chosen.value}"
+            raise FloatingPointError(f"epoch {at.epoch + 1}: {found}; lower training.learning_rate")
         sign = 1 if chosen.higher_is_better else -1
         if at.best_score is None or sign * chosen.value > sign * at.best_score:
             at.best_score, at.best_epoch = chosen.value, at.epoch
             if self.accelerator.is_main_process:
-                save_tensors(self.best_path, trained_tensors(kept))
+                save_state(self.best_path, trained_tensors(kept))
 
     def _score(self, title: str, model: M) -> Figure:
         """The figure that weights are chosen by, in all processes; one of them computes, logs and prints it."""

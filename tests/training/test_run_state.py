@@ -64,8 +64,8 @@ def test_state_of_another_version_is_named(tmp_path: Path) -> None:
 
 def test_signals_become_requests_and_handlers_come_back() -> None:
     before = signal.getsignal(signal.SIGTERM)
-    with interruptible() as interruption:
-        assert not interruption.requested
+    with interruptible() as signals:
+        assert not signals
         os.kill(os.getpid(), signal.SIGTERM)
-        assert interruption.requested
+        assert signals == [signal.SIGTERM]
     assert signal.getsignal(signal.SIGTERM) == before

@@ -24,11 +24,8 @@ def read_text(path: Path, pattern: str = "**/*") -> str:
         DataError: there is no such file or folder, nothing in it matches, or a file is empty or no UTF-8.
     """
     if path.is_dir():
-        files = sorted(
-            file
-            for file in path.glob(pattern)
-            if file.is_file() and not any(part.startswith(".") for part in file.relative_to(path).parts)
-        )
+        names = sorted(file.relative_to(path) for file in path.glob(pattern) if file.is_file())
+        files = [path / name for name in names if not any(part.startswith(".") for part in name.parts)]
         if not files:
             raise DataError(f"{path}: no file in it matches {pattern}")
     elif path.is_file():

@@ -7,9 +7,9 @@ give the task, section 5.4, and the cure.
 
 import copy
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import torch
 from matplotlib.figure import Figure
@@ -129,9 +129,7 @@ class Outcome(NamedTuple):
         return max((length for length, error in self.errors.items() if error < LEARNT), default=0)
 
 
-def train(
-    network: Adder, length: int, study: Study, generator: torch.Generator, advance: Callable[[int, str], None]
-) -> float:
+def train(network: Adder, length: int, study: Study, generator: torch.Generator, bar: "tqdm[Any]") -> float:
     """Trains on one length, and returns the error on 1,000 new sequences as a share of VARIANCE."""
     optimizer = torch.optim.Adam(network.parameters(), lr=study.learning_rate)
     average = 1.0
@@ -144,19 +142,21 @@ def train(
         optimizer.step()
         average += 0.02 * (loss.item() / VARIANCE - average)
         if average < 0.02:
-            advance(study.steps - step, "")
+            bar.update(study.steps - step)
             break
-        advance(1, f"{network.recurrent.kind}, T = {length}: error {average:.2f}")
+        bar.set_postfix_str(f"{network.recurrent.kind}, T = {length}: error {average:.2f}", refresh=False)
+        bar.update()
     with torch.inference_mode():
         inputs, targets = adding_problem(1000, length, generator)
         return mse_loss(network(inputs), targets).item() / VARIANCE
 
 
-def examine(kind: str, study: Study, advance: Callable[[int, str], None] = lambda steps, note: None) -> Outcome:
+def examine(kind: str, study: Study, bar: "tqdm[Any] | None" = None) -> Outcome:
     """Trains a cell on longer and longer sequences, until it fails, and measures its gradients before and after.
 
-    The same study gives the same numbers. `advance` is called with the steps done and a note.
+    The same study gives the same numbers.
     """
+    bar = bar if bar is not None else tqdm(disable=True)
     lengths = sorted(study.lengths)
     inputs, targets = adding_problem(256, lengths[-1], torch.Generator().manual_seed(study.seed + 1))
     generator = torch.Generator().manual_seed(study.seed)
@@ -166,24 +166,18 @@ def examine(kind: str, study: Study, advance: Callable[[int, str], None] = lambd
     initial = gradient_norms(network, inputs, targets)
     errors: dict[int, float] = {}
     for tried, length in enumerate(lengths, start=1):
-        errors[length] = train(network, length, study, generator, advance)
+        errors[length] = train(network, length, study, generator, bar)
         if errors[length] >= LEARNT:
-            advance((len(lengths) - tried) * study.steps, "")
+            bar.update((len(lengths) - tried) * study.steps)
             break
     return Outcome(errors, initial, gradient_norms(network, inputs, targets))
 
 
 def run(study: Study) -> dict[str, Outcome]:
     """Each cell's outcome."""
-    with tqdm(
-        desc="gradients", total=len(study.cells) * len(study.lengths) * study.steps, unit="step", disable=None
-    ) as bar:
-
-        def advance(steps: int, note: str) -> None:
-            bar.set_postfix_str(note, refresh=False)
-            bar.update(steps)
-
-        return {kind: examine(kind, study, advance) for kind in study.cells}
+    total = len(study.cells) * len(study.lengths) * study.steps
+    with tqdm(desc="gradients", total=total, unit="step", disable=None) as bar:
+        return {kind: examine(kind, study, bar) for kind in study.cells}
 
 
 def summary(outcomes: dict[str, Outcome]) -> str:
@@ -198,10 +192,8 @@ def summary(outcomes: dict[str, Outcome]) -> str:
         "|---|--:|--:|" + "--:|" * len(lengths),
     ]
     for kind, outcome in outcomes.items():
-        reaches = [
-            ", ".join(f"{name} {reach(curve)}" for name, curve in curves.items())
-            for curves in (outcome.initial, outcome.trained)
-        ]
+        stages = (outcome.initial, outcome.trained)
+        reaches = [", ".join(f"{name} {reach(curve)}" for name, curve in curves.items()) for curves in stages]
         errors = [f"{outcome.errors[length]:.3f}" if length in outcome.errors else "" for length in lengths]
         lines.append(f"| `{kind}` | {' | '.join(reaches + errors)} |")
     lines.append("")
@@ -223,8 +215,7 @@ def plot(outcomes: dict[str, Outcome]) -> Figure:
     left, right = figure.subplots(1, 2, sharey=True)
     for axes, title in ((left, "at initialisation"), (right, "trained")):
         for number, (kind, outcome) in enumerate(outcomes.items()):
-            curves = outcome.initial if axes is left else outcome.trained
-            for name, curve in curves.items():
+            for name, curve in (outcome.initial if axes is left else outcome.trained).items():
                 style = "-" if name == "h" else "--"
                 axes.semilogy(curve, style, color=f"C{number}", label=f"{kind}, {name}", linewidth=1.5)
         axes.set(title=title, xlabel="T − t, steps", ylim=(1e-12, None))
@@ -243,19 +234,13 @@ def write(outcomes: dict[str, Outcome], folder: Path) -> list[Path]:
         for stage, curves in (("initial", outcome.initial), ("trained", outcome.trained))
         for name, curve in curves.items()
     }
-
-    def table(path: Path) -> None:
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(["T - t", *columns])
-            writer.writerows((distance, *norms) for distance, norms in enumerate(zip(*columns.values(), strict=True)))
-
-    writers: dict[str, Callable[[Path], object]] = {
-        "gradients.csv": table,
-        "gradients.png": lambda path: plot(outcomes).savefig(path, format="png", dpi=110),
-        "summary.md": lambda path: path.write_text(summary(outcomes), encoding="utf-8"),
-    }
-    for name, save in writers.items():
-        with replacing(folder / name) as partial:
-            save(partial)
-    return [folder / name for name in writers]
+    table, picture, text = paths = [folder / name for name in ("gradients.csv", "gradients.png", "summary.md")]
+    with replacing(table) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["T - t", *columns])
+        writer.writerows((distance, *norms) for distance, norms in enumerate(zip(*columns.values(), strict=True)))
+    with replacing(picture) as partial:
+        plot(outcomes).savefig(partial, format="png", dpi=110)
+    with replacing(text) as partial:
+        partial.write_text(summary(outcomes), encoding="utf-8")
+    return paths

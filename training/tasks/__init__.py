@@ -16,8 +16,7 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     """Reads a recipe of any task and objective; the arguments are those of `training.recipe.read_values`.
 
     Raises:
-        RecipeError: the file is missing or not TOML, names no task or objective, a key is unknown, or a value is not
-            what it should be.
+        RecipeError: what `Recipe.read` says, or the recipe names no task or objective.
     """
     values = read_values(path, overrides)
     task = TASKS[_chosen(path, values, "task", TASKS)]

@@ -2,7 +2,7 @@
 
 import math
 
-import numpy as np
+from numpy.random import Generator
 from PIL import Image, ImageEnhance, ImageOps
 
 from model.vision.config import PreprocessingConfig
@@ -18,19 +18,12 @@ def augmented(
     image: Image.Image,
     preprocessing: PreprocessingConfig,
     recipe: AugmentationRecipe,
-    chance: np.random.Generator,
+    chance: Generator,
     *,
     mirrors: bool,
 ) -> Image.Image:
-    """S x S pixels cut out of a picture as the encoder sees it (Szegedy et al., "Going deeper with convolutions",
-    2015, section 6), mirrored or not, and in other light.
-
-    Args:
-        image: RGB, of any size.
-        preprocessing: the encoder's.
-        recipe: limits of the changes.
-        chance: source of random numbers.
-        mirrors: whether the picture's captions hold for its mirror image.
+    """S x S pixels cut out of an RGB picture as the encoder sees it (Szegedy et al., "Going deeper with convolutions",
+    2015, section 6), in other light, and mirrored or not; `mirrors` tells whether the captions allow it.
     """
     # As fine as the picture is, but no finer than the smallest cut needs.
     side = max(preprocessing.size, min(math.ceil(preprocessing.size / recipe.crop**0.5), *image.size))
@@ -44,8 +37,7 @@ def augmented(
 
     image = image.crop((left, top, left + width, top + height))
     image = _resized(image, preprocessing.model_copy(update={"resize": "squash"}))
-    if mirrored:
-        image = ImageOps.mirror(image)
+    image = ImageOps.mirror(image) if mirrored else image
     for enhance, factor in zip(LIGHT, factors, strict=True):
         image = enhance(image).enhance(factor) if recipe.colour else image
     return image

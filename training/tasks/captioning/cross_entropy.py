@@ -26,11 +26,7 @@ from training.trainer import Backward, Objective, Validation
 
 
 class CrossEntropy(Objective[Captioner]):
-    """Captions of the training pictures to a decoder that predicts their words.
-
-    Raises:
-        DataError, BackboneError, CheckpointError: a file that the recipe names is missing or does not fit.
-    """
+    """Captions of the training pictures to a decoder that predicts their words; raises what `Trainer` does."""
 
     def __init__(self, recipe: CrossEntropyRecipe, accelerator: Accelerator) -> None:
         training = recipe.training
@@ -47,19 +43,15 @@ class CrossEntropy(Objective[Captioner]):
         self.model.encoder = pretrained_encoder(recipe.encoder, recipe.features.weights).requires_grad_(False)
         self.network = self.model.decoder
         self.features = prepare_features(recipe.features, recipe.encoder, data, self.model.encoder, accelerator)
-        self.buckets = LengthBuckets(
-            [len(example.tokens) for example in self.examples],
-            training.batch_size,
-            training.seed,
-            smallest=accelerator.num_processes,
-        )
+        lengths = [len(example.tokens) for example in self.examples]
+        self.buckets = LengthBuckets(lengths, training.batch_size, training.seed, smallest=accelerator.num_processes)
         self.updates_per_epoch = len(self.buckets)
 
     def groups(self) -> list[dict[str, Any]]:
         return [{"params": list(self.model.decoder.parameters()), "peak": self.recipe.training.learning_rate}]
 
     def updates(self, epoch: int, done: int, network: nn.Module, backward: Backward) -> Iterator[dict[str, float]]:
-        device, processes = self.accelerator.device, self.accelerator.num_processes
+        device, processes, training = self.accelerator.device, self.accelerator.num_processes, self.recipe.training
         for batch in self.buckets.batches(epoch)[done:]:
             share = batch[self.accelerator.process_index :: processes]
             examples = [self.examples[number] for number in share]
@@ -67,9 +59,7 @@ class CrossEntropy(Objective[Captioner]):
             logits, attention = network(self.grids(examples), tokens)  # (N, T, V), (N, T, P)
             expected = self.teaching.expected(share, targets.shape[1], device) if self.teaching else None
             lengths = [len(self.examples[number].tokens) + 1 for number in batch]
-            loss, nats = caption_objective(
-                self.recipe.training, logits, attention, targets, lengths, processes, expected=expected
-            )
+            loss, nats = caption_objective(training, logits, attention, targets, lengths, processes, expected)
             backward(loss)
             yield {"loss": float(self.accelerator.reduce(nats.detach(), "mean"))}
 
@@ -79,9 +69,7 @@ class CrossEntropy(Objective[Captioner]):
     def grids(self, share: Sequence[Example]) -> Tensor:
         """(N, P, E), each caption's picture in a view drawn at random from those for which the caption holds."""
         drawn = torch.randint(self.recipe.features.views, (len(share),)).tolist()
-        chosen = [
-            view if example.mirrors else view // 2 * 2  # even views are not mirrored
-            for view, example in zip(drawn, share, strict=True)
-        ]
+        pairs = zip(drawn, share, strict=True)
+        chosen = [view if example.mirrors else view // 2 * 2 for view, example in pairs]  # even views are not mirrored
         grids = self.features["train"].read([example.picture for example in share], chosen)
         return grids.to(self.accelerator.device).float()

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator
+from numpy.lib.format import open_memmap
 from tqdm import tqdm
 
 from model.checkpoint import Checkpoint, CheckpointError
@@ -56,7 +57,7 @@ def teaching(
     run: Path,
     accelerator: Accelerator,
 ) -> Teaching | None:
-    """The teachers' words, kept in a run's folder; None without a recipe. For the rest see `ask_teachers`."""
+    """The teachers' words, kept in a run's folder, as `ask_teachers` gives them; None without a recipe."""
     if recipe is None:
         return None
     with accelerator.main_process_first():  # one process asks, the others read
@@ -75,14 +76,7 @@ def ask_teachers(
 ) -> Teaching:
     """Asks teachers for their words, unless `directory` has those of the same teachers, pictures and captions.
 
-    Args:
-        recipe: teachers, and how they are asked.
-        images: training pictures.
-        examples: their captions.
-        vocabulary: the learner's.
-        directory: folder of the files.
-        device: where teachers run.
-        batch_size: pictures at a time.
+    The vocabulary is the learner's, and `batch_size` counts pictures.
 
     Raises:
         CheckpointError: a teacher is missing or damaged, no captioner, or has other words than the learner.
@@ -95,48 +89,31 @@ def ask_teachers(
     digest.update(json.dumps([[example.picture, *example.tokens] for example in examples]).encode())
 
     def build() -> None:
-        _ask(recipe, images, examples, vocabulary, directory, device, batch_size)
+        teachers = Ensemble.open(recipe.teachers, device)
+        if teachers.members[0].vocabulary != vocabulary:
+            advice = "train both on the same captions and min_count"
+            raise CheckpointError(f"{recipe.teachers[0]}: has other words than the learner; {advice}")
+        longest = max(len(example.tokens) for example in examples) + 1
+        shape = (len(examples), longest, min(recipe.words, len(vocabulary)))
+        words, probabilities = (open_memmap(directory / file, "w+", dtype, shape) for file, dtype in FILES.items())
+        by_picture = captions_by_picture(examples, len(images))
+        first = 0
+        with tqdm(desc="teachers", total=len(images), unit="picture", disable=None) as bar:
+            for grids in teachers.read(images, batch_size):
+                seen = range(first, first + len(grids[0]))
+                numbers = [number for picture in seen for number in by_picture[picture]]
+                numbers.sort(key=lambda number: len(examples[number].tokens), reverse=True)
+                tokens, targets = (part.to(device) for part in collate([examples[number] for number in numbers]))
+                pictures = torch.tensor([examples[number].picture - first for number in numbers], device=device)
+                said = teachers.probabilities(grids, tokens, pictures, recipe.temperature)  # (N, T, V)
+                best = said.topk(shape[2])  # (N, T, K)
+                shares = best.values / best.values.sum(2, keepdim=True) * (targets != PAD).unsqueeze(2)
+                words[numbers, : tokens.shape[1]] = best.indices.cpu().numpy()
+                probabilities[numbers, : tokens.shape[1]] = shares.cpu().numpy()
+                first = seen.stop
+                bar.update(len(seen))
+        words.flush()
+        probabilities.flush()
 
     cached(directory, digest.hexdigest(), build)
-    words, probabilities = (np.load(directory / file, mmap_mode="r") for file in FILES)
-    return Teaching(recipe, words, probabilities)
-
-
-def _ask(
-    recipe: DistillationRecipe,
-    images: Sequence[CaptionedImage],
-    examples: Sequence[Example],
-    vocabulary: Vocabulary,
-    directory: Path,
-    device: torch.device | str,
-    batch_size: int,
-) -> None:
-    teachers = Ensemble.open(recipe.teachers, device)
-    if teachers.members[0].vocabulary != vocabulary:
-        raise CheckpointError(
-            f"{recipe.teachers[0]}: has other words than the learner; train both on the same captions and min_count"
-        )
-    longest = max(len(example.tokens) for example in examples) + 1
-    shape = (len(examples), longest, min(recipe.words, len(vocabulary)))
-    words, probabilities = (
-        np.lib.format.open_memmap(directory / file, mode="w+", dtype=dtype, shape=shape)
-        for file, dtype in FILES.items()
-    )
-    by_picture = captions_by_picture(examples, len(images))
-    first = 0
-    with tqdm(desc="teachers", total=len(images), unit="picture", disable=None) as bar:
-        for grids in teachers.read(images, batch_size):
-            seen = range(first, first + len(grids[0]))
-            numbers = [number for picture in seen for number in by_picture[picture]]
-            numbers.sort(key=lambda number: len(examples[number].tokens), reverse=True)
-            tokens, targets = (part.to(device) for part in collate([examples[number] for number in numbers]))
-            pictures = torch.tensor([examples[number].picture - first for number in numbers], device=device)
-            said = teachers.probabilities(grids, tokens, pictures, recipe.temperature)  # (N, T, V)
-            best = said.topk(shape[2])  # (N, T, K)
-            shares = best.values / best.values.sum(2, keepdim=True) * (targets != PAD).unsqueeze(2)
-            words[numbers, : tokens.shape[1]] = best.indices.cpu().numpy()
-            probabilities[numbers, : tokens.shape[1]] = shares.cpu().numpy()
-            first = seen.stop
-            bar.update(len(seen))
-    words.flush()
-    probabilities.flush()
+    return Teaching(recipe, *(np.load(directory / file, mmap_mode="r") for file in FILES))

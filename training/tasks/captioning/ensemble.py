@@ -28,9 +28,10 @@ def read_pictures(captioner: Captioner, images: Sequence[CaptionedImage], batch_
         DataError: pictures are missing or broken; the message names them.
     """
     check_pictures([image.path for image in images])
+    enough = useful_side(captioner.config.encoder.preprocessing)
 
     def load(image: CaptionedImage) -> Tensor:
-        return captioner.preprocess(open_picture(image.path, useful_side(captioner.config.encoder.preprocessing)))
+        return captioner.preprocess(open_picture(image.path, enough))
 
     return map(captioner.encode, load_batches(load, in_batches(images, batch_size)))
 
@@ -63,11 +64,7 @@ class Ensemble:
         return cls(members)
 
     def read(self, images: Sequence[CaptionedImage], batch_size: int) -> Iterator[tuple[Tensor, ...]]:
-        """Encodes pictures in their order, in batches: for each member (B, P, E).
-
-        Raises:
-            DataError: a picture is missing or broken.
-        """
+        """The members' `read_pictures` side by side: for each, (B, P, E)."""
         return zip(*(read_pictures(member, images, batch_size) for member in self.members), strict=True)
 
     @torch.inference_mode()
@@ -96,22 +93,18 @@ class Ensemble:
         memories = Memories(decoder.encode_source(grid) for decoder, grid in zip(decoders, grids, strict=True))
         rows = decoding.search.rows_per_source
         starts = [decoder.initial_state(memory, rows) for decoder, memory in zip(decoders, memories, strict=True)]
-        sizes = [len(start) for start in starts]
 
-        def step(tokens: Tensor, state: State, memory: Memories) -> Step:
-            return self._step(tokens, state, memory, sizes)
+        def step(tokens: Tensor, state: State, memories: Memories) -> Step:
+            """Goes one word further. The members' states follow one another."""
+            logprobs: list[Tensor] = []
+            after: list[Tensor] = []
+            for decoder, memory, start in zip(decoders, memories, starts, strict=True):
+                logits, own, _ = decoder.step(tokens, state[len(after) : len(after) + len(start)], memory)
+                logprobs.append(logits.float().log_softmax(1))
+                after += own
+            return Step(torch.stack(logprobs).logsumexp(0) - math.log(len(logprobs)), tuple(after), None)
 
         state = tuple(part for start in starts for part in start)
         first = self.members[0]
         found = decode(step, state, memories, decoding.search, first.constraints(decoding))
         return [best[0] for best in first.captions(found)]
-
-    def _step(self, tokens: Tensor, state: State, memories: Memories, sizes: Sequence[int]) -> Step:
-        """Goes one word further. The members' states follow one another, `sizes` tensors each."""
-        logprobs: list[Tensor] = []
-        after: list[Tensor] = []
-        for member, memory, size in zip(self.members, memories, sizes, strict=True):
-            logits, own, _ = member.decoder.step(tokens, state[len(after) : len(after) + size], memory)
-            logprobs.append(logits.float().log_softmax(1))
-            after += own
-        return Step(torch.stack(logprobs).logsumexp(0) - math.log(len(logprobs)), tuple(after), None)

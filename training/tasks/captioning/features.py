@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator
+from numpy.lib.format import open_memmap
 from PIL import Image, ImageOps
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -47,26 +48,17 @@ class FeatureCache:
 
 
 def prepare_features(
-    recipe: FeaturesRecipe,
-    config: EncoderConfig,
-    data: CaptionDataset,
-    encoder: nn.Module,
-    accelerator: Accelerator,
+    recipe: FeaturesRecipe, config: EncoderConfig, data: CaptionDataset, encoder: nn.Module, accelerator: Accelerator
 ) -> dict[str, FeatureCache]:
     """The cached grids of the train and dev pictures, computed if the cache is missing or stale."""
+
+    def cache(split: str, views: int) -> FeatureCache:
+        pictures, folder = [image.path for image in data.split(split)], recipe.cache / split
+        size, device = recipe.batch_size, accelerator.device
+        return cached_features(encoder, config, pictures, folder, views=views, device=device, batch_size=size)
+
     with accelerator.main_process_first():  # one process builds, the others read
-        return {
-            split: cached_features(
-                encoder,
-                config,
-                [image.path for image in data.split(split)],
-                recipe.cache / split,
-                views=views,
-                device=accelerator.device,
-                batch_size=recipe.batch_size,
-            )
-            for split, views in (("train", recipe.views), ("dev", 1))
-        }
+        return {"train": cache("train", recipe.views), "dev": cache("dev", 1)}
 
 
 def view(image: Image.Image, number: int, picture: int) -> Image.Image:
@@ -109,12 +101,12 @@ def cached_features(
 
     Args:
         encoder: (B, 3, S, S) -> (B, P, E), in evaluation mode.
-        config: its description, the preprocessing with it.
+        config: the encoder's, which has the preprocessing.
         pictures: files; the cache numbers them in this order.
         directory: folder of grids.npy and cache.json.
         views: views of each picture, see `view`.
         device: where the encoder runs.
-        batch_size: pictures at a time.
+        batch_size: views at a time.
 
     Raises:
         FloatingPointError: features are too large for half precision, or no numbers.
@@ -151,8 +143,7 @@ def _build(
                     f"{config.name}: features beyond half precision; are its weights trained ones?"
                 )
             if out is None:
-                shape = (len(pictures), views, *grid.shape[1:])
-                out = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)
+                out = open_memmap(path, "w+", np.float16, (len(pictures), views, *grid.shape[1:]))
             out.reshape(len(work), *grid.shape[1:])[start : start + len(grid)] = grid
             start += len(grid)
             bar.update(len(grid))

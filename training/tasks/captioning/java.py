@@ -11,7 +11,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Any
 
 from pycocoevalcap.meteor import meteor
 from pycocoevalcap.spice import get_stanford_models, spice
@@ -44,10 +44,9 @@ def ptb_tokens(lines: Sequence[str]) -> list[str]:
 
 def _java(arguments: Sequence[str], text: str = "") -> str:
     """Runs a Java program on `text`, and returns its standard output."""
+    command = ["java", *arguments]
     try:
-        done = subprocess.run(
-            ["java", *arguments], input=text, capture_output=True, encoding="utf-8", errors="replace", check=False
-        )
+        done = subprocess.run(command, input=text, capture_output=True, encoding="utf-8", errors="replace", check=False)
     except OSError as error:
         raise JavaError(f"there is no Java: {_GET_JAVA}") from error
     if done.returncode != 0:
@@ -70,7 +69,8 @@ def meteor_score(references: Sentences, candidates: Sentences) -> float:
     """
     # METEOR's protocol has ||| between sentences; pycocoevalcap takes it out of the candidates only.
     clean = {key: [sentence.replace("|||", "") for sentence in group] for key, group in references.items()}
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors, _Meteor(errors) as program:
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
+        program = _Meteor(errors)
         try:
             return float(program.compute_score(clean, candidates)[0])
         except (OSError, ValueError) as error:  # what comes of a process that has ended
@@ -78,30 +78,22 @@ def meteor_score(references: Sentences, candidates: Sentences) -> float:
                 program.meteor_p.wait(timeout=5)
             errors.seek(0)
             raise JavaError(f"Java failed: {_reason(errors.read())}") from error
+        finally:
+            program.meteor_p.kill()
+            program.meteor_p.communicate()  # closes the pipes
 
 
 class _Meteor(meteor.Meteor):  # type: ignore[misc]
-    """pycocoevalcap's METEOR, but its process and pipes end with the context."""
+    """pycocoevalcap's METEOR, but whoever starts it ends its process and pipes."""
 
     def __init__(self, errors: IO[str]) -> None:
-        jar = Path(meteor.__file__).with_name(meteor.METEOR_JAR)
+        jar = str(Path(meteor.__file__).with_name(meteor.METEOR_JAR))
+        command, pipe = ["java", "-Xmx2G", "-jar", jar, "-", "-", "-stdio", "-l", "en", "-norm"], subprocess.PIPE
         self.lock = threading.Lock()  # the base class's methods want it
         try:
-            self.meteor_p = subprocess.Popen(
-                ["java", "-Xmx2G", "-jar", str(jar), "-", "-", "-stdio", "-l", "en", "-norm"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-            )
+            self.meteor_p = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=errors)
         except OSError as error:
             raise JavaError(f"there is no Java: {_GET_JAVA}") from error
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.meteor_p.kill()
-        self.meteor_p.communicate()  # closes the pipes
 
     def __del__(self) -> None:
         """Does nothing: the base class would close the pipes a second time."""
@@ -114,12 +106,8 @@ def spice_score(references: Sentences, candidates: Sentences) -> float:
         JavaError: there is no Java, it failed, or Stanford's models are missing.
     """
     folder = Path(spice.__file__).parent
-    lacking = [
-        jar
-        for jar in (f"{get_stanford_models.JAR}.jar", f"{get_stanford_models.JAR}-models.jar")
-        if not (folder / get_stanford_models.SPICELIB / jar).is_file()
-    ]
-    if lacking:
+    jars = (f"{get_stanford_models.JAR}.jar", f"{get_stanford_models.JAR}-models.jar")
+    if lacking := [jar for jar in jars if not (folder / get_stanford_models.SPICELIB / jar).is_file()]:
         raise JavaError(f"{' and '.join(lacking)} missing: {_GET_SPICE}")
     with tempfile.TemporaryDirectory() as scratch:
         questions, answers = Path(scratch, "captions.json"), Path(scratch, "scores.json")

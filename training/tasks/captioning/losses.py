@@ -12,21 +12,14 @@ from training.tasks.captioning.recipe import CrossEntropyTraining
 
 def caption_loss(logits: Tensor, targets: Tensor, label_smoothing: float) -> Tensor:
     """Cross-entropy in nats, summed over the tokens that are not padding; logits (B, T, V), targets (B, T)."""
-    return F.cross_entropy(
-        logits.float().flatten(0, 1),
-        targets.flatten(),
-        ignore_index=PAD,
-        label_smoothing=label_smoothing,
-        reduction="sum",
-    )
+    flat = logits.float().flatten(0, 1), targets.flatten()
+    return F.cross_entropy(*flat, ignore_index=PAD, label_smoothing=label_smoothing, reduction="sum")
 
 
 def doubly_stochastic_penalty(attention: Tensor, targets: Tensor) -> Tensor:
     """Show, Attend and Tell, eq. 14: sum over positions of (1 - sum over time of alpha)^2, summed over the batch.
 
-    Args:
-        attention: (B, T, P).
-        targets: (B, T), padding where nothing is said.
+    Attention is (B, T, P), targets are (B, T).
     """
     spoken = (targets != PAD).unsqueeze(2)  # (B, T, 1)
     return (1 - (attention * spoken).sum(1)).square().sum()
@@ -58,7 +51,6 @@ def caption_objective(
     targets: Tensor,
     lengths: Sequence[int],
     processes: int = 1,
-    *,
     expected: Expected | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The scalar that a step minimises.

@@ -3,7 +3,7 @@
 They are those of COCO's evaluation server: references as people wrote them, tokens by Stanford's PTB tokenizer.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from pycocoevalcap.bleu.bleu import Bleu
 from pycocoevalcap.cider.cider import Cider
@@ -11,7 +11,7 @@ from pycocoevalcap.rouge.rouge import Rouge
 
 from model.messages import some
 from model.vocabulary import tokenize
-from training.tasks.captioning.java import JavaError, Sentences, meteor_score, ptb_tokens, spice_score
+from training.tasks.captioning.java import JavaError, meteor_score, ptb_tokens, spice_score
 from training.tasks.captioning.wording import WORDING, wording
 
 METRICS = (
@@ -28,9 +28,7 @@ class CaptionScorer:
     """
 
     def __init__(self, references: Mapping[str, Sequence[str]]) -> None:
-        """
-        Args:
-            references: sentences people wrote about each picture, by any key that the captions share.
+        """Takes the sentences that people wrote about each picture, by any key that the captions share.
 
         Raises:
             ValueError: there are no references, or there is none for some picture.
@@ -41,6 +39,8 @@ class CaptionScorer:
             raise ValueError(f"no reference for {some(bare)}")
         self.notes: list[str] = []
         """Scores that the latest call left out, differences from the published way, and what to do about them."""
+        self.cider: list[float] = []
+        """CIDEr of each caption of the latest call, in the order of the references."""
         self._tokenizer = _Tokenizer()
         sentences = [sentence for group in references.values() for sentence in group]
         tokens = iter(self._tokenizer(sentences))
@@ -50,7 +50,7 @@ class CaptionScorer:
         self,
         captions: Mapping[str, str],
         *,
-        metrics: Collection[str] | None = None,
+        metrics: Collection[str] = METRICS,
         training_captions: Collection[str] | None = None,
     ) -> dict[str, float]:
         """Scores one caption a picture.
@@ -61,60 +61,49 @@ class CaptionScorer:
 
         Args:
             captions: a sentence for each picture that has references.
-            metrics: those wanted, of `METRICS`; all that can be had when left out.
+            metrics: those wanted; all that can be had when left out.
             training_captions: what the model was trained on, for `novel`.
 
         Raises:
             ValueError: the pictures are not those of the references, or a metric is unknown.
             JavaError: tokenising failed.
         """
-        if unknown := [name for name in metrics or () if name not in METRICS]:
+        if unknown := [name for name in metrics if name not in METRICS]:
             raise ValueError(f"no metric {some(unknown)}; there are {', '.join(METRICS)}")
         if missing := self._references.keys() - captions.keys():
             raise ValueError(f"no caption for {some(sorted(missing))}")
         if extra := captions.keys() - self._references.keys():
             raise ValueError(f"a caption but no reference for {some(sorted(extra))}")
-        wanted = METRICS if metrics is None else metrics
         ours = [captions[key] for key in self._references]
-        seen = list(training_captions or ()) if "novel" in wanted else []
+        seen = list(training_captions or ()) if "novel" in metrics else []
         both = self._tokenizer([*ours, *seen])  # in one run of Java
         tokens, known = both[: len(ours)], set(both[len(ours) :])
         candidates = {key: [sentence] for key, sentence in zip(self._references, tokens, strict=True)}
         self.notes = list(self._tokenizer.notes)
 
         scores: dict[str, float] = {}
-        if any(name.startswith("BLEU") for name in wanted):
+        if any(name.startswith("BLEU") for name in metrics):
             bleu, _ = Bleu(4).compute_score(self._references, candidates, verbose=0)
             scores |= {f"BLEU-{n}": float(value) for n, value in enumerate(bleu, start=1)}
-        singles: dict[str, Callable[[Sentences, Sentences], float]] = {
-            "METEOR": meteor_score,
-            "ROUGE-L": lambda references, candidates: float(Rouge().compute_score(references, candidates)[0]),
-            "CIDEr": lambda references, candidates: float(Cider().compute_score(references, candidates)[0]),
-            "SPICE": spice_score,
-        }
-        for name in filter(singles.__contains__, wanted):
+        if "ROUGE-L" in metrics:
+            scores["ROUGE-L"] = float(Rouge().compute_score(self._references, candidates)[0])
+        if "CIDEr" in metrics:
+            mean, each = Cider().compute_score(self._references, candidates)
+            scores["CIDEr"], self.cider = float(mean), each.tolist()
+        programs = {"METEOR": meteor_score, "SPICE": spice_score}
+        for name in filter(programs.__contains__, metrics):
             try:
-                scores[name] = singles[name](self._references, candidates)
+                scores[name] = programs[name](self._references, candidates)
             except JavaError as error:
                 self.notes.append(f"{name} left out: {error}")
         scores["unique"] = len(set(tokens)) / len(tokens)
         scores |= wording([sentence.split() for sentence in tokens])
-        if "novel" in wanted:
+        if "novel" in metrics:
             if training_captions is None:
                 self.notes.append("novel left out: no captions of training to compare with")
             else:
                 scores["novel"] = sum(sentence not in known for sentence in tokens) / len(tokens)
-        return {name: scores[name] for name in METRICS if name in wanted and name in scores}
-
-    def each(self, captions: Mapping[str, str]) -> list[float]:
-        """CIDEr of each caption, in the order of the references.
-
-        Raises:
-            JavaError: tokenising failed.
-        """
-        tokens = self._tokenizer([captions[key] for key in self._references])
-        candidates = {key: [sentence] for key, sentence in zip(self._references, tokens, strict=True)}
-        return _cider(self._references, candidates)
+        return {name: scores[name] for name in METRICS if name in metrics and name in scores}
 
     def people(self) -> list[float]:
         """CIDEr of every reference against the others of its picture; none where pictures have only one."""
@@ -123,12 +112,9 @@ class CaptionScorer:
             held = {key: group for key, group in self._references.items() if place < len(group) > 1}
             if held:
                 others = {key: [*group[:place], *group[place + 1 :]] for key, group in held.items()}
-                found += _cider(others, {key: [group[place]] for key, group in held.items()})
+                candidates = {key: [group[place]] for key, group in held.items()}
+                found += Cider().compute_score(others, candidates)[1].tolist()
         return found
-
-
-def _cider(references: Sentences, candidates: Sentences) -> list[float]:
-    return [float(score) for score in Cider().compute_score(references, candidates)[1]]
 
 
 class _Tokenizer:

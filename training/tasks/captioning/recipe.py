@@ -119,12 +119,11 @@ class TuningTraining(CrossEntropyTraining, ContinuedTraining):
     batch_size: Annotated[int, Field(ge=1)] = 24
     """Pictures a step, each with all its captions, over all processes."""
     learning_rate: Annotated[float, Field(gt=0)] = 2e-4
-    """Peak of the decoder's schedule: a linear rise, then a cosine to zero at the last step."""
+    """The decoder's peak."""
     encoder_learning_rate: Annotated[float, Field(gt=0)] = 2e-4
-    """Peak of the encoder's, on the same schedule."""
+    """The encoder's, on the same schedule."""
     warmup_steps: Annotated[int, Field(ge=0)] = 100
     save_every: Annotated[int, Field(ge=1)] = 50
-    """Steps between two resumable states."""
     first: str = "blocks.3"
     """The encoder's first module that is tuned, by its name; those before it stay as they are. For `timm/resnet101`,
     say, `trunk.layer3`."""
@@ -150,12 +149,9 @@ class SelfCriticalTraining(ContinuedTraining):
     batch_size: Annotated[int, Field(ge=1)] = 64
     """Pictures a step, over all processes."""
     learning_rate: Annotated[float, Field(gt=0)] = 5e-5
-    """Peak of the schedule: a linear rise, then a cosine to zero at the last step."""
     warmup_steps: Annotated[int, Field(ge=0)] = 20
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.99
-    """Decay of the averaged weights, which are scored and kept; 0 keeps the last step's."""
     save_every: Annotated[int, Field(ge=1)] = 20
-    """Steps between two resumable states."""
     samples: Annotated[int, Field(ge=1)] = 5
     """Captions drawn for each picture."""
     baseline: Literal["greedy", "leave-one-out"] = "leave-one-out"

@@ -37,19 +37,14 @@ class CiderD:
     """
 
     def __init__(self, references: Sequence[Sequence[Tokens]]) -> None:
-        """
-        Args:
-            references: sentences for every training picture; a picture's sentences are one document.
-        """
+        """Takes the sentences of every training picture; a picture's are one document."""
         self.references = references
         frequencies: Counter[Gram] = Counter()
         for group in references:
             frequencies.update({gram for sentence in group for grams in n_grams(sentence) for gram in grams})
         self.rarest = math.log(len(references))
         # What one picture has counts as what none has, so it needs no place in the table: most n-grams are such.
-        self.rarity = {
-            gram: self.rarest - math.log(frequency) for gram, frequency in frequencies.items() if frequency > 1
-        }
+        self.rarity = {gram: self.rarest - math.log(count) for gram, count in frequencies.items() if count > 1}
 
     def __call__(self, picture: int, captions: Iterable[Tokens]) -> list[float]:
         """The score of each caption of a picture, by its number among the training pictures."""
@@ -65,17 +60,14 @@ class CiderD:
 
     def _weigh(self, sentence: Tokens) -> list[tuple[dict[Gram, float], float]]:
         """The tf-idf vector and its norm for each order."""
-        rarity, rarest = self.rarity, self.rarest
+        rare, rarest = self.rarity, self.rarest
         vectors = [
-            {gram: count * rarity.get(gram, rarest) for gram, count in grams.items()} for grams in n_grams(sentence)
+            {gram: count * rare.get(gram, rarest) for gram, count in grams.items()} for grams in n_grams(sentence)
         ]
         return [(vector, math.hypot(*vector.values())) for vector in vectors]
 
     def _score(
-        self,
-        caption: Tokens,
-        references: Sequence[Tokens],
-        weights: dict[Gram, list[tuple[int, float, float]]],
+        self, caption: Tokens, references: Sequence[Tokens], weights: dict[Gram, list[tuple[int, float, float]]]
     ) -> float:
         similar = [0.0] * len(references)
         for vector, norm in self._weigh(caption):
@@ -98,10 +90,7 @@ class Bleu4:
     """
 
     def __init__(self, references: Sequence[Sequence[Tokens]]) -> None:
-        """
-        Args:
-            references: sentences for every training picture.
-        """
+        """Takes the sentences of every training picture."""
         self.references = references
 
     def __call__(self, picture: int, captions: Iterable[Tokens]) -> list[float]:
@@ -144,29 +133,21 @@ class Reward:
             bleu_weight: weight of BLEU-4; that of CIDEr-D is 1.
             end_token: whether it counts as a word.
         """
-        references = [
-            [self._reference(tokenize(caption), vocabulary, end_token) for caption in picture.captions]
-            for picture in pictures
-        ]
-        self.end_token = end_token
-        self.bleu_weight = bleu_weight
-        self.cider = CiderD(references)
-        self.bleu = Bleu4(references)
 
-    @staticmethod
-    def _reference(words: list[str], vocabulary: Vocabulary, end_token: bool) -> Tokens:
-        """Token numbers; words that the vocabulary lacks stay words, which no caption can match."""
-        tokens: list[Hashable] = [
-            word if number == UNK else number for word, number in zip(words, vocabulary.encode(words), strict=True)
-        ]
-        return tuple(tokens + [EOS] * end_token)
+        def reference(caption: str) -> Tokens:
+            """Token numbers; words that the vocabulary lacks stay words, which no caption can match."""
+            words = tokenize(caption)
+            numbers = zip(words, vocabulary.encode(words), strict=True)
+            return [word if number == UNK else number for word, number in numbers] + [EOS] * end_token
+
+        references = [[reference(caption) for caption in picture.captions] for picture in pictures]
+        self.end_token, self.bleu_weight = end_token, bleu_weight
+        self.cider, self.bleu = CiderD(references), Bleu4(references)
 
     def __call__(self, picture: int, captions: Sequence[Tokens]) -> list[float]:
-        """The reward of each of a picture's captions.
+        """The reward of each caption of a picture, by its number among the training pictures.
 
-        Args:
-            picture: its number among the training pictures.
-            captions: tokens without padding; the end token last, where there is one.
+        Captions are tokens without padding; the end token is last, where there is one.
         """
         if not self.end_token:
             captions = [[token for token in caption if token != EOS] for caption in captions]

@@ -28,13 +28,11 @@ class Policy(nn.Module):
         self.temperature = temperature
 
     def forward(self, grid: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
-        """
+        """Tokens (B, K, T), `<pad>` after the end token, and the captions' log-probabilities (B, K).
+
         Args:
             grid: (B, P, E).
             uniform: (B, K, T), random numbers from 0 to below 1, one for each word of K captions of at most T tokens.
-
-        Returns:
-            tokens (B, K, T), `<pad>` after the end token, and the captions' log-probabilities (B, K).
         """
         pictures, captions, length = uniform.shape
         draws = uniform.flatten(0, 1)  # (N, T)

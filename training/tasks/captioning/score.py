@@ -54,28 +54,22 @@ class DevScore:
 
     @torch.inference_mode()
     def __call__(self, captioner: Captioner, grids: Iterable[Tensor]) -> Validation:
-        """Captions and scores all pictures of dev.
-
-        Args:
-            captioner: decodes by its own configuration.
-            grids: the pictures in their order, (B, P, E) each.
-        """
+        """Captions and scores all pictures of dev, given as grids in their order, (B, P, E) each."""
         texts = [best[0].text for grid in grids for best in captioner.generate(grid, captioner.config.decoding)]
         captions = {image.path.name: text for image, text in zip(self.images, texts, strict=True)}
         scores = self.scorer.score(captions, metrics=("CIDEr", "BLEU-4", "unique", *WORDING))
-        return Validation(
-            figures(scores, "dev"), {f"dev/{name}": value for name, value in scores.items() if name not in FIGURES}
-        )
+        log: dict[str, float | str] = {f"dev/{name}": scores[name] for name in scores if name not in FIGURES}
+        return Validation(figures(scores, "dev"), log)
 
 
 @dataclass(frozen=True)
 class CaptionEvaluation(Evaluation):
     """An evaluation with the captions that were scored."""
 
-    captions: dict[str, Caption]
-    """The caption of each file."""
+    captions: list[Caption]
+    """One for each picture, in the order of the split."""
     scorer: CaptionScorer
-    """Knows the references."""
+    """Knows the references, and these captions' CIDEr."""
 
 
 def evaluate(
@@ -96,16 +90,14 @@ def evaluate(
         data: a data set, as `open_dataset` takes it.
         split: `train`, `dev` or `test`.
         beam_size: the (first) checkpoint's own when left out, or 1 if that decodes greedily.
-        neutral: caption without guessing at gender or the colour of skin, even if that is not the checkpoint's own
-            way.
+        neutral: caption without guessing at gender or the colour of skin, even if the checkpoint itself does guess.
         captions_path: where to write `{"file", "caption", "confidence", "references"}`, a line each.
         device: where the network runs.
         batch_size: pictures at a time.
 
     Returns:
-        The report has `split`, `images`, `beam_size`, each of `metrics.METRICS` that could be had,
-        `calibration_error` of a checkpoint that is calibrated, `seconds` (of all of it), and `notes` if something was
-        left out.
+        The report has `split`, `images`, `beam_size`, each of `metrics.METRICS` that could be had, `calibration_error`
+        of a calibrated checkpoint, `seconds` (of all of it), and `notes` if something was left out.
 
     Raises:
         CheckpointError: a checkpoint is missing or damaged, no captioner, or has other words than the first.
@@ -137,21 +129,18 @@ def evaluate(
         ]
         write_text(captions_path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
 
-    files = [str(image.path) for image in images]
-    scorer = CaptionScorer({file: image.captions for file, image in zip(files, images, strict=True)})
+    scorer = CaptionScorer({str(image.path): image.captions for image in images})
     seen = [caption for image in dataset.images if image.split == "train" for caption in image.captions]
-    texts = {file: caption.text for file, caption in zip(files, captions, strict=True)}
+    texts = {str(image.path): caption.text for image, caption in zip(images, captions, strict=True)}
     scores = scorer.score(texts, training_captions=seen or None)
     report: dict[str, Any] = {"split": split, "images": len(images), "beam_size": decoding.beam_size, **scores}
     if calibration := ensemble.members[0].config.calibration:
-        good = [cider >= calibration.threshold for cider in scorer.each(texts)]
+        good = [cider >= calibration.threshold for cider in scorer.cider]
         report["calibration_error"] = calibration_error([caption.confidence for caption in captions], good)
     report["seconds"] = round(time.perf_counter() - start, 1)
     if notes := [*dataset.notes, *scorer.notes]:
         report["notes"] = notes
-    return CaptionEvaluation(
-        figures(scores, split), report, captions=dict(zip(files, captions, strict=True)), scorer=scorer
-    )
+    return CaptionEvaluation(figures(scores, split), report, captions, scorer)
 
 
 def report(checkpoint: Path, recipe: CaptioningRecipe) -> Report:
@@ -169,10 +158,9 @@ def report(checkpoint: Path, recipe: CaptioningRecipe) -> Report:
 
 
 def calibrate_checkpoint(path: Path, data: Path) -> dict[str, float]:
-    """Calibrates a checkpoint on dev. Its weights and its card stay as they are; the card should tell the figures.
+    """Calibrates a checkpoint on dev, and returns the figures of `training.tasks.captioning.calibration.calibrate`.
 
-    Returns:
-        The figures of `training.tasks.captioning.calibration.calibrate`.
+    Its weights and its card stay as they are; the card should tell the figures.
 
     Raises:
         CalibrationError: the captions can't be calibrated.
@@ -190,12 +178,9 @@ def calibrate_checkpoint(path: Path, data: Path) -> dict[str, float]:
 
 
 def _calibrated(config: CaptionerConfig, evaluation: CaptionEvaluation) -> tuple[CaptionerConfig, dict[str, float]]:
-    captions = evaluation.captions
-    calibration, scores = calibrate(
-        [caption.probability for caption in captions.values()],
-        evaluation.scorer.each({file: caption.text for file, caption in captions.items()}),
-        evaluation.scorer.people(),
-    )
+    scorer = evaluation.scorer
+    probabilities = [caption.probability for caption in evaluation.captions]
+    calibration, scores = calibrate(probabilities, scorer.cider, scorer.people())
     return config.model_copy(update={"calibration": calibration}), scores
 
 

@@ -35,12 +35,7 @@ from training.trainer import Backward, Objective, Validation
 
 
 class SelfCritical(Objective[Captioner]):
-    """Pictures to a decoder that draws captions and learns from their reward.
-
-    Raises:
-        CheckpointError: there is nothing to start from, or it makes no captions.
-        DataError: what the recipe names is missing or does not fit.
-    """
+    """Pictures to a decoder that draws captions and learns from their reward; raises what `Trainer` does."""
 
     def __init__(self, recipe: SelfCriticalRecipe, accelerator: Accelerator) -> None:
         training = recipe.training
@@ -49,7 +44,6 @@ class SelfCritical(Objective[Captioner]):
         pictures = data.split("train")
         self.dev = DevScore(data.split("dev"))
         self.model = start_from(recipe.start, dropout=training.dropout, decoding=recipe.decoding)
-        self.model.encoder.requires_grad_(False)
         self.network = Policy(self.model.decoder, training.temperature)
         vocabulary = self.model.vocabulary
         self.length = self.model.config.decoding.max_length
@@ -58,12 +52,10 @@ class SelfCritical(Objective[Captioner]):
         self.mirrored: dict[int, Hashable] = {
             number: swapped.get(MIRRORED_WORDS[word], MIRRORED_WORDS[word]) for word, number in swapped.items()
         }
-        self.features = prepare_features(
-            recipe.features, self.model.config.encoder, data, self.model.encoder, accelerator
-        )
-        self.buckets = LengthBuckets(
-            [1] * len(pictures), training.batch_size, training.seed, smallest=accelerator.num_processes
-        )
+        encoder = self.model.encoder.requires_grad_(False)
+        self.features = prepare_features(recipe.features, self.model.config.encoder, data, encoder, accelerator)
+        lengths = [1] * len(pictures)
+        self.buckets = LengthBuckets(lengths, training.batch_size, training.seed, smallest=accelerator.num_processes)
         self.updates_per_epoch = len(self.buckets)
 
     def groups(self) -> list[dict[str, Any]]:
@@ -112,17 +104,11 @@ class SelfCritical(Objective[Captioner]):
 
     def rewards(self, pictures: Sequence[int], views: Sequence[int], captions: Sequence[Sequence[list[int]]]) -> Tensor:
         """(B, K), the rewards of each picture's captions; those of a mirrored view are mirrored first."""
-        return torch.tensor(
-            [
-                self.reward(
-                    picture,
-                    [[self.mirrored.get(token, token) for token in caption] for caption in group]
-                    if view % 2
-                    else group,
-                )
-                for picture, view, group in zip(pictures, views, captions, strict=True)
-            ]
-        )
+        rows = []
+        for picture, view, group in zip(pictures, views, captions, strict=True):
+            mirrored = [[self.mirrored.get(token, token) for token in caption] for caption in group]
+            rows.append(self.reward(picture, mirrored if view % 2 else group))
+        return torch.tensor(rows)
 
     @torch.no_grad()
     def _greedy(self, grid: Tensor) -> Tensor:
@@ -131,8 +117,7 @@ class SelfCritical(Objective[Captioner]):
         search = Search(method="greedy", max_length=self.length)
         with self.accelerator.autocast():
             memory = decoder.encode_source(grid)
-            state = decoder.initial_state(memory)
-            return decode(decoder.step, state, memory, search, [Specials()]).tokens
+            return decode(decoder.step, decoder.initial_state(memory), memory, search, [Specials()]).tokens
 
 
 def leave_one_out(rewards: Tensor) -> Tensor:

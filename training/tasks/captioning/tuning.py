@@ -44,15 +44,12 @@ class EndToEnd(nn.Module):
         return self
 
     def forward(self, pixels: Tensor, tokens: Tensor, pictures: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Teacher forcing.
+        """Logits (N, T, V) and attention (N, T, P) of `RecurrentDecoder.teacher_forcing`.
 
         Args:
             pixels: (B, 3, S, S).
             tokens: (N, T), `<bos>` first, longest first.
             pictures: (N,), the picture of each caption.
-
-        Returns:
-            Logits and attention, as `RecurrentDecoder.teacher_forcing` returns them.
         """
         decoder = self.captioner.decoder
         memory = decoder.encode_source(self.captioner.encoder(pixels))
@@ -60,12 +57,7 @@ class EndToEnd(nn.Module):
 
 
 class Tuning(Objective[Captioner]):
-    """Pictures and their captions to an encoder and a decoder that predicts the words.
-
-    Raises:
-        CheckpointError: there is nothing to start from, or it makes no captions.
-        DataError, RecipeError: what the recipe names is missing or does not fit.
-    """
+    """Pictures and their captions to an encoder and a decoder that predicts the words; raises what `Trainer` does."""
 
     def __init__(self, recipe: TuningRecipe, accelerator: Accelerator) -> None:
         training = recipe.training
@@ -83,24 +75,20 @@ class Tuning(Objective[Captioner]):
         self.captions = captions_by_picture(self.examples, len(self.pictures))
         check_pictures([image.path for image in self.pictures])
         self.teaching = teaching(recipe.distillation, self.pictures, self.examples, vocabulary, recipe.run, accelerator)
-        self.buckets = LengthBuckets(
-            [1] * len(self.pictures), training.batch_size, training.seed, smallest=accelerator.num_processes
-        )
+        lengths = [1] * len(self.pictures)
+        self.buckets = LengthBuckets(lengths, training.batch_size, training.seed, smallest=accelerator.num_processes)
         self.updates_per_epoch = len(self.buckets)
 
     def groups(self) -> list[dict[str, Any]]:
-        encoder, decoder = (
-            [parameter for parameter in part.parameters() if parameter.requires_grad]
-            for part in (self.model.encoder, self.model.decoder)
-        )
-        training = self.recipe.training
-        return [
-            {"params": encoder, "peak": training.encoder_learning_rate},
-            {"params": decoder, "peak": training.learning_rate},
-        ]
+        training, model = self.recipe.training, self.model
+        groups: list[dict[str, Any]] = []
+        for part, peak in ((model.encoder, training.encoder_learning_rate), (model.decoder, training.learning_rate)):
+            tuned = [parameter for parameter in part.parameters() if parameter.requires_grad]
+            groups.append({"params": tuned, "peak": peak})
+        return groups
 
     def updates(self, epoch: int, done: int, network: nn.Module, backward: Backward) -> Iterator[dict[str, float]]:
-        device, processes = self.accelerator.device, self.accelerator.num_processes
+        device, processes, training = self.accelerator.device, self.accelerator.num_processes, self.recipe.training
         batches = self.buckets.batches(epoch)[done:]
         shares = [batch[self.accelerator.process_index :: processes] for batch in batches]
         loaded = load_batches(self.load, ([(picture, epoch) for picture in share] for share in shares))
@@ -113,9 +101,7 @@ class Tuning(Objective[Captioner]):
             logits, attention = network(pixels, tokens, torch.tensor(places, device=device))  # (N, T, V), (N, T, P)
             expected = self.teaching.expected(numbers, targets.shape[1], device) if self.teaching else None
             lengths = [len(self.examples[number].tokens) + 1 for picture in batch for number in self.captions[picture]]
-            loss, nats = caption_objective(
-                self.recipe.training, logits, attention, targets, lengths, processes, expected=expected
-            )
+            loss, nats = caption_objective(training, logits, attention, targets, lengths, processes, expected)
             backward(loss)
             yield {"loss": float(self.accelerator.reduce(nats.detach(), "mean"))}
 
@@ -125,13 +111,10 @@ class Tuning(Objective[Captioner]):
     def load(self, job: tuple[int, int]) -> Tensor:
         """A training picture, by its number, in its view of an epoch: (3, S, S), bytes."""
         picture, epoch = job
-        image = augmented(
-            open_picture(self.pictures[picture].path, 2 * useful_side(self.preprocessing)),
-            self.preprocessing,
-            self.recipe.augmentation,
-            np.random.default_rng((self.recipe.training.seed, epoch, picture)),
-            mirrors=all(self.examples[number].mirrors for number in self.captions[picture]),
-        )
+        chance = np.random.default_rng((self.recipe.training.seed, epoch, picture))
+        image = open_picture(self.pictures[picture].path, 2 * useful_side(self.preprocessing))
+        mirrors = all(self.examples[number].mirrors for number in self.captions[picture])
+        image = augmented(image, self.preprocessing, self.recipe.augmentation, chance, mirrors=mirrors)
         return torch.from_numpy(np.array(image)).movedim(-1, 0)
 
 

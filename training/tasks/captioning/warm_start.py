@@ -20,11 +20,7 @@ def open_captioner(path: Path) -> Captioner:
 def start_from(path: Path, *, dropout: float, decoding: DecodingConfig | None, size: int | None = None) -> Captioner:
     """The captioner of a checkpoint, set up to be trained further.
 
-    Args:
-        path: folder of the checkpoint.
-        dropout: replaces the checkpoint's.
-        decoding: replaces the checkpoint's, unless None.
-        size: side S of the pictures; replaces the checkpoint's, unless None.
+    Dropout replaces the checkpoint's; so do decoding and the side S of the pictures, `size`, unless they are None.
 
     Raises:
         CheckpointError: it is missing or damaged, or no captioner.
@@ -33,11 +29,8 @@ def start_from(path: Path, *, dropout: float, decoding: DecodingConfig | None, s
     encoder = loaded.config.encoder
     if size is not None:
         encoder = encoder.model_copy(update={"preprocessing": encoder.preprocessing.model_copy(update={"size": size})})
-    config = CaptionerConfig(
-        encoder=encoder,
-        decoder=loaded.config.decoder.model_copy(update={"dropout": dropout}),
-        decoding=decoding or loaded.config.decoding,
-    )
+    decoder = loaded.config.decoder.model_copy(update={"dropout": dropout})
+    config = CaptionerConfig(encoder=encoder, decoder=decoder, decoding=decoding or loaded.config.decoding)
     captioner = Captioner(config, loaded.vocabulary)
     captioner.load_state_dict(loaded.state_dict())
     captioner.encoder.eval()

@@ -41,11 +41,8 @@ class RunningTextTraining(Optimisation):
     k2: Annotated[int, Field(ge=1)] = 128
     """Tokens that the gradient goes back."""
     learning_rate: Annotated[float, Field(gt=0)] = 2e-3
-    """Peak of the schedule: a linear rise, then a cosine to zero at the last step."""
     gradient_clip: Annotated[float, Field(gt=0)] = 1.0
-    """Largest norm of the gradient."""
     patience: Annotated[int, Field(ge=1)] | None = None
-    """Epochs without a better score on dev before training stops; never, if None."""
     sample_tokens: Annotated[int, Field(ge=0)] = 600
     """Tokens written to TensorBoard after each epoch."""
 

@@ -25,24 +25,19 @@ from training.trainer import Backward, Objective, Validation
 
 
 class RunningText(Objective[LanguageModel]):
-    """A text to a language model that predicts each token from all before it.
-
-    Raises:
-        DataError: the text can't be read, or is too short for the recipe.
-    """
+    """A text to a language model that predicts each token from all before it; raises what `Trainer` does."""
 
     def __init__(self, recipe: RunningTextRecipe, accelerator: Accelerator) -> None:
         training = recipe.training
         self.recipe, self.accelerator = recipe, accelerator
-        self.text = split_text(
-            read_text(recipe.data.path, recipe.data.pattern), dev=recipe.data.dev, test=recipe.data.test
-        )
+        data = recipe.data
+        self.text = split_text(read_text(data.path, data.pattern), dev=data.dev, test=data.test)
         units = pieces(self.text.train, recipe.model.unit)
-        vocabulary = Vocabulary.build([units], recipe.data.min_count)
+        vocabulary = Vocabulary.build([units], data.min_count)
         self.tokens = torch.tensor(vocabulary.encode(units))  # (M,)
         if len(self.tokens) <= training.batch_size * training.k1:
             raise DataError(
-                f"{recipe.data.path}: {len(self.tokens)} tokens to train on are too few for {training.batch_size} "
+                f"{data.path}: {len(self.tokens)} tokens to train on are too few for {training.batch_size} "
                 f"streams of {training.k1}; lower training.batch_size or training.k1"
             )
         if training.batch_size % accelerator.num_processes:
@@ -90,8 +85,8 @@ class RunningText(Objective[LanguageModel]):
         mixed = self.recipe.training.precision == "bf16"
         score = score_text(model, self.text.dev, before=self.text.train[-20_000:], mixed=mixed)
         log: dict[str, float | str] = {}
-        if self.recipe.training.sample_tokens:
-            log["sample"] = textwrap.indent(sample(model.eval(), self.recipe.training.sample_tokens), "    ")
+        if tokens := self.recipe.training.sample_tokens:
+            log["sample"] = textwrap.indent(sample(model.eval(), tokens), "    ")
         return Validation(score.figures("dev"), log)
 
     def state(self) -> dict[str, Tensor]:
@@ -101,9 +96,8 @@ class RunningText(Objective[LanguageModel]):
     def restore(self, tensors: dict[str, Tensor]) -> None:
         self.start = int(tensors["start"])
         parts = (tensors[str(place)] for place in range(len(tensors) - 1))
-        self.before = tuple(
-            self._share(part).transpose(0, 1).contiguous().to(self.accelerator.device) for part in parts
-        )
+        device = self.accelerator.device
+        self.before = tuple(self._share(part).transpose(0, 1).contiguous().to(device) for part in parts)
 
     def _share(self, rows: Tensor) -> Tensor:
         """The streams of this process, of (N, ...)."""

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from pydantic import ValidationError
-from torch import Tensor
 
 from model.checkpoint import METRICS, Checkpoint, CheckpointError
 from model.figures import Figure
@@ -21,7 +20,7 @@ from model.tasks.text.config import LanguageModelConfig
 from model.tasks.text.language import LanguageModel
 from model.vocabulary import UNK
 from training.data.base import DataError
-from training.data.text import read_text, split_text
+from training.data.text import SplitText, read_text, split_text
 from training.device import available_device
 from training.task import Evaluation, Report
 from training.tasks.text.recipe import RunningTextRecipe, TextDataRecipe
@@ -72,25 +71,11 @@ class TextScore:
         return counts | {name: scores[name] for name in names if name in scores}
 
 
-def evaluate(
-    checkpoints: Sequence[Path],
-    data: Path,
-    split: str,
-    *,
-    device: torch.device | str = "cpu",
-    recipe: RunningTextRecipe | None = None,
-) -> Evaluation:
-    """Scores a language model on a part of a text, cut where its recipe cuts it.
+def evaluate(checkpoints: Sequence[Path], data: Path, split: str, *, device: torch.device | str = "cpu") -> Evaluation:
+    """Scores a language model in single precision on a part of a text, a file or a folder.
 
-    Args:
-        checkpoints: its folder alone.
-        data: the text, a file or a folder.
-        split: `train`, `dev` or `test`.
-        device: where the network runs, in single precision.
-        recipe: how to cut the text; left out, the one that the checkpoint was trained with.
-
-    Returns:
-        The report has `split`, `tokens`, `characters`, `unknown`, each figure, and `seconds` (of all of it).
+    The text is cut by the recipe that the checkpoint was trained with. The report has `split`, `tokens`, `characters`,
+    `unknown`, each figure, and `seconds` (of all of it).
 
     Raises:
         CheckpointError: the checkpoint is missing or damaged, no language model, or does not say how its text was cut.
@@ -99,36 +84,35 @@ def evaluate(
     start = time.perf_counter()
     (path,) = checkpoints
     checkpoint = Checkpoint.open(path).expect(TEXT)
-    cut = recipe.data if recipe else _cut(checkpoint)
+    cut = _cut(checkpoint)
     text = split_text(read_text(data, cut.pattern), dev=cut.dev, test=cut.test)
-    parts = {"train": text.train, "dev": text.dev, "test": text.test}
-    if not parts.get(split):
-        raise DataError(f"split={split}: the text has {', '.join(name for name, part in parts.items() if part)}")
-    names = list(parts)
-    before = "".join(parts[name] for name in names[: names.index(split)])
-    score = score_text(checkpoint.load(device), parts[split], before=before)
-    report = {"split": split, **score.report(), "seconds": round(time.perf_counter() - start, 1)}
-    return Evaluation(score.figures(split), report)
+    return _evaluation(checkpoint.load(device), text, split, start)
 
 
 def report(checkpoint: Path, recipe: RunningTextRecipe) -> Report:
     """Scores a trained model on dev, and on test if the recipe holds a share of the text back."""
-    text = split_text(read_text(recipe.data.path, recipe.data.pattern), dev=recipe.data.dev, test=recipe.data.test)
-    evaluations = {
-        split: evaluate([checkpoint], recipe.data.path, split, device=available_device(), recipe=recipe)
-        for split in ("dev", *(["test"] if text.test else []))
-    }
-    model = Checkpoint.open(checkpoint).expect(TEXT).load()
+    data, splits = recipe.data, ("dev", "test") if recipe.data.test else ("dev",)
+    text = split_text(read_text(data.path, data.pattern), dev=data.dev, test=data.test)
+    model = Checkpoint.open(checkpoint).expect(TEXT).load(available_device())
+    found = {split: _evaluation(model, text, split, time.perf_counter()) for split in splits}
+    reports = {split: evaluation.report for split, evaluation in found.items()}
     return Report(
-        figures=[figure for evaluation in evaluations.values() for figure in evaluation.figures],
-        metrics={
-            **{split: evaluation.report for split, evaluation in evaluations.items()},
-            "vocabulary": len(model.vocabulary),
-            "data_sha256": text.sha256,
-        },
+        figures=[figure for evaluation in found.values() for figure in evaluation.figures],
+        metrics={**reports, "vocabulary": len(model.vocabulary), "data_sha256": text.sha256},
         config=model.config,
-        card={"sample": sample(model, SAMPLE_TOKENS)},
+        card={"sample": sample(model.cpu(), SAMPLE_TOKENS)},
     )
+
+
+def _evaluation(model: LanguageModel, text: SplitText, split: str, start: float) -> Evaluation:
+    """The score of a part of a text, by work that began at `start`."""
+    parts = {"train": text.train, "dev": text.dev, "test": text.test}
+    if not parts.get(split):
+        raise DataError(f"split={split}: the text has {', '.join(name for name, part in parts.items() if part)}")
+    before = {"train": "", "dev": text.train, "test": text.train + text.dev}
+    score = score_text(model, parts[split], before=before[split])
+    report = {"split": split, **score.report(), "seconds": round(time.perf_counter() - start, 1)}
+    return Evaluation(score.figures(split), report)
 
 
 def sample(model: LanguageModel, tokens: int) -> str:
@@ -142,19 +126,13 @@ def _cut(checkpoint: Checkpoint[LanguageModelConfig, LanguageModel]) -> TextData
     try:
         return TextDataRecipe.model_validate(checkpoint.metrics["recipe"]["data"])
     except (KeyError, TypeError, ValidationError) as error:
-        message = f"{checkpoint.path / METRICS}: recipe.data does not say how the text was cut"
-        raise CheckpointError(message) from error
+        where = checkpoint.path / METRICS
+        raise CheckpointError(f"{where}: recipe.data does not say how the text was cut") from error
 
 
 @torch.inference_mode()
 def score_text(
-    model: LanguageModel,
-    text: str,
-    *,
-    before: str = "",
-    streams: int = 32,
-    chunk: int = 256,
-    mixed: bool = False,
+    model: LanguageModel, text: str, *, before: str = "", streams: int = 32, chunk: int = 256, mixed: bool = False
 ) -> TextScore:
     """Scores every token of `text` with the state carried from one to the next.
 
@@ -195,13 +173,10 @@ def score_text(
         part = slice(start, start + chunk)
         with autocast(model.device, wanted=mixed):
             logits, state = model(inputs[:, part].to(model.device), state)  # (N, t, V)
-        total += _nats(logits, targets[:, part].to(model.device))
+        scored = targets[:, part].to(model.device).flatten()
+        total += float(F.cross_entropy(logits.float().flatten(0, 1), scored, ignore_index=-1, reduction="sum"))
     unknown = tokens.count(UNK)
     if model.config.unit == "character":
         total += unknown * math.log(_CHARACTERS)
     model.train(training)
     return TextScore(total, len(tokens), len(text), unknown, model.config.unit)
-
-
-def _nats(logits: Tensor, targets: Tensor) -> float:
-    return float(F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=-1, reduction="sum"))

@@ -1,8 +1,8 @@
 """Caption data sets on disk, each recognised by the files it consists of."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from training.data.base import DataError
 from training.tasks.captioning.readers.coco import annotation_years, read_coco
@@ -13,8 +13,7 @@ from training.tasks.captioning.readers.karpathy import read_karpathy
 __all__ = ["CaptionDataset", "CaptionedImage", "DataError", "open_dataset"]
 
 
-@dataclass(frozen=True)
-class _Layout:
+class _Layout(NamedTuple):
     name: str
     pattern: str
     """Pattern of the file that a data set is known by, seen from its folder."""
@@ -34,9 +33,7 @@ _LAYOUTS = (
 def open_dataset(path: Path) -> CaptionDataset:
     """Reads the data set in a folder, whatever its layout.
 
-    Args:
-        path: the folder; or the file that the data set is known by (`DIR/dataset_coco.json`), which decides where the
-            folder holds several.
+    Where a folder holds several, the path is that of a file that one is known by, say `DIR/dataset_coco.json`.
 
     Raises:
         DataError: no layout is recognised, or several are, or the data set is incomplete.

@@ -65,13 +65,9 @@ def _read_part(path: Path, folder: Path, split: str) -> Iterator[CaptionedImage]
     if not found.images:
         raise DataError(f"{path}: no images")
     captions: dict[int, list[str]] = {image.id: [] for image in found.images}
-    unknown = []
-    for annotation in found.annotations:
-        if annotation.image_id in captions:
-            captions[annotation.image_id].append(annotation.caption)
-        else:
-            unknown.append(annotation.image_id)
-    if unknown:
+    if unknown := [annotation.image_id for annotation in found.annotations if annotation.image_id not in captions]:
         raise DataError(f"{path}: captions of images that it does not list: {some(unknown)}")
+    for annotation in found.annotations:
+        captions[annotation.image_id].append(annotation.caption)
     for image in found.images:
         yield CaptionedImage(folder / image.file_name, split, tuple(captions[image.id]))

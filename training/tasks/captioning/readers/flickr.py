@@ -94,8 +94,7 @@ def _read_splits(root: Path) -> dict[str, str]:
 
 
 def _hashed_split(name: str) -> str:
-    eighth = hashlib.sha256(name.encode()).digest()[0] // 32
-    return {0: "test", 1: "dev"}.get(eighth, "train")
+    return {0: "test", 1: "dev"}.get(hashlib.sha256(name.encode()).digest()[0] // 32, "train")
 
 
 def _images(folder: Path, splits: dict[str, str], captions: dict[str, list[str]]) -> Iterator[CaptionedImage]:
