@@ -14,8 +14,6 @@ E = TypeVar("E")
 
 UNMATCHED = "unmatched"
 """Stands for the path of a request that no route takes."""
-_MODEL = "name"
-"""Parameter of a path that names a model."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class Contract:
     task: str | None = None
     """The task whose workers must be ready and have room: a name in `model.tasks`."""
     task_of_model: bool = False
-    """The task is that of the model which the path names."""
+    """The task is that of the model which the path names, as `name`."""
     body: Literal["upload", "batch", "text"] = "upload"
     """The limit of a body: that of a picture, of several pictures, or of text."""
     open: bool = False
@@ -54,11 +52,6 @@ class Match:
     """The parameters in the path."""
     takes_method: bool
     """False if the route is not for the request's method: the answer will be a 405."""
-
-    @property
-    def model(self) -> str | None:
-        """The model that the path names."""
-        return self.parameters.get(_MODEL)
 
 
 class RouteTable:

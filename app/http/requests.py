@@ -11,7 +11,6 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 
 import anyio.to_thread
 import pybase64
-from fastapi import Depends
 from pydantic import ConfigDict
 from pydantic_core import from_json
 from starlette.datastructures import UploadFile
@@ -32,6 +31,7 @@ _MOST_FIELDS = 100
 
 T = TypeVar("T")
 B = TypeVar("B", bound=Body)
+D = TypeVar("D")
 
 
 class UploadParameters(Body):
@@ -47,21 +47,10 @@ P = TypeVar("P", bound=UploadParameters)
 
 
 @dataclass(frozen=True)
-class Upload(Generic[P]):
-    """A picture and the parameters beside it."""
+class Upload(Generic[D, P]):
+    """A picture, or several in a list, and the parameters beside them."""
 
-    data: bytes
-    parameters: P
-    received: float
-    """When the last byte arrived, by `time.perf_counter`."""
-
-
-@dataclass(frozen=True)
-class Uploads(Generic[P]):
-    """Several pictures and the parameters beside them."""
-
-    data: list[bytes | Refusal]
-    """Each picture, or why it is none, in the order in which they were sent."""
+    data: D
     parameters: P
     received: float
     """When the last byte arrived, by `time.perf_counter`."""
@@ -71,14 +60,19 @@ class _FormParser(MultiPartParser):
     spool_max_size = 2**31  # never to disk: the body's size is limited already, and the disk may be read-only
 
 
-async def read_upload(request: Request, model: type[P]) -> Upload[P]:
+Source = bytes | str
+"""A picture as it was sent: its bytes, or text that stands for them."""
+Fields = list[tuple[str, Any]]
+
+
+async def read_upload(request: Request, model: type[P]) -> Upload[bytes, P]:
     """Read a multipart form, a JSON object, a URL-encoded form, or the bare bytes of a picture.
 
     Only multipart, which needs its boundary, is recognised by the content type. Otherwise the bytes decide, since many
     clients send a picture or JSON under some other type (curl's default is a form's).
 
     Args:
-        request: whose body has not been read.
+        request: its body has not been read.
         model: the parameters that may stand beside the picture.
 
     Raises:
@@ -86,11 +80,13 @@ async def read_upload(request: Request, model: type[P]) -> Upload[P]:
     """
     sources, parameters = await _read(request, model, most=1)
     received = time.perf_counter()
-    return Upload(await _picture(request, sources[0]), parse(model, parameters), received)
+    return Upload(await picture_of(request, sources[0]), parse(model, parameters), received)
 
 
-async def read_uploads(request: Request, model: type[P], most: int) -> Uploads[P]:
+async def read_uploads(request: Request, model: type[P], most: int) -> Upload[list[bytes | Refusal], P]:
     """Read several pictures, up to `most`, which share their parameters: a repeated field, or a list in JSON.
+
+    In the place of a picture that can't be had is the reason.
 
     Raises:
         Refusal: as `read_upload`, but for what is wrong with a single picture.
@@ -100,16 +96,11 @@ async def read_uploads(request: Request, model: type[P], most: int) -> Uploads[P
 
     async def found(source: Source) -> bytes | Refusal:
         try:
-            return await _picture(request, source)
+            return await picture_of(request, source)
         except Refusal as error:
             return error
 
-    return Uploads(await asyncio.gather(*map(found, sources)), parse(model, parameters), received)
-
-
-Source = bytes | str
-"""A picture as it was sent: its bytes, or text that stands for them."""
-Fields = list[tuple[str, Any]]
+    return Upload(await asyncio.gather(*map(found, sources)), parse(model, parameters), received)
 
 
 async def _read(request: Request, model: type[P], most: int) -> tuple[list[Source], dict[str, Any]]:
@@ -132,7 +123,7 @@ async def _read(request: Request, model: type[P], most: int) -> tuple[list[Sourc
     if not sources:
         raise Refusal("missing_image", "there is no field 'image'; it holds the picture", IMAGE)
     if len(sources) > most:
-        raise _too_many(f"{len(sources)}", most)
+        raise _too_many(len(sources), most)
     return sources, merge(model, query, fields)
 
 
@@ -156,31 +147,29 @@ def merge(model: type[UploadParameters], *sources: Iterable[tuple[str, Any]]) ->
     return merged
 
 
-def _too_many(found: str, most: int) -> Refusal:
+def _too_many(found: int | str, most: int) -> Refusal:
     return Refusal("too_many_images", f"there are {found} images; a request takes {most}", IMAGE)
 
 
-async def _picture(request: Request, source: Source) -> bytes:
-    return source if isinstance(source, bytes) else await picture_of(request, source)
-
-
-async def picture_of(request: Request, text: str, field: str = IMAGE) -> bytes:
-    """The picture that a string stands for: base64, a data: URI, or a URL, where the operator allows those.
+async def picture_of(request: Request, source: Source, field: str = IMAGE) -> bytes:
+    """A picture by its bytes, or by text that stands for it: base64, a data: URI, or a URL where those are allowed.
 
     Args:
-        request: which has it.
-        text: the string.
+        request: it has the picture.
+        source: the bytes or the text.
         field: the request's field that it stands in.
 
     Raises:
-        Refusal: it does not stand for a picture.
+        Refusal: the text does not stand for a picture.
     """
-    if re.match(r"\s*https?:", text[:64], re.IGNORECASE):
+    if isinstance(source, bytes):
+        return source
+    if re.match(r"\s*https?:", source[:64], re.IGNORECASE):
         fetcher: Fetcher = request.app.state.fetcher
-        return await fetcher.fetch(text, field)
-    if "%" in text:  # which is slow
-        return await anyio.to_thread.run_sync(decode_picture, text, field)
-    return await _aside(decode_picture, text, field)
+        return await fetcher.fetch(source, field)
+    if "%" in source:  # which is slow
+        return await anyio.to_thread.run_sync(decode_picture, source, field)
+    return await _aside(decode_picture, source, field)
 
 
 async def _aside(parser: Callable[..., T], text: str | bytes, *arguments: Any) -> T:
@@ -191,41 +180,24 @@ async def _aside(parser: Callable[..., T], text: str | bytes, *arguments: Any) -
 
 
 async def read_body(request: Request, model: type[B]) -> B:
-    """The body of an API that takes JSON alone, as its model.
+    """The body of an API that takes JSON alone, whatever type it declares: curl's default is a form's.
 
     FastAPI would read it under JSON's types alone, on the event loop whatever its size, and accept NaN and lone
     surrogates.
 
     Raises:
-        Refusal: it is not a JSON object; see `app.http.body.parse`.
-    """
-    return parse(model, await _read_json(request))
-
-
-def json_body(model: type[B]) -> Any:
-    """A route's parameter that is its JSON body: `asked: Annotated[Model, json_body(Model)]`."""
-
-    async def read(request: Request) -> B:
-        return await read_body(request, model)
-
-    return Depends(read)
-
-
-async def _read_json(request: Request) -> dict[str, Any]:
-    """The body of an API that takes JSON alone, whatever type it declares: curl's default is a form's.
-
-    Raises:
-        Refusal: not a JSON object; not even declared to be JSON.
+        Refusal: it is not a JSON object; not even declared to be JSON; see `app.http.body.parse`.
     """
     body = await request.body()
-    declared = request.headers.get("content-type", "").partition(";")[0].strip()
     try:
-        return await _aside(json_object, body)
+        document = await _aside(json_object, body)
     except Refusal as error:
+        declared = request.headers.get("content-type", "").partition(";")[0].strip()
         if declared and "json" not in declared.lower() and body.lstrip()[:1] not in (b"{", b"["):
             message = f"the body is {declared[:100]!r}; a JSON object is needed, as application/json"
             raise Refusal("unsupported_media_type", message) from error
         raise
+    return parse(model, document)
 
 
 def json_object(body: bytes) -> dict[str, Any]:
@@ -307,10 +279,6 @@ def _parse_json(body: bytes, model: type[UploadParameters], most: int) -> tuple[
 def decode_picture(text: str, field: str = IMAGE) -> bytes:
     """A picture in a string: base64, of either alphabet and wrapped or not, or a data: URI.
 
-    Args:
-        text: the string.
-        field: the request's field that it stands in.
-
     Raises:
         Refusal: neither of these; a URL.
     """
@@ -318,8 +286,7 @@ def decode_picture(text: str, field: str = IMAGE) -> bytes:
     if scheme and scheme[1].lower() == "data":
         header, comma, text = text.partition(",")
         if not comma:
-            message = "this data: URI has no comma; data:image/jpeg;base64,... is needed"
-            raise Refusal("bad_base64", message, field)
+            raise Refusal("bad_base64", "this data: URI has no comma; data:image/jpeg;base64,... is needed", field)
         if not header.lower().rstrip().endswith(";base64"):
             return unquote_to_bytes(text)
         for code, character in _ESCAPES:
