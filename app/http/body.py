@@ -183,12 +183,7 @@ class Needed:
 
 
 def Unsupported(why: str, neutral: tuple[Any, ...] = ()) -> PlainValidator:  # noqa: N802 (it annotates, like Field)
-    """Annotates a parameter that is known and must ask for nothing: `suffix: Annotated[Any, Unsupported(...)]`.
-
-    Args:
-        why: it is not supported.
-        neutral: values besides null that ask for nothing.
-    """
+    """Annotates a parameter that is known and must ask for nothing, as null does, and the values in `neutral`."""
 
     def check(value: Any) -> Any:
         if value not in neutral:

@@ -23,10 +23,7 @@ with bytes unread resets it, which can destroy the answer on its way."""
 class Connection(asyncio.Protocol):
     """Ends connections whose heads are slow or large, and closes connections so that answers arrive.
 
-    Args:
-        seconds: within which a request's head must arrive.
-        app_state: of the lifespan; every request finds the connection in its state.
-        options: of uvicorn's protocol.
+    A head must arrive within so many seconds. Every request finds the connection in its state; options are uvicorn's.
     """
 
     def __init__(self, seconds: float, *, app_state: dict[str, Any], **options: Any) -> None:

@@ -55,11 +55,7 @@ class Match:
 
 
 class RouteTable:
-    """All routes of an application, in the order in which they are tried.
-
-    Args:
-        routes: of the application; included routers are looked into.
-    """
+    """All routes of an application, those of included routers too, in the order in which they are tried."""
 
     def __init__(self, routes: Sequence[BaseRoute]) -> None:
         self._routes = [(route, _contract(route)) for route in iter_route_contexts(routes)]

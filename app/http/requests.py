@@ -71,10 +71,6 @@ async def read_upload(request: Request, model: type[P]) -> Upload[bytes, P]:
     Only multipart, which needs its boundary, is recognised by the content type. Otherwise the bytes decide, since many
     clients send a picture or JSON under some other type (curl's default is a form's).
 
-    Args:
-        request: its body has not been read.
-        model: the parameters that may stand beside the picture.
-
     Raises:
         Refusal: the body can't be parsed; no picture, several, a URL that is not fetched; a wrong parameter.
     """
@@ -154,19 +150,18 @@ def _too_many(found: int | str, most: int) -> Refusal:
 async def picture_of(request: Request, source: Source, field: str = IMAGE) -> bytes:
     """A picture by its bytes, or by text that stands for it: base64, a data: URI, or a URL where those are allowed.
 
-    Args:
-        request: it has the picture.
-        source: the bytes or the text.
-        field: the request's field that it stands in.
-
     Raises:
-        Refusal: the text does not stand for a picture.
+        Refusal: the text, in this field of the request, does not stand for a picture.
     """
     if isinstance(source, bytes):
         return source
     if re.match(r"\s*https?:", source[:64], re.IGNORECASE):
         fetcher: Fetcher = request.app.state.fetcher
-        return await fetcher.fetch(source, field)
+        try:
+            return await fetcher.fetch(source)
+        except Refusal as error:
+            error.field = field
+            raise
     if "%" in source:  # which is slow
         return await anyio.to_thread.run_sync(decode_picture, source, field)
     return await _aside(decode_picture, source, field)

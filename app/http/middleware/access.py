@@ -60,14 +60,10 @@ class AccessMiddleware:
 
 
 class Rates:
-    """Limits the requests of each client: so many a minute, and some at once.
+    """Limits the requests of each client: so many a minute, and `burst` at once after a quiet time.
 
     The algorithm is the "generic cell rate algorithm" (ITU-T I.371): a client is one number, the time at which it will
     have made up for its requests.
-
-    Args:
-        per_minute: requests.
-        burst: requests that a client which has been quiet may make at once.
     """
 
     def __init__(self, per_minute: float, burst: int) -> None:
