@@ -70,7 +70,9 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
-        self._lose(exc)
+        if not self._lost:
+            self._lost = True
+            self._http.connection_lost(exc)
 
     def begin(self) -> None:
         """Note that the application has a request's head."""
@@ -113,12 +115,7 @@ class Connection(asyncio.Protocol):
         self._transport.write_eof()
         self._transport.resume_reading()
         self._loop.call_later(LINGER_SECONDS, self._transport.close)
-        self._loop.call_soon(self._lose, None)  # the application need not wait for the rest
-
-    def _lose(self, exc: Exception | None) -> None:
-        if not self._lost:
-            self._lost = True
-            self._http.connection_lost(exc)
+        self._loop.call_soon(self.connection_lost, None)  # the application need not wait for the rest
 
     def _stop_timer(self) -> None:
         if self._timer:

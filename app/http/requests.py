@@ -63,6 +63,7 @@ class _FormParser(MultiPartParser):
 Source = bytes | str
 """A picture as it was sent: its bytes, or text that stands for them."""
 Fields = list[tuple[str, Any]]
+"""Names and values; those named `IMAGE` are sources."""
 
 
 async def read_upload(request: Request, model: type[P]) -> Upload[bytes, P]:
@@ -106,21 +107,22 @@ async def _read(request: Request, model: type[P], most: int) -> tuple[list[Sourc
     merge(model, query)  # what is wrong with the query can be told before the body has come
     content_type = request.headers.get("content-type", "").lower()
     if content_type.startswith("multipart/"):
-        sources, fields = await _read_multipart(request, most)
+        fields = await _read_multipart(request, most)
     else:
         body = await request.body()
         # No picture begins with a brace, and a form begins with a parameter's name.
         if body.lstrip()[:1] == b"{" or ("json" in content_type and body and body.isascii()):
-            sources, fields = await _aside(_parse_json, body, model, most)
+            fields = await _aside(_parse_json, body, model, most)
         elif _is_form(body, model):
-            sources, fields = await anyio.to_thread.run_sync(_parse_form, body)
+            fields = await anyio.to_thread.run_sync(_parse_form, body)
         else:
-            sources, fields = [body], []
+            fields = [(IMAGE, body)]
+    sources = [value for name, value in fields if name == IMAGE]
     if not sources:
         raise Refusal("missing_image", "there is no field 'image'; it holds the picture", IMAGE)
     if len(sources) > most:
         raise _too_many(len(sources), most)
-    return sources, merge(model, query, fields)
+    return sources, merge(model, query, (pair for pair in fields if pair[0] != IMAGE))
 
 
 def merge(model: type[UploadParameters], *sources: Iterable[tuple[str, Any]]) -> dict[str, Any]:
@@ -217,7 +219,7 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-async def _read_multipart(request: Request, most: int) -> tuple[list[Source], Fields]:
+async def _read_multipart(request: Request, most: int) -> Fields:
     most_files = max(most, 8)
     try:
         async with aclosing(request.stream()) as stream:
@@ -232,17 +234,13 @@ async def _read_multipart(request: Request, most: int) -> tuple[list[Source], Fi
         hint = ": let the client set the content-type itself" if "boundary" in error.message else ""
         raise Refusal("bad_form", f"{error.message.rstrip('.')}{hint}") from error
     try:
-        sources: list[Source] = []
         fields: Fields = []
         for name, value in form.multi_items():
-            if name == IMAGE:
-                sources.append(await value.read() if isinstance(value, UploadFile) else value)
-            elif isinstance(value, UploadFile):
+            if isinstance(value, UploadFile) and name != IMAGE:
                 message = f"there is a file in {name[:100]!r}; a picture belongs in 'image'"
                 raise Refusal("unknown_parameter", message, name[:100])
-            else:
-                fields.append((name, value))
-        return sources, fields
+            fields.append((name, await value.read() if isinstance(value, UploadFile) else value))
+        return fields
     finally:
         await form.close()
 
@@ -252,15 +250,14 @@ def _is_form(body: bytes, model: type[UploadParameters]) -> bool:
     return equals == b"=" and name.decode("latin-1") in (IMAGE, *model.model_fields) and body.isascii()
 
 
-def _parse_form(body: bytes) -> tuple[list[Source], Fields]:
+def _parse_form(body: bytes) -> Fields:
     try:
-        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+        return parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
     except ValueError as error:
         raise Refusal("bad_form", f"a form may have {_MOST_FIELDS} fields") from error
-    return [value for name, value in pairs if name == IMAGE], [pair for pair in pairs if pair[0] != IMAGE]
 
 
-def _parse_json(body: bytes, model: type[UploadParameters], most: int) -> tuple[list[Source], Fields]:
+def _parse_json(body: bytes, model: type[UploadParameters], most: int) -> Fields:
     document = json_object(body)
     image = document.pop(IMAGE, None)
     images = image if isinstance(image, list) and most > 1 else [] if image is None else [image]
@@ -268,7 +265,7 @@ def _parse_json(body: bytes, model: type[UploadParameters], most: int) -> tuple[
         needed = "base64 or a data: URI is needed" if most == 1 else "a list of base64 or data: URIs is needed"
         raise Refusal("invalid_parameter", f"image is not text; {needed}", IMAGE)
     parse(model, {name: value for name, value in document.items() if not isinstance(value, str)}, strict=True)
-    return images, list(document.items())
+    return [*((IMAGE, image) for image in images), *document.items()]
 
 
 def decode_picture(text: str, field: str = IMAGE) -> bytes:

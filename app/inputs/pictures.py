@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.Image import Transpose
 
 from app.errors import Refusal
@@ -118,7 +118,7 @@ def read_picture(data: bytes, *, max_pixels: int, max_dimension: int, enough: in
     """Decodes the first frame.
 
     Args:
-        data: a whole JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF file.
+        data: a whole file.
         max_pixels: most pixels allowed, by the header.
         max_dimension: most pixels allowed along one side.
         enough: pixels a side that the caller needs; a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, no smaller.
@@ -131,13 +131,12 @@ def read_picture(data: bytes, *, max_pixels: int, max_dimension: int, enough: in
     name = identify(data)
     try:
         image = Image.open(BytesIO(data), formats=[name])
-        _check_size(image, max_pixels, max_dimension)
-        size = image.size
+        size = width, height = image.size
+        if width * height > max_pixels or max(size) > max_dimension:
+            raise _too_large(f"{width:,} x {height:,} pixels", max_pixels, max_dimension)
         if enough and name == "JPEG":
             image.draft(None, (enough, enough))
-        image.load()
-        rotation = _rotation(image)
-        rgb = _to_rgb(image)
+        rgb, sideways = _upright(image)
     except Refusal:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -149,40 +148,32 @@ def read_picture(data: bytes, *, max_pixels: int, max_dimension: int, enough: in
         message = f"this begins as {FORMATS[name]}, but its header is damaged or of a kind that is not read"
         raise Refusal("damaged_image", message, "image") from error
     except Exception as error:  # untrusted bytes make decoders raise nearly anything
-        message = f"this {FORMATS[name]} is truncated or damaged"
-        raise Refusal("damaged_image", message, "image") from error
+        raise Refusal("damaged_image", f"this {FORMATS[name]} is truncated or damaged", "image") from error
     if name != "JPEG":
         size = image.size  # Pillow sets a TIFF upright while it loads
-    if rotation is not None:
-        rgb = rgb.transpose(rotation)
-    width, height = reversed(size) if rotation in _SIDEWAYS else size
+    width, height = reversed(size) if sideways else size
     return Picture(rgb, width, height, FORMATS[name])
 
 
 def as_rgb(image: Image.Image) -> Image.Image:
     """A picture that Pillow has opened, as `read_picture` returns one: upright, RGB, transparency laid over white."""
+    return _upright(image)[0]
+
+
+def _upright(image: Image.Image) -> tuple[Image.Image, bool]:
+    """A picture in RGB, and whether its sides had to change places."""
     image.load()
-    rotation = _rotation(image)
+    try:
+        rotation = _ROTATIONS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # whatever is wrong with the EXIF block, the pixels are there
+        rotation = None
     rgb = _to_rgb(image)
-    return rgb if rotation is None else rgb.transpose(rotation)
+    return rgb if rotation is None else rgb.transpose(rotation), rotation in _SIDEWAYS
 
 
 def _too_large(found: str, max_pixels: int, max_dimension: int) -> Refusal:
     allowed = f"at most {max_pixels:,} pixels, and {max_dimension:,} along a side, are read"
     return Refusal("image_too_large", f"the picture has {found}; {allowed}", "image")
-
-
-def _check_size(image: ImageFile.ImageFile, max_pixels: int, max_dimension: int) -> None:
-    width, height = image.size
-    if width * height > max_pixels or max(width, height) > max_dimension:
-        raise _too_large(f"{width:,} x {height:,} pixels", max_pixels, max_dimension)
-
-
-def _rotation(image: Image.Image) -> Transpose | None:
-    try:
-        return _ROTATIONS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # whatever is wrong with the EXIF block, the pixels are there
-        return None
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
