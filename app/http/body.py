@@ -18,7 +18,6 @@ from model.config import Config
 
 Json = dict[str, Any]
 B = TypeVar("B", bound="Body")
-C = TypeVar("C", bound=Config)
 
 _REASONS = {
     "bool_type": "true or false is needed, as a boolean",
