@@ -165,8 +165,8 @@ async def picture_of(request: Request, source: Source, field: str = IMAGE) -> by
             error.field = field
             raise
     if "%" in source:  # which is slow
-        return await anyio.to_thread.run_sync(decode_picture, source, field)
-    return await _aside(decode_picture, source, field)
+        return await anyio.to_thread.run_sync(_decode, source, field)
+    return await _aside(_decode, source, field)
 
 
 async def _aside(parser: Callable[..., T], text: str | bytes, *arguments: Any) -> T:
@@ -187,7 +187,7 @@ async def read_body(request: Request, model: type[B]) -> B:
     """
     body = await request.body()
     try:
-        document = await _aside(json_object, body)
+        document = await _aside(_json_object, body)
     except Refusal as error:
         declared = request.headers.get("content-type", "").partition(";")[0].strip()
         if declared and "json" not in declared.lower() and body.lstrip()[:1] not in (b"{", b"["):
@@ -197,12 +197,7 @@ async def read_body(request: Request, model: type[B]) -> B:
     return parse(model, document)
 
 
-def json_object(body: bytes) -> dict[str, Any]:
-    """A body's JSON object.
-
-    Raises:
-        Refusal: it is something else.
-    """
+def _json_object(body: bytes) -> dict[str, Any]:
     try:
         document = from_json(body)
     except ValueError as error:
@@ -258,7 +253,7 @@ def _parse_form(body: bytes) -> Fields:
 
 
 def _parse_json(body: bytes, model: type[UploadParameters], most: int) -> Fields:
-    document = json_object(body)
+    document = _json_object(body)
     image = document.pop(IMAGE, None)
     images = image if isinstance(image, list) and most > 1 else [] if image is None else [image]
     if any(not isinstance(image, str) for image in images):
@@ -268,12 +263,14 @@ def _parse_json(body: bytes, model: type[UploadParameters], most: int) -> Fields
     return [*((IMAGE, image) for image in images), *document.items()]
 
 
-def decode_picture(text: str, field: str = IMAGE) -> bytes:
-    """A picture in a string: base64, of either alphabet and wrapped or not, or a data: URI.
+_ESCAPES = [(f"%{code:02{case}}", chr(code)) for code in b"+/=\r\n " for case in "xX"]
+"""Escapes that base64 in a URI may have. To look for others takes a hundred times the memory of the text."""
+_ALPHABET = bytes.maketrans(b" -_", b"++/")
+"""A plus sign in a form that was not URL-encoded arrives as a space."""
 
-    Raises:
-        Refusal: neither of these; a URL.
-    """
+
+def _decode(text: str, field: str) -> bytes:
+    """A picture in a string: base64, of either alphabet and wrapped or not, or a data: URI."""
     scheme = re.match(r"\s*([a-z][a-z0-9+.-]+):", text[:64], re.IGNORECASE)
     if scheme and scheme[1].lower() == "data":
         header, comma, text = text.partition(",")
@@ -286,22 +283,11 @@ def decode_picture(text: str, field: str = IMAGE) -> bytes:
     elif scheme:
         message = f"{scheme[1][:20]}: URLs are not fetched; send the picture's bytes, or base64 of them"
         raise Refusal("url_not_fetched", message, field)
+    with suppress(ValueError):  # as most send it, in a tenth of the time that the rest takes
+        return pybase64.b64decode(text, validate=True)
     try:
-        return _decode(text)
+        data = text.strip().encode("ascii").translate(_ALPHABET, b"\r\n\t").rstrip(b"=")
+        return pybase64.b64decode(data + b"=" * (-len(data) % 4), validate=True)
     except ValueError as error:
         message = f"{field} is not base64; to upload a file, use a form's file field, or send its bytes as the body"
         raise Refusal("bad_base64", message, field) from error
-
-
-_ESCAPES = [(f"%{code:02{case}}", chr(code)) for code in b"+/=\r\n " for case in "xX"]
-"""Escapes that base64 in a URI may have. To look for others takes a hundred times the memory of the text."""
-_ALPHABET = bytes.maketrans(b" -_", b"++/")
-"""A plus sign in a form that was not URL-encoded arrives as a space."""
-
-
-def _decode(text: str) -> bytes:
-    """Base64 as most send it takes a tenth of the time that it takes to look for what others do."""
-    with suppress(ValueError):
-        return pybase64.b64decode(text, validate=True)
-    data = text.strip().encode("ascii").translate(_ALPHABET, b"\r\n\t").rstrip(b"=")
-    return pybase64.b64decode(data + b"=" * (-len(data) % 4), validate=True)
