@@ -6,9 +6,9 @@ first bad item, and nothing is repeated at length.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema, create_model
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, WithJsonSchema, create_model
 from pydantic.functional_validators import BeforeValidator, PlainValidator, model_validator
 from pydantic_core import PydanticCustomError
 
@@ -161,17 +161,16 @@ def _one_or_more(kind: Any) -> Any:
 
     Of too many, one more is kept than is allowed, which is enough to be refused: millions take gigabytes to validate.
     """
-    array, *limits = get_args(kind)
-    most = next(limit.max_length for limit in limits if hasattr(limit, "max_length"))
+    array = TypeAdapter(kind).json_schema()
 
     def items(value: Any) -> Any:
         if isinstance(value, str):
             return (value,)
         if isinstance(value, list | tuple):
-            return tuple(value[: most + 1])
+            return tuple(value[: array["maxItems"] + 1])
         raise PydanticCustomError("one_or_more", "a string is needed, or a list of them")
 
-    return Annotated[kind, BeforeValidator(items, json_schema_input_type=Union[get_args(array)[0], kind])]  # noqa: UP007
+    return Annotated[kind, BeforeValidator(items), WithJsonSchema({"anyOf": [array["items"], array]})]
 
 
 @dataclass(frozen=True)
