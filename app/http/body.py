@@ -46,11 +46,7 @@ def or_null(schema: Json) -> Json:
 
 
 class Body(BaseModel):
-    """The parameters of a request. A null counts as not given.
-
-    Raises:
-        Refusal: when validated, a name is unknown. See `parse`.
-    """
+    """The parameters of a request. A null counts as not given; an unknown name is refused."""
 
     model_config = ConfigDict(
         strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True, json_schema_extra=_nullable

@@ -39,8 +39,7 @@ class HttpRefusal(Refusal):
     """A request that the framework refuses before a route is reached, with the framework's status and headers."""
 
     def __init__(self, error: HTTPException, message: str) -> None:
-        phrase = HTTPStatus(error.status_code).phrase
-        super().__init__(phrase.lower().replace(" ", "_").replace("-", "_"), message)
+        super().__init__(HTTPStatus(error.status_code).name.lower(), message)
         self.status = error.status_code
         self.headers = dict(error.headers or {})
 

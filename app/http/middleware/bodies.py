@@ -83,10 +83,7 @@ class _Body:
         self.answered = False
 
     def require_room(self, size: int) -> None:
-        """
-        Raises:
-            Refusal: a body may not have so many bytes.
-        """
+        """Refuse a body that has more bytes than are allowed."""
         if size > self._max_bytes:
             self._kept = False
             raise Refusal("body_too_large", f"the body is larger than {self._max_bytes:,} bytes")
