@@ -2,8 +2,8 @@
 
 import logging
 from http import HTTPStatus
+from typing import Any
 
-from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -84,12 +84,11 @@ def unexpected(error: Exception, scope: Scope) -> Refusal:
     return Refusal("internal_error", f"something went wrong here; the log tells more under {request_id}")
 
 
-async def _refusal(request: Request, error: Exception) -> Response:
+async def _refusal(request: Request, error: Refusal) -> Response:
     return error_response(error, request.scope)
 
 
-async def _http_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
+async def _http_error(request: Request, error: HTTPException) -> Response:
     message = error.detail
     if error.status_code == 404:
         message = f"nothing is at {request.url.path}; /docs shows what there is"
@@ -99,22 +98,22 @@ async def _http_error(request: Request, error: Exception) -> Response:
     return error_response(HttpRefusal(error, message), request.scope)
 
 
-async def _validation_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
+async def _validation_error(request: Request, error: RequestValidationError) -> Response:
     first = error.errors()[0]
     field = ".".join(map(str, first["loc"][1:])) or None
     message = f"{field}: {first['msg']}" if field else first["msg"]
     return error_response(Refusal("invalid_parameter", message, field), request.scope)
 
 
-async def _disconnect(request: Request, error: Exception) -> Response:
+async def _disconnect(request: Request, error: ClientDisconnect) -> Response:
     logger.info("request %s: the client left before its answer", request.state.request_id)
     return Response(status_code=499)  # nginx's number for it; goes nowhere
 
 
-def install_error_handlers(app: FastAPI) -> None:
-    """Make `app` answer every exception in the dialect of its route."""
-    app.add_exception_handler(Refusal, _refusal)
-    app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(RequestValidationError, _validation_error)
-    app.add_exception_handler(ClientDisconnect, _disconnect)
+HANDLERS: dict[int | type[Exception], Any] = {
+    Refusal: _refusal,
+    HTTPException: _http_error,
+    RequestValidationError: _validation_error,
+    ClientDisconnect: _disconnect,
+}
+"""Exception -> its answer, in the dialect of the route."""
