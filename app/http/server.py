@@ -11,9 +11,6 @@ from fastapi import FastAPI
 from app.http.connection import Connection, watched
 from app.serving.engine import Engine
 
-ENDING_SECONDS = 5
-"""Seconds allowed for flushing answers after the last request has finished."""
-
 
 class Server(uvicorn.Server):
     """Drains when it is told to stop: it refuses new work, and goes on until nothing is in flight or time is up.
@@ -33,7 +30,7 @@ class Server(uvicorn.Server):
             log_config=None,
             access_log=False,  # it would have their queries
             proxy_headers=False,  # the application sees to them
-            timeout_graceful_shutdown=ENDING_SECONDS,
+            timeout_graceful_shutdown=5,  # seconds for flushing answers after the last request has finished
         )
         super().__init__(config)
         self._until = 0.0
