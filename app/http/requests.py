@@ -5,8 +5,7 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, TypeVar
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 import anyio.to_thread
@@ -31,7 +30,6 @@ _MOST_FIELDS = 100
 
 T = TypeVar("T")
 B = TypeVar("B", bound=Body)
-D = TypeVar("D")
 
 
 class UploadParameters(Body):
@@ -46,16 +44,6 @@ class UploadParameters(Body):
 P = TypeVar("P", bound=UploadParameters)
 
 
-@dataclass(frozen=True)
-class Upload(Generic[D, P]):
-    """A picture, or several in a list, and the parameters beside them."""
-
-    data: D
-    parameters: P
-    received: float
-    """When the last byte arrived, by `time.perf_counter`."""
-
-
 class _FormParser(MultiPartParser):
     spool_max_size = 2**31  # never to disk: the body's size is limited already, and the disk may be read-only
 
@@ -66,21 +54,23 @@ Fields = list[tuple[str, Any]]
 """Names and values; those named `IMAGE` are sources."""
 
 
-async def read_upload(request: Request, model: type[P]) -> Upload[bytes, P]:
+async def read_upload(request: Request, model: type[P]) -> tuple[bytes, P, float]:
     """Read a multipart form, a JSON object, a URL-encoded form, or the bare bytes of a picture.
 
     Only multipart, which needs its boundary, is recognised by the content type. Otherwise the bytes decide, since many
     clients send a picture or JSON under some other type (curl's default is a form's).
 
+    Returns:
+        The picture, the parameters, and when the last byte arrived, by `time.perf_counter`.
+
     Raises:
         Refusal: the body can't be parsed; no picture, several, a URL that is not fetched; a wrong parameter.
     """
-    sources, parameters = await _read(request, model, most=1)
-    received = time.perf_counter()
-    return Upload(await picture_of(request, sources[0]), parse(model, parameters), received)
+    sources, parameters, received = await _read(request, model, most=1)
+    return await picture_of(request, sources[0]), parse(model, parameters), received
 
 
-async def read_uploads(request: Request, model: type[P], most: int) -> Upload[list[bytes | Refusal], P]:
+async def read_uploads(request: Request, model: type[P], most: int) -> tuple[list[bytes | Refusal], P, float]:
     """Read several pictures, up to `most`, which share their parameters: a repeated field, or a list in JSON.
 
     In the place of a picture that can't be had is the reason.
@@ -88,8 +78,7 @@ async def read_uploads(request: Request, model: type[P], most: int) -> Upload[li
     Raises:
         Refusal: as `read_upload`, but for what is wrong with a single picture.
     """
-    sources, parameters = await _read(request, model, most)
-    received = time.perf_counter()
+    sources, parameters, received = await _read(request, model, most)
 
     async def found(source: Source) -> bytes | Refusal:
         try:
@@ -97,10 +86,10 @@ async def read_uploads(request: Request, model: type[P], most: int) -> Upload[li
         except Refusal as error:
             return error
 
-    return Upload(await asyncio.gather(*map(found, sources)), parse(model, parameters), received)
+    return await asyncio.gather(*map(found, sources)), parse(model, parameters), received
 
 
-async def _read(request: Request, model: type[P], most: int) -> tuple[list[Source], dict[str, Any]]:
+async def _read(request: Request, model: type[P], most: int) -> tuple[list[Source], dict[str, Any], float]:
     query = request.query_params.multi_items()
     if any(name == IMAGE for name, _ in query):
         raise Refusal("unknown_parameter", "a picture does not fit into the query; send it as the body", IMAGE)
@@ -122,7 +111,8 @@ async def _read(request: Request, model: type[P], most: int) -> tuple[list[Sourc
         raise Refusal("missing_image", "there is no field 'image'; it holds the picture", IMAGE)
     if len(sources) > most:
         raise _too_many(len(sources), most)
-    return sources, merge(model, query, (pair for pair in fields if pair[0] != IMAGE))
+    merged = merge(model, query, (pair for pair in fields if pair[0] != IMAGE))
+    return sources, merged, time.perf_counter()
 
 
 def merge(model: type[UploadParameters], *sources: Iterable[tuple[str, Any]]) -> dict[str, Any]:
