@@ -177,7 +177,7 @@ class Needed:
 
 
 def Unsupported(why: str, neutral: tuple[Any, ...] = ()) -> PlainValidator:  # noqa: N802 (it annotates, like Field)
-    """Annotates a parameter that is known and must ask for nothing, as null does, and the values in `neutral`."""
+    """Annotates a parameter that is known but not supported: it may be null or one of the `neutral` values."""
 
     def check(value: Any) -> Any:
         if value not in neutral:

@@ -23,7 +23,7 @@ with bytes unread resets it, which can destroy the answer on its way."""
 class Connection(asyncio.Protocol):
     """Ends connections whose heads are slow or large, and closes connections so that answers arrive.
 
-    A head must arrive within so many seconds. Every request finds the connection in its state; options are uvicorn's.
+    A head must arrive within `seconds`. Every request finds the connection in its state. The options are uvicorn's.
     """
 
     def __init__(self, seconds: float, *, app_state: dict[str, Any], **options: Any) -> None:

@@ -125,7 +125,7 @@ class _PublicBackend(httpcore2.AnyIOBackend):
 
 
 async def _look_up(host: str, port: int) -> list[str]:
-    """The addresses of a host, which is refused if it has none, or one that is not public."""
+    """The addresses of a host; one with no address, or with one that is not public, is refused."""
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:

@@ -43,7 +43,7 @@ class AccessMiddleware:
             raise refusal
 
     def _owner(self, headers: Headers) -> str:
-        """The digest of the request's key, without which, or if it is not known here, the request is refused."""
+        """The digest of the request's key; a request without one that is known here is refused."""
         scheme, _, token = headers.get("authorization", "").partition(" ")
         key = token.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
         if not key:

@@ -1,4 +1,4 @@
-"""An id for each request, and an answer to errors outside the routes."""
+"""An id for each request, and an answer to errors that no route has answered."""
 
 import asyncio
 import re
@@ -15,7 +15,7 @@ REQUEST_ID = "x-request-id"
 
 
 class RequestIdMiddleware:
-    """Gives each request an id, sends it back as x-request-id, and answers the errors of middlewares and of no handler.
+    """Gives each request an id, sends it back as x-request-id, and answers what is refused or fails further in.
 
     A caller's own id is kept where it is short and harmless, so that its logs and ours can be read together.
     """
