@@ -10,12 +10,7 @@ from app.settings import LogFormat, LogLevel
 
 
 def configure_logs(format: LogFormat, level: LogLevel) -> None:
-    """Sends all loggers of the process, also those of libraries, to standard error.
-
-    Args:
-        format: `auto` is `console` on a terminal and `json` elsewhere.
-        level: least level that is logged.
-    """
+    """Sends all loggers of the process, also those of libraries, to standard error."""
     if format == "auto":
         format = "console" if sys.stderr.isatty() else "json"
     shared: list[Processor] = [

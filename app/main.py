@@ -12,7 +12,7 @@ from starlette.routing import Route
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app.http.contract import Contract
-from app.http.errors import install_error_handlers
+from app.http.errors import HANDLERS
 from app.http.fetch import Fetcher
 from app.http.middleware.access import AccessMiddleware
 from app.http.middleware.admission import AdmissionMiddleware
@@ -55,7 +55,7 @@ def create_app(settings: Settings | None = None, on_failure: Callable[[str], Non
     )
     app.state.engine = engine
     app.state.fetcher = Fetcher(settings)
-    install_error_handlers(app)
+    app.exception_handlers.update(HANDLERS)
     app.router.routes.extend(page.routes)
     for route in app.router.routes:
         if isinstance(route, Route) and route.path == app.openapi_url:

@@ -139,11 +139,9 @@ class Settings(BaseSettings):
         if self.checkpoints is not None:
             return self.checkpoints
         local = Path("checkpoints")
-        if local.is_dir():
-            return local
-        carried = checkpoints_folder()
-        if carried.is_dir():
-            return carried
+        for folder in (local, checkpoints_folder()):
+            if folder.is_dir():
+                return folder
         raise ValueError(
             f"no checkpoints: neither {local.absolute()} nor the installed package has any; name a folder with "
             f"--checkpoints or {PREFIX}CHECKPOINTS"

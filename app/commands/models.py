@@ -1,8 +1,7 @@
 """`recap models`."""
 
 import json
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -23,6 +22,7 @@ def models(
     from app.serving.registry import Registry
     from app.tasks import PREFERRED, TASKS
     from model.checkpoint import CheckpointError
+    from model.figures import figures_of
 
     try:
         registry = Registry.open(settings.checkpoint_folder(), settings.defaults, PREFERRED)
@@ -31,7 +31,9 @@ def models(
         for card in cards:
             name = f"{card['id']} (default)" if card["default"] else card["id"]
             network = TASKS[registry.get(card["id"]).task.name].network(card)
-            rows.append((name, card["task"], network, card["sha256"][:12], _figures(card["metrics"])))
+            best = figures_of(card["metrics"])[:FIGURES]
+            figures = ", ".join(f"{figure.label} {figure.value:.3f}" for figure in best)
+            rows.append((name, card["task"], network, card["sha256"][:12], figures))
     except (CheckpointError, ValueError) as error:
         fail(str(error))
     if as_json:
@@ -40,9 +42,3 @@ def models(
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-def _figures(metrics: Mapping[str, Any]) -> str:
-    from model.figures import figures_of
-
-    return ", ".join(f"{figure.label} {figure.value:.3f}" for figure in figures_of(metrics)[:FIGURES])

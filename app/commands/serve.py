@@ -1,5 +1,6 @@
 """`recap serve`."""
 
+import gc
 import signal
 import sys
 from typing import Annotated
@@ -7,7 +8,6 @@ from typing import Annotated
 import typer
 
 from app.commands import Checkpoints, DeviceOption, fail, quiet_pillow, read_settings
-from app.heap import pause_collection
 
 
 def serve(
@@ -20,7 +20,7 @@ def serve(
 
     Every setting is also an environment variable, RECAP_ and its name.
     """
-    pause_collection()
+    gc.disable()  # until all is loaded; collecting while it is imported would take a tenth of the start
     settings = read_settings(host=host, port=port, checkpoints=checkpoints, device=device)
 
     from app.http.server import Server

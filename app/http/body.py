@@ -8,24 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_origin
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    WithJsonSchema,
-    create_model,
-    model_validator,
-)
-from pydantic_core import CoreSchema, PydanticCustomError
-from pydantic_core.core_schema import (
-    no_info_before_validator_function,
-    no_info_plain_validator_function,
-    no_info_wrap_validator_function,
-)
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, WithJsonSchema, create_model
+from pydantic.functional_validators import BeforeValidator, PlainValidator, model_validator
+from pydantic_core import PydanticCustomError
 
 from app.errors import Refusal
 from app.http.fields import invalid, unknown
@@ -33,9 +18,12 @@ from model.config import Config
 
 Json = dict[str, Any]
 B = TypeVar("B", bound="Body")
-C = TypeVar("C", bound=Config)
 
-_REASONS = {"bool_type": "true or false is needed, as a boolean", "model_type": "an object is needed"}
+_REASONS = {
+    "bool_type": "true or false is needed, as a boolean",
+    "missing": "the field is required",
+    "model_type": "an object is needed",
+}
 """Kind of error -> a better message than pydantic's."""
 
 
@@ -58,11 +46,7 @@ def or_null(schema: Json) -> Json:
 
 
 class Body(BaseModel):
-    """The parameters of a request. A null counts as not given.
-
-    Raises:
-        Refusal: when validated, a name is unknown. See `parse`.
-    """
+    """The parameters of a request. A null counts as not given; an unknown name is refused."""
 
     model_config = ConfigDict(
         strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True, json_schema_extra=_nullable
@@ -120,18 +104,21 @@ def parse(model: type[B], document: Mapping[str, Any], *, strict: bool | None = 
 def _refusal(model: type[Body], value: Any, error: ValidationError) -> Refusal:
     """The refusal of the first field that is wrong, in the innermost body."""
     first = error.errors(include_url=False)[0]
-    name, place = "", list(first["loc"])
-    while place and isinstance(place[0], str) and place[0] in model.model_fields:
-        field = model.model_fields[name := str(place.pop(0))]
+    reason = _REASONS.get(first["type"], first["msg"])
+    name, needed = "", None
+    for place in first["loc"]:
+        if place not in model.model_fields:
+            break
+        field = model.model_fields[name := str(place)]
         value = value.get(name)
+        needed = next((part.message for part in field.metadata if isinstance(part, Needed)), None)
         inner = [part for part in get_args(field.annotation) if isinstance(part, type) and issubclass(part, Body)]
         if not inner:
             break
         model = inner[0]
-    if first["type"] == "missing":
-        needed = [part.message for part in field.metadata if isinstance(part, Needed)]
-        return invalid(name, None, f"{needed[0]}; the field is required" if needed else "the field is required")
-    return invalid(name, value, _REASONS.get(first["type"], first["msg"]))
+    if needed:
+        reason = f"{needed}; {reason}" if first["type"] == "missing" else needed
+    return invalid(name, value, reason)
 
 
 def overrides(
@@ -140,18 +127,15 @@ def overrides(
     """A decorator that adds a configuration's fields to a body. They have no defaults, which are the model's to say.
 
     Args:
-        config: whose types and ranges hold.
+        config: its types and ranges hold.
         names: what the body calls the fields -> the configuration's names; by default all, by their own names. A field
             that the body has itself is left alone.
         descriptions: of the configuration's fields.
     """
 
     def add(body: type[B]) -> type[B]:
-        added = {
-            theirs: ours
-            for theirs, ours in (names or {name: name for name in config.model_fields}).items()
-            if theirs not in body.model_fields
-        }
+        pairs = names or {name: name for name in config.model_fields}
+        added = {theirs: ours for theirs, ours in pairs.items() if theirs not in body.model_fields}
         fields: dict[str, Any] = {}
         for theirs, ours in added.items():
             field = config.model_fields[ours]
@@ -159,9 +143,7 @@ def overrides(
             for part in field.metadata:
                 kind = Annotated[kind, part]
             if get_origin(field.annotation) is tuple:
-                kind = Annotated[
-                    kind, OneOrMore(next(part.max_length for part in field.metadata if hasattr(part, "max_length")))
-                ]
+                kind = _one_or_more(kind)
             fields[theirs] = (kind, Field(None, description=(descriptions or {}).get(ours)))
         made = create_model(body.__name__, __base__=body, __module__=body.__module__, __doc__=body.__doc__, **fields)
         made.overridden = added
@@ -170,73 +152,40 @@ def overrides(
     return add
 
 
+def _one_or_more(kind: Any) -> Any:
+    """A tuple of strings that may also come as one string.
+
+    Of too many, one more is kept than is allowed, which is enough to be refused: millions take gigabytes to validate.
+    """
+    array = TypeAdapter(kind).json_schema()
+
+    def items(value: Any) -> Any:
+        if isinstance(value, str):
+            return (value,)
+        if isinstance(value, list | tuple):
+            return tuple(value[: array["maxItems"] + 1])
+        raise PydanticCustomError("one_or_more", "a string is needed, or a list of them")
+
+    return Annotated[kind, BeforeValidator(items), WithJsonSchema({"anyOf": [array["items"], array]})]
+
+
 @dataclass(frozen=True)
 class Needed:
-    """Annotates a field whose type is better explained in words of its own.
-
-    Args:
-        message: what is needed.
-    """
+    """Annotates a field whose type is better explained in words of its own."""
 
     message: str
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        def explained(value: Any, inner: ValidatorFunctionWrapHandler) -> Any:
-            try:
-                return inner(value)
-            except ValidationError:
-                raise PydanticCustomError("needed", "{message}", {"message": self.message}) from None
 
-        return no_info_wrap_validator_function(explained, handler(source))
+def Unsupported(why: str, neutral: tuple[Any, ...] = ()) -> PlainValidator:  # noqa: N802 (it annotates, like Field)
+    """Annotates a parameter that is known but not supported: it may be null or one of the `neutral` values."""
 
+    def check(value: Any) -> Any:
+        if value not in neutral:
+            raise PydanticCustomError("unsupported", "not supported: {why}", {"why": why})
+        return value
 
-@dataclass(frozen=True)
-class Unsupported:
-    """Annotates a parameter that is known and must ask for nothing: `suffix: Annotated[Any, Unsupported(...)]`.
-
-    Args:
-        why: it is not supported.
-        neutral: values besides null that ask for nothing.
-    """
-
-    why: str
-    neutral: tuple[Any, ...] = ()
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        def neutral(value: Any) -> Any:
-            if value not in self.neutral:
-                raise PydanticCustomError("unsupported", "not supported: {why}", {"why": self.why})
-            return value
-
-        return no_info_plain_validator_function(neutral)
-
-    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> Json:
-        return {"enum": list(self.neutral), "description": f"Not supported: {self.why}."}
-
-
-@dataclass(frozen=True)
-class OneOrMore:
-    """Annotates a tuple of strings that may also come as one string.
-
-    Args:
-        most: items; one more is kept, which is enough to be refused, since millions would take gigabytes to validate.
-    """
-
-    most: int
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        def items(value: Any) -> Any:
-            if isinstance(value, str):
-                return (value,)
-            if isinstance(value, list | tuple):
-                return tuple(value[: self.most + 1])
-            raise PydanticCustomError("one_or_more", "a string is needed, or a list of them")
-
-        return no_info_before_validator_function(items, handler(source))
-
-    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> Json:
-        array = handler(core)
-        return {"anyOf": [array["items"], array]}
+    schema = {"enum": list(neutral), "description": f"Not supported: {why}."}
+    return PlainValidator(check, json_schema_input_type=Annotated[Any, WithJsonSchema(schema)])
 
 
 Ignored = Annotated[Any, WithJsonSchema({"description": "Ignored."})]

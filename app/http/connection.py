@@ -23,10 +23,7 @@ with bytes unread resets it, which can destroy the answer on its way."""
 class Connection(asyncio.Protocol):
     """Ends connections whose heads are slow or large, and closes connections so that answers arrive.
 
-    Args:
-        seconds: within which a request's head must arrive.
-        app_state: of the lifespan; every request finds the connection in its state.
-        options: of uvicorn's protocol.
+    A head must arrive within `seconds`. Every request finds the connection in its state. The options are uvicorn's.
     """
 
     def __init__(self, seconds: float, *, app_state: dict[str, Any], **options: Any) -> None:
@@ -73,7 +70,9 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
-        self._lose(exc)
+        if not self._lost:
+            self._lost = True
+            self._http.connection_lost(exc)
 
     def begin(self) -> None:
         """Note that the application has a request's head."""
@@ -116,12 +115,7 @@ class Connection(asyncio.Protocol):
         self._transport.write_eof()
         self._transport.resume_reading()
         self._loop.call_later(LINGER_SECONDS, self._transport.close)
-        self._loop.call_soon(self._lose, None)  # the application need not wait for the rest
-
-    def _lose(self, exc: Exception | None) -> None:
-        if not self._lost:
-            self._lost = True
-            self._http.connection_lost(exc)
+        self._loop.call_soon(self.connection_lost, None)  # the application need not wait for the rest
 
     def _stop_timer(self) -> None:
         if self._timer:

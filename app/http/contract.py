@@ -1,8 +1,8 @@
 """The contract that a route declares: its errors, its bodies, its task, and whether it needs a key."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeVar
+from dataclasses import dataclass
+from typing import Literal, TypeVar
 
 from fastapi.routing import iter_route_contexts
 from starlette.routing import BaseRoute
@@ -14,8 +14,6 @@ E = TypeVar("E")
 
 UNMATCHED = "unmatched"
 """Stands for the path of a request that no route takes."""
-_MODEL = "name"
-"""Parameter of a path that names a model."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class Contract:
     task: str | None = None
     """The task whose workers must be ready and have room: a name in `model.tasks`."""
     task_of_model: bool = False
-    """The task is that of the model which the path names."""
+    """The task is that of the model which the path names, as `name`."""
     body: Literal["upload", "batch", "text"] = "upload"
     """The limit of a body: that of a picture, of several pictures, or of text."""
     open: bool = False
@@ -55,26 +53,18 @@ class Match:
     takes_method: bool
     """False if the route is not for the request's method: the answer will be a 405."""
 
-    @property
-    def model(self) -> str | None:
-        """The model that the path names."""
-        return self.parameters.get(_MODEL)
-
 
 class RouteTable:
-    """All routes of an application, in the order in which they are tried.
-
-    Args:
-        routes: of the application; included routers are looked into.
-    """
+    """All routes of an application, those of included routers too, in the order in which they are tried."""
 
     def __init__(self, routes: Sequence[BaseRoute]) -> None:
-        self._routes = [(route, _contract(route)) for route in iter_route_contexts(routes)]
+        endpoints = ((route, route.endpoint or route.app) for route in iter_route_contexts(routes))
+        self._routes = [(route, getattr(endpoint, "contract", Contract())) for route, endpoint in endpoints]
         self._dialects: dict[str, Dialect] = {}
         """Folder of paths -> the dialect of the routes below it, where they all have the same."""
         for folder in {folder for route, _ in self._routes for folder in _folders(route.path or "")}:
-            found = {contract.errors for route, contract in self._routes if f"{route.path}".startswith(folder)}
-            self._dialects[folder] = found.pop() if len(found) == 1 else OWN
+            dialects = {contract.errors for route, contract in self._routes if f"{route.path}".startswith(folder)}
+            self._dialects[folder] = dialects.pop() if len(dialects) == 1 else OWN
 
     def match(self, scope: Scope) -> Match:
         """The route of a request.
@@ -92,13 +82,7 @@ class RouteTable:
         if other:
             return other
         folder = next((folder for folder in _folders(scope["path"]) if folder in self._dialects), "/")
-        return Match(UNMATCHED, replace(Contract(), errors=self._dialects.get(folder, OWN)), {}, takes_method=False)
-
-
-def _contract(route: Any) -> Contract:
-    """The contract that the route's endpoint, or mounted application, declares."""
-    found = getattr(route.endpoint or route.app, "contract", None)
-    return found if isinstance(found, Contract) else Contract()
+        return Match(UNMATCHED, Contract(self._dialects.get(folder, OWN)), {}, takes_method=False)
 
 
 def _folders(path: str) -> Iterator[str]:

@@ -36,30 +36,20 @@ class ErrorBody(Schema):
     """Also in the header x-request-id, and in the server's log."""
 
 
-class ErrorResponse(Schema):
-    """Every answer that is not a success."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "error": {
-                    "code": "invalid_parameter",
-                    "message": "beam_size='99': input should be less than or equal to 10",
-                    "field": "beam_size",
-                    "request_id": "9f3b2c1d",
-                }
-            }
-        }
-    )
-
-    error: ErrorBody
+_EXAMPLE = Refusal("invalid_parameter", "beam_size='99': input should be less than or equal to 10", "beam_size")
 
 
 def _own(error: Refusal, status: int, request_id: str) -> Shape:
-    body = {"code": error.code, "message": error.message, "field": error.field, "request_id": request_id}
-    if error.field is None:
-        del body["field"]
-    return status, {"error": body}
+    field = {} if error.field is None else {"field": error.field}
+    return status, {"error": {"code": error.code, "message": error.message, **field, "request_id": request_id}}
+
+
+class ErrorResponse(Schema):
+    """Every answer that is not a success."""
+
+    model_config = ConfigDict(json_schema_extra={"example": _own(_EXAMPLE, 422, "9f3b2c1d")[1]})
+
+    error: ErrorBody
 
 
 OWN = Dialect(ErrorResponse, _own)

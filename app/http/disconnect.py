@@ -10,15 +10,10 @@ T = TypeVar("T")
 
 
 async def while_connected(request: Request, work: Awaitable[T]) -> T:
-    """The result of `work`, which is cancelled once the client has left.
-
-    Args:
-        request: its body has been read.
-        work: something that takes long.
+    """The result of `work`, which is cancelled once the client has left; the request's body has been read.
 
     Raises:
         ClientDisconnect: the client has left.
-        Exception: whatever `work` raises.
     """
     task = asyncio.ensure_future(work)
     watcher = asyncio.create_task(_disconnected(request))

@@ -2,8 +2,8 @@
 
 import logging
 from http import HTTPStatus
+from typing import Any
 
-from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -17,39 +17,21 @@ from app.http.dialects import Shape
 logger = logging.getLogger(__name__)
 
 
-STATUS = {
-    "bad_base64": 400,
-    "bad_form": 400,
-    "bad_json": 400,
-    "damaged_image": 400,
-    "empty_image": 400,
-    "not_an_image": 400,
-    "invalid_api_key": 401,
-    "missing_api_key": 401,
-    "unknown_model": 404,
-    "body_too_slow": 408,
-    "body_too_large": 413,
-    "unsupported_format": 415,
-    "unsupported_media_type": 415,
-    "conflicting_parameter": 422,
-    "image_too_large": 422,
-    "invalid_parameter": 422,
-    "missing_image": 422,
-    "prompt_too_long": 422,
-    "too_many_images": 422,
-    "unknown_parameter": 422,
-    "url_failed": 422,
-    "url_not_allowed": 422,
-    "url_not_fetched": 422,
-    "bodies_full": 429,
-    "queue_full": 429,
-    "rate_limit_exceeded": 429,
-    "internal_error": 500,
-    "draining": 503,
-    "failed": 503,
-    "loading": 503,
-    "deadline_exceeded": 504,
+_CODES = {
+    400: "bad_base64 bad_form bad_json damaged_image empty_image not_an_image",
+    401: "invalid_api_key missing_api_key",
+    404: "unknown_model",
+    408: "body_too_slow",
+    413: "body_too_large",
+    415: "unsupported_format unsupported_media_type",
+    422: "conflicting_parameter image_too_large invalid_parameter missing_image prompt_too_long too_many_images "
+    "unknown_parameter url_failed url_not_allowed url_not_fetched",
+    429: "bodies_full queue_full rate_limit_exceeded",
+    500: "internal_error",
+    503: "draining failed loading",
+    504: "deadline_exceeded",
 }
+STATUS = {code: status for status, codes in _CODES.items() for code in codes.split()}
 """Code of a refusal -> status of the answer."""
 
 
@@ -57,8 +39,7 @@ class HttpRefusal(Refusal):
     """A request that the framework refuses before a route is reached, with the framework's status and headers."""
 
     def __init__(self, error: HTTPException, message: str) -> None:
-        phrase = HTTPStatus(error.status_code).phrase
-        super().__init__(phrase.lower().replace(" ", "_").replace("-", "_"), message)
+        super().__init__(HTTPStatus(error.status_code).name.lower(), message)
         self.status = error.status_code
         self.headers = dict(error.headers or {})
 
@@ -84,17 +65,16 @@ def tell(error: Exception, scope: Scope) -> Shape:
 
     An error that is no refusal is none of the client's business: the log has all of it, the answer its number.
     """
-    if not isinstance(error, Refusal):
-        error = unexpected(error, scope)
-    scope["state"].setdefault("errors", []).append(error.code)
+    refusal = error if isinstance(error, Refusal) else unexpected(error, scope)
+    scope["state"].setdefault("errors", []).append(refusal.code)
     match: Match = scope["state"]["match"]
-    return match.contract.errors.shape(error, status_of(error), scope["state"]["request_id"])
+    return match.contract.errors.shape(refusal, status_of(refusal), scope["state"]["request_id"])
 
 
-def error_response(error: Refusal, scope: Scope) -> JSONResponse:
+def error_response(error: Exception, scope: Scope) -> JSONResponse:
     """The answer to the request of `scope`."""
     status, body = tell(error, scope)
-    return JSONResponse(body, status, headers=_headers(error))
+    return JSONResponse(body, status, headers=_headers(error) if isinstance(error, Refusal) else None)
 
 
 def unexpected(error: Exception, scope: Scope) -> Refusal:
@@ -104,42 +84,36 @@ def unexpected(error: Exception, scope: Scope) -> Refusal:
     return Refusal("internal_error", f"something went wrong here; the log tells more under {request_id}")
 
 
-def _answer(request: Request, error: Refusal) -> Response:
+async def _refusal(request: Request, error: Refusal) -> Response:
     return error_response(error, request.scope)
 
 
-async def _refusal(request: Request, error: Exception) -> Response:
-    assert isinstance(error, Refusal)
-    return _answer(request, error)
-
-
-async def _http_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
+async def _http_error(request: Request, error: HTTPException) -> Response:
     message = error.detail
     if error.status_code == 404:
         message = f"nothing is at {request.url.path}; /docs shows what there is"
     elif error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "")
         message = f"{request.method} does not work on {request.url.path}; {allowed or 'another method'} does"
-    return _answer(request, HttpRefusal(error, message))
+    return error_response(HttpRefusal(error, message), request.scope)
 
 
-async def _validation_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
+async def _validation_error(request: Request, error: RequestValidationError) -> Response:
     first = error.errors()[0]
-    field = ".".join(str(part) for part in first["loc"][1:]) or None
+    field = ".".join(map(str, first["loc"][1:])) or None
     message = f"{field}: {first['msg']}" if field else first["msg"]
-    return _answer(request, Refusal("invalid_parameter", message, field))
+    return error_response(Refusal("invalid_parameter", message, field), request.scope)
 
 
-async def _disconnect(request: Request, error: Exception) -> Response:
+async def _disconnect(request: Request, error: ClientDisconnect) -> Response:
     logger.info("request %s: the client left before its answer", request.state.request_id)
     return Response(status_code=499)  # nginx's number for it; goes nowhere
 
 
-def install_error_handlers(app: FastAPI) -> None:
-    """Make `app` answer every exception in the dialect of its route."""
-    app.add_exception_handler(Refusal, _refusal)
-    app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(RequestValidationError, _validation_error)
-    app.add_exception_handler(ClientDisconnect, _disconnect)
+HANDLERS: dict[int | type[Exception], Any] = {
+    Refusal: _refusal,
+    HTTPException: _http_error,
+    RequestValidationError: _validation_error,
+    ClientDisconnect: _disconnect,
+}
+"""Exception -> its answer, in the dialect of the route."""

@@ -18,12 +18,7 @@ def event(data: Any, name: str | None = None) -> bytes:
 
 
 class EventStream(EventSourceResponse):
-    """An answer in events.
-
-    Args:
-        events: made by `event`.
-        work: their source, whose context is left when the stream ends, however it ends.
-    """
+    """An answer in events. The context of `work`, their source, is left when the stream ends, however it ends."""
 
     def __init__(self, events: AsyncIterator[bytes], work: AbstractContextManager[Any] | None = None) -> None:
         super().__init__(events, headers={"cache-control": "no-cache", "x-accel-buffering": "no"})

@@ -28,9 +28,6 @@ class Fetcher:
 
     A connection goes to the very address that was looked up and found public, so that a name which means something else
     a moment later ("DNS rebinding") leads nowhere new. Redirects are held to the same rules.
-
-    Args:
-        settings: the hosts that are allowed, and the limits.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -43,12 +40,8 @@ class Fetcher:
             max_keepalive_connections=0,  # every connection is looked at anew
         )
 
-    async def fetch(self, url: str, field: str) -> bytes:
+    async def fetch(self, url: str) -> bytes:
         """The contents of an http or https URL.
-
-        Args:
-            url: of a picture.
-            field: the request's field that it stands in.
 
         Raises:
             Refusal: URLs are not fetched, or not from there, or it can't be had; too large.
@@ -56,13 +49,10 @@ class Fetcher:
         try:
             async with asyncio.timeout(self._seconds):
                 return await self._follow(url)
-        except Refusal as error:
-            error.field = field
-            raise
         except TimeoutError:
-            raise _failed(f"it took more than {self._seconds:g} s", field) from None
+            raise _failed(f"it took more than {self._seconds:g} s") from None
         except (httpcore2.NetworkError, httpcore2.ProtocolError) as error:
-            raise _failed("there is no connection, or it broke", field) from error
+            raise _failed("there is no connection, or it broke") from error
 
     async def _follow(self, url: str) -> bytes:
         for _ in range(1 + REDIRECTS):
@@ -116,21 +106,18 @@ def _matches(place: str, pattern: str) -> bool:
     return place.endswith(pattern[1:]) if pattern.startswith("*.") else place == pattern
 
 
-def _failed(reason: str, field: str | None = None) -> Refusal:
-    return Refusal("url_failed", f"the picture can't be fetched: {reason}", field)
+def _failed(reason: str) -> Refusal:
+    return Refusal("url_failed", f"the picture can't be fetched: {reason}")
 
 
-class _PublicBackend(httpcore2.AsyncNetworkBackend):
+class _PublicBackend(httpcore2.AnyIOBackend):
     """Connects to public addresses alone."""
-
-    def __init__(self) -> None:
-        self._inner = httpcore2.AnyIOBackend()
 
     async def connect_tcp(self, host: str, port: int, *arguments: Any, **options: Any) -> httpcore2.AsyncNetworkStream:
         failure: Exception | None = None
         for address in await _look_up(host, port):
             try:
-                return await self._inner.connect_tcp(address, port, *arguments, **options)
+                return await super().connect_tcp(address, port, *arguments, **options)
             except httpcore2.ConnectError as error:
                 failure = error
         assert failure
@@ -138,11 +125,7 @@ class _PublicBackend(httpcore2.AsyncNetworkBackend):
 
 
 async def _look_up(host: str, port: int) -> list[str]:
-    """The addresses of a host, all of them public.
-
-    Raises:
-        Refusal: there is none, or one that is not.
-    """
+    """The addresses of a host; one with no address, or with one that is not public, is refused."""
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:

@@ -1,6 +1,6 @@
 """Documentation of bodies and answers that FastAPI can't derive by itself."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from app.http.dialects import Dialect
@@ -29,17 +29,10 @@ _EVERYWHERE = {
 }
 
 
-def errors(dialect: Dialect, told: Mapping[int, str]) -> dict[int | str, Json]:
-    """Answers that report errors: those of every route, and a route's own.
-
-    Args:
-        dialect: the route's.
-        told: status -> its meaning on this route.
-    """
-    return {
-        status: {"model": dialect.schema, "description": description}
-        for status, description in sorted({**_EVERYWHERE, **told}.items())
-    }
+def errors(dialect: Dialect, told: dict[int, str]) -> dict[int | str, Json]:
+    """Answers that report errors: those of every route, and a route's own by their status."""
+    described = sorted((_EVERYWHERE | told).items())
+    return {status: {"model": dialect.schema, "description": description} for status, description in described}
 
 
 def json_content(schema: Json, example: Any) -> Json:
@@ -48,12 +41,7 @@ def json_content(schema: Json, example: Any) -> Json:
 
 
 def event_stream(names: Sequence[str] = (), example: str | None = None) -> Json:
-    """The content of an answer in server-sent events (`itemSchema` is new in OpenAPI 3.2; older readers skip it).
-
-    Args:
-        names: the events' names, if they have any.
-        example: a stream.
-    """
+    """The content of an answer in server-sent events (`itemSchema` is new in OpenAPI 3.2; older readers skip it)."""
     properties: Json = {"data": {"type": "string", "description": "JSON."}}
     if names:
         properties["event"] = {"enum": list(names)}

@@ -1,4 +1,6 @@
-"""The base of all answers."""
+"""The base of all answers, and the schemas of models, as far as all tasks share them."""
+
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -15,3 +17,30 @@ class Schema(BaseModel):
         use_attribute_docstrings=True,
         json_schema_serialization_defaults_required=True,
     )
+
+
+class ModelInfo(Schema):
+    """The model that answered."""
+
+    name: str
+    sha256: str
+    """Digest of its weights."""
+
+
+class ModelCard(Schema):
+    """A model that can be asked for, in the shape of OpenAI's list, and more."""
+
+    id: str
+    """Value of the parameter `model`."""
+    object: Literal["model"] = "model"
+    created: int
+    """Seconds since 1970."""
+    owned_by: Literal["recap"] = "recap"
+    default: bool
+    """Answers when a request for this task names no model."""
+    sha256: str
+    """Digest of its weights."""
+    metrics: dict[str, Any]
+    """Its figures, and the data and command they come from."""
+    card: str
+    """Its model card, in Markdown."""

@@ -1,5 +1,6 @@
 """uvicorn's server, which drains before it stops."""
 
+import gc
 import time
 from functools import partial
 from types import FrameType
@@ -7,21 +8,14 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
-from app.heap import freeze_heap
 from app.http.connection import Connection, watched
 from app.serving.engine import Engine
-
-ENDING_SECONDS = 5
-"""Seconds allowed for flushing answers after the last request has finished."""
 
 
 class Server(uvicorn.Server):
     """Drains when it is told to stop: it refuses new work, and goes on until nothing is in flight or time is up.
 
     uvicorn itself would close its listeners first, and nobody could see `/readyz` turn to 503.
-
-    Args:
-        application: from `create_app`, whose settings are also the server's.
     """
 
     def __init__(self, application: FastAPI) -> None:
@@ -37,12 +31,11 @@ class Server(uvicorn.Server):
             log_config=None,
             access_log=False,  # it would have their queries
             proxy_headers=False,  # the application sees to them
-            timeout_graceful_shutdown=ENDING_SECONDS,
+            timeout_graceful_shutdown=5,  # seconds for flushing answers after the last request has finished
         )
         super().__init__(config)
-        self._patience = settings.drain_seconds
-        self._told = 0.0
-        self._settled = False
+        self._until = 0.0
+        """When draining ends, by `time.monotonic`."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to drain at the first signal, and stop at the next."""
@@ -50,17 +43,17 @@ class Server(uvicorn.Server):
             super().handle_exit(sig, frame)
             return
         self._engine.state = "draining"
-        self._told = time.monotonic()
+        self._until = time.monotonic() + self._engine.settings.drain_seconds
 
     async def on_tick(self, counter: int) -> bool:
         """Tell whether it is time to stop; uvicorn asks ten times a second."""
-        if self._engine.settled and not self._settled:
-            self._settled = True
-            freeze_heap()
+        if self._engine.settled and not gc.isenabled():
+            gc.collect()
+            gc.freeze()  # leave alone what is loaded: a full collection of it would stop everyone for 0.2 s
+            gc.enable()
         if self._engine.state == "draining" and not self.should_exit:
-            if time.monotonic() >= self._told + self._patience:
+            late = time.monotonic() >= self._until
+            if late:
                 await self._engine.close()
-                self.should_exit = True
-            elif not self.server_state.tasks:
-                self.should_exit = True
+            self.should_exit = late or not self.server_state.tasks
         return await super().on_tick(counter)

@@ -4,10 +4,9 @@ from typing import TYPE_CHECKING, Any, Literal, Union
 
 from fastapi import APIRouter, Request
 
-from app.http.card import ModelCard
 from app.http.contract import Contract
 from app.http.dialects import OPENAI, OpenAIErrorResponse
-from app.http.schema import Schema
+from app.http.schema import ModelCard, Schema
 from app.serving.engine import Engine
 from app.serving.registry import Registry
 from app.tasks import TASKS

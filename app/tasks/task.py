@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
-    from app.http.card import ModelCard
+    from app.http.schema import ModelCard
     from app.serving.worker import Resources, Worker
     from app.tasks.huggingface import Handler
     from model.checkpoint import Checkpoint

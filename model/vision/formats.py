@@ -1,5 +1,7 @@
 """The kinds of picture files: told by their first bytes, whatever they are called."""
 
+import re
+
 MAX_PIXELS = 64_000_000
 """Most pixels that are decoded by default: more than cameras of 50 megapixels make. Those of 100 and 200 make JPEGs,
 which are decoded at a fraction of their size."""
@@ -37,8 +39,8 @@ _SIGNATURES = (
     (b"BM", "BMP"),
     *((order + number, "TIFF") for order in (b"II", b"MM") for number in (b"\x2a\0", b"\0\x2a", b"\x2b\0", b"\0\x2b")),
 )
-_BEFORE_SVG = ((b"<?xml", b">"), (b"<!--", b"-->"), (b"<!DOCTYPE svg", b">"))
-"""Beginning and end of what may precede an SVG's root element."""
+_SVG = re.compile(rb"(?>\s+|<\?xml.*?>|<!--.*?-->|<!DOCTYPE svg.*?>)*+<svg[> \t\r\n]", re.DOTALL)
+"""An SVG's root element and all that may precede it. Nothing is tried twice: the time is linear, whatever the bytes."""
 _FOREIGN = (
     (b"%PDF", "a PDF document"),
     (b"8BPS", "a Photoshop picture"),
@@ -87,7 +89,7 @@ def identify(data: bytes) -> str:
         foreign: str | None = "a HEIF picture" if brands & _HEIF_BRANDS else "an MP4 or QuickTime video"
     elif data[:4] == b"RIFF":
         foreign = _RIFF.get(data[8:12])
-    elif _is_svg(data[:4096]):
+    elif _SVG.match(data, 0, 4096):
         foreign = "an SVG drawing"
     else:
         foreign = next((name for signature, name in _FOREIGN if data.startswith(signature)), None)
@@ -95,24 +97,3 @@ def identify(data: bytes) -> str:
         message = f"these {len(data):,} bytes are not a picture in a known format; {_READ}"
         raise PictureError("not_an_image", message)
     raise PictureError("unsupported_format", f"this is {foreign}; {_READ}")
-
-
-def _is_svg(start: bytes) -> bool:
-    """Test whether a file that begins like this has `<svg>` as its first element.
-
-    What may stand before it is skipped piece by piece, so the time is linear in the length whatever the bytes are; one
-    expression for all of it would try every way to divide nested or unfinished comments.
-    """
-    at = 0
-    while True:
-        while start[at : at + 1].isspace():
-            at += 1
-        for opening, closing in _BEFORE_SVG:
-            if start.startswith(opening, at):
-                end = start.find(closing, at + len(opening))
-                if end < 0:
-                    return False
-                at = end + len(closing)
-                break
-        else:
-            return start.startswith((b"<svg>", b"<svg ", b"<svg\t", b"<svg\r", b"<svg\n"), at)

@@ -1,1 +1,1 @@
-"""Middleware, one concern a module."""
+"""Middleware, one concern a module. It refuses a request by raising `Refusal`, which is answered further out."""

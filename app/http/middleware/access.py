@@ -10,7 +10,6 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.errors import Refusal
-from app.http.errors import error_response
 from app.settings import Settings
 
 MOST_CLIENTS = 10_000
@@ -18,7 +17,7 @@ MOST_CLIENTS = 10_000
 
 
 class AccessMiddleware:
-    """Answers 401 to requests without an API key, where there are any, and 429 to clients that ask too often."""
+    """Refuses requests without an API key, where there are any, and clients that ask too often."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
@@ -27,16 +26,11 @@ class AccessMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and not scope["state"]["match"].contract.open:
-            try:
-                self._admit(scope)
-            except Refusal as error:
-                await error_response(error, scope)(scope, receive, send)
-                return
+            self._admit(scope)
         await self.app(scope, receive, send)
 
     def _admit(self, scope: Scope) -> None:
-        refusal: Refusal | None = None
-        owner: str | None = None
+        owner, refusal = "", None
         if self.keys:
             try:
                 owner = self._owner(Headers(scope=scope))
@@ -49,16 +43,11 @@ class AccessMiddleware:
             raise refusal
 
     def _owner(self, headers: Headers) -> str:
-        """The digest of the request's key.
-
-        Raises:
-            Refusal: it has none, or one that is not known.
-        """
+        """The digest of the request's key; a request without one that is known here is refused."""
         scheme, _, token = headers.get("authorization", "").partition(" ")
         key = token.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
         if not key:
-            message = "an API key is needed, as Authorization: Bearer KEY or X-API-Key: KEY"
-            raise Refusal("missing_api_key", message)
+            raise Refusal("missing_api_key", "an API key is needed, as Authorization: Bearer KEY or X-API-Key: KEY")
         digest = hashlib.sha256(key.encode("latin-1")).hexdigest()
         # Every known digest is compared in constant time, so the time taken reveals nothing.
         if not sum(hmac.compare_digest(digest, known) for known in self.keys):
@@ -67,14 +56,10 @@ class AccessMiddleware:
 
 
 class Rates:
-    """Limits the requests of each client: so many a minute, and some at once.
+    """Limits the requests of each client: so many a minute, and `burst` at once after a quiet time.
 
     The algorithm is the "generic cell rate algorithm" (ITU-T I.371): a client is one number, the time at which it will
     have made up for its requests.
-
-    Args:
-        per_minute: requests.
-        burst: requests that a client which has been quiet may make at once.
     """
 
     def __init__(self, per_minute: float, burst: int) -> None:
@@ -102,7 +87,5 @@ def _address(scope: Scope) -> str:
     except ValueError:
         return str(host)
     if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped:
-            return str(address.ipv4_mapped)
-        return str(ipaddress.ip_network((address, 64), strict=False))
+        return str(address.ipv4_mapped or ipaddress.ip_network((address, 64), strict=False))
     return str(address)

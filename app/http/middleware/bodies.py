@@ -47,59 +47,46 @@ class BodyLimitMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        declared = headers.get("content-length", "0")
-        has_body = declared != "0" or "transfer-encoding" in headers
-        max_bytes = self.limits[scope["state"]["match"].contract.body]
-        # A client that waits for leave to send its body may never send it: what came next would be taken for the body.
-        unsure = "transfer-encoding" in headers or "expect" in headers
-        kept = not unsure and declared.isdecimal() and int(declared) <= self.kept_bytes
-        body = _Body(self, receive, send, max_bytes, whole=not has_body, kept=kept)
-        linger = self.linger_seconds
+        body = _Body(self, scope, receive, send)
         try:
-            if declared.isdecimal() and int(declared) > max_bytes:
-                raise _BodyError(_too_large(max_bytes))
+            body.require_room(body.declared)
             await self.app(scope, body.receive, body.send)
-        except _BodyError as refused:
-            body.kept = False
-            await error_response(refused.error, scope)(scope, body.receive, body.send)
-            if refused.error.code == "body_too_slow":
-                linger = 0.0  # this client has had its time
+        except Refusal as error:
+            await error_response(error, scope)(scope, body.receive, body.send)
         finally:
             self.held -= body.received
         if body.answered and not body.whole:
-            await body.drop_rest(linger, self.linger_bytes)
-
-
-class _BodyError(Exception):
-    """Passes through the application to the middleware."""
-
-    def __init__(self, error: Refusal) -> None:
-        super().__init__(error.message)
-        self.error = error
-
-
-def _too_large(max_bytes: int) -> Refusal:
-    return Refusal("body_too_large", f"the body is larger than {max_bytes:,} bytes")
+            await body.drop_rest()
 
 
 class _Body:
     """A request's body on its way in, and the answer's on its way out."""
 
-    def __init__(
-        self, middleware: BodyLimitMiddleware, receive: Receive, send: Send, max_bytes: int, *, whole: bool, kept: bool
-    ) -> None:
+    def __init__(self, middleware: BodyLimitMiddleware, scope: Scope, receive: Receive, send: Send) -> None:
         self._middleware = middleware
         self._receive = receive
         self._send = send
-        self._max_bytes = max_bytes
+        self._max_bytes = middleware.limits[scope["state"]["match"].contract.body]
         self._until = asyncio.get_running_loop().time() + middleware.settings.receive_seconds
+        self._linger = middleware.linger_seconds
+        headers = Headers(scope=scope)
+        length = headers.get("content-length", "0")
+        chunked = "transfer-encoding" in headers
+        self.declared = int(length) if length.isdecimal() else 0
         self.received = 0
-        self.whole = whole
+        self.whole = length == "0" and not chunked
         """True once everything has arrived, or the client has left."""
-        self.kept = kept
+        # A client that waits for leave to send its body may never send it: what came next would be taken for the body.
+        sure = length.isdecimal() and not chunked and "expect" not in headers
+        self._kept = sure and self.declared <= middleware.kept_bytes
         """True if the connection stays when the answer comes before the end of the body."""
         self.answered = False
+
+    def require_room(self, size: int) -> None:
+        """Refuse a body that has more bytes than are allowed."""
+        if size > self._max_bytes:
+            self._kept = False
+            raise Refusal("body_too_large", f"the body is larger than {self._max_bytes:,} bytes")
 
     async def _next(self) -> Message:
         message = await self._receive()
@@ -114,20 +101,21 @@ class _Body:
             async with asyncio.timeout_at(self._until + self.received / settings.receive_rate):
                 message = await self._next()
         except TimeoutError:
+            self._kept, self._linger = False, 0.0  # this client has had its time
             text = f"the body took too long: {self.received:,} bytes have arrived, and not the rest"
-            raise _BodyError(Refusal("body_too_slow", text)) from None
+            raise Refusal("body_too_slow", text) from None
         size = len(message.get("body", b""))
         self.received += size
         self._middleware.held += size
-        if self.received > self._max_bytes:
-            raise _BodyError(_too_large(self._max_bytes))
+        self.require_room(self.received)
         if self._middleware.held > max(settings.max_held_bytes, self._max_bytes):  # alone, there is always room
+            self._kept = False
             text = "there is no memory for this body beside those that are there; try again shortly"
-            raise _BodyError(Refusal("bodies_full", text, retry_after=1))
+            raise Refusal("bodies_full", text, retry_after=1)
         return message
 
     async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start" and not self.whole and not self.kept:
+        if message["type"] == "http.response.start" and not self.whole and not self._kept:
             MutableHeaders(scope=message)["connection"] = "close"
         elif message["type"] == "http.response.body" and not message.get("more_body", False):
             self.answered = True
@@ -135,10 +123,10 @@ class _Body:
                 message = {**message, "more_body": True}
         await self._send(message)
 
-    async def drop_rest(self, seconds: float, limit: int) -> None:
+    async def drop_rest(self) -> None:
         dropped = 0
         with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                while not self.whole and dropped < limit:
+            async with asyncio.timeout(self._linger):
+                while not self.whole and dropped < self._middleware.linger_bytes:
                     dropped += len((await self._next()).get("body", b""))
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -1,4 +1,4 @@
-"""An id for each request, and an answer to unexpected errors."""
+"""An id for each request, and an answer to errors that no route has answered."""
 
 import asyncio
 import re
@@ -15,7 +15,7 @@ REQUEST_ID = "x-request-id"
 
 
 class RequestIdMiddleware:
-    """Gives each request an id, sends it back as x-request-id, and answers unexpected errors with a bare 500.
+    """Gives each request an id, sends it back as x-request-id, and answers what is refused or fails further in.
 
     A caller's own id is kept where it is short and harmless, so that its logs and ours can be read together.
     """
@@ -49,7 +49,7 @@ class RequestIdMiddleware:
                     await error_response(draining(), scope)(scope, receive, send_with_id)
                 raise
             except Exception as error:
-                told = unexpected(error, scope)
                 if started:
+                    unexpected(error, scope)
                     raise  # too late to answer: the server cuts the connection, so that the caller sees it is not whole
-                await error_response(told, scope)(scope, receive, send_with_id)
+                await error_response(error, scope)(scope, receive, send_with_id)

@@ -24,11 +24,6 @@ class TelemetryMiddleware:
     """Counts, times and logs every request, and finds its route. The outermost, so that it sees the final answer.
 
     Paths are counted by the template of their route, so that clients can't make up new ones.
-
-    Args:
-        app: the application inside.
-        metrics: where to count.
-        routes: of the application.
     """
 
     def __init__(self, app: ASGIApp, metrics: Metrics, routes: Sequence[BaseRoute]) -> None:
@@ -41,9 +36,7 @@ class TelemetryMiddleware:
             await self.app(scope, receive, send)
             return
         started = time.perf_counter()
-        match = self.routes.match(scope)
-        scope.setdefault("state", {})["match"] = match
-        route = match.path
+        match = scope.setdefault("state", {})["match"] = self.routes.match(scope)
         status, size, whole = _CLIENT_LEFT, 0, False
 
         async def watched(message: Message) -> None:
@@ -64,14 +57,14 @@ class TelemetryMiddleware:
             reasons = scope["state"].get("errors", ())
             for reason in reasons:
                 self.metrics.rejections.labels(reason).inc()
-            self.metrics.requests.labels(_method(scope), route, status).inc()
-            self.metrics.request_seconds.labels(route).observe(seconds)
+            self.metrics.requests.labels(_method(scope), match.path, status).inc()
+            self.metrics.request_seconds.labels(match.path).observe(seconds)
             access.info(
                 "request",
                 extra={
                     "request_id": scope["state"].get("request_id"),
                     "method": _method(scope),
-                    "route": route,
+                    "route": match.path,
                     "path": quote(scope["path"])[:200],
                     "status": status,
                     "error": ", ".join(dict.fromkeys(reasons)) or None,

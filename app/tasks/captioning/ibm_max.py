@@ -63,10 +63,10 @@ _ERRORS = errors(
 async def predict(request: Request) -> MaxResponse:
     """The three likeliest captions that beam search finds, each with the probability of the whole sentence."""
     engine: Engine = request.app.state.engine
-    upload = await read_upload(request, CaptionParameters)
+    data, _, _ = await read_upload(request, CaptionParameters)
     checkpoint = engine.find(CAPTIONING, None)
     decoding = decoding_over(checkpoint.config.decoding, {"method": "beam", "num_captions": _PREDICTIONS})
-    (task,) = engine.worker(checkpoint).submit([PictureRequest(upload.data, decoding)])
+    (task,) = engine.worker(checkpoint).submit([PictureRequest(data, decoding)])
     answer = await while_connected(request, task)
     return MaxResponse(
         status="ok",

@@ -8,7 +8,6 @@ from uuid import uuid4
 
 from fastapi import APIRouter, Request
 from pydantic import BeforeValidator, FailFast, Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from app.errors import Refusal
 from app.http.body import Body, Ignored, Needed, Unsupported, overrides
@@ -16,9 +15,9 @@ from app.http.contract import Contract
 from app.http.dialects import OPENAI
 from app.http.disconnect import while_connected
 from app.http.events import DONE, EventStream, event
-from app.http.fields import errors_in_terms_of
+from app.http.fields import errors_in_terms_of, invalid
 from app.http.openapi import EXAMPLE, errors, event_stream, json_content
-from app.http.requests import json_body, picture_of
+from app.http.requests import picture_of, read_body
 from app.http.schema import Schema
 from app.serving.engine import Engine
 from app.tasks.captioning.parameters import DESCRIPTIONS, decoding_over
@@ -41,8 +40,7 @@ _OUR_PENALTY = Unsupported("block_ngram is what there is", (0,))
 def _few(messages: Any) -> Any:
     """Refuses too many messages before each is looked at."""
     if isinstance(messages, list) and len(messages) > MAX_MESSAGES:
-        found = {"found": f"{len(messages):,}", "most": f"{MAX_MESSAGES:,}"}
-        raise PydanticCustomError("messages", "{found} messages: at most {most} are read", found)
+        raise invalid("messages", messages, f"{len(messages):,} messages: at most {MAX_MESSAGES:,} are read")
     return messages
 
 
@@ -238,9 +236,7 @@ _ANSWERS = {200: {"content": event_stream()}} | errors(
     openapi_extra={"requestBody": json_content(ChatRequest.json_schema(), {"messages": [_MESSAGE]})},
 )
 @Contract(errors=OPENAI, task="captioning")
-async def create_chat_completion(
-    request: Request, asked: Annotated[ChatRequest, json_body(ChatRequest)]
-) -> ChatResponse | EventStream:
+async def create_chat_completion(request: Request) -> ChatResponse | EventStream:
     """Describes the picture in the user's last message; a captioner does not understand what else is said.
 
     The contract is OpenAI's: their clients work with `base_url` set to `/v1` here. The picture comes as an `image_url`
@@ -248,16 +244,15 @@ async def create_chat_completion(
     `beam_size`, may stand beside OpenAI's own; those that a captioner has no use for are ignored where they can't
     change the answer, and refused where they would.
     """
+    asked = await read_body(request, ChatRequest)
     return await _answer(request, asked, asked.model)
 
 
 @router.post("/models/{name:path}/v1/chat/completions", response_model=ChatResponse, include_in_schema=False)
 @Contract(errors=OPENAI, task="captioning")
-async def create_chat_completion_of_model(
-    request: Request, name: str, asked: Annotated[ChatRequest, json_body(ChatRequest)]
-) -> ChatResponse | EventStream:
+async def create_chat_completion_of_model(request: Request, name: str) -> ChatResponse | EventStream:
     """Answers at the address that Hugging Face's client makes of a model's; it does not name the model in the body."""
-    return await _answer(request, asked, name)
+    return await _answer(request, await read_body(request, ChatRequest), name)
 
 
 async def _answer(request: Request, asked: ChatRequest, model: str | None) -> ChatResponse | EventStream:

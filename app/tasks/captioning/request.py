@@ -6,9 +6,9 @@ from uuid import uuid4
 
 from app.errors import Refusal
 from app.http.body import or_null
-from app.http.card import ModelInfo
 from app.http.dialects import OWN
 from app.http.openapi import BYTES, EXAMPLE, errors, json_content
+from app.http.schema import ModelInfo
 from app.tasks.captioning.parameters import CaptionParameters, decoding_over
 from app.tasks.captioning.schemas import BeamTree, Caption, CaptionResponse, ImageInfo, Timing
 from app.tasks.captioning.service import Answer, PictureRequest

@@ -41,11 +41,11 @@ async def create_caption(request: Request) -> CaptionResponse:
         curl --data-binary @photo.jpg localhost:8000/v1/captions
     """
     engine: Engine = request.app.state.engine
-    upload = await read_upload(request, CaptionParameters)
-    checkpoint = engine.find(CAPTIONING, upload.parameters.model)
-    asked = picture_request(checkpoint, upload.parameters)
-    (task,) = engine.worker(checkpoint).submit([replace(asked, data=upload.data)])
-    return response(checkpoint, await while_connected(request, task), upload.received, new_id())
+    data, parameters, received = await read_upload(request, CaptionParameters)
+    checkpoint = engine.find(CAPTIONING, parameters.model)
+    asked = picture_request(checkpoint, parameters)
+    (task,) = engine.worker(checkpoint).submit([replace(asked, data=data)])
+    return response(checkpoint, await while_connected(request, task), received, new_id())
 
 
 _BODY = request_body(
@@ -70,20 +70,20 @@ async def create_captions(request: Request) -> BatchResponse:
         curl -F image=@one.jpg -F image=@two.jpg localhost:8000/v1/captions/batch
     """
     engine: Engine = request.app.state.engine
-    uploads = await read_uploads(request, CaptionParameters, engine.settings.max_batch_images)
-    checkpoint = engine.find(CAPTIONING, uploads.parameters.model)
-    asked = picture_request(checkpoint, uploads.parameters)
-    pictures = [replace(asked, data=data) for data in uploads.data if isinstance(data, bytes)]
+    sent, parameters, received = await read_uploads(request, CaptionParameters, engine.settings.max_batch_images)
+    checkpoint = engine.find(CAPTIONING, parameters.model)
+    asked = picture_request(checkpoint, parameters)
+    pictures = [replace(asked, data=data) for data in sent if isinstance(data, bytes)]
     tasks = iter(engine.worker(checkpoint).submit(pictures))
 
     async def result(found: Refusal | asyncio.Task[Answer]) -> CaptionResponse | ErrorResponse:
         try:
             if isinstance(found, Refusal):
                 raise found
-            return response(checkpoint, await found, uploads.received, new_id())
+            return response(checkpoint, await found, received, new_id())
         except Exception as error:
             return ErrorResponse.model_validate(tell(error, request.scope)[1])
 
-    found = [data if isinstance(data, Refusal) else next(tasks) for data in uploads.data]
+    found = [data if isinstance(data, Refusal) else next(tasks) for data in sent]
     results = await while_connected(request, asyncio.gather(*map(result, found)))
     return BatchResponse(results=results)

@@ -4,9 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from app.http.card import ModelCard, ModelInfo
 from app.http.dialects import ErrorResponse
-from app.http.schema import UNLESS_NONE, Schema
+from app.http.schema import UNLESS_NONE, ModelCard, ModelInfo, Schema
 
 
 class Token(Schema):

@@ -68,14 +68,14 @@ async def stream_captions(request: Request) -> EventStream:
       elsewhere.
     """
     engine: Engine = request.app.state.engine
-    upload = await read_upload(request, CaptionParameters)
-    checkpoint = engine.find(CAPTIONING, upload.parameters.model)
-    asked = picture_request(checkpoint, upload.parameters)
+    data, parameters, received = await read_upload(request, CaptionParameters)
+    checkpoint = engine.find(CAPTIONING, parameters.model)
+    asked = picture_request(checkpoint, parameters)
     decoding = asked.decoding
     if decoding.method == "sample" and decoding.seed is None:  # should the search start again, it finds the same words
         decoding = decoding.model_copy(update={"seed": secrets.randbits(63)})
-    stream = _CaptionStream(request, checkpoint, upload.received)
-    stream.submit(engine.worker(checkpoint), replace(asked, data=upload.data, decoding=decoding, listener=stream))
+    stream = _CaptionStream(request, checkpoint, received)
+    stream.submit(engine.worker(checkpoint), replace(asked, data=data, decoding=decoding, listener=stream))
     try:
         first = await while_connected(request, stream.first())
     except BaseException:

@@ -18,7 +18,7 @@ from app.http.disconnect import while_connected
 from app.http.errors import tell
 from app.http.events import DONE, EventStream, event
 from app.http.openapi import errors, event_stream, json_content
-from app.http.requests import json_body
+from app.http.requests import read_body
 from app.serving.engine import Engine
 from app.tasks.openai import StreamOptions
 from app.tasks.text.generation import Generation, Update
@@ -104,9 +104,7 @@ _EXAMPLE = {"prompt": "ROMEO:", "max_tokens": 200, "temperature": 0.8, "stop": "
     openapi_extra={"requestBody": json_content(CompletionRequest.json_schema(), _EXAMPLE)},
 )
 @Contract(errors=OPENAI, task="text", body="text")
-async def create_completion(
-    request: Request, asked: Annotated[CompletionRequest, json_body(CompletionRequest)]
-) -> CompletionResponse | EventStream:
+async def create_completion(request: Request) -> CompletionResponse | EventStream:
     """Continues a prompt, in the manner of the texts that the model has read.
 
     The contract is OpenAI's: their clients work with `base_url` set to `/v1` here. `max_tokens`, `temperature`,
@@ -116,6 +114,7 @@ async def create_completion(
         curl localhost:8000/v1/completions -d '{"prompt": "ROMEO:", "max_tokens": 200, "stream": true}'
     """
     engine: Engine = request.app.state.engine
+    asked = await read_body(request, CompletionRequest)
     checkpoint = engine.find(TEXT, asked.model)
     generation = asked.over(limited(checkpoint.config.generation, engine.settings))
     texts = text_requests(

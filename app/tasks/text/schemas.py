@@ -2,8 +2,7 @@
 
 from typing import Any, Literal
 
-from app.http.card import ModelCard
-from app.http.schema import Schema
+from app.http.schema import ModelCard, Schema
 from app.tasks.openai import CompletionUsage
 
 
