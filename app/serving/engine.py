@@ -10,11 +10,10 @@ from typing import Any, Literal
 import anyio.to_thread
 
 from app.errors import Refusal, draining
-from app.serving.registry import Registry, UnknownModelError
+from app.serving.registry import Registry
 from app.serving.worker import Resources, Service, Worker
 from app.settings import Settings
 from model.checkpoint import Checkpoint, CheckpointError
-from model.task import C, M, Task
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +36,7 @@ class Engine:
         self.settings = settings
         preferred = {name: service.default for name, service in services.items()}
         self.registry = Registry.open(settings.checkpoint_folder(), settings.defaults, preferred)
+        self.find, self.get = self.registry.find, self.registry.get
         self.state: Literal["loading", "ready", "draining", "failed"] = "loading"
         self.settled = False
         """True once everything is loaded that will be."""
@@ -116,28 +116,6 @@ class Engine:
                 return
         if refusal:
             raise refusal
-
-    def find(self, task: Task[C, M], name: str | None) -> Checkpoint[C, M]:
-        """The checkpoint of a task by its name, or the task's default if the name is None.
-
-        Raises:
-            Refusal: there is none, or it belongs to another task.
-        """
-        try:
-            return self.registry.find(task, name)
-        except UnknownModelError as error:
-            raise Refusal("unknown_model", str(error), "model") from error
-
-    def get(self, name: str) -> Checkpoint[Any, Any]:
-        """The checkpoint of this name, whatever its task.
-
-        Raises:
-            Refusal: there is none.
-        """
-        try:
-            return self.registry.get(name)
-        except UnknownModelError as error:
-            raise Refusal("unknown_model", str(error), "model") from error
 
     def _load(self) -> None:
         checkpoints = self.registry.checkpoints

@@ -7,14 +7,18 @@ from typing import Any, Self
 
 import torch
 
+from app.errors import Refusal
 from app.settings import Device
 from model.checkpoint import Checkpoint, CheckpointError
 from model.task import C, M, Task
 from model.tasks import TASKS
 
 
-class UnknownModelError(LookupError):
+class UnknownModelError(Refusal, LookupError):
     """No model of the task has that name; the message lists the names that exist."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("unknown_model", message, "model")
 
 
 def choose_device(device: Device) -> torch.device:

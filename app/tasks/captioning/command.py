@@ -10,15 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.commands import (
-    Checkpoints,
-    DeviceOption,
-    ModelOption,
-    fail,
-    find_checkpoint,
-    quiet_pillow,
-    read_settings,
-)
+from app.commands import Checkpoints, DeviceOption, ModelOption, fail, find_checkpoint, quiet_pillow, read_settings
 
 if TYPE_CHECKING:
     from app.settings import Settings

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from app.errors import Refusal
 from app.inputs.pictures import EXTENSIONS
-from app.tasks.captioning.service import Answer, PictureRequest, PictureWorker
+from app.tasks.captioning.service import PictureJob, PictureWorker
 from model.tasks.captioning.config import DecodingConfig
 
 AHEAD = 48
@@ -50,7 +50,7 @@ def find_pictures(paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:
 
 async def caption_files(worker: PictureWorker, files: Iterable[Path], decoding: DecodingConfig) -> AsyncIterator[Line]:
     """A line for each file, in order. At most `AHEAD` pictures are read beyond the one whose line comes next."""
-    waiting: deque[tuple[Path, asyncio.Task[Answer]]] = deque()
+    waiting: deque[tuple[Path, asyncio.Task[PictureJob]]] = deque()
     for file in files:
         waiting.append((file, asyncio.create_task(_answer(worker, file, decoding))))
         if len(waiting) > AHEAD:
@@ -59,16 +59,16 @@ async def caption_files(worker: PictureWorker, files: Iterable[Path], decoding: 
         yield await _line(*waiting.popleft())
 
 
-async def _answer(worker: PictureWorker, file: Path, decoding: DecodingConfig) -> Answer:
+async def _answer(worker: PictureWorker, file: Path, decoding: DecodingConfig) -> PictureJob:
     try:
         data = await asyncio.to_thread(file.read_bytes)
     except OSError as error:
         raise Refusal("unreadable_file", (error.strerror or str(error)).lower()) from error
-    (task,) = worker.submit([PictureRequest(data, decoding)])
+    (task,) = worker.submit([PictureJob(data, decoding)])
     return await task
 
 
-async def _line(file: Path, task: asyncio.Task[Answer]) -> Line:
+async def _line(file: Path, task: asyncio.Task[PictureJob]) -> Line:
     try:
         captions = (await task).captions
     except Refusal as error:

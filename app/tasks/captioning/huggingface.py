@@ -10,9 +10,8 @@ from app.http.disconnect import while_connected
 from app.http.fields import errors_in_terms_of, invalid
 from app.http.requests import picture_of, read_body
 from app.serving.engine import Engine
-from app.tasks.captioning.parameters import DESCRIPTIONS, decoding_over
-from app.tasks.captioning.request import CaptionerCheckpoint
-from app.tasks.captioning.service import PictureRequest
+from app.tasks.captioning.parameters import DESCRIPTIONS, CaptionerCheckpoint, decoding_over
+from app.tasks.captioning.service import PictureJob
 from app.tasks.huggingface import GeneratedText, Handler, Inference, InferenceParameters
 from model.tasks.captioning.config import DecodingConfig
 
@@ -93,7 +92,7 @@ async def infer(request: Request, engine: Engine, checkpoint: CaptionerCheckpoin
         parameters = asked.parameters or parameters
         picture = await picture_of(request, asked.inputs, "inputs")
     decoding = parameters.decoding(checkpoint.config.decoding)
-    (task,) = engine.worker(checkpoint).submit([PictureRequest(picture, decoding)])
+    (task,) = engine.worker(checkpoint).submit([PictureJob(picture, decoding)])
     answer = await while_connected(request, task)
     return [GeneratedText(generated_text=caption.text) for caption in answer.captions]
 

@@ -13,7 +13,7 @@ from app.http.requests import read_upload
 from app.http.schema import Schema
 from app.serving.engine import Engine
 from app.tasks.captioning.parameters import CaptionParameters, decoding_over
-from app.tasks.captioning.service import PictureRequest
+from app.tasks.captioning.service import PictureJob
 from model.tasks.captioning import CAPTIONING
 
 router = APIRouter(prefix="/model", tags=["IBM MAX"])
@@ -53,8 +53,7 @@ class MaxMetadata(Schema):
 _SCHEMA = {"type": "object", "properties": {"image": FILE}, "required": ["image"], "additionalProperties": False}
 _BODY = {"required": True, "content": {"multipart/form-data": {"schema": _SCHEMA}}}
 _ERRORS = errors(
-    IBM_MAX,
-    {400: "No picture, or one that can't be read", 404: "There is no captioner", 504: "It took too long"},
+    IBM_MAX, {400: "No picture, or one that can't be read", 404: "There is no captioner", 504: "It took too long"}
 )
 
 
@@ -66,7 +65,7 @@ async def predict(request: Request) -> MaxResponse:
     upload = await read_upload(request, CaptionParameters)
     checkpoint = engine.find(CAPTIONING, None)
     decoding = decoding_over(checkpoint.config.decoding, {"method": "beam", "num_captions": _PREDICTIONS})
-    (task,) = engine.worker(checkpoint).submit([PictureRequest(upload.data, decoding)])
+    (task,) = engine.worker(checkpoint).submit([PictureJob(upload.data, decoding)])
     answer = await while_connected(request, task)
     return MaxResponse(
         status="ok",

@@ -22,7 +22,7 @@ from app.http.requests import json_body, picture_of
 from app.http.schema import Schema
 from app.serving.engine import Engine
 from app.tasks.captioning.parameters import DESCRIPTIONS, decoding_over
-from app.tasks.captioning.service import PictureRequest
+from app.tasks.captioning.service import PictureJob
 from app.tasks.openai import CompletionUsage, StreamOptions
 from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Caption
@@ -265,7 +265,7 @@ async def _answer(request: Request, asked: ChatRequest, model: str | None) -> Ch
     checkpoint = engine.find(CAPTIONING, model)
     decoding = asked.decoding(checkpoint.config.decoding)
     picture = await picture_of(request, asked.image_url(), "messages")
-    (task,) = engine.worker(checkpoint).submit([PictureRequest(picture, decoding)])
+    (task,) = engine.worker(checkpoint).submit([PictureJob(picture, decoding)])
     captions = (await while_connected(request, task)).captions
     head = {
         "id": f"chatcmpl-{uuid4().hex}",

@@ -4,13 +4,13 @@ import asyncio
 import secrets
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import suppress
-from dataclasses import replace
-from typing import Any, Self
+from contextlib import ExitStack, suppress
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
+from app.http.card import ModelInfo
 from app.http.contract import Contract
 from app.http.disconnect import while_connected
 from app.http.errors import tell
@@ -20,19 +20,10 @@ from app.http.requests import read_upload
 from app.http.schema import Schema
 from app.inputs.pictures import Picture
 from app.serving.engine import Engine
-from app.tasks.captioning.parameters import CaptionParameters
-from app.tasks.captioning.request import (
-    ERRORS,
-    CaptionerCheckpoint,
-    model_info,
-    new_id,
-    picture_request,
-    query,
-    request_body,
-    response,
-)
-from app.tasks.captioning.schemas import ImageInfo, Token
-from app.tasks.captioning.service import PictureRequest, PictureWorker
+from app.tasks.captioning.parameters import CaptionerCheckpoint, CaptionParameters, documented, picture_job
+from app.tasks.captioning.routes import ERRORS
+from app.tasks.captioning.schemas import CaptionResponse, ImageInfo, Token, new_id
+from app.tasks.captioning.service import PictureJob, PictureWorker
 from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Word
 
@@ -53,7 +44,7 @@ data: {"id": "caption-4b9c4f1e", "captions": [...], ...}
     "/v1/captions/stream",
     response_class=StreamingResponse,
     responses={200: {"content": event_stream(("image", "token", "caption", "error"), _EVENTS)}, **ERRORS},
-    openapi_extra={"parameters": query(), "requestBody": request_body(FILE, TEXT)},
+    openapi_extra=documented(FILE, TEXT),
 )
 @Contract(task="captioning")
 async def stream_captions(request: Request) -> EventStream:
@@ -70,24 +61,19 @@ async def stream_captions(request: Request) -> EventStream:
     engine: Engine = request.app.state.engine
     upload = await read_upload(request, CaptionParameters)
     checkpoint = engine.find(CAPTIONING, upload.parameters.model)
-    asked = picture_request(checkpoint, upload.parameters)
-    decoding = asked.decoding
-    if decoding.method == "sample" and decoding.seed is None:  # should the search start again, it finds the same words
-        decoding = decoding.model_copy(update={"seed": secrets.randbits(63)})
+    job = picture_job(checkpoint, upload.parameters, upload.data)
+    if job.decoding.method == "sample" and job.decoding.seed is None:
+        # Should the search start again, it finds the same words.
+        job.decoding = job.decoding.model_copy(update={"seed": secrets.randbits(63)})
     stream = _CaptionStream(request, checkpoint, upload.received)
-    stream.submit(engine.worker(checkpoint), replace(asked, data=upload.data, decoding=decoding, listener=stream))
-    try:
+    with ExitStack() as work:
+        work.callback(stream.submit(engine.worker(checkpoint), job).cancel)
         first = await while_connected(request, stream.first())
-    except BaseException:
-        stream.withdraw()
-        raise
-    return EventStream(stream.events(first), stream)
+        return EventStream(stream.events(first), work.pop_all())
 
 
 class _CaptionStream:
     """Events about a picture, on their way from the worker's threads to the event loop.
-
-    Leaving its context withdraws the picture.
 
     Args:
         request: that is answered.
@@ -104,28 +90,16 @@ class _CaptionStream:
         self._loop = asyncio.get_running_loop()
         self._told: asyncio.Queue[bytes | None] = asyncio.Queue()
 
-    def submit(self, worker: PictureWorker, picture: PictureRequest) -> None:
-        """Hand the picture, whose listener this is, to the captioner's worker.
-
-        Raises:
-            Refusal: see `PictureWorker.submit`.
-        """
-        (self._task,) = worker.submit([picture])
+    def submit(self, worker: PictureWorker, job: PictureJob) -> asyncio.Task[PictureJob]:
+        """Hands the picture to the captioner's worker, and listens."""
+        job.listener = self
+        (self._task,) = worker.submit([job])
         self._task.add_done_callback(lambda _: self._told.put_nowait(None))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.withdraw()
-
-    def withdraw(self) -> None:
-        """Withdraw the picture: nobody waits for it any more."""
-        self._task.cancel()
+        return self._task
 
     def decoded(self, picture: Picture) -> None:
-        image = ImageInfo(width=picture.width, height=picture.height, format=picture.format)
-        self._tell("image", {"id": self._id, "model": _plain(model_info(self._checkpoint)), "image": _plain(image)})
+        model, image = ModelInfo.model_validate(self._checkpoint), ImageInfo.model_validate(picture)
+        self._tell("image", {"id": self._id, "model": _plain(model), "image": _plain(image)})
 
     def word(self, caption: int, place: int, token: Word) -> None:
         if place == self._words[caption]:
@@ -154,7 +128,7 @@ class _CaptionStream:
         while (told := await self._told.get()) is not None:
             yield told
         try:
-            answer = response(self._checkpoint, self._task.result(), self._received, self._id)
+            answer = CaptionResponse.of(self._task.result(), self._checkpoint, self._received, self._id)
             yield event(_plain(answer), "caption")
         except Exception as error:
             yield event(tell(error, self._request.scope)[1], "error")
