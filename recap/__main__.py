@@ -23,9 +23,8 @@ def train() -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] in PACKAGES:
             raise
-        sys.exit(
-            f"error: {error.name} is not installed; training needs the extra: pip install 'recap-captioner[train]'"
-        )
+        message = f"{error.name} is not installed; training needs the extra: pip install 'recap-captioner[train]'"
+        sys.exit(f"error: {message}")
 
 
 def _require_own_packages() -> None:

@@ -3,16 +3,14 @@
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, Self, overload
+from typing import Any, Literal, overload
 
-from model.checkpoint import Checkpoint
 from model.tasks.text import TEXT
 from model.tasks.text.batch import TextBatch, generate
-from model.tasks.text.config import LanguageModelConfig
+from model.tasks.text.config import GenerationConfig, LanguageModelConfig
 from model.tasks.text.language import LanguageModel as Network
 from model.tasks.text.prompt import Token
-from recap.loading import configured, load, read_settings
+from recap.loading import Model, configured
 
 __all__ = ["LanguageModel", "Text"]
 
@@ -37,31 +35,20 @@ class Text:
         return self.prompt + self.text
 
 
-class LanguageModel:
+class LanguageModel(Model[LanguageModelConfig, Network]):
     """A language model, ready to use: `LanguageModel.load("shakespeare")("ROMEO:").text`.
 
     Calls take keyword arguments for how the text is drawn, those of `model.tasks.text.config.GenerationConfig` and of
     `recap generate`: `max_tokens`, `temperature`, `top_k`, `top_p`, `repetition_penalty`, `stop` and `seed`. What is
     left out is the checkpoint's own default.
-
-    Use `load`; do not call it from several threads at the same time.
     """
 
-    def __init__(self, checkpoint: Checkpoint[LanguageModelConfig, Network], network: Network) -> None:
-        self.name = checkpoint.name
-        self.network = network
-        self.defaults = checkpoint.config.generation
+    task = TEXT
 
-    @classmethod
-    def load(
-        cls,
-        model: str | Path | None = None,
-        *,
-        checkpoints: str | Path | None = None,
-        device: Literal["auto", "cpu", "cuda"] | None = None,
-    ) -> Self:
-        """Loads a checkpoint; arguments, errors and torch's threads are those of `Captioner.load`."""
-        return cls(*load(read_settings(checkpoints, device), TEXT, model))
+    @property
+    def defaults(self) -> GenerationConfig:
+        """The checkpoint's parameters, which hold where a call gives none."""
+        return self.network.config.generation
 
     @overload
     def __call__(self, prompt: str, /, **generation: Any) -> Text: ...

@@ -6,7 +6,7 @@ import os
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from app.errors import Refusal
 from app.inputs.pictures import EXTENSIONS
@@ -77,7 +77,7 @@ async def _line(file: Path, task: asyncio.Task[PictureJob]) -> Line:
         "file": str(file),
         "caption": captions[0].text,
         "captions": [
-            {"text": caption.text, "logprob": caption.logprob, "confidence": caption.confidence} for caption in captions
+            {name: getattr(caption, name) for name in ("text", "logprob", "confidence")} for caption in captions
         ],
     }
 
@@ -119,10 +119,8 @@ class AnswerLog:
         if resume:
             self._file.truncate(end)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Closes the file."""
         self._file.close()
 
     def write(self, line: Line) -> None:

@@ -13,11 +13,9 @@ from typing import Any
 import anyio.to_thread
 
 from app.errors import Refusal, draining
-from app.serving.metrics import Metrics
 from app.serving.worker import Admission, Resources
 from app.tasks.text.generation import Generation, TextRequest, Update
 from model.checkpoint import Checkpoint
-from model.openvino.lanes import CoreLock
 from model.tasks.text import TEXT
 from model.tasks.text.batch import TextBatch
 from model.tasks.text.config import GenerationConfig, LanguageModelConfig
@@ -50,26 +48,22 @@ class TextWorker:
     Args:
         name: the model's name, for messages and metrics.
         model: in evaluation mode.
-        cores: shared by all workers.
-        metrics: updated with what is done.
-        slots: most texts that are written at a time.
-        queue: most texts that wait for a slot.
+        resources: those of the process.
     """
 
-    def __init__(
-        self, name: str, model: LanguageModel, cores: CoreLock, metrics: Metrics, *, slots: int, queue: int
-    ) -> None:
+    def __init__(self, name: str, model: LanguageModel, resources: Resources) -> None:
+        metrics, settings = resources.metrics, resources.settings
         self.name = name
         self.vocabulary = model.vocabulary
         self._model = model
-        self._cores = cores
+        self._cores = resources.cores
         self._queue_seconds = metrics.queue_seconds.labels(TEXT.name)
         self._items = metrics.items.labels(TEXT.name, name)
         self._prompt_tokens = metrics.prompt_tokens.labels(name)
         self._tokens = metrics.text_tokens.labels(name)
         self._characters = metrics.text_characters.labels(name)
-        self._slots = slots
-        self._admission = Admission("texts", slots + queue)
+        self._slots = settings.text_slots
+        self._admission = Admission("texts", settings.text_slots + settings.text_queue)
         self.require_room = self._admission.require_room
         # The thread's own.
         self._batch: TextBatch | None = self._build()
@@ -153,7 +147,10 @@ class TextWorker:
     def _step(self) -> bool:
         """A token of every text, after letting texts leave and join; False when there is none, or when closed."""
         try:
-            self._let_leave()
+            with self._changed:
+                ended, self._ended = self._ended, set()
+            if ended:
+                self._drop(ended)
             if self._admission.closed or not (self._texts or self._waiting):
                 return False
             if self._batch is None:
@@ -190,12 +187,6 @@ class TextWorker:
         if finished or time.monotonic() - self._told >= NEWS:
             self._tell()
         return True
-
-    def _let_leave(self) -> None:
-        with self._changed:
-            ended, self._ended = self._ended, set()
-        if ended:
-            self._drop(ended)
 
     def _let_join(self, batch: TextBatch) -> None:
         while batch.free:
@@ -280,12 +271,4 @@ def load_worker(checkpoint: Checkpoint[LanguageModelConfig, LanguageModel], reso
     Raises:
         CheckpointError: a file was changed or cut; the message says which and how.
     """
-    settings = resources.settings
-    return TextWorker(
-        checkpoint.name,
-        resources.loader.load(checkpoint),
-        resources.cores,
-        resources.metrics,
-        slots=settings.text_slots,
-        queue=settings.text_queue,
-    )
+    return TextWorker(checkpoint.name, resources.loader.load(checkpoint), resources)
