@@ -23,10 +23,6 @@ class Engine:
 
     Constructing it reads the checkpoints' descriptions; `run` loads their weights.
 
-    Args:
-        settings: those of the server.
-        services: task -> how its workers are made.
-
     Raises:
         CheckpointError: a checkpoint is missing or broken.
         ValueError: there is no folder of checkpoints; the device is missing, or OpenVINO is demanded and not installed.
@@ -50,8 +46,7 @@ class Engine:
     async def run(self, on_failure: Callable[[str], None] | None = None) -> None:
         """Loads and warms up every model, then prepares the workers for many requests at once.
 
-        Args:
-            on_failure: called with the reason if a model can't be loaded.
+        If a model can't be loaded, `on_failure` is called with the reason.
         """
         try:
             await anyio.to_thread.run_sync(self._load, abandon_on_cancel=True)
@@ -87,24 +82,16 @@ class Engine:
         return self._resources.cores.whole()
 
     def require_ready(self) -> None:
-        """
-        Raises:
-            Refusal: the models are not loaded yet, could not be loaded, or serve no longer.
-        """
+        """Raises a `Refusal` if the models are not loaded yet, could not be loaded, or serve no longer."""
         if self.state == "loading":
-            message = "the models are still loading; try again shortly"
-            raise Refusal("loading", message, retry_after=2)
+            raise Refusal("loading", "the models are still loading; try again shortly", retry_after=2)
         if self.state == "draining":
             raise draining()
         if self.state == "failed":
             raise Refusal("failed", "the models could not be loaded; the server's log says why")
 
     def require_room(self, task: str) -> None:
-        """Refuses early what every worker of a task would refuse; does nothing if the task has none.
-
-        Raises:
-            Refusal: not ready; too many requests wait already.
-        """
+        """Refuses early what every worker of a task would refuse; does nothing if the task has none."""
         self.require_ready()
         refusal: Refusal | None = None
         for worker in self._workers_of(task):
@@ -118,12 +105,12 @@ class Engine:
             raise refusal
 
     def _load(self) -> None:
+        def load(checkpoint: Checkpoint[Any, Any]) -> Worker:
+            return self._services[checkpoint.task.name].worker(checkpoint, self._resources)
+
         checkpoints = self.registry.checkpoints
         with ThreadPoolExecutor(2) as pool:  # one that compiles or reads leaves a core to another
-            self._workers = dict(zip(checkpoints, pool.map(self._make_worker, checkpoints.values()), strict=True))
-
-    def _make_worker(self, checkpoint: Checkpoint[Any, Any]) -> Worker:
-        return self._services[checkpoint.task.name].worker(checkpoint, self._resources)
+            self._workers = dict(zip(checkpoints, pool.map(load, checkpoints.values()), strict=True))
 
     def _workers_of(self, task: str) -> list[Worker]:
         checkpoints = self.registry.checkpoints

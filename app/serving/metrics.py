@@ -72,13 +72,7 @@ class Metrics:
         depths: Mapping[str, Callable[[], int]],
         ready: Callable[[], bool],
     ) -> None:
-        """Registers what is read from elsewhere whenever the metrics are.
-
-        Args:
-            checkpoints: the models that are served.
-            depths: task -> its number of items that wait or are being worked on.
-            ready: whether requests are taken.
-        """
+        """Registers what is read from elsewhere whenever the metrics are; `depths` are the queues' by task."""
         for checkpoint in checkpoints:
             self.model_info.labels(checkpoint.name, checkpoint.task.pipeline, checkpoint.sha256).set(1)
         for task, depth in depths.items():

@@ -25,10 +25,7 @@ class Worker(Protocol):
         """Items that were taken on and have no result yet."""
 
     def require_room(self) -> None:
-        """
-        Raises:
-            Refusal: too many items wait already; the server is shutting down.
-        """
+        """Raises a `Refusal` if too many items wait already, or the server is shutting down."""
 
     async def widen(self) -> None:
         """Prepares to run several batches at the same time, where that pays off."""
@@ -38,11 +35,7 @@ class Worker(Protocol):
 
 
 class Resources:
-    """The settings, devices, cores and threads that all workers of a process share.
-
-    Raises:
-        ValueError: the device is missing, or OpenVINO is demanded and not installed.
-    """
+    """The settings, devices, cores and threads that all workers of a process share; raises what `Loader` does."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -50,10 +43,10 @@ class Resources:
         self.cores = CoreLock(self.loader.lanes)
         self.metrics = Metrics()
         self.preparers = ThreadPoolExecutor(settings.decode_threads, "prepare")
-        """Threads on which requests are prepared: decoded, converted."""
+        """Threads on which items are prepared: decoded, converted."""
 
     def close(self) -> None:
-        """Ends the threads that prepare requests."""
+        """Ends the threads."""
         self.preparers.shutdown(wait=False)
 
 
@@ -99,19 +92,12 @@ class Admission:
             raise Refusal("queue_full", message, retry_after=seconds)
 
     def require_open(self) -> None:
-        """
-        Raises:
-            Refusal: the server is shutting down.
-        """
+        """Raises a `Refusal` if the server is shutting down."""
         if self.closed:
             raise draining()
 
     def enter(self, items: int) -> None:
-        """Takes on all items, or none.
-
-        Raises:
-            Refusal: as `require_room`.
-        """
+        """Takes on all items, or none; raises what `require_room` does."""
         with self._lock:
             self.require_room(items)
             self.pending += items
