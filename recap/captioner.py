@@ -26,17 +26,12 @@ BATCH = 16
 
 
 class PictureError(ValueError):
-    """A picture that can't be read: damaged, too large, or no picture; the message says which one and why.
-
-    Args:
-        place: which of the pictures that were given, from 0.
-        name: its path, if it has one.
-        refusal: the reason.
-    """
+    """A picture that can't be read: damaged, too large, or no picture; the message says which one and why."""
 
     def __init__(self, place: int, name: str | None, refusal: Refusal) -> None:
         super().__init__(f"{name or f'picture {place}'}: {refusal.message}")
         self.place = place
+        """Which of the pictures that were given, from 0."""
         self.code = refusal.code
         """Short, stable name of the reason, as in the HTTP API: `damaged_image`, `image_too_large`, ..."""
 
@@ -68,10 +63,7 @@ class Captioner(Model[CaptionerConfig, Network]):
     ) -> Caption | list[Caption]:
         """The best caption of a picture, or those of many pictures in their order.
 
-        Args:
-            given: a picture, or any number of them; they go through the network in batches.
-            attention: whether each word says where the network looked.
-            decoding: see the class.
+        With `attention`, each word says where the network looked. Many pictures go through the network in batches.
 
         Raises:
             PictureError: a picture can't be read.

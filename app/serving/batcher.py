@@ -295,11 +295,7 @@ class Batcher(ABC, Generic[Item]):
             return [self._run_safely([item])[0] for item in batch]
 
     async def _within(self, seconds: float, work: Coroutine[Any, Any, T]) -> T:
-        """The result of `work`.
-
-        Raises:
-            TimeoutError: it takes longer than so many seconds.
-        """
+        """The result of `work`, or TimeoutError after so many seconds."""
         tasks = asyncio.ensure_future(work), asyncio.ensure_future(self._sleep(seconds))
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

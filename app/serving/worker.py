@@ -15,10 +15,7 @@ from model.openvino.lanes import CoreLock
 
 
 class Worker(Protocol):
-    """A loaded checkpoint and the threads that run it.
-
-    How requests are submitted is the scheduler's own: `Batcher.submit`, or `TextWorker.generate`.
-    """
+    """A loaded checkpoint and the threads that run it. It takes requests by its own `submit`, or `generate`."""
 
     @property
     def pending(self) -> int:
@@ -65,10 +62,7 @@ class Service(Protocol):
 class Admission:
     """Counts the items that a worker has taken on, and refuses more than it has room for; for any thread.
 
-    Args:
-        noun: plural of what is counted, for messages.
-        room: most items that are pending at a time. A caller who finds none pending may submit any number: there will
-            be no better time.
+    A caller who finds none pending may submit any number: there will be no better time.
     """
 
     def __init__(self, noun: str, room: int) -> None:
@@ -81,10 +75,7 @@ class Admission:
         self._lock = threading.Lock()
 
     def require_room(self, items: int = 1) -> None:
-        """
-        Raises:
-            Refusal: too many items wait already; the server is shutting down.
-        """
+        """Raises a `Refusal` if too many items wait already, or the server is shutting down."""
         self.require_open()
         if self.pending and self.pending + items > self._room:
             seconds = max(1, math.ceil(self.pending * self.seconds))

@@ -89,9 +89,7 @@ class AnswerLogError(Exception):
 class AnswerLog:
     """A file of lines that only grows, from which a run that was killed can be resumed.
 
-    Args:
-        path: the file.
-        resume: append to what is there. A last line that was cut short is dropped and will be written again.
+    With `resume`, a last line that was cut short is dropped and will be written again.
 
     Raises:
         AnswerLogError: it has lines and `resume` is off, or it has lines that are no answers.

@@ -59,10 +59,6 @@ class CaptionParameters(DecodingParameters):
 def decoding_over(defaults: DecodingConfig, given: Mapping[str, Any]) -> DecodingConfig:
     """The model's defaults with what the caller gave; where the two don't go together, the default gives way.
 
-    Args:
-        defaults: the model's own.
-        given: fields of `DecodingConfig` in their ranges.
-
     Raises:
         Refusal: two parameters that were given are at odds.
     """

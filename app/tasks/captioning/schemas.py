@@ -119,14 +119,7 @@ class CaptionResponse(Schema):
 
     @classmethod
     def of(cls, job: PictureJob, checkpoint: Checkpoint[Any, Any], received: float, id: str | None = None) -> Self:
-        """The response about a picture that has its captions.
-
-        Args:
-            job: the picture's.
-            checkpoint: of the captioner.
-            received: when the request had arrived, by `time.perf_counter`.
-            id: from `new_id`; by default a new one.
-        """
+        """The response about a picture that has its captions; `received` is when the request came."""
         seconds = job.seconds | {"total": time.perf_counter() - received}
         whole = {
             "id": id or new_id(),

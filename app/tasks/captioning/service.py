@@ -62,12 +62,9 @@ class PictureJob:
 
 
 class PictureWorker(Batcher[PictureJob]):
-    """The worker of a captioner: decodes on threads, since Pillow releases the interpreter lock, and captions batches.
+    """The worker of a captioner in evaluation mode.
 
-    Args:
-        name: the captioner's name, for metrics.
-        captioner: in evaluation mode.
-        resources: those of the process.
+    It decodes on threads, since Pillow releases the interpreter lock, and captions in batches.
     """
 
     def __init__(self, name: str, captioner: Captioner, resources: Resources) -> None:

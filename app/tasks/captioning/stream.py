@@ -73,13 +73,7 @@ async def stream_captions(request: Request) -> EventStream:
 
 
 class _CaptionStream:
-    """Events about a picture, on their way from the worker's threads to the event loop.
-
-    Args:
-        request: that is answered.
-        checkpoint: of the captioner.
-        received: when the request had arrived, by `time.perf_counter`.
-    """
+    """Events about a picture, on their way from the worker's threads to the event loop."""
 
     def __init__(self, request: Request, checkpoint: CaptionerCheckpoint, received: float) -> None:
         self._request = request
@@ -111,11 +105,7 @@ class _CaptionStream:
             self._loop.call_soon_threadsafe(self._told.put_nowait, event(data, name))
 
     async def first(self) -> bytes:
-        """The event `image`.
-
-        Raises:
-            Refusal: the picture has no captions.
-        """
+        """The event `image`, or the refusal of the picture."""
         told = await self._told.get()
         if self._task.done():
             self._task.result()  # raises what it failed with

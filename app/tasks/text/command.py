@@ -56,7 +56,6 @@ def generate(
     from model.checkpoint import CheckpointError
     from model.tasks.text import TEXT
     from model.tasks.text.batch import generate as write
-    from model.tasks.text.stream import Delta
 
     checkpoint = find_checkpoint(settings, TEXT, model)
     given = {
@@ -65,7 +64,7 @@ def generate(
         "top_k": top_k,
         "top_p": top_p,
         "repetition_penalty": repetition_penalty,
-        "stop": stop or None,
+        "stop": tuple(stop) if stop else None,
         "seed": seed,
     }
     try:
@@ -73,23 +72,22 @@ def generate(
         language_model = Loader(settings).load(checkpoint)
     except (Refusal, CheckpointError, ValueError) as error:
         fail(str(error))
-    last = Delta("", ())
-    pieces = []
+    pieces, finish_reason = [], None
     if stream:
         _print(prompt)
     try:
-        for last in write(language_model, prompt, config):
+        for delta in write(language_model, prompt, config):
+            pieces.append(delta.text)
+            finish_reason = delta.finish_reason
             if stream:
-                _print(last.text)
-            else:
-                pieces.append(last.text)
+                _print(delta.text)
     except KeyboardInterrupt:
         if stream:
             _print("\n")
         raise typer.Exit(130) from None
     text = "".join(pieces)
     if as_json:
-        answer = {"model": checkpoint.name, "prompt": prompt, "text": text, "finish_reason": last.finish_reason}
+        answer = {"model": checkpoint.name, "prompt": prompt, "text": text, "finish_reason": finish_reason}
         typer.echo(json.dumps(answer, ensure_ascii=False, indent=2))
     else:
         _print("\n" if stream else f"{prompt}{text}\n")

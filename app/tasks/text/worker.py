@@ -43,13 +43,7 @@ class _Text:
 
 
 class TextWorker:
-    """A language model and the thread that drives its batch, which starts with the first text and sleeps without any.
-
-    Args:
-        name: the model's name, for messages and metrics.
-        model: in evaluation mode.
-        resources: those of the process.
-    """
+    """A language model and the thread that drives its batch, from the first text on; it sleeps while there is none."""
 
     def __init__(self, name: str, model: LanguageModel, resources: Resources) -> None:
         metrics, settings = resources.metrics, resources.settings
