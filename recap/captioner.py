@@ -31,7 +31,7 @@ class PictureError(ValueError):
     def __init__(self, place: int, name: str | None, refusal: Refusal) -> None:
         super().__init__(f"{name or f'picture {place}'}: {refusal.message}")
         self.place = place
-        """Which of the pictures that were given, from 0."""
+        """The picture's place among those that were given, from 0."""
         self.code = refusal.code
         """Short, stable name of the reason, as in the HTTP API: `damaged_image`, `image_too_large`, ..."""
 

@@ -1,23 +1,7 @@
 """Captioning: pictures in, sentences out, over HTTP and on the command line."""
 
-from typing import TYPE_CHECKING, Any
-
 from app.tasks.captioning.command import caption
 from app.tasks.task import TaskService
-
-if TYPE_CHECKING:
-    from model.checkpoint import Checkpoint
-
-
-def _fields(checkpoint: "Checkpoint[Any, Any]") -> dict[str, Any]:
-    config = checkpoint.config
-    return {
-        "encoder": config.encoder.name,
-        "preprocessing": config.encoder.preprocessing.model_dump(mode="json"),
-        "decoder": config.decoder.kind,
-        "decoding": config.decoding.model_dump(),
-    }
-
 
 SERVICE = TaskService(
     name="captioning",
@@ -31,7 +15,12 @@ SERVICE = TaskService(
     ),
     handler="captioning.huggingface:HANDLER",
     schema="captioning.schemas:CaptionerCard",
-    fields=_fields,
+    fields=lambda config: {
+        "encoder": config.encoder.name,
+        "preprocessing": config.encoder.preprocessing.model_dump(mode="json"),
+        "decoder": config.decoder.kind,
+        "decoding": config.decoding.model_dump(),
+    },
     network="{encoder}, {decoder}".format_map,
     command=caption,
 )

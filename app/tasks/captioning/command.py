@@ -46,7 +46,7 @@ def caption(
     if resume and not jsonl:
         fail("--resume goes on with the file of --jsonl, which is not given")
 
-    from app.tasks.captioning.files import find_pictures
+    from app.tasks.captioning.files import AnswerLog, AnswerLogError, find_pictures
 
     files, left = find_pictures(images)
     if left:
@@ -60,8 +60,6 @@ def caption(
         failed = 0
         write = None
         if jsonl:
-            from app.tasks.captioning.files import AnswerLog, AnswerLogError
-
             try:
                 log = stack.enter_context(closing(AnswerLog(jsonl, resume=resume)))
             except (AnswerLogError, OSError) as error:

@@ -50,26 +50,23 @@ def find_pictures(paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:
 
 async def caption_files(worker: PictureWorker, files: Iterable[Path], decoding: DecodingConfig) -> AsyncIterator[Line]:
     """A line for each file, in order. At most `AHEAD` pictures are read beyond the one whose line comes next."""
-    waiting: deque[tuple[Path, asyncio.Task[PictureJob]]] = deque()
+    waiting: deque[asyncio.Task[Line]] = deque()
     for file in files:
-        waiting.append((file, asyncio.create_task(_answer(worker, file, decoding))))
+        waiting.append(asyncio.create_task(_line(worker, file, decoding)))
         if len(waiting) > AHEAD:
-            yield await _line(*waiting.popleft())
+            yield await waiting.popleft()
     while waiting:
-        yield await _line(*waiting.popleft())
+        yield await waiting.popleft()
 
 
-async def _answer(worker: PictureWorker, file: Path, decoding: DecodingConfig) -> PictureJob:
+async def _line(worker: PictureWorker, file: Path, decoding: DecodingConfig) -> Line:
     try:
         data = await asyncio.to_thread(file.read_bytes)
     except OSError as error:
-        raise Refusal("unreadable_file", (error.strerror or str(error)).lower()) from error
-    (task,) = worker.submit([PictureJob(data, decoding)])
-    return await task
-
-
-async def _line(file: Path, task: asyncio.Task[PictureJob]) -> Line:
+        message = (error.strerror or str(error)).lower()
+        return {"file": str(file), "error": {"code": "unreadable_file", "message": message}}
     try:
+        (task,) = worker.submit([PictureJob(data, decoding)])
         captions = (await task).captions
     except Refusal as error:
         return {"file": str(file), "error": {"code": error.code, "message": error.message}}

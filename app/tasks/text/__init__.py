@@ -1,24 +1,7 @@
 """Text: prompts in, continuations out, over HTTP and on the command line."""
 
-from typing import TYPE_CHECKING, Any
-
 from app.tasks.task import TaskService
 from app.tasks.text.command import generate
-
-if TYPE_CHECKING:
-    from model.checkpoint import Checkpoint
-
-
-def _fields(checkpoint: "Checkpoint[Any, Any]") -> dict[str, Any]:
-    config = checkpoint.config
-    return {
-        "unit": config.unit,
-        "cell": config.cell,
-        "num_layers": config.num_layers,
-        "hidden_size": config.hidden_size,
-        "generation": config.generation.model_dump(),
-    }
-
 
 SERVICE = TaskService(
     name="text",
@@ -27,7 +10,13 @@ SERVICE = TaskService(
     routes=("text.openai:router",),
     handler="text.huggingface:HANDLER",
     schema="text.schemas:LanguageModelCard",
-    fields=_fields,
+    fields=lambda config: {
+        "unit": config.unit,
+        "cell": config.cell,
+        "num_layers": config.num_layers,
+        "hidden_size": config.hidden_size,
+        "generation": config.generation.model_dump(),
+    },
     network="{num_layers} x {hidden_size} {cell}, {unit}s".format_map,
     command=generate,
 )

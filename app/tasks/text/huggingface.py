@@ -106,7 +106,7 @@ class _Answer:
     text: TextRequest
     """One of the texts that are written; they differ in their random numbers alone."""
     vocabulary: Vocabulary
-    """Of the model, which numbers the tokens."""
+    """The model's, which numbers the tokens."""
 
     def whole(self, update: Update) -> GeneratedText:
         """One of the texts, from all its updates in one."""

@@ -30,8 +30,8 @@ def text_requests(
     settings: Settings,
     *,
     n: int,
-    logprobs: int | None = None,
-    echo: bool = False,
+    logprobs: int | None,
+    echo: bool,
 ) -> list[TextRequest]:
     """The texts to write, n for each prompt, in the order of their indices.
 

@@ -209,13 +209,12 @@ class TextWorker:
     def _tell(self) -> None:
         """Sends the news to the event loop, in one message."""
         self._told = time.monotonic()
-        if not self._news:
-            return
         news = [(text.generation, text.index, text.update) for text in self._news if text.update]
         for text in self._news:
             text.update = None
         self._news = []
-        self._on_loop(_deliver, news)
+        if news:
+            self._on_loop(_deliver, news)
 
     def _fail(self, generations: Collection[Generation], error: Callable[[], Refusal]) -> None:
         """Ends all texts of these callers, in the batch and in the queue, with an error."""
