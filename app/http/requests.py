@@ -5,8 +5,7 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, TypeVar
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 import anyio.to_thread
@@ -46,32 +45,11 @@ class UploadParameters(Body):
 P = TypeVar("P", bound=UploadParameters)
 
 
-@dataclass(frozen=True)
-class Upload(Generic[P]):
-    """A picture and the parameters beside it."""
-
-    data: bytes
-    parameters: P
-    received: float
-    """When the last byte arrived, by `time.perf_counter`."""
-
-
-@dataclass(frozen=True)
-class Uploads(Generic[P]):
-    """Several pictures and the parameters beside them."""
-
-    data: list[bytes | Refusal]
-    """Each picture, or why it is none, in the order in which they were sent."""
-    parameters: P
-    received: float
-    """When the last byte arrived, by `time.perf_counter`."""
-
-
 class _FormParser(MultiPartParser):
     spool_max_size = 2**31  # never to disk: the body's size is limited already, and the disk may be read-only
 
 
-async def read_upload(request: Request, model: type[P]) -> Upload[P]:
+async def read_upload(request: Request, model: type[P]) -> tuple[bytes, P, float]:
     """Read a multipart form, a JSON object, a URL-encoded form, or the bare bytes of a picture.
 
     Only multipart, which needs its boundary, is recognised by the content type. Otherwise the bytes decide, since many
@@ -81,16 +59,21 @@ async def read_upload(request: Request, model: type[P]) -> Upload[P]:
         request: whose body has not been read.
         model: the parameters that may stand beside the picture.
 
+    Returns:
+        The picture, the parameters, and when the last byte arrived, by `time.perf_counter`.
+
     Raises:
         Refusal: the body can't be parsed; no picture, several, a URL that is not fetched; a wrong parameter.
     """
     sources, parameters = await _read(request, model, most=1)
     received = time.perf_counter()
-    return Upload(await _picture(request, sources[0]), parse(model, parameters), received)
+    return await _picture(request, sources[0]), parse(model, parameters), received
 
 
-async def read_uploads(request: Request, model: type[P], most: int) -> Uploads[P]:
+async def read_uploads(request: Request, model: type[P], most: int) -> tuple[list[bytes | Refusal], P, float]:
     """Read several pictures, up to `most`, which share their parameters: a repeated field, or a list in JSON.
+
+    In the place of a picture that can't be had is the reason.
 
     Raises:
         Refusal: as `read_upload`, but for what is wrong with a single picture.
@@ -104,7 +87,7 @@ async def read_uploads(request: Request, model: type[P], most: int) -> Uploads[P
         except Refusal as error:
             return error
 
-    return Uploads(await asyncio.gather(*map(found, sources)), parse(model, parameters), received)
+    return await asyncio.gather(*map(found, sources)), parse(model, parameters), received
 
 
 Source = bytes | str

@@ -120,10 +120,9 @@ def _caption(
     from model.tasks.captioning import CAPTIONING
 
     checkpoint = find_checkpoint(settings, CAPTIONING, model)
-    given = {name: value for name, value in parameters.items() if value is not None}
     patient = {"picture_queue": 2 * AHEAD, "batch_pause_ms": PAUSE_MS, "deadline_seconds": math.inf}
     try:
-        decoding = decoding_over(checkpoint.config.decoding, parse(CaptionParameters, given).given())
+        decoding = decoding_over(checkpoint.config.decoding, parse(CaptionParameters, parameters).given())
         resources = Resources(settings.model_copy(update=patient))
         worker = load_worker(checkpoint, resources)
     except (Refusal, CheckpointError, ValueError) as error:

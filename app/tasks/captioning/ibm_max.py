@@ -62,10 +62,10 @@ _ERRORS = errors(
 async def predict(request: Request) -> MaxResponse:
     """The three likeliest captions that beam search finds, each with the probability of the whole sentence."""
     engine: Engine = request.app.state.engine
-    upload = await read_upload(request, CaptionParameters)
+    picture, *_ = await read_upload(request, CaptionParameters)
     checkpoint = engine.find(CAPTIONING, None)
     decoding = decoding_over(checkpoint.config.decoding, {"method": "beam", "num_captions": _PREDICTIONS})
-    (task,) = engine.worker(checkpoint).submit([PictureJob(upload.data, decoding)])
+    (task,) = engine.worker(checkpoint).submit([PictureJob(picture, decoding)])
     answer = await while_connected(request, task)
     return MaxResponse(
         status="ok",

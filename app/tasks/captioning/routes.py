@@ -47,10 +47,10 @@ async def create_caption(request: Request) -> CaptionResponse:
         curl --data-binary @photo.jpg localhost:8000/v1/captions
     """
     engine: Engine = request.app.state.engine
-    upload = await read_upload(request, CaptionParameters)
-    checkpoint = engine.find(CAPTIONING, upload.parameters.model)
-    (task,) = engine.worker(checkpoint).submit([picture_job(checkpoint, upload.parameters, upload.data)])
-    return CaptionResponse.of(await while_connected(request, task), checkpoint, upload.received)
+    data, parameters, received = await read_upload(request, CaptionParameters)
+    checkpoint = engine.find(CAPTIONING, parameters.model)
+    (task,) = engine.worker(checkpoint).submit([picture_job(checkpoint, parameters, data)])
+    return CaptionResponse.of(await while_connected(request, task), checkpoint, received)
 
 
 _MANY = documented(
@@ -71,20 +71,20 @@ async def create_captions(request: Request) -> BatchResponse:
         curl -F image=@one.jpg -F image=@two.jpg localhost:8000/v1/captions/batch
     """
     engine: Engine = request.app.state.engine
-    uploads = await read_uploads(request, CaptionParameters, engine.settings.max_batch_images)
-    checkpoint = engine.find(CAPTIONING, uploads.parameters.model)
-    asked = picture_job(checkpoint, uploads.parameters, b"")
-    pictures = [replace(asked, data=data) for data in uploads.data if isinstance(data, bytes)]
+    sent, parameters, received = await read_uploads(request, CaptionParameters, engine.settings.max_batch_images)
+    checkpoint = engine.find(CAPTIONING, parameters.model)
+    asked = picture_job(checkpoint, parameters, b"")
+    pictures = [replace(asked, data=data) for data in sent if isinstance(data, bytes)]
     tasks = iter(engine.worker(checkpoint).submit(pictures))
 
     async def result(found: Refusal | asyncio.Task[PictureJob]) -> CaptionResponse | ErrorResponse:
         try:
             if isinstance(found, Refusal):
                 raise found
-            return CaptionResponse.of(await found, checkpoint, uploads.received)
+            return CaptionResponse.of(await found, checkpoint, received)
         except Exception as error:
             return ErrorResponse.model_validate(tell(error, request.scope)[1])
 
-    found = [data if isinstance(data, Refusal) else next(tasks) for data in uploads.data]
+    found = [data if isinstance(data, Refusal) else next(tasks) for data in sent]
     results = await while_connected(request, asyncio.gather(*map(result, found)))
     return BatchResponse(results=results)

@@ -59,13 +59,13 @@ async def stream_captions(request: Request) -> EventStream:
       elsewhere.
     """
     engine: Engine = request.app.state.engine
-    upload = await read_upload(request, CaptionParameters)
-    checkpoint = engine.find(CAPTIONING, upload.parameters.model)
-    job = picture_job(checkpoint, upload.parameters, upload.data)
+    data, parameters, received = await read_upload(request, CaptionParameters)
+    checkpoint = engine.find(CAPTIONING, parameters.model)
+    job = picture_job(checkpoint, parameters, data)
     if job.decoding.method == "sample" and job.decoding.seed is None:
         # Should the search start again, it finds the same words.
         job.decoding = job.decoding.model_copy(update={"seed": secrets.randbits(63)})
-    stream = _CaptionStream(request, checkpoint, upload.received)
+    stream = _CaptionStream(request, checkpoint, received)
     with ExitStack() as work:
         work.callback(stream.submit(engine.worker(checkpoint), job).cancel)
         first = await while_connected(request, stream.first())
