@@ -1,25 +1,20 @@
 """The commands `recap`, which `python -m recap` runs too, and `recap-train`."""
 
 import sys
+from importlib import import_module
 
 from recap.installation import PACKAGES, require_own_packages
 
 
 def main() -> None:
     """Runs `recap`."""
-    _require_own_packages()
-    from app.cli import main
-
-    main()
+    _run("app.cli")
 
 
 def train() -> None:
     """Runs `recap-train`."""
-    _require_own_packages()
     try:
-        from training.cli import main
-
-        main()
+        _run("training.cli")
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] in PACKAGES:
             raise
@@ -27,11 +22,12 @@ def train() -> None:
         sys.exit(f"error: {message}")
 
 
-def _require_own_packages() -> None:
+def _run(module: str) -> None:
     try:
         require_own_packages()
     except ImportError as error:
         sys.exit(f"error: {error}")
+    import_module(module).main()
 
 
 if __name__ == "__main__":

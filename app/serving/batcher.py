@@ -45,8 +45,7 @@ class Batcher(ABC, Generic[Item]):
     A task's worker implements `prepare` and `run`, which threads call. All other methods belong on the event loop.
 
     Args:
-        task: of the model, as metrics label it.
-        model: its name, as metrics label it.
+        task, model: the labels of metrics.
         noun: plural of what an item is, for messages.
         resources: those of the process.
         size: largest batch. With lanes, a batch outside them takes at most half of it.
@@ -283,16 +282,13 @@ class Batcher(ABC, Generic[Item]):
 
     def _results(self, batch: Sequence[Item], on_lane: bool) -> Sequence[Item | Exception]:
         with self.cores.shared() if on_lane else nullcontext():
-            return self._run_safely(batch)
-
-    def _run_safely(self, batch: Sequence[Item]) -> Sequence[Item | Exception]:
-        try:
-            return self.run(batch)
-        except Exception as error:
-            if len(batch) == 1:
-                return [error]
-            logger.warning("a batch of %d failed, so each of them runs alone", len(batch), exc_info=True)
-            return [self._run_safely([item])[0] for item in batch]
+            try:
+                return self.run(batch)
+            except Exception as error:
+                if len(batch) == 1:
+                    return [error]
+                logger.warning("a batch of %d failed, so each of them runs alone", len(batch), exc_info=True)
+                return [self._results([item], on_lane=False)[0] for item in batch]  # on the lane that this thread has
 
     async def _within(self, seconds: float, work: Coroutine[Any, Any, T]) -> T:
         """The result of `work`, or TimeoutError after so many seconds."""

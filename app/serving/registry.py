@@ -78,10 +78,6 @@ class Registry:
                 chosen[task.name] = name or (usual if usual in names else names[0])
         return cls(checkpoints, chosen)
 
-    def is_default(self, checkpoint: Checkpoint[Any, Any]) -> bool:
-        """Tells whether a checkpoint answers when a request names no model."""
-        return self.defaults[checkpoint.task.name] == checkpoint.name
-
     def find(self, task: Task[C, M], name: str | None) -> Checkpoint[C, M]:
         """The checkpoint of a task by its name, or the task's default if the name is None.
 

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import Any
 from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict
@@ -11,9 +10,8 @@ from starlette.types import Scope
 from app.errors import Refusal
 from app.http.errors import tell
 from app.http.events import DONE, event
+from app.http.openapi import Json
 from app.http.schema import Schema
-
-Json = dict[str, Any]
 
 
 class StreamOptions(BaseModel):

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 class TaskService:
     """The part of the service that belongs to a task.
 
-    `recap --help` builds it, so all that imports torch or FastAPI is named, as `module:name` below `app.tasks`, and
-    imported by the methods.
+    `recap --help` builds it, so all that imports torch or FastAPI is named, as `module:name` in the task's package,
+    and imported by the methods.
     """
 
     name: str
-    """Key in `model.tasks.TASKS`."""
+    """Key in `model.tasks.TASKS`, and name of the task's package."""
     default: str
     """Name of the checkpoint that answers when neither a request nor a setting names one."""
     loader: str
@@ -42,17 +42,16 @@ class TaskService:
     """Its command under `recap`, a function for typer."""
 
     def worker(self, checkpoint: "Checkpoint[Any, Any]", resources: "Resources") -> "Worker":
-        return _named(self.loader)(checkpoint, resources)  # type: ignore[no-any-return]
+        return self._named(self.loader)(checkpoint, resources)  # type: ignore[no-any-return]
 
     def routers(self) -> "list[APIRouter]":
-        return [_named(router) for router in self.routes]
+        return [self._named(router) for router in self.routes]
 
     def huggingface(self) -> "Handler":
-        return _named(self.handler)  # type: ignore[no-any-return]
+        return self._named(self.handler)  # type: ignore[no-any-return]
 
     def card(self) -> "type[ModelCard]":
-        return _named(self.schema)  # type: ignore[no-any-return]
+        return self._named(self.schema)  # type: ignore[no-any-return]
 
-
-def _named(name: str) -> Any:
-    return resolve_name(f"app.tasks.{name}")
+    def _named(self, name: str) -> Any:
+        return resolve_name(f"app.tasks.{self.name}.{name}")

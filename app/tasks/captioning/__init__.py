@@ -6,15 +6,10 @@ from app.tasks.task import TaskService
 SERVICE = TaskService(
     name="captioning",
     default="flickr8k",
-    loader="captioning.service:load_worker",
-    routes=(
-        "captioning.routes:router",
-        "captioning.stream:router",
-        "captioning.openai:router",
-        "captioning.ibm_max:router",
-    ),
-    handler="captioning.huggingface:HANDLER",
-    schema="captioning.schemas:CaptionerCard",
+    loader="service:load_worker",
+    routes=("routes:router", "stream:router", "openai:router", "ibm_max:router"),
+    handler="huggingface:HANDLER",
+    schema="schemas:CaptionerCard",
     fields=lambda config: {
         "encoder": config.encoder.name,
         "preprocessing": config.encoder.preprocessing.model_dump(mode="json"),

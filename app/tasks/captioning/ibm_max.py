@@ -18,8 +18,6 @@ from model.tasks.captioning import CAPTIONING
 
 router = APIRouter(prefix="/model", tags=["IBM MAX"])
 
-_PREDICTIONS = 3
-
 
 class MaxPrediction(Schema):
     """One of the captions."""
@@ -64,7 +62,7 @@ async def predict(request: Request) -> MaxResponse:
     engine: Engine = request.app.state.engine
     picture, *_ = await read_upload(request, CaptionParameters)
     checkpoint = engine.find(CAPTIONING, None)
-    decoding = decoding_over(checkpoint.config.decoding, {"method": "beam", "num_captions": _PREDICTIONS})
+    decoding = decoding_over(checkpoint.config.decoding, {"method": "beam", "num_captions": 3})
     (task,) = engine.worker(checkpoint).submit([PictureJob(picture, decoding)])
     answer = await while_connected(request, task)
     return MaxResponse(

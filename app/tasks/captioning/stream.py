@@ -82,13 +82,14 @@ class _CaptionStream:
         self._id = new_id()
         self._words: Counter[int] = Counter()
         self._loop = asyncio.get_running_loop()
-        self._told: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._told: asyncio.Queue[bytes] = asyncio.Queue()
+        """Events; an empty one is the end."""
 
     def submit(self, worker: PictureWorker, job: PictureJob) -> asyncio.Task[PictureJob]:
         """Hands the picture to the captioner's worker, and listens."""
         job.listener = self
         (self._task,) = worker.submit([job])
-        self._task.add_done_callback(lambda _: self._told.put_nowait(None))
+        self._task.add_done_callback(lambda _: self._told.put_nowait(b""))
         return self._task
 
     def decoded(self, picture: Picture) -> None:
@@ -109,13 +110,12 @@ class _CaptionStream:
         told = await self._told.get()
         if self._task.done():
             self._task.result()  # raises what it failed with
-        assert told is not None
         return told
 
     async def events(self, first: bytes) -> AsyncIterator[bytes]:
         """All events."""
         yield first
-        while (told := await self._told.get()) is not None:
+        while told := await self._told.get():
             yield told
         try:
             answer = CaptionResponse.of(self._task.result(), self._checkpoint, self._received, self._id)

@@ -6,10 +6,10 @@ from app.tasks.text.command import generate
 SERVICE = TaskService(
     name="text",
     default="shakespeare",
-    loader="text.worker:load_worker",
-    routes=("text.openai:router",),
-    handler="text.huggingface:HANDLER",
-    schema="text.schemas:LanguageModelCard",
+    loader="worker:load_worker",
+    routes=("openai:router",),
+    handler="huggingface:HANDLER",
+    schema="schemas:LanguageModelCard",
     fields=lambda config: {
         "unit": config.unit,
         "cell": config.cell,
