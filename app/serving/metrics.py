@@ -42,19 +42,26 @@ class Metrics:
         self.requests = counter("requests", "Requests answered.", "method", "route", "code")
         self.request_seconds = histogram("request_seconds", "From a request's head to the end of its answer.", "route")
         self.in_flight = gauge("requests_in_flight", "Requests that are being answered.")
-        errors = "Errors returned, by code. In a batch request each failed picture counts."
-        self.rejections = counter("rejections", errors, "reason")
+        self.rejections = counter(
+            "rejections", "Errors returned, by code. In a batch request each failed picture counts.", "reason"
+        )
         self.ready = gauge("ready", "Whether the models are loaded and the server is not shutting down.")
         self.model_info = gauge("model_info", "1 for each model that is served.", "model", "task", "sha256")
         self.items = counter("items", "Items done: pictures captioned, texts written.", "task", "model")
         self.queue_depth = gauge("queue_depth", "Items that wait or are being worked on.", "task")
         self.queue_seconds = histogram("queue_seconds", "Time that an item waited.", "task")
-        sizes = (1, 2, 3, 4, 6, 8, 12, 16, 32, 64)
         self.batch_size = histogram(
-            "batch_size", "Items that went through the network together.", "task", buckets=sizes
+            "batch_size",
+            "Items that went through the network together.",
+            "task",
+            buckets=(1, 2, 3, 4, 6, 8, 12, 16, 32, 64),
         )
-        stages = "Time of a stage: to decode a picture, to encode a batch, to generate its captions."
-        self.stage_seconds = histogram("stage_seconds", stages, "task", "stage")
+        self.stage_seconds = histogram(
+            "stage_seconds",
+            "Time of a stage: to decode a picture, to encode a batch, to generate its captions.",
+            "task",
+            "stage",
+        )
         self.text_tokens = counter("text_tokens", "Tokens of text written.", "model")
         self.text_characters = counter("text_characters", "Characters of text written.", "model")
         self.prompt_tokens = counter("prompt_tokens", "Tokens of prompts read.", "model")

@@ -121,7 +121,7 @@ async def create_completion(request: Request) -> CompletionResponse | EventStrea
     choices = [_Choice(index, asked) for index in range(len(texts))]
 
     def tokens() -> Json:
-        """Those read, each prompt counted once, and those written."""
+        """The tokens read, each prompt counted once, and those written."""
         read = sum(choice.stream.prompt_tokens for choice in choices[:: asked.n] if choice.stream)
         return usage(read, sum(choice.stream.written for choice in choices if choice.stream))
 
