@@ -40,8 +40,11 @@ class Engine:
         self._resources = Resources(settings)
         self._workers: dict[str, Worker] = {}
         self.metrics = self._resources.metrics
-        depths = {name: partial(self._pending, name) for name in services}
-        self.metrics.watch(self.registry.checkpoints.values(), depths, lambda: self.state == "ready")
+        self.metrics.ready.set_function(lambda: self.state == "ready")
+        for task in services:
+            self.metrics.queue_depth.labels(task).set_function(partial(self._pending, task))
+        for checkpoint in self.registry.checkpoints.values():
+            self.metrics.model_info.labels(checkpoint.name, checkpoint.task.pipeline, checkpoint.sha256).set(1)
 
     async def run(self, on_failure: Callable[[str], None] | None = None) -> None:
         """Loads and warms up every model, then prepares the workers for many requests at once.

@@ -99,6 +99,7 @@ class AnswerLog:
         if path.is_file() and path.stat().st_size and not resume:
             raise AnswerLogError(f"{path} has answers in it; go on with --resume, or remove it")
         self._file = path.open("a+b")
+        self.close = self._file.close
         self._file.seek(0)
         end = 0
         for number, line in enumerate(self._file, start=1):
@@ -113,10 +114,6 @@ class AnswerLog:
             end += len(line)
         if resume:
             self._file.truncate(end)
-
-    def close(self) -> None:
-        """Closes the file."""
-        self._file.close()
 
     def write(self, line: Line) -> None:
         """Appends an answer and flushes it, so that it survives the process."""

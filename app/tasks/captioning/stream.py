@@ -65,9 +65,9 @@ async def stream_captions(request: Request) -> EventStream:
     if job.decoding.method == "sample" and job.decoding.seed is None:
         # Should the search start again, it finds the same words.
         job.decoding = job.decoding.model_copy(update={"seed": secrets.randbits(63)})
-    stream = _CaptionStream(request, checkpoint, received)
+    stream = _CaptionStream(request, checkpoint, received, engine.worker(checkpoint), job)
     with ExitStack() as work:
-        work.callback(stream.submit(engine.worker(checkpoint), job).cancel)
+        work.callback(stream.task.cancel)
         first = await while_connected(request, stream.first())
         return EventStream(stream.events(first), work.pop_all())
 
@@ -75,7 +75,9 @@ async def stream_captions(request: Request) -> EventStream:
 class _CaptionStream:
     """Events about a picture, on their way from the worker's threads to the event loop."""
 
-    def __init__(self, request: Request, checkpoint: CaptionerCheckpoint, received: float) -> None:
+    def __init__(
+        self, request: Request, checkpoint: CaptionerCheckpoint, received: float, worker: PictureWorker, job: PictureJob
+    ) -> None:
         self._request = request
         self._checkpoint = checkpoint
         self._received = received
@@ -84,13 +86,9 @@ class _CaptionStream:
         self._loop = asyncio.get_running_loop()
         self._told: asyncio.Queue[bytes] = asyncio.Queue()
         """Events; an empty one is the end."""
-
-    def submit(self, worker: PictureWorker, job: PictureJob) -> asyncio.Task[PictureJob]:
-        """Hands the picture to the captioner's worker, and listens."""
         job.listener = self
-        (self._task,) = worker.submit([job])
-        self._task.add_done_callback(lambda _: self._told.put_nowait(b""))
-        return self._task
+        (self.task,) = worker.submit([job])
+        self.task.add_done_callback(lambda _: self._told.put_nowait(b""))
 
     def decoded(self, picture: Picture) -> None:
         model, image = ModelInfo.model_validate(self._checkpoint), ImageInfo.model_validate(picture)
@@ -108,8 +106,8 @@ class _CaptionStream:
     async def first(self) -> bytes:
         """The event `image`, or the refusal of the picture."""
         told = await self._told.get()
-        if self._task.done():
-            self._task.result()  # raises what it failed with
+        if self.task.done():
+            self.task.result()  # raises what it failed with
         return told
 
     async def events(self, first: bytes) -> AsyncIterator[bytes]:
@@ -118,7 +116,7 @@ class _CaptionStream:
         while told := await self._told.get():
             yield told
         try:
-            answer = CaptionResponse.of(self._task.result(), self._checkpoint, self._received, self._id)
+            answer = CaptionResponse.of(self.task.result(), self._checkpoint, self._received, self._id)
             yield event(_plain(answer), "caption")
         except Exception as error:
             yield event(tell(error, self._request.scope)[1], "error")

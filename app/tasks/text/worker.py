@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
 
 import anyio.to_thread
 
@@ -213,8 +212,13 @@ class TextWorker:
         for text in self._news:
             text.update = None
         self._news = []
+
+        def deliver() -> None:
+            for generation, index, update in news:
+                generation.receive(index, update)
+
         if news:
-            self._on_loop(_deliver, news)
+            self._on_loop(deliver)
 
     def _fail(self, generations: Collection[Generation], error: Callable[[], Refusal]) -> None:
         """Ends all texts of these callers, in the batch and in the queue, with an error."""
@@ -222,7 +226,12 @@ class TextWorker:
         with self._changed:
             self._forget_waiting(generations)
         self._tell()
-        self._on_loop(_fail, generations, error)
+
+        def fail() -> None:
+            for generation in generations:
+                generation.fail(error())
+
+        self._on_loop(fail)
 
     def _drop(self, generations: Collection[Generation]) -> None:
         """Takes all texts of these callers out of the batch."""
@@ -238,20 +247,10 @@ class TextWorker:
         self._waiting = deque(text for text in self._waiting if text.generation not in generations)
         self._admission.leave(before - len(self._waiting))
 
-    def _on_loop(self, function: Callable[..., None], *arguments: Any) -> None:
+    def _on_loop(self, function: Callable[[], None]) -> None:
         assert self._loop
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            self._loop.call_soon_threadsafe(function, *arguments)
-
-
-def _deliver(news: Sequence[tuple[Generation, int, Update]]) -> None:
-    for generation, index, update in news:
-        generation.receive(index, update)
-
-
-def _fail(generations: Collection[Generation], error: Callable[[], Refusal]) -> None:
-    for generation in generations:
-        generation.fail(error())
+            self._loop.call_soon_threadsafe(function)
 
 
 def _failed() -> Refusal:
