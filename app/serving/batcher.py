@@ -5,7 +5,7 @@ import itertools
 import logging
 import math
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 import anyio.to_thread
 
 from app.errors import Refusal, draining
-from app.serving.worker import Admission, Resources
+from app.serving.worker import Resources, Worker
 
 Item = TypeVar("Item")
 T = TypeVar("T")
@@ -36,7 +36,7 @@ class _Waiting(Generic[Item]):
     """When its wait began; later by the time that it was being prepared."""
 
 
-class Batcher(ABC, Generic[Item]):
+class Batcher(Worker, Generic[Item]):
     """A worker that prepares items one by one, on threads, and runs those that are ready in batches, on another.
 
     With lanes, further batches run at the same time, as soon as a full one waits and as long as each is at least half
@@ -71,6 +71,7 @@ class Batcher(ABC, Generic[Item]):
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        super().__init__(noun, queue + size)
         metrics = resources.metrics
         self.cores = resources.cores
         self._preparers = resources.preparers
@@ -84,8 +85,6 @@ class Batcher(ABC, Generic[Item]):
         self._deadline = deadline
         self._clock = clock
         self._sleep = sleep
-        self._admission = Admission(noun, queue + size)
-        self.require_room = self._admission.require_room
         self._name = f"batches of {model}"
         self._threads = ThreadPoolExecutor(1, self._name)
         self._running: asyncio.Task[None] | None = None
@@ -118,10 +117,6 @@ class Batcher(ABC, Generic[Item]):
         """Makes the network ready for several batches at the same time, and returns how many; 1 if it stays at one."""
         return 1
 
-    @property
-    def pending(self) -> int:
-        return self._admission.pending
-
     def submit(self, items: Sequence[Item]) -> list[asyncio.Task[Item]]:
         """Takes on all items, or none. Cancelling a task withdraws its item.
 
@@ -129,7 +124,7 @@ class Batcher(ABC, Generic[Item]):
             Refusal: too many items wait already; the server is shutting down. From a task: its time is up, or
                 whatever its preparation raised.
         """
-        self._admission.enter(len(items))
+        self.enter(len(items))
         if self._running is None:
             self._running = asyncio.create_task(self._run())
         tasks = [asyncio.create_task(self._attend(item)) for item in items]
@@ -148,7 +143,7 @@ class Batcher(ABC, Generic[Item]):
 
     async def close(self) -> None:
         """Gives up all items that are not running yet, and takes on nothing more."""
-        self._admission.closed = True
+        self.closed = True
         for waiting in itertools.chain(*self._ready.values()):
             if not waiting.future.done():
                 waiting.future.set_exception(draining())
@@ -158,7 +153,7 @@ class Batcher(ABC, Generic[Item]):
 
     def _leave(self, task: asyncio.Task[Item]) -> None:
         self._tasks.discard(task)
-        self._admission.leave(1)
+        self.leave(1)
 
     async def _attend(self, item: Item) -> Item:
         """Follows an item from its arrival to its result."""
@@ -173,9 +168,9 @@ class Batcher(ABC, Generic[Item]):
         asked = self._clock()
         self._preparing += 1
         try:
-            self._admission.require_open()
+            self.require_open()
             item, seconds = await loop.run_in_executor(self._preparers, self._prepare, item)
-            self._admission.require_open()
+            self.require_open()
         finally:
             self._preparing -= 1
             self._changed.set()
@@ -190,14 +185,14 @@ class Batcher(ABC, Generic[Item]):
             raise
 
     def _prepare(self, item: Item) -> tuple[Item, float]:
-        self._admission.require_open()  # on its thread, since it may have waited for one
+        self.require_open()  # on its thread, since it may have waited for one
         began = self._clock()
         return self.prepare(item), self._clock() - began
 
     async def _run(self) -> None:
         """Starts batches until closed."""
         async with asyncio.TaskGroup() as batches:
-            while not self._admission.closed:
+            while not self.closed:
                 await self._gather()
                 if not self._ready:  # closed, or withdrawn
                     continue
@@ -209,7 +204,7 @@ class Batcher(ABC, Generic[Item]):
 
     async def _gather(self) -> None:
         """Waits until a batch may start that is full, or will not grow shortly; or until closed."""
-        while self._alike() < self._enough() and not self._admission.closed:
+        while self._alike() < self._enough() and not self.closed:
             self._changed.clear()
             await self._changed.wait()
         seen, grown = 0, 0.0
@@ -265,7 +260,7 @@ class Batcher(ABC, Generic[Item]):
         items = [waiting.item for waiting in batch]
         results = await asyncio.get_running_loop().run_in_executor(self._threads, self._results, items, on_lane)
         took = (self._clock() - began) / len(batch) / len(self._at_work)
-        self._admission.seconds = (self._admission.seconds + took) / 2
+        self.seconds = (self.seconds + took) / 2
         self._company = len(batch) > 1
         self._at_work.remove(on_lane)
         self._lanes += on_lane

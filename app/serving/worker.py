@@ -2,6 +2,7 @@
 
 import math
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
@@ -12,23 +13,6 @@ from app.serving.metrics import Metrics
 from app.settings import Settings
 from model.checkpoint import Checkpoint
 from model.openvino.lanes import CoreLock
-
-
-class Worker(Protocol):
-    """A loaded checkpoint and the threads that run it. It takes requests by its own `submit`, or `generate`."""
-
-    @property
-    def pending(self) -> int:
-        """Items that were taken on and have no result yet."""
-
-    def require_room(self) -> None:
-        """Raises a `Refusal` if too many items wait already, or the server is shutting down."""
-
-    async def widen(self) -> None:
-        """Prepares to run several batches at the same time, where that pays off."""
-
-    async def close(self) -> None:
-        """Gives up what waits and takes on nothing more."""
 
 
 class Resources:
@@ -47,35 +31,36 @@ class Resources:
         self.preparers.shutdown(wait=False)
 
 
-class Service(Protocol):
-    """A task, as far as the engine knows it."""
+class Worker(ABC):
+    """A loaded checkpoint and the threads that run it. Counts the items that it has taken on, and refuses too many.
 
-    @property
-    def default(self) -> str:
-        """Name of the checkpoint that answers when neither a request nor a setting names one."""
+    A caller who finds none pending may submit any number: there will be no better time. How items are submitted is the
+    scheduler's own: `Batcher.submit`, or `TextWorker.generate`.
 
-    @property
-    def worker(self) -> Callable[[Checkpoint[Any, Any], Resources], Worker]:
-        """Loads a checkpoint, warms it up and returns its worker; blocks."""
-
-
-class Admission:
-    """Counts the items that a worker has taken on, and refuses more than it has room for; for any thread.
-
-    A caller who finds none pending may submit any number: there will be no better time.
+    Args:
+        noun: plural of what an item is, for messages.
+        room: most items that are pending at a time.
     """
 
     def __init__(self, noun: str, room: int) -> None:
         self.pending = 0
+        """Items that were taken on and have no result yet."""
         self.closed = False
         self.seconds = 0.0
         """Time that an item took recently."""
         self._noun = noun
         self._room = room
-        self._lock = threading.Lock()
+        self._count = threading.Lock()
+
+    async def widen(self) -> None:  # noqa: B027 (most have no need to)
+        """Prepares to run several batches at the same time, where that pays off."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Gives up what waits and takes on nothing more."""
 
     def require_room(self, items: int = 1) -> None:
-        """Raises a `Refusal` if too many items wait already, or the server is shutting down."""
+        """Raises a `Refusal` if too many items wait already, or the server is shutting down; on any thread."""
         self.require_open()
         if self.pending and self.pending + items > self._room:
             seconds = max(1, math.ceil(self.pending * self.seconds))
@@ -89,11 +74,23 @@ class Admission:
 
     def enter(self, items: int) -> None:
         """Takes on all items, or none; raises what `require_room` does."""
-        with self._lock:
+        with self._count:
             self.require_room(items)
             self.pending += items
 
     def leave(self, items: int) -> None:
         """Counts off items that have a result or were withdrawn."""
-        with self._lock:
+        with self._count:
             self.pending -= items
+
+
+class Service(Protocol):
+    """A task, as far as the engine knows it."""
+
+    @property
+    def default(self) -> str:
+        """Name of the checkpoint that answers when neither a request nor a setting names one."""
+
+    @property
+    def worker(self) -> Callable[[Checkpoint[Any, Any], Resources], Worker]:
+        """Loads a checkpoint, warms it up and returns its worker; blocks."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import anyio.to_thread
 
 from app.errors import Refusal, draining
-from app.serving.worker import Admission, Resources
+from app.serving.worker import Resources, Worker
 from app.tasks.text.generation import Generation, TextRequest, Update
 from model.checkpoint import Checkpoint
 from model.tasks.text import TEXT
@@ -41,11 +41,12 @@ class _Text:
     """The part that the event loop does not know yet."""
 
 
-class TextWorker:
+class TextWorker(Worker):
     """A language model and the thread that drives its batch, from the first text on; it sleeps while there is none."""
 
     def __init__(self, name: str, model: LanguageModel, resources: Resources) -> None:
         metrics, settings = resources.metrics, resources.settings
+        super().__init__("texts", settings.text_slots + settings.text_queue)
         self.name = name
         self.vocabulary = model.vocabulary
         self._model = model
@@ -56,8 +57,6 @@ class TextWorker:
         self._tokens = metrics.text_tokens.labels(name)
         self._characters = metrics.text_characters.labels(name)
         self._slots = settings.text_slots
-        self._admission = Admission("texts", settings.text_slots + settings.text_queue)
-        self.require_room = self._admission.require_room
         # The thread's own.
         self._batch: TextBatch | None = self._build()
         self._texts: dict[TextStream, _Text] = {}
@@ -70,10 +69,6 @@ class TextWorker:
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    @property
-    def pending(self) -> int:
-        return self._admission.pending
-
     def generate(self, requests: Sequence[TextRequest]) -> Generation:
         """Takes on the texts of a caller, all or none; on the event loop.
 
@@ -82,7 +77,7 @@ class TextWorker:
         """
         generation = Generation(len(requests), self.end)
         with self._changed:
-            self._admission.enter(len(requests))
+            self.enter(len(requests))
             self._waiting.extend(_Text(generation, index, request) for index, request in enumerate(requests))
             if self._thread is None:
                 self._loop = asyncio.get_running_loop()
@@ -98,13 +93,10 @@ class TextWorker:
             self._ended.add(generation)
             self._changed.notify()
 
-    async def widen(self) -> None:
-        """Does nothing: the batch takes all texts at once anyway."""
-
     async def close(self) -> None:
         """Ends all texts and, when its step is over, the thread."""
         with self._changed:
-            self._admission.closed = True
+            self.closed = True
             self._changed.notify()
         if self._thread:
             await anyio.to_thread.run_sync(self._thread.join, 10)
@@ -134,8 +126,8 @@ class TextWorker:
     def _wait(self) -> bool:
         """Sleeps until there is something to do; False when closed."""
         with self._changed:
-            self._changed.wait_for(lambda: self._texts or self._waiting or self._ended or self._admission.closed)
-            return not self._admission.closed
+            self._changed.wait_for(lambda: self._texts or self._waiting or self._ended or self.closed)
+            return not self.closed
 
     def _step(self) -> bool:
         """A token of every text, after letting texts leave and join; False when there is none, or when closed."""
@@ -144,12 +136,12 @@ class TextWorker:
                 ended, self._ended = self._ended, set()
             if ended:
                 self._drop(ended)
-            if self._admission.closed or not (self._texts or self._waiting):
+            if self.closed or not (self._texts or self._waiting):
                 return False
             if self._batch is None:
                 self._batch = self._build()
             self._let_join(self._batch)
-            if self._admission.closed or not self._texts:
+            if self.closed or not self._texts:
                 return False
             finished = tokens = characters = 0
             for stream, delta in self._batch.step():
@@ -176,7 +168,7 @@ class TextWorker:
         self._characters.inc(characters)
         if finished:
             self._items.inc(finished)
-            self._admission.leave(finished)
+            self.leave(finished)
         if finished or time.monotonic() - self._told >= NEWS:
             self._tell()
         return True
@@ -184,7 +176,7 @@ class TextWorker:
     def _let_join(self, batch: TextBatch) -> None:
         while batch.free:
             with self._changed:
-                if not self._waiting or self._admission.closed:
+                if not self._waiting or self.closed:
                     return
                 text = self._waiting.popleft()
             request = text.request
@@ -198,7 +190,7 @@ class TextWorker:
                 )
             except Exception:
                 logger.exception("%s could not begin a text", self.name)
-                self._admission.leave(1)
+                self.leave(1)
                 self._fail({text.generation}, _failed)
             else:
                 self._texts[stream] = text
@@ -240,12 +232,12 @@ class TextWorker:
             if self._batch:
                 self._batch.leave(stream)
             del self._texts[stream]
-        self._admission.leave(len(left))
+        self.leave(len(left))
 
     def _forget_waiting(self, generations: Collection[Generation]) -> None:
         before = len(self._waiting)
         self._waiting = deque(text for text in self._waiting if text.generation not in generations)
-        self._admission.leave(before - len(self._waiting))
+        self.leave(before - len(self._waiting))
 
     def _on_loop(self, function: Callable[[], None]) -> None:
         assert self._loop
