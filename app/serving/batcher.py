@@ -47,14 +47,12 @@ class Batcher(Worker, Generic[Item]):
     Args:
         task, model: the labels of metrics.
         noun: plural of what an item is, for messages.
-        resources: those of the process.
         size: largest batch. With lanes, a batch outside them takes at most half of it.
         pause: seconds that a batch waits for one more item, while one is being prepared or if the last batch had
             more than one.
         queue: most items that wait, besides as many as one batch takes.
         deadline: seconds after which an item is given up.
-        clock: the time in seconds, as `time.monotonic`.
-        sleep: returns after so many seconds of that clock.
+        clock, sleep: the time in seconds, and a sleep by it.
     """
 
     def __init__(

@@ -27,7 +27,6 @@ class Resources:
         """Threads on which items are prepared: decoded, converted."""
 
     def close(self) -> None:
-        """Ends the threads."""
         self.preparers.shutdown(wait=False)
 
 

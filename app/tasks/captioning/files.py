@@ -70,13 +70,8 @@ async def _line(worker: PictureWorker, file: Path, decoding: DecodingConfig) -> 
         captions = (await task).captions
     except Refusal as error:
         return {"file": str(file), "error": {"code": error.code, "message": error.message}}
-    return {
-        "file": str(file),
-        "caption": captions[0].text,
-        "captions": [
-            {name: getattr(caption, name) for name in ("text", "logprob", "confidence")} for caption in captions
-        ],
-    }
+    told = [{name: getattr(caption, name) for name in ("text", "logprob", "confidence")} for caption in captions]
+    return {"file": str(file), "caption": captions[0].text, "captions": told}
 
 
 class AnswerLogError(Exception):

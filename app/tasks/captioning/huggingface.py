@@ -15,7 +15,6 @@ from app.tasks.captioning.service import PictureJob
 from app.tasks.huggingface import GeneratedText, Handler, Inference, InferenceParameters
 from model.tasks.captioning.config import DecodingConfig
 
-_LENGTHS = ("max_new_tokens", "max_length")
 _LONGEST = 100
 """The upper bound of `DecodingConfig.max_length`; callers who ask for 250 tokens mean a bound."""
 NAMES = {
@@ -54,7 +53,7 @@ class CaptionParameters(InferenceParameters):
         if not isinstance(nested, dict):
             raise invalid("generation_parameters", nested, "an object is needed")
         given = {**nested, **document}
-        for name in _LENGTHS:
+        for name in ("max_new_tokens", "max_length"):
             if isinstance(given.get(name), int | float):
                 given[name] = min(given[name], _LONGEST)
         return given

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 import anyio.to_thread
 
@@ -27,6 +28,8 @@ NEWS = 0.02
 """Seconds between messages to the event loop, each with all tokens of that time."""
 
 logger = logging.getLogger(__name__)
+
+_failed = partial(Refusal, "internal_error", "the model failed; the server's log says why")
 
 
 @dataclass(eq=False)
@@ -243,10 +246,6 @@ class TextWorker(Worker):
         assert self._loop
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             self._loop.call_soon_threadsafe(function)
-
-
-def _failed() -> Refusal:
-    return Refusal("internal_error", "the model failed; the server's log says why")
 
 
 def load_worker(checkpoint: Checkpoint[LanguageModelConfig, LanguageModel], resources: Resources) -> TextWorker:
