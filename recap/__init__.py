@@ -20,13 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Caption", "Captioner", "LanguageModel", "PictureError", "Text", "checkpoints_folder"]
 
-_HOMES = {
-    "Caption": "recap.captioner",
-    "Captioner": "recap.captioner",
-    "PictureError": "recap.captioner",
-    "LanguageModel": "recap.language_model",
-    "Text": "recap.language_model",
-}
+_HOMES = dict.fromkeys(("Caption", "Captioner", "PictureError"), "recap.captioner")
+_HOMES |= dict.fromkeys(("LanguageModel", "Text"), "recap.language_model")
 
 
 def __getattr__(name: str) -> Any:

@@ -3,20 +3,18 @@
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, Self, overload
+from typing import Any, overload
 
 import torch
 from PIL import Image
 
-from app.settings import Settings
-from model.checkpoint import Checkpoint
 from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Caption
 from model.tasks.captioning.captioner import Captioner as Network
-from model.tasks.captioning.config import CaptionerConfig
+from model.tasks.captioning.config import CaptionerConfig, DecodingConfig
 from model.vision import formats
 from model.vision.pictures import as_rgb
-from recap.loading import configured, load, read_settings
+from recap.loading import Model, configured
 
 __all__ = ["Caption", "Captioner", "Picture", "PictureError"]
 
@@ -28,61 +26,29 @@ BATCH = 16
 
 
 class PictureError(ValueError):
-    """A picture that can't be read: damaged, too large, or no picture; the message says which one and why.
-
-    Args:
-        place: which of the pictures that were given, from 0.
-        name: its path, if it has one.
-        fault: the reason.
-    """
+    """A picture that can't be read: damaged, too large, or no picture; the message says which one and why."""
 
     def __init__(self, place: int, name: str | None, fault: formats.PictureError) -> None:
         super().__init__(f"{name or f'picture {place}'}: {fault}")
         self.place = place
+        """The picture's place among those that were given, from 0."""
         self.code = fault.code
         """Short, stable name of the reason, as in the HTTP API: `damaged_image`, `image_too_large`, ..."""
 
 
-class Captioner:
+class Captioner(Model[CaptionerConfig, Network]):
     """A captioner, ready to use: `Captioner.load()("photo.jpg").text`.
 
     Calls take keyword arguments for how the words are chosen, those of `POST /v1/captions`: `beam_size`, `max_length`,
     `method="sample"`, `temperature`, `seed`, `neutral`, `prefix` and so on. The checkpoint has a default for each.
-
-    Use `load`; do not call it from several threads at the same time.
     """
 
-    def __init__(self, checkpoint: Checkpoint[CaptionerConfig, Network], network: Network, settings: Settings) -> None:
-        self.name = checkpoint.name
-        self.network = network
-        self.defaults = checkpoint.config.decoding
-        self._settings = settings
+    task = CAPTIONING
 
-    @classmethod
-    def load(
-        cls,
-        model: str | Path | None = None,
-        *,
-        checkpoints: str | Path | None = None,
-        device: Literal["auto", "cpu", "cuda"] | None = None,
-    ) -> Self:
-        """Loads a checkpoint.
-
-        Where OpenVINO runs the network, torch is set to one thread in the whole process: more would only wait for the
-        cores that OpenVINO's threads hold. `torch.set_num_threads` sets it back.
-
-        Args:
-            model: name of a checkpoint, or its folder; by default the one that `recap caption` takes.
-            checkpoints: folder of the checkpoints; else RECAP_CHECKPOINTS, ./checkpoints, or those of this package.
-            device: where the network runs; else RECAP_DEVICE, or `auto`: `cuda` where there is one.
-
-        Raises:
-            CheckpointError: a checkpoint is missing, damaged, or no captioner.
-            LookupError: no captioner has that name; the message names those there are.
-            ValueError: the device is not there.
-        """
-        settings = read_settings(checkpoints, device)
-        return cls(*load(settings, CAPTIONING, model), settings)
+    @property
+    def defaults(self) -> DecodingConfig:
+        """The checkpoint's parameters, which hold where a call gives none."""
+        return self.network.config.decoding
 
     @overload
     def __call__(self, picture: Picture, /, *, attention: bool = False, **decoding: Any) -> Caption: ...
@@ -97,10 +63,7 @@ class Captioner:
     ) -> Caption | list[Caption]:
         """The best caption of a picture, or those of many pictures in their order.
 
-        Args:
-            given: a picture, or any number of them; they go through the network in batches.
-            attention: whether each word says where the network looked.
-            decoding: see the class.
+        With `attention`, each word says where the network looked. Many pictures go through the network in batches.
 
         Raises:
             PictureError: a picture can't be read.
@@ -118,14 +81,9 @@ class Captioner:
     ) -> list[Caption]:
         """Several captions of one picture, best first; raises what a call does.
 
-        Args:
-            picture: the picture.
-            number: how many captions. Beam search gets as many beams, if it has fewer by default.
-            attention: whether each word says where the network looked.
-            decoding: see the class.
+        Beam search gets as many beams as captions, if it has fewer by default.
         """
-        method = decoding.get("method", self.defaults.method)
-        if method == "beam":
+        if decoding.get("method", self.defaults.method) == "beam":
             decoding.setdefault("beam_size", max(self.defaults.beam_size, number))
         return self._caption([picture], attention, {**decoding, "num_captions": number})[0]
 
@@ -140,7 +98,6 @@ class Captioner:
 
     def _read(self, pictures: Iterable[Picture]) -> Iterator[Image.Image]:
         """Each picture in RGB, upright."""
-        settings = self._settings
         for place, picture in enumerate(pictures):
             if isinstance(picture, Image.Image):
                 yield as_rgb(picture)
@@ -150,6 +107,8 @@ class Captioner:
                 raise TypeError(f"picture {place} is of type {kind}; paths, bytes and Pillow's pictures are read")
             data = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
             try:
-                yield self.network.read(data, max_pixels=settings.max_pixels, max_side=settings.max_dimension).rgb
+                yield self.network.read(
+                    data, max_pixels=self._settings.max_pixels, max_side=self._settings.max_dimension
+                ).rgb
             except formats.PictureError as fault:
                 raise PictureError(place, None if isinstance(picture, bytes) else str(picture), fault) from None

@@ -3,16 +3,15 @@
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, Self, overload
+from typing import Any, overload
 
-from model.checkpoint import Checkpoint
 from model.tasks.text import TEXT
 from model.tasks.text.batch import TextBatch, generate
-from model.tasks.text.config import LanguageModelConfig
+from model.tasks.text.config import GenerationConfig, LanguageModelConfig
 from model.tasks.text.language import LanguageModel as Network
 from model.tasks.text.prompt import Token
-from recap.loading import configured, load, read_settings
+from model.tasks.text.stream import Delta, FinishReason, TextStream
+from recap.loading import Model, configured
 
 __all__ = ["LanguageModel", "Text"]
 
@@ -29,7 +28,7 @@ class Text:
     """The part after the prompt."""
     tokens: tuple[Token, ...]
     """Characters, or words, each with the natural logarithm of its probability."""
-    finish_reason: Literal["stop", "length"]
+    finish_reason: FinishReason
     """`stop`: a stop string came next; `length`: it has `max_tokens`."""
 
     def __str__(self) -> str:
@@ -37,31 +36,20 @@ class Text:
         return self.prompt + self.text
 
 
-class LanguageModel:
+class LanguageModel(Model[LanguageModelConfig, Network]):
     """A language model, ready to use: `LanguageModel.load("shakespeare")("ROMEO:").text`.
 
     Calls take keyword arguments for how the text is drawn, those of `model.tasks.text.config.GenerationConfig` and of
     `recap generate`: `max_tokens`, `temperature`, `top_k`, `top_p`, `repetition_penalty`, `stop` and `seed`. What is
     left out is the checkpoint's own default.
-
-    Use `load`; do not call it from several threads at the same time.
     """
 
-    def __init__(self, checkpoint: Checkpoint[LanguageModelConfig, Network], network: Network) -> None:
-        self.name = checkpoint.name
-        self.network = network
-        self.defaults = checkpoint.config.generation
+    task = TEXT
 
-    @classmethod
-    def load(
-        cls,
-        model: str | Path | None = None,
-        *,
-        checkpoints: str | Path | None = None,
-        device: Literal["auto", "cpu", "cuda"] | None = None,
-    ) -> Self:
-        """Loads a checkpoint; arguments, errors and torch's threads are those of `Captioner.load`."""
-        return cls(*load(read_settings(checkpoints, device), TEXT, model))
+    @property
+    def defaults(self) -> GenerationConfig:
+        """The checkpoint's parameters, which hold where a call gives none."""
+        return self.network.config.generation
 
     @overload
     def __call__(self, prompt: str, /, **generation: Any) -> Text: ...
@@ -92,21 +80,16 @@ class LanguageModel:
         if not prompts:
             return []
         batch = TextBatch(self.network, capacity=min(len(prompts), BATCH))
-        waiting = deque(enumerate(prompts))
-        places = {}
-        pieces: list[list[str]] = [[] for _ in prompts]
-        tokens: list[list[Token]] = [[] for _ in prompts]
-        reasons: list[Literal["stop", "length"]] = ["length"] * len(prompts)
+        waiting = deque(prompts)
+        written: dict[TextStream, list[Delta]] = {}
         while waiting or batch.free < batch.capacity:
             while waiting and batch.free:
-                place, prompt = waiting.popleft()
-                places[batch.join(prompt, config)] = place
+                written[batch.join(waiting.popleft(), config)] = []
             for stream, delta in batch.step():
-                place = places[stream]
-                pieces[place].append(delta.text)
-                tokens[place] += delta.tokens
-                reasons[place] = delta.finish_reason or reasons[place]
-        return [
-            Text(prompt, "".join(piece), tuple(token), reason)
-            for prompt, piece, token, reason in zip(prompts, pieces, tokens, reasons, strict=True)
-        ]
+                written[stream].append(delta)
+        texts = []
+        for prompt, deltas in zip(prompts, written.values(), strict=True):
+            tokens = tuple(token for delta in deltas for token in delta.tokens)
+            text = "".join(delta.text for delta in deltas)
+            texts.append(Text(prompt, text, tokens, deltas[-1].finish_reason or "length"))
+        return texts

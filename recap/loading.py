@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -16,31 +16,47 @@ from model.task import C, M, Task
 Parameters = TypeVar("Parameters", bound=BaseModel)
 
 
-def read_settings(checkpoints: str | Path | None, device: Literal["auto", "cpu", "cuda"] | None) -> Settings:
-    """The settings of the `recap` command: what is given here, else RECAP_* variables, else defaults."""
-    given = {"checkpoints": checkpoints, "device": device}
-    return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+class Model(Generic[C, M]):
+    """A model of a task, ready to use. Do not call it from several threads at the same time."""
 
+    task: ClassVar[Task[Any, Any]]
 
-def load(settings: Settings, task: Task[C, M], model: str | Path | None) -> tuple[Checkpoint[C, M], M]:
-    """A checkpoint and its model.
+    def __init__(self, checkpoint: Checkpoint[C, M], network: M, settings: Settings) -> None:
+        self.name = checkpoint.name
+        self.network = network
+        self._settings = settings
 
-    Args:
-        settings: where the checkpoints are, and where the network runs.
-        task: what the model has to be for.
-        model: name of a checkpoint, or its folder; None is the task's default.
+    @classmethod
+    def load(
+        cls,
+        model: str | Path | None = None,
+        *,
+        checkpoints: str | Path | None = None,
+        device: Literal["auto", "cpu", "cuda"] | None = None,
+    ) -> Self:
+        """Loads a checkpoint.
 
-    Raises:
-        CheckpointError: a checkpoint is missing, damaged or of another task.
-        LookupError: no checkpoint of the task has that name.
-        ValueError: the device is not there.
-    """
-    if model is not None and Path(model, "config.json").is_file():
-        checkpoint = Checkpoint.open(Path(model)).expect(task)
-    else:
-        registry = Registry.open(settings.checkpoint_folder(), settings.defaults, PREFERRED)
-        checkpoint = registry.find(task, None if model is None else str(model))
-    return checkpoint, Loader(settings).load(checkpoint)
+        Where OpenVINO runs the network, torch is set to one thread in the whole process: more would only wait for the
+        cores that OpenVINO's threads hold. `torch.set_num_threads` sets it back.
+
+        Args:
+            model: name of a checkpoint, or its folder; by default the one that the `recap` command takes.
+            checkpoints: folder of the checkpoints; else RECAP_CHECKPOINTS, ./checkpoints, or those of this package.
+            device: where the network runs; else RECAP_DEVICE, or `auto`: `cuda` where there is one.
+
+        Raises:
+            CheckpointError: a checkpoint is missing, damaged, or of another task.
+            LookupError: no model of the task has that name; the message names those there are.
+            ValueError: the device is not there.
+        """
+        given = {"checkpoints": checkpoints, "device": device}
+        settings = Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+        if model is not None and Path(model, "config.json").is_file():
+            checkpoint = Checkpoint.open(Path(model)).expect(cls.task)
+        else:
+            registry = Registry.open(settings.checkpoint_folder(), settings.defaults, PREFERRED)
+            checkpoint = registry.find(cls.task, None if model is None else str(model))
+        return cls(checkpoint, Loader(settings).load(checkpoint), settings)
 
 
 def configured(defaults: Parameters, given: Mapping[str, Any]) -> Parameters:

@@ -33,11 +33,11 @@ def card_of(checkpoint: Checkpoint[Any, Any], registry: Registry) -> ModelCard:
     return task.card()(
         id=checkpoint.name,
         created=int((checkpoint.path / "config.json").stat().st_mtime),
-        default=registry.is_default(checkpoint),
+        default=registry.defaults[task.name] == checkpoint.name,
         sha256=checkpoint.sha256,
         metrics=checkpoint.metrics,
         card=checkpoint.card,
-        **task.fields(checkpoint),
+        **task.fields(checkpoint.config),
     )
 
 

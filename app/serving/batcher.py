@@ -5,10 +5,10 @@ import itertools
 import logging
 import math
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -16,87 +16,52 @@ from typing import Any, Generic, TypeVar
 import anyio.to_thread
 
 from app.errors import Refusal, draining
-from app.serving.metrics import Metrics
-from app.serving.worker import Admission
-from model.openvino.lanes import CoreLock
+from app.serving.worker import Resources, Worker
 
-Request = TypeVar("Request")
-Ready = TypeVar("Ready")
-Result = TypeVar("Result")
+Item = TypeVar("Item")
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
 
-class BatchService(ABC, Generic[Request, Ready, Result]):
-    """The part of a batch's life that belongs to its task. The event loop calls none of these methods itself."""
-
-    @abstractmethod
-    def prepare(self, request: Request) -> Ready:
-        """Makes one request ready for the network; an exception goes to the request's owner alone."""
-
-    @abstractmethod
-    def run(self, batch: Sequence[Ready]) -> Sequence[Result]:
-        """Runs the network on requests of one key. When it fails, each request is run again alone."""
-
-    def key(self, ready: Ready) -> Hashable:
-        """The kind of a request: requests of different kinds never share a batch."""
-        return None
-
-    def widen(self) -> int:
-        """Makes the network ready for several batches at the same time, and returns how many; 1 if it stays at one."""
-        return 1
-
-
 @dataclass(eq=False)
-class _Waiting(Generic[Ready, Result]):
-    """A request that is ready for a batch."""
+class _Waiting(Generic[Item]):
+    """An item that is ready for a batch."""
 
-    ready: Ready
+    item: Item
     number: int
-    """Its place in the order in which requests became ready."""
-    future: asyncio.Future[Result]
-    queued: float
-    """Seconds that it waited to be prepared."""
+    """Its place in the order in which items became ready."""
+    future: asyncio.Future[Item]
     since: float
-    """When it was ready."""
+    """When its wait began; later by the time that it was being prepared."""
 
 
-class Batcher(Generic[Request, Ready, Result]):
-    """A worker that prepares requests one by one, on threads, and runs those that are ready in batches, on another.
+class Batcher(Worker, Generic[Item]):
+    """A worker that prepares items one by one, on threads, and runs those that are ready in batches, on another.
 
     With lanes, further batches run at the same time, as soon as a full one waits and as long as each is at least half
     full.
 
-    All methods belong on the event loop.
+    A task's worker implements `prepare` and `run`, which threads call. All other methods belong on the event loop.
 
     Args:
-        service: prepares and runs requests.
-        task: of the model, as metrics label it.
-        model: its name, as metrics label it.
-        noun: plural of what a request is about, for messages.
-        metrics: updated with what is done.
-        cores: a batch on a lane shares them with other batches.
-        preparers: threads that prepare requests.
+        task, model: the labels of metrics.
+        noun: plural of what an item is, for messages.
         size: largest batch. With lanes, a batch outside them takes at most half of it.
-        pause: seconds that a batch waits for one more request, while one is being prepared or if the last batch had
+        pause: seconds that a batch waits for one more item, while one is being prepared or if the last batch had
             more than one.
-        queue: most requests that wait, besides as many as one batch takes.
-        deadline: seconds after which a request is given up.
-        clock: the time in seconds, as `time.monotonic`.
-        sleep: returns after so many seconds of that clock.
+        queue: most items that wait, besides as many as one batch takes.
+        deadline: seconds after which an item is given up.
+        clock, sleep: the time in seconds, and a sleep by it.
     """
 
     def __init__(
         self,
-        service: BatchService[Request, Ready, Result],
-        *,
         task: str,
         model: str,
         noun: str,
-        metrics: Metrics,
-        cores: CoreLock,
-        preparers: Executor,
+        resources: Resources,
+        *,
         size: int,
         pause: float,
         queue: int,
@@ -104,9 +69,10 @@ class Batcher(Generic[Request, Ready, Result]):
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._service = service
-        self._cores = cores
-        self._preparers = preparers
+        super().__init__(noun, queue + size)
+        metrics = resources.metrics
+        self.cores = resources.cores
+        self._preparers = resources.preparers
         self._queue_seconds = metrics.queue_seconds.labels(task)
         self._batch_size = metrics.batch_size.labels(task)
         self._items = metrics.items.labels(task, model)
@@ -117,14 +83,12 @@ class Batcher(Generic[Request, Ready, Result]):
         self._deadline = deadline
         self._clock = clock
         self._sleep = sleep
-        self._admission = Admission(noun, queue + size)
-        self.require_room = self._admission.require_room
         self._name = f"batches of {model}"
         self._threads = ThreadPoolExecutor(1, self._name)
         self._running: asyncio.Task[None] | None = None
-        self._tasks: set[asyncio.Task[Result]] = set()
-        self._ready: dict[Hashable, deque[_Waiting[Ready, Result]]] = {}
-        """Requests that wait for a batch, by their kind: none of these lists is empty."""
+        self._tasks: set[asyncio.Task[Item]] = set()
+        self._ready: dict[Hashable, deque[_Waiting[Item]]] = {}
+        """Items that wait for a batch, by their kind: none of these lists is empty."""
         self._numbers = itertools.count()
         self._preparing = 0
         self._lanes = 0
@@ -132,31 +96,43 @@ class Batcher(Generic[Request, Ready, Result]):
         self._at_work: list[bool] = []
         """For each batch that is running, whether it is on a lane."""
         self._company = False
-        """True if the last batch had more than one request."""
+        """True if the last batch had more than one item."""
         self._changed = asyncio.Event()
 
-    @property
-    def pending(self) -> int:
-        return self._admission.pending
+    @abstractmethod
+    def prepare(self, item: Item) -> Item:
+        """Makes an item ready for the network; an exception goes to its owner alone."""
 
-    def submit(self, requests: Sequence[Request]) -> list[asyncio.Task[Result]]:
-        """Takes on all requests, or none. Cancelling a task withdraws its request.
+    @abstractmethod
+    def run(self, batch: Sequence[Item]) -> Sequence[Item]:
+        """Runs the network on items of one kind. When it fails, each item is run again alone."""
+
+    def kind(self, item: Item) -> Hashable:
+        """Items of different kinds never share a batch."""
+        return None
+
+    def open_lanes(self) -> int:
+        """Makes the network ready for several batches at the same time, and returns how many; 1 if it stays at one."""
+        return 1
+
+    def submit(self, items: Sequence[Item]) -> list[asyncio.Task[Item]]:
+        """Takes on all items, or none. Cancelling a task withdraws its item.
 
         Raises:
-            Refusal: too many requests wait already; the server is shutting down. From a task: its time is up, or
+            Refusal: too many items wait already; the server is shutting down. From a task: its time is up, or
                 whatever its preparation raised.
         """
-        self._admission.enter(len(requests))
+        self.enter(len(items))
         if self._running is None:
             self._running = asyncio.create_task(self._run())
-        tasks = [asyncio.create_task(self._attend(request)) for request in requests]
+        tasks = [asyncio.create_task(self._attend(item)) for item in items]
         for task in tasks:
             self._tasks.add(task)
             task.add_done_callback(self._leave)
         return tasks
 
     async def widen(self) -> None:
-        lanes = await anyio.to_thread.run_sync(self._service.widen, abandon_on_cancel=True)
+        lanes = await anyio.to_thread.run_sync(self.open_lanes, abandon_on_cancel=True)
         if lanes > 1:
             self._half = math.ceil(self._size / 2)
             self._lanes = lanes
@@ -164,8 +140,8 @@ class Batcher(Generic[Request, Ready, Result]):
             self._threads = ThreadPoolExecutor(1 + lanes, self._name)
 
     async def close(self) -> None:
-        """Gives up all requests that are not running yet, and takes on nothing more."""
-        self._admission.closed = True
+        """Gives up all items that are not running yet, and takes on nothing more."""
+        self.closed = True
         for waiting in itertools.chain(*self._ready.values()):
             if not waiting.future.done():
                 waiting.future.set_exception(draining())
@@ -173,50 +149,48 @@ class Batcher(Generic[Request, Ready, Result]):
         self._changed.set()
         self._threads.shutdown(wait=False)
 
-    def _leave(self, task: asyncio.Task[Result]) -> None:
+    def _leave(self, task: asyncio.Task[Item]) -> None:
         self._tasks.discard(task)
-        self._admission.leave(1)
+        self.leave(1)
 
-    async def _attend(self, request: Request) -> Result:
-        """Follows a request from its arrival to its result."""
+    async def _attend(self, item: Item) -> Item:
+        """Follows an item from its arrival to its result."""
         try:
-            return await self._within(self._deadline, self._follow(request))
+            return await self._within(self._deadline, self._follow(item))
         except TimeoutError:
             message = f"it was not done within {self._deadline:g} s, and is given up"
             raise Refusal("deadline_exceeded", message) from None
 
-    async def _follow(self, request: Request) -> Result:
+    async def _follow(self, item: Item) -> Item:
         loop = asyncio.get_running_loop()
         asked = self._clock()
         self._preparing += 1
         try:
-            self._admission.require_open()
-            ready, seconds = await loop.run_in_executor(self._preparers, self._prepare, request)
-            self._admission.require_open()
+            self.require_open()
+            item, seconds = await loop.run_in_executor(self._preparers, self._prepare, item)
+            self.require_open()
         finally:
             self._preparing -= 1
             self._changed.set()
-        now = self._clock()
-        future: asyncio.Future[Result] = loop.create_future()
-        waiting = _Waiting(ready, next(self._numbers), future, now - asked - seconds, now)
-        key = self._service.key(ready)
-        self._ready.setdefault(key, deque()).append(waiting)
+        waiting: _Waiting[Item] = _Waiting(item, next(self._numbers), loop.create_future(), asked + seconds)
+        kind = self.kind(item)
+        self._ready.setdefault(kind, deque()).append(waiting)
         try:
-            return await future
+            return await waiting.future
         except asyncio.CancelledError:
-            if waiting in self._ready.get(key, ()):
-                self._remove(key, waiting)
+            if waiting in self._ready.get(kind, ()):
+                self._remove(kind, waiting)
             raise
 
-    def _prepare(self, request: Request) -> tuple[Ready, float]:
-        self._admission.require_open()  # on its thread, since it may have waited for one
+    def _prepare(self, item: Item) -> tuple[Item, float]:
+        self.require_open()  # on its thread, since it may have waited for one
         began = self._clock()
-        return self._service.prepare(request), self._clock() - began
+        return self.prepare(item), self._clock() - began
 
     async def _run(self) -> None:
         """Starts batches until closed."""
         async with asyncio.TaskGroup() as batches:
-            while not self._admission.closed:
+            while not self.closed:
                 await self._gather()
                 if not self._ready:  # closed, or withdrawn
                     continue
@@ -228,7 +202,7 @@ class Batcher(Generic[Request, Ready, Result]):
 
     async def _gather(self) -> None:
         """Waits until a batch may start that is full, or will not grow shortly; or until closed."""
-        while self._alike() < self._enough() and not self._admission.closed:
+        while self._alike() < self._enough() and not self.closed:
             self._changed.clear()
             await self._changed.wait()
         seen, grown = 0, 0.0
@@ -243,11 +217,11 @@ class Batcher(Generic[Request, Ready, Result]):
                 await self._within(wait, self._changed.wait())
 
     def _expecting(self) -> bool:
-        """Tells whether clients of the last batch are likely to be back with their next requests."""
+        """Tells whether clients of the last batch are likely to be back with their next."""
         return self._company and not self._at_work
 
     def _enough(self) -> float:
-        """The number of requests that have to be ready for another batch to start."""
+        """The number of items that have to be ready for another batch to start."""
         if not self._at_work:
             return 1
         if not self._lanes:
@@ -255,36 +229,36 @@ class Batcher(Generic[Request, Ready, Result]):
         return self._half if all(self._at_work) else self._size
 
     def _alike(self) -> int:
-        """The number of requests that are ready and of the kind of the first of them."""
+        """The number of items that are ready and of the kind of the first of them."""
         return len(self._ready[self._first()]) if self._ready else 0
 
     def _first(self) -> Hashable:
-        """The kind of the request that was ready first."""
-        return min(self._ready, key=lambda key: self._ready[key][0].number)
+        """The kind of the item that was ready first."""
+        return min(self._ready, key=lambda kind: self._ready[kind][0].number)
 
-    def _take(self, most: int) -> list[_Waiting[Ready, Result]]:
-        """Takes the request that was ready first, and others of its kind."""
-        key = self._first()
-        batch = list(itertools.islice(self._ready[key], most))
+    def _take(self, most: int) -> list[_Waiting[Item]]:
+        """Takes the item that was ready first, and others of its kind."""
+        kind = self._first()
+        batch = list(itertools.islice(self._ready[kind], most))
         for waiting in batch:
-            self._remove(key, waiting)
+            self._remove(kind, waiting)
         return batch
 
-    def _remove(self, key: Hashable, waiting: _Waiting[Ready, Result]) -> None:
-        self._ready[key].remove(waiting)
-        if not self._ready[key]:
-            del self._ready[key]
+    def _remove(self, kind: Hashable, waiting: _Waiting[Item]) -> None:
+        self._ready[kind].remove(waiting)
+        if not self._ready[kind]:
+            del self._ready[kind]
 
-    async def _see_through(self, batch: list[_Waiting[Ready, Result]], on_lane: bool) -> None:
+    async def _see_through(self, batch: list[_Waiting[Item]], on_lane: bool) -> None:
         """Follows a batch from its start to its results."""
         began = self._clock()
         self._batch_size.observe(len(batch))
         for waiting in batch:
-            self._queue_seconds.observe(waiting.queued + began - waiting.since)
-        requests = [waiting.ready for waiting in batch]
-        results = await asyncio.get_running_loop().run_in_executor(self._threads, self._results, requests, on_lane)
+            self._queue_seconds.observe(began - waiting.since)
+        items = [waiting.item for waiting in batch]
+        results = await asyncio.get_running_loop().run_in_executor(self._threads, self._results, items, on_lane)
         took = (self._clock() - began) / len(batch) / len(self._at_work)
-        self._admission.seconds = (self._admission.seconds + took) / 2
+        self.seconds = (self.seconds + took) / 2
         self._company = len(batch) > 1
         self._at_work.remove(on_lane)
         self._lanes += on_lane
@@ -299,25 +273,18 @@ class Batcher(Generic[Request, Ready, Result]):
             else:
                 waiting.future.set_result(result)
 
-    def _results(self, batch: Sequence[Ready], on_lane: bool) -> Sequence[Result | Exception]:
-        with self._cores.shared() if on_lane else nullcontext():
-            return self._run_safely(batch)
-
-    def _run_safely(self, batch: Sequence[Ready]) -> Sequence[Result | Exception]:
-        try:
-            return self._service.run(batch)
-        except Exception as error:
-            if len(batch) == 1:
-                return [error]
-            logger.warning("a batch of %d failed, so each of them runs alone", len(batch), exc_info=True)
-            return [self._run_safely([ready])[0] for ready in batch]
+    def _results(self, batch: Sequence[Item], on_lane: bool) -> Sequence[Item | Exception]:
+        with self.cores.shared() if on_lane else nullcontext():
+            try:
+                return self.run(batch)
+            except Exception as error:
+                if len(batch) == 1:
+                    return [error]
+                logger.warning("a batch of %d failed, so each of them runs alone", len(batch), exc_info=True)
+                return [self._results([item], on_lane=False)[0] for item in batch]  # on the lane that this thread has
 
     async def _within(self, seconds: float, work: Coroutine[Any, Any, T]) -> T:
-        """The result of `work`.
-
-        Raises:
-            TimeoutError: it takes longer than so many seconds.
-        """
+        """The result of `work`, or TimeoutError after so many seconds."""
         tasks = asyncio.ensure_future(work), asyncio.ensure_future(self._sleep(seconds))
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -10,11 +10,10 @@ from typing import Any, Literal
 import anyio.to_thread
 
 from app.errors import Refusal, draining
-from app.serving.registry import Registry, UnknownModelError
+from app.serving.registry import Registry
 from app.serving.worker import Resources, Service, Worker
 from app.settings import Settings
 from model.checkpoint import Checkpoint, CheckpointError
-from model.task import C, M, Task
 
 logger = logging.getLogger(__name__)
 
@@ -23,10 +22,6 @@ class Engine:
     """A worker for each checkpoint. Workers share the cores and take turns at them.
 
     Constructing it reads the checkpoints' descriptions; `run` loads their weights.
-
-    Args:
-        settings: those of the server.
-        services: task -> how its workers are made.
 
     Raises:
         CheckpointError: a checkpoint is missing or broken.
@@ -37,6 +32,7 @@ class Engine:
         self.settings = settings
         preferred = {name: service.default for name, service in services.items()}
         self.registry = Registry.open(settings.checkpoint_folder(), settings.defaults, preferred)
+        self.find, self.get = self.registry.find, self.registry.get
         self.state: Literal["loading", "ready", "draining", "failed"] = "loading"
         self.settled = False
         """True once everything is loaded that will be."""
@@ -44,14 +40,16 @@ class Engine:
         self._resources = Resources(settings)
         self._workers: dict[str, Worker] = {}
         self.metrics = self._resources.metrics
-        depths = {name: partial(self._pending, name) for name in services}
-        self.metrics.watch(self.registry.checkpoints.values(), depths, lambda: self.state == "ready")
+        self.metrics.ready.set_function(lambda: self.state == "ready")
+        for task in services:
+            self.metrics.queue_depth.labels(task).set_function(partial(self._pending, task))
+        for checkpoint in self.registry.checkpoints.values():
+            self.metrics.model_info.labels(checkpoint.name, checkpoint.task.pipeline, checkpoint.sha256).set(1)
 
     async def run(self, on_failure: Callable[[str], None] | None = None) -> None:
         """Loads and warms up every model, then prepares the workers for many requests at once.
 
-        Args:
-            on_failure: called with the reason if a model can't be loaded.
+        If a model can't be loaded, `on_failure` is called with the reason.
         """
         try:
             await anyio.to_thread.run_sync(self._load, abandon_on_cancel=True)
@@ -87,24 +85,16 @@ class Engine:
         return self._resources.cores.whole()
 
     def require_ready(self) -> None:
-        """
-        Raises:
-            Refusal: the models are not loaded yet, could not be loaded, or serve no longer.
-        """
+        """Raises a `Refusal` if the models are not loaded yet, could not be loaded, or serve no longer."""
         if self.state == "loading":
-            message = "the models are still loading; try again shortly"
-            raise Refusal("loading", message, retry_after=2)
+            raise Refusal("loading", "the models are still loading; try again shortly", retry_after=2)
         if self.state == "draining":
             raise draining()
         if self.state == "failed":
             raise Refusal("failed", "the models could not be loaded; the server's log says why")
 
     def require_room(self, task: str) -> None:
-        """Refuses early what every worker of a task would refuse; does nothing if the task has none.
-
-        Raises:
-            Refusal: not ready; too many requests wait already.
-        """
+        """Refuses early what every worker of a task would refuse; does nothing if the task has none."""
         self.require_ready()
         refusal: Refusal | None = None
         for worker in self._workers_of(task):
@@ -117,35 +107,13 @@ class Engine:
         if refusal:
             raise refusal
 
-    def find(self, task: Task[C, M], name: str | None) -> Checkpoint[C, M]:
-        """The checkpoint of a task by its name, or the task's default if the name is None.
-
-        Raises:
-            Refusal: there is none, or it belongs to another task.
-        """
-        try:
-            return self.registry.find(task, name)
-        except UnknownModelError as error:
-            raise Refusal("unknown_model", str(error), "model") from error
-
-    def get(self, name: str) -> Checkpoint[Any, Any]:
-        """The checkpoint of this name, whatever its task.
-
-        Raises:
-            Refusal: there is none.
-        """
-        try:
-            return self.registry.get(name)
-        except UnknownModelError as error:
-            raise Refusal("unknown_model", str(error), "model") from error
-
     def _load(self) -> None:
+        def load(checkpoint: Checkpoint[Any, Any]) -> Worker:
+            return self._services[checkpoint.task.name].worker(checkpoint, self._resources)
+
         checkpoints = self.registry.checkpoints
         with ThreadPoolExecutor(2) as pool:  # one that compiles or reads leaves a core to another
-            self._workers = dict(zip(checkpoints, pool.map(self._make_worker, checkpoints.values()), strict=True))
-
-    def _make_worker(self, checkpoint: Checkpoint[Any, Any]) -> Worker:
-        return self._services[checkpoint.task.name].worker(checkpoint, self._resources)
+            self._workers = dict(zip(checkpoints, pool.map(load, checkpoints.values()), strict=True))
 
     def _workers_of(self, task: str) -> list[Worker]:
         checkpoints = self.registry.checkpoints

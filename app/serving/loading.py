@@ -21,9 +21,6 @@ logger = logging.getLogger(__name__)
 class Loader:
     """Loads models, several at a time if need be.
 
-    Args:
-        settings: device, runtime, cache and threads are read.
-
     Raises:
         ValueError: the device is missing, or OpenVINO is demanded and not installed.
     """

@@ -1,7 +1,6 @@
 """Counters and histograms for Prometheus."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from prometheus_client import (
     CollectorRegistry,
@@ -13,8 +12,6 @@ from prometheus_client import (
     ProcessCollector,
     disable_created_metrics,
 )
-
-from model.checkpoint import Checkpoint
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
@@ -65,22 +62,3 @@ class Metrics:
         self.text_tokens = counter("text_tokens", "Tokens of text written.", "model")
         self.text_characters = counter("text_characters", "Characters of text written.", "model")
         self.prompt_tokens = counter("prompt_tokens", "Tokens of prompts read.", "model")
-
-    def watch(
-        self,
-        checkpoints: Iterable[Checkpoint[Any, Any]],
-        depths: Mapping[str, Callable[[], int]],
-        ready: Callable[[], bool],
-    ) -> None:
-        """Registers what is read from elsewhere whenever the metrics are.
-
-        Args:
-            checkpoints: the models that are served.
-            depths: task -> its number of items that wait or are being worked on.
-            ready: whether requests are taken.
-        """
-        for checkpoint in checkpoints:
-            self.model_info.labels(checkpoint.name, checkpoint.task.pipeline, checkpoint.sha256).set(1)
-        for task, depth in depths.items():
-            self.queue_depth.labels(task).set_function(depth)
-        self.ready.set_function(ready)

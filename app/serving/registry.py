@@ -7,22 +7,22 @@ from typing import Any, Self
 
 import torch
 
+from app.errors import Refusal
 from app.settings import Device
 from model.checkpoint import Checkpoint, CheckpointError
 from model.task import C, M, Task
 from model.tasks import TASKS
 
 
-class UnknownModelError(LookupError):
+class UnknownModelError(Refusal, LookupError):
     """No model of the task has that name; the message lists the names that exist."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("unknown_model", message, "model")
 
 
 def choose_device(device: Device) -> torch.device:
-    """The device of a setting; `auto` is CUDA if there is a CUDA device.
-
-    Raises:
-        ValueError: CUDA is demanded and missing.
-    """
+    """The device of a setting; `auto` is CUDA if there is a CUDA device. Without one, `cuda` is a ValueError."""
     available = torch.cuda.is_available()
     if device == "cuda" and not available:
         raise ValueError("device=cuda: torch finds no CUDA device here; use cpu, or auto")
@@ -46,12 +46,10 @@ class Registry:
         Args:
             folder: its sub-folders are the checkpoints, of any tasks.
             defaults: task -> name of its default checkpoint, which has to exist.
-            preferred: task -> name of its default checkpoint where `defaults` has none, if it exists. The default of
-                other tasks is the first by name.
+            preferred: the same where `defaults` has none, if it exists. Other tasks' default is the first by name.
 
         Raises:
-            CheckpointError: there is no such folder, no checkpoint in it, a broken one, or no checkpoint of a name in
-                `defaults`; the message says which and why.
+            CheckpointError: there is no such folder, no checkpoint in it, a broken one, or none that `defaults` names.
         """
         if not folder.is_dir():
             raise CheckpointError(f"{folder}: no such folder; it should hold a sub-folder for each checkpoint")
@@ -80,10 +78,6 @@ class Registry:
                 chosen[task.name] = name or (usual if usual in names else names[0])
         return cls(checkpoints, chosen)
 
-    def is_default(self, checkpoint: Checkpoint[Any, Any]) -> bool:
-        """Tells whether a checkpoint answers when a request names no model."""
-        return self.defaults[checkpoint.task.name] == checkpoint.name
-
     def find(self, task: Task[C, M], name: str | None) -> Checkpoint[C, M]:
         """The checkpoint of a task by its name, or the task's default if the name is None.
 
@@ -102,11 +96,7 @@ class Registry:
         return checkpoint
 
     def get(self, name: str) -> Checkpoint[Any, Any]:
-        """The checkpoint of this name, whatever its task.
-
-        Raises:
-            UnknownModelError: there is none.
-        """
+        """The checkpoint of this name, whatever its task; raises what `find` does."""
         if name not in self.checkpoints:
             known = ", ".join(sorted(self.checkpoints))
             raise UnknownModelError(f"there is no model {name[:100]!r}; there is {known}")

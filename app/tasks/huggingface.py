@@ -2,16 +2,14 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from starlette.requests import Request
 
 from app.http.body import Body, Ignored, Unsupported
 from app.http.schema import UNLESS_NONE, Schema
+from app.serving.engine import Engine
 from model.checkpoint import Checkpoint
-
-if TYPE_CHECKING:
-    from app.serving.engine import Engine
 
 _NONE = "this server has none of it"
 
@@ -79,7 +77,7 @@ class Handler:
 
     body: type[Inference]
     """The request in JSON."""
-    infer: "Callable[[Request, Engine, Checkpoint[Any, Any]], Awaitable[Any]]"
+    infer: Callable[[Request, Engine, Checkpoint[Any, Any]], Awaitable[Any]]
     """Answers a request whose body has not been read: with an `answer`, an event stream or another response."""
     takes: str
     """`a language model takes text`: the body, for people."""

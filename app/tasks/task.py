@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 class TaskService:
     """The part of the service that belongs to a task.
 
-    `recap --help` builds it, so all that imports torch or FastAPI is named, as `module:name` below `app.tasks`, and
-    imported by the methods.
+    `recap --help` builds it, so all that imports torch or FastAPI is named, as `module:name` in the task's package,
+    and imported by the methods.
     """
 
     name: str
-    """Key in `model.tasks.TASKS`."""
+    """Key in `model.tasks.TASKS`, and name of the task's package."""
     default: str
     """Name of the checkpoint that answers when neither a request nor a setting names one."""
     loader: str
@@ -34,32 +34,24 @@ class TaskService:
     """Its part of `POST /models/{name}`, Hugging Face's inference contract."""
     schema: str
     """The cards of its models, as /v1/models documents them."""
-    fields: "Callable[[Checkpoint[Any, Any]], dict[str, Any]]"
-    """Fields of a model's card that only this task's cards have."""
+    fields: Callable[[Any], dict[str, Any]]
+    """Fields of a model's card that only this task's cards have, from its configuration."""
     network: Callable[[dict[str, Any]], str]
     """A few words about a network, from those fields, for `recap models`."""
     command: Callable[..., None]
     """Its command under `recap`, a function for typer."""
 
     def worker(self, checkpoint: "Checkpoint[Any, Any]", resources: "Resources") -> "Worker":
-        """Loads a checkpoint, warms it up and returns its worker."""
-        worker: Worker = _named(self.loader)(checkpoint, resources)
-        return worker
+        return self._named(self.loader)(checkpoint, resources)  # type: ignore[no-any-return]
 
     def routers(self) -> "list[APIRouter]":
-        """Its routes over HTTP."""
-        return [_named(router) for router in self.routes]
+        return [self._named(router) for router in self.routes]
 
     def huggingface(self) -> "Handler":
-        """Its part of Hugging Face's inference contract."""
-        handler: Handler = _named(self.handler)
-        return handler
+        return self._named(self.handler)  # type: ignore[no-any-return]
 
     def card(self) -> "type[ModelCard]":
-        """The cards of its models."""
-        card: type[ModelCard] = _named(self.schema)
-        return card
+        return self._named(self.schema)  # type: ignore[no-any-return]
 
-
-def _named(name: str) -> Any:
-    return resolve_name(f"app.tasks.{name}")
+    def _named(self, name: str) -> Any:
+        return resolve_name(f"app.tasks.{self.name}.{name}")

@@ -131,10 +131,7 @@ def test_each_kind_of_model_has_its_own_default(tiny_checkpoint: Path, tiny_lang
     registry = Registry.open(folder, preferred=PREFERRED)
     assert registry.find(CAPTIONING, None).name == "tiny"
     assert registry.find(TEXT, None).name == "shakespeare"
-    assert [name for name, found in registry.checkpoints.items() if registry.is_default(found)] == [
-        "shakespeare",
-        "tiny",
-    ]
+    assert registry.defaults == {"captioning": "tiny", "text": "shakespeare"}
     assert Registry.open(folder, {"text": "tiny-text"}).find(TEXT, None).name == "tiny-text"
     shutil.rmtree(folder / "shakespeare")
     registry = Registry.open(folder, preferred=PREFERRED)

@@ -4,21 +4,13 @@ import json
 import math
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.commands import (
-    Checkpoints,
-    DeviceOption,
-    ModelOption,
-    fail,
-    find_checkpoint,
-    quiet_pillow,
-    read_settings,
-)
+from app.commands import Checkpoints, DeviceOption, ModelOption, fail, find_checkpoint, quiet_pillow, read_settings
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -54,7 +46,7 @@ def caption(
     if resume and not jsonl:
         fail("--resume goes on with the file of --jsonl, which is not given")
 
-    from app.tasks.captioning.files import find_pictures
+    from app.tasks.captioning.files import AnswerLog, AnswerLogError, find_pictures
 
     files, left = find_pictures(images)
     if left:
@@ -68,18 +60,16 @@ def caption(
         failed = 0
         write = None
         if jsonl:
-            from app.tasks.captioning.files import AnswerLog, AnswerLogError
-
             try:
-                log = stack.enter_context(AnswerLog(jsonl, resume=resume))
+                log = stack.enter_context(closing(AnswerLog(jsonl, resume=resume)))
             except (AnswerLogError, OSError) as error:
                 fail(str(error))
             write = log.write
-            failed = sum(not log.answered[str(file)] for file in files if str(file) in log.answered)
-            remaining = [file for file in files if str(file) not in log.answered]
-            if len(remaining) < len(files):
-                typer.echo(f"{len(files) - len(remaining)} of {len(files)} pictures are answered already", err=True)
-            files = remaining
+            answered = [log.answered[str(file)] for file in files if str(file) in log.answered]
+            failed = answered.count(False)
+            if answered:
+                typer.echo(f"{len(answered)} of {len(files)} pictures are answered already", err=True)
+            files = [file for file in files if str(file) not in log.answered]
         parameters = {"beam_size": beam_size, "num_captions": num_captions, "neutral": neutral}
         quiet = as_json or write is not None
         answers: list[Line] = []
@@ -112,15 +102,10 @@ def _caption(
     *,
     bar: bool,
 ) -> None:
-    """Captions files through a worker of the server's kind, and hands each line to `take`.
+    """Captions files through a worker of the server's kind, and hands their lines in order to `take`.
 
-    Args:
-        files: one or more.
-        settings: those of the server; a command has no deadline, and time to wait for full batches.
-        model: name or folder of a captioner; None for the default.
-        parameters: those of decoding; None is the model's own.
-        take: called with each line, in the order of the files.
-        bar: whether to show progress, if standard error is a terminal.
+    Unlike the server, a command has no deadline, and time to wait for full batches. `bar` shows progress, if standard
+    error is a terminal.
     """
     import anyio
     from tqdm import tqdm
@@ -135,10 +120,9 @@ def _caption(
     from model.tasks.captioning import CAPTIONING
 
     checkpoint = find_checkpoint(settings, CAPTIONING, model)
-    given = {name: value for name, value in parameters.items() if value is not None}
     patient = {"picture_queue": 2 * AHEAD, "batch_pause_ms": PAUSE_MS, "deadline_seconds": math.inf}
     try:
-        decoding = decoding_over(checkpoint.config.decoding, parse(CaptionParameters, given).given())
+        decoding = decoding_over(checkpoint.config.decoding, parse(CaptionParameters, parameters).given())
         resources = Resources(settings.model_copy(update=patient))
         worker = load_worker(checkpoint, resources)
     except (Refusal, CheckpointError, ValueError) as error:

@@ -6,10 +6,10 @@ import os
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from app.errors import Refusal
-from app.tasks.captioning.service import Answer, PictureRequest, PictureWorker
+from app.tasks.captioning.service import PictureJob, PictureWorker
 from model.tasks.captioning.config import DecodingConfig
 from model.vision.formats import EXTENSIONS
 
@@ -50,36 +50,28 @@ def find_pictures(paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:
 
 async def caption_files(worker: PictureWorker, files: Iterable[Path], decoding: DecodingConfig) -> AsyncIterator[Line]:
     """A line for each file, in order. At most `AHEAD` pictures are read beyond the one whose line comes next."""
-    waiting: deque[tuple[Path, asyncio.Task[Answer]]] = deque()
+    waiting: deque[asyncio.Task[Line]] = deque()
     for file in files:
-        waiting.append((file, asyncio.create_task(_answer(worker, file, decoding))))
+        waiting.append(asyncio.create_task(_line(worker, file, decoding)))
         if len(waiting) > AHEAD:
-            yield await _line(*waiting.popleft())
+            yield await waiting.popleft()
     while waiting:
-        yield await _line(*waiting.popleft())
+        yield await waiting.popleft()
 
 
-async def _answer(worker: PictureWorker, file: Path, decoding: DecodingConfig) -> Answer:
+async def _line(worker: PictureWorker, file: Path, decoding: DecodingConfig) -> Line:
     try:
         data = await asyncio.to_thread(file.read_bytes)
     except OSError as error:
-        raise Refusal("unreadable_file", (error.strerror or str(error)).lower()) from error
-    (task,) = worker.submit([PictureRequest(data, decoding)])
-    return await task
-
-
-async def _line(file: Path, task: asyncio.Task[Answer]) -> Line:
+        message = (error.strerror or str(error)).lower()
+        return {"file": str(file), "error": {"code": "unreadable_file", "message": message}}
     try:
+        (task,) = worker.submit([PictureJob(data, decoding)])
         captions = (await task).captions
     except Refusal as error:
         return {"file": str(file), "error": {"code": error.code, "message": error.message}}
-    return {
-        "file": str(file),
-        "caption": captions[0].text,
-        "captions": [
-            {"text": caption.text, "logprob": caption.logprob, "confidence": caption.confidence} for caption in captions
-        ],
-    }
+    told = [{name: getattr(caption, name) for name in ("text", "logprob", "confidence")} for caption in captions]
+    return {"file": str(file), "caption": captions[0].text, "captions": told}
 
 
 class AnswerLogError(Exception):
@@ -89,9 +81,7 @@ class AnswerLogError(Exception):
 class AnswerLog:
     """A file of lines that only grows, from which a run that was killed can be resumed.
 
-    Args:
-        path: the file.
-        resume: append to what is there. A last line that was cut short is dropped and will be written again.
+    With `resume`, a last line that was cut short is dropped and will be written again.
 
     Raises:
         AnswerLogError: it has lines and `resume` is off, or it has lines that are no answers.
@@ -104,6 +94,7 @@ class AnswerLog:
         if path.is_file() and path.stat().st_size and not resume:
             raise AnswerLogError(f"{path} has answers in it; go on with --resume, or remove it")
         self._file = path.open("a+b")
+        self.close = self._file.close
         self._file.seek(0)
         end = 0
         for number, line in enumerate(self._file, start=1):
@@ -118,12 +109,6 @@ class AnswerLog:
             end += len(line)
         if resume:
             self._file.truncate(end)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
 
     def write(self, line: Line) -> None:
         """Appends an answer and flushes it, so that it survives the process."""

@@ -10,13 +10,11 @@ from app.http.disconnect import while_connected
 from app.http.fields import errors_in_terms_of, invalid
 from app.http.requests import picture_of, read_body
 from app.serving.engine import Engine
-from app.tasks.captioning.parameters import DESCRIPTIONS, decoding_over
-from app.tasks.captioning.request import CaptionerCheckpoint
-from app.tasks.captioning.service import PictureRequest
+from app.tasks.captioning.parameters import DESCRIPTIONS, CaptionerCheckpoint, decoding_over
+from app.tasks.captioning.service import PictureJob
 from app.tasks.huggingface import GeneratedText, Handler, Inference, InferenceParameters
 from model.tasks.captioning.config import DecodingConfig
 
-_LENGTHS = ("max_new_tokens", "max_length")
 _LONGEST = 100
 """The upper bound of `DecodingConfig.max_length`; callers who ask for 250 tokens mean a bound."""
 NAMES = {
@@ -55,7 +53,7 @@ class CaptionParameters(InferenceParameters):
         if not isinstance(nested, dict):
             raise invalid("generation_parameters", nested, "an object is needed")
         given = {**nested, **document}
-        for name in _LENGTHS:
+        for name in ("max_new_tokens", "max_length"):
             if isinstance(given.get(name), int | float):
                 given[name] = min(given[name], _LONGEST)
         return given
@@ -93,7 +91,7 @@ async def infer(request: Request, engine: Engine, checkpoint: CaptionerCheckpoin
         parameters = asked.parameters or parameters
         picture = await picture_of(request, asked.inputs, "inputs")
     decoding = parameters.decoding(checkpoint.config.decoding)
-    (task,) = engine.worker(checkpoint).submit([PictureRequest(picture, decoding)])
+    (task,) = engine.worker(checkpoint).submit([PictureJob(picture, decoding)])
     answer = await while_connected(request, task)
     return [GeneratedText(generated_text=caption.text) for caption in answer.captions]
 

@@ -13,12 +13,10 @@ from app.http.requests import read_upload
 from app.http.schema import Schema
 from app.serving.engine import Engine
 from app.tasks.captioning.parameters import CaptionParameters, decoding_over
-from app.tasks.captioning.service import PictureRequest
+from app.tasks.captioning.service import PictureJob
 from model.tasks.captioning import CAPTIONING
 
 router = APIRouter(prefix="/model", tags=["IBM MAX"])
-
-_PREDICTIONS = 3
 
 
 class MaxPrediction(Schema):
@@ -53,8 +51,7 @@ class MaxMetadata(Schema):
 _SCHEMA = {"type": "object", "properties": {"image": FILE}, "required": ["image"], "additionalProperties": False}
 _BODY = {"required": True, "content": {"multipart/form-data": {"schema": _SCHEMA}}}
 _ERRORS = errors(
-    IBM_MAX,
-    {400: "No picture, or one that can't be read", 404: "There is no captioner", 504: "It took too long"},
+    IBM_MAX, {400: "No picture, or one that can't be read", 404: "There is no captioner", 504: "It took too long"}
 )
 
 
@@ -63,10 +60,10 @@ _ERRORS = errors(
 async def predict(request: Request) -> MaxResponse:
     """The three likeliest captions that beam search finds, each with the probability of the whole sentence."""
     engine: Engine = request.app.state.engine
-    data, _, _ = await read_upload(request, CaptionParameters)
+    picture, *_ = await read_upload(request, CaptionParameters)
     checkpoint = engine.find(CAPTIONING, None)
-    decoding = decoding_over(checkpoint.config.decoding, {"method": "beam", "num_captions": _PREDICTIONS})
-    (task,) = engine.worker(checkpoint).submit([PictureRequest(data, decoding)])
+    decoding = decoding_over(checkpoint.config.decoding, {"method": "beam", "num_captions": 3})
+    (task,) = engine.worker(checkpoint).submit([PictureJob(picture, decoding)])
     answer = await while_connected(request, task)
     return MaxResponse(
         status="ok",

@@ -1,10 +1,8 @@
 """POST /v1/chat/completions: a message with a picture in, a caption as the answer, in OpenAI's contract."""
 
 import re
-import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
-from uuid import uuid4
 
 from fastapi import APIRouter, Request
 from pydantic import BeforeValidator, FailFast, Field, model_validator
@@ -14,15 +12,15 @@ from app.http.body import Body, Ignored, Needed, Unsupported, overrides
 from app.http.contract import Contract
 from app.http.dialects import OPENAI
 from app.http.disconnect import while_connected
-from app.http.events import DONE, EventStream, event
+from app.http.events import EventStream
 from app.http.fields import errors_in_terms_of, invalid
-from app.http.openapi import EXAMPLE, errors, event_stream, json_content
+from app.http.openapi import EXAMPLE, Json, errors, event_stream, json_content
 from app.http.requests import picture_of, read_body
 from app.http.schema import Schema
 from app.serving.engine import Engine
 from app.tasks.captioning.parameters import DESCRIPTIONS, decoding_over
-from app.tasks.captioning.service import PictureRequest
-from app.tasks.openai import CompletionUsage, StreamOptions
+from app.tasks.captioning.service import PictureJob
+from app.tasks.openai import CompletionUsage, StreamOptions, chunks, head, usage
 from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Caption
 from model.tasks.captioning.config import DecodingConfig
@@ -107,9 +105,6 @@ class ChatRequest(Body):
 
     def decoding(self, defaults: DecodingConfig) -> DecodingConfig:
         """The search that the request asks for.
-
-        Args:
-            defaults: the model's.
 
         Raises:
             Refusal: names the parameter that is at odds with another.
@@ -211,13 +206,8 @@ class ChatResponse(Schema):
     """Words of the captions; the picture counts for none."""
 
 
-_MESSAGE = {
-    "role": "user",
-    "content": [
-        {"type": "text", "text": "What is in this picture?"},
-        {"type": "image_url", "image_url": {"url": EXAMPLE}},
-    ],
-}
+_PARTS = [{"type": "text", "text": "What is in this picture?"}, {"type": "image_url", "image_url": {"url": EXAMPLE}}]
+_EXAMPLE = {"messages": [{"role": "user", "content": _PARTS}]}
 _ANSWERS = {200: {"content": event_stream()}} | errors(
     OPENAI,
     {
@@ -229,11 +219,12 @@ _ANSWERS = {200: {"content": event_stream()}} | errors(
 )
 
 
+@router.post("/models/{name:path}/v1/chat/completions", response_model=ChatResponse, include_in_schema=False)
 @router.post(
     "/v1/chat/completions",
     response_model=ChatResponse,
     responses=_ANSWERS,
-    openapi_extra={"requestBody": json_content(ChatRequest.json_schema(), {"messages": [_MESSAGE]})},
+    openapi_extra={"requestBody": json_content(ChatRequest.json_schema(), _EXAMPLE)},
 )
 @Contract(errors=OPENAI, task="captioning")
 async def create_chat_completion(request: Request) -> ChatResponse | EventStream:
@@ -244,32 +235,20 @@ async def create_chat_completion(request: Request) -> ChatResponse | EventStream
     `beam_size`, may stand beside OpenAI's own; those that a captioner has no use for are ignored where they can't
     change the answer, and refused where they would.
     """
-    asked = await read_body(request, ChatRequest)
-    return await _answer(request, asked, asked.model)
-
-
-@router.post("/models/{name:path}/v1/chat/completions", response_model=ChatResponse, include_in_schema=False)
-@Contract(errors=OPENAI, task="captioning")
-async def create_chat_completion_of_model(request: Request, name: str) -> ChatResponse | EventStream:
-    """Answers at the address that Hugging Face's client makes of a model's; it does not name the model in the body."""
-    return await _answer(request, await read_body(request, ChatRequest), name)
-
-
-async def _answer(request: Request, asked: ChatRequest, model: str | None) -> ChatResponse | EventStream:
     engine: Engine = request.app.state.engine
-    checkpoint = engine.find(CAPTIONING, model)
+    asked = await read_body(request, ChatRequest)
+    # Hugging Face's client makes an address of a model's, and does not name the model in the body.
+    checkpoint = engine.find(CAPTIONING, request.path_params.get("name", asked.model))
     decoding = asked.decoding(checkpoint.config.decoding)
     picture = await picture_of(request, asked.image_url(), "messages")
-    (task,) = engine.worker(checkpoint).submit([PictureRequest(picture, decoding)])
+    (task,) = engine.worker(checkpoint).submit([PictureJob(picture, decoding)])
     captions = (await while_connected(request, task)).captions
-    head = {
-        "id": f"chatcmpl-{uuid4().hex}",
-        "created": int(time.time()),
-        "model": checkpoint.name,
-        "system_fingerprint": checkpoint.sha256[:16],
-    }
+    words = usage(0, sum(len(caption.tokens) for caption in captions))
+    object = f"chat.completion{'.chunk' if asked.stream else ''}"
+    start = head("chatcmpl", object, checkpoint.name) | {"system_fingerprint": checkpoint.sha256[:16]}
     if asked.stream:
-        return EventStream(_events(captions, asked, {**head, "object": "chat.completion.chunk"}))
+        pieces = _pieces(captions, asked.logprobs)
+        return EventStream(chunks(pieces, start, asked.stream_options, lambda: words, request.scope))
     choices = [
         {
             "index": index,
@@ -279,46 +258,24 @@ async def _answer(request: Request, asked: ChatRequest, model: str | None) -> Ch
         }
         for index, caption in enumerate(captions)
     ]
-    whole = {**head, "object": "chat.completion", "choices": choices, "usage": _usage(captions)}
-    return ChatResponse.model_validate(whole)
+    return ChatResponse.model_validate({**start, "choices": choices, "usage": words})
 
 
-async def _events(captions: Sequence[Caption], asked: ChatRequest, head: dict[str, Any]) -> AsyncIterator[bytes]:
-    """Chunks of a word each. A caption is short: it is found as a whole, which beam search needs, and then cut."""
-    with_usage = asked.stream_options is not None and asked.stream_options.include_usage
-    rest: dict[str, Any] = {"usage": None} if with_usage else {}
-
-    def chunk(index: int, delta: dict[str, Any], finish_reason: str | None = None, scores: Any = None) -> bytes:
-        choice = {"index": index, "delta": delta, "logprobs": scores, "finish_reason": finish_reason}
-        return event({**head, "choices": [choice], **rest})
-
+async def _pieces(captions: Sequence[Caption], logprobs: bool) -> AsyncIterator[Json]:
+    """Captions word by word. A caption is short: it is found as a whole, which beam search needs, and then cut."""
     for index, caption in enumerate(captions):
-        yield chunk(index, {"role": "assistant", "content": ""}, scores=_logprobs(caption) if asked.logprobs else None)
-        for word in _words(caption.text):
-            yield chunk(index, {"content": word})
-        yield chunk(index, {}, caption.finish_reason)
-    if with_usage:
-        yield event({**head, "choices": [], "usage": _usage(captions)})
-    yield DONE
+        blank = {"index": index, "delta": {}, "logprobs": None, "finish_reason": None}
+        scores = _logprobs(caption) if logprobs else None
+        yield blank | {"delta": {"role": "assistant", "content": ""}, "logprobs": scores}
+        for word in re.findall(r"\s*\S+", caption.text):
+            yield blank | {"delta": {"content": word}}
+        yield blank | {"finish_reason": caption.finish_reason}
 
 
-def _usage(captions: Sequence[Caption]) -> dict[str, int]:
-    """Words written; none are read."""
-    written = sum(len(caption.tokens) for caption in captions)
-    return {"prompt_tokens": 0, "completion_tokens": written, "total_tokens": written}
-
-
-def _logprobs(caption: Caption) -> dict[str, Any]:
+def _logprobs(caption: Caption) -> Json:
     """A caption's words and their log-probabilities, in OpenAI's shape."""
-    return {
-        "content": [
-            {"token": token.text, "logprob": token.logprob, "bytes": list(token.text.encode()), "top_logprobs": []}
-            for token in caption.tokens
-        ],
-        "refusal": None,
-    }
-
-
-def _words(text: str) -> Iterator[str]:
-    """Pieces of a sentence that are the sentence when joined."""
-    return (found[0] for found in re.finditer(r"\s*\S+", text))
+    content = [
+        {"token": token.text, "logprob": token.logprob, "bytes": list(token.text.encode()), "top_logprobs": []}
+        for token in caption.tokens
+    ]
+    return {"content": content, "refusal": None}

@@ -1,4 +1,4 @@
-"""The parameters of captions, and how they go together with a model's defaults."""
+"""The parameters of captions, how they go together with a model's defaults, and their documentation."""
 
 import re
 from collections.abc import Mapping
@@ -7,9 +7,13 @@ from typing import Any, ClassVar
 from pydantic import ValidationError
 
 from app.errors import Refusal
-from app.http.body import overrides
+from app.http.body import or_null, overrides
+from app.http.openapi import BYTES, EXAMPLE, Json, json_content
 from app.http.requests import UploadParameters
-from model.tasks.captioning.config import DecodingConfig
+from app.tasks.captioning.service import PictureJob
+from model.checkpoint import Checkpoint
+from model.tasks.captioning.captioner import Captioner
+from model.tasks.captioning.config import CaptionerConfig, DecodingConfig
 
 DESCRIPTIONS = {
     "method": "How words are chosen: the likeliest each time, beam search, or at random by their probability.",
@@ -28,6 +32,9 @@ DESCRIPTIONS = {
     "prefix": "Words that each caption begins with.",
 }
 """Descriptions of `DecodingConfig`'s fields for callers."""
+
+
+CaptionerCheckpoint = Checkpoint[CaptionerConfig, Captioner]
 
 
 @overrides(DecodingConfig, descriptions=DESCRIPTIONS)
@@ -52,10 +59,6 @@ class CaptionParameters(DecodingParameters):
 def decoding_over(defaults: DecodingConfig, given: Mapping[str, Any]) -> DecodingConfig:
     """The model's defaults with what the caller gave; where the two don't go together, the default gives way.
 
-    Args:
-        defaults: the model's own.
-        given: fields of `DecodingConfig` in their ranges.
-
     Raises:
         Refusal: two parameters that were given are at odds.
     """
@@ -73,3 +76,54 @@ def decoding_over(defaults: DecodingConfig, given: Mapping[str, Any]) -> Decodin
         reason = str(error.errors()[0]["ctx"]["error"])  # begins with the name of the field to blame
         field = re.match(r"\w+", reason)
         raise Refusal("invalid_parameter", reason, field[0] if field else None) from error
+
+
+def picture_job(checkpoint: CaptionerCheckpoint, parameters: CaptionParameters, data: bytes) -> PictureJob:
+    """A picture's file as work for the captioner's worker.
+
+    Raises:
+        Refusal: parameters are at odds with each other, or the captioner has no attention to return.
+    """
+    decoding = decoding_over(checkpoint.config.decoding, parameters.given())
+    if parameters.attention and checkpoint.config.decoder.kind == "show-and-tell":
+        message = f"attention=true: {checkpoint.name} sees the picture as a whole, so there is no attention to show"
+        raise Refusal("invalid_parameter", message, "attention")
+    if parameters.tree and decoding.method == "sample":
+        message = "tree=true: samples are drawn one by one, so there is no tree; use method=beam"
+        raise Refusal("invalid_parameter", message, "tree")
+    return PictureJob(data, decoding, bool(parameters.attention), bool(parameters.tree))
+
+
+def parameter_schemas() -> dict[str, Json]:
+    """JSON schema of each parameter, without the null that JSON bodies may also have."""
+    schemas = {}
+    for name, schema in CaptionParameters.json_schema()["properties"].items():
+        (part,) = (part for part in schema["anyOf"] if part != {"type": "null"})
+        schemas[name] = {**part, "description": schema["description"]}
+    return schemas
+
+
+def documented(image: Json, text: Json, example: Any = EXAMPLE) -> Json:
+    """The part of a route's documentation about its query and its body, which FastAPI can't derive.
+
+    Args:
+        image: schema of the form's field `image`.
+        text: schema of the key `image` in JSON.
+        example: a value of that key.
+    """
+
+    def closed(**properties: Json) -> Json:
+        return {"type": "object", "required": ["image"], "properties": properties, "additionalProperties": False}
+
+    parameters = parameter_schemas()
+    nullable = {name: or_null(schema) for name, schema in parameters.items()}
+    form = {"multipart/form-data": {"schema": closed(image=image, **parameters)}}
+    body = json_content(closed(image=text, **nullable), {"image": example, "beam_size": 5})
+    description = "The picture, as a form's file, as text in JSON, or as the bare bytes under any content type."
+    return {
+        "parameters": [
+            {"name": name, "in": "query", "required": False, "schema": schema, "description": schema["description"]}
+            for name, schema in parameters.items()
+        ],
+        "requestBody": body | {"description": description, "content": form | body["content"] | BYTES},
+    }

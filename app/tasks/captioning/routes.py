@@ -7,26 +7,32 @@ from fastapi import APIRouter, Request
 
 from app.errors import Refusal
 from app.http.contract import Contract
-from app.http.dialects import ErrorResponse
+from app.http.dialects import OWN, ErrorResponse
 from app.http.disconnect import while_connected
 from app.http.errors import tell
-from app.http.openapi import EXAMPLE, FILE, TEXT
+from app.http.openapi import EXAMPLE, FILE, TEXT, errors
 from app.http.requests import read_upload, read_uploads
 from app.serving.engine import Engine
-from app.tasks.captioning.parameters import CaptionParameters
-from app.tasks.captioning.request import ERRORS, new_id, picture_request, query, request_body, response
+from app.tasks.captioning.parameters import CaptionParameters, documented, picture_job
 from app.tasks.captioning.schemas import BatchResponse, CaptionResponse
-from app.tasks.captioning.service import Answer
+from app.tasks.captioning.service import PictureJob
 from model.tasks.captioning import CAPTIONING
 
 router = APIRouter(tags=["captions"])
 
-
-@router.post(
-    "/v1/captions",
-    responses=ERRORS,
-    openapi_extra={"parameters": query(), "requestBody": request_body(FILE, TEXT)},
+ERRORS = errors(
+    OWN,
+    {
+        400: "Not a picture; empty, truncated or damaged; or a body that can't be parsed",
+        404: "No such captioner",
+        415: "A format that is not read, by its bytes; the declared type is ignored",
+        422: "A parameter that is unknown or out of range, no image, or one with too many pixels",
+        504: "It took too long",
+    },
 )
+
+
+@router.post("/v1/captions", responses=ERRORS, openapi_extra=documented(FILE, TEXT))
 @Contract(task="captioning")
 async def create_caption(request: Request) -> CaptionResponse:
     """Describes a picture in words.
@@ -43,23 +49,18 @@ async def create_caption(request: Request) -> CaptionResponse:
     engine: Engine = request.app.state.engine
     data, parameters, received = await read_upload(request, CaptionParameters)
     checkpoint = engine.find(CAPTIONING, parameters.model)
-    asked = picture_request(checkpoint, parameters)
-    (task,) = engine.worker(checkpoint).submit([replace(asked, data=data)])
-    return response(checkpoint, await while_connected(request, task), received, new_id())
+    (task,) = engine.worker(checkpoint).submit([picture_job(checkpoint, parameters, data)])
+    return CaptionResponse.of(await while_connected(request, task), checkpoint, received)
 
 
-_BODY = request_body(
+_MANY = documented(
     {"type": "array", "items": FILE, "minItems": 1},
     {"anyOf": [{"type": "array", "items": TEXT, "minItems": 1}, TEXT]},
     [EXAMPLE, EXAMPLE],
 )
 
 
-@router.post(
-    "/v1/captions/batch",
-    responses=ERRORS,
-    openapi_extra={"parameters": query(), "requestBody": _BODY},
-)
+@router.post("/v1/captions/batch", responses=ERRORS, openapi_extra=_MANY)
 @Contract(task="captioning", body="batch")
 async def create_captions(request: Request) -> BatchResponse:
     """Describes several pictures, which share their parameters.
@@ -72,15 +73,15 @@ async def create_captions(request: Request) -> BatchResponse:
     engine: Engine = request.app.state.engine
     sent, parameters, received = await read_uploads(request, CaptionParameters, engine.settings.max_batch_images)
     checkpoint = engine.find(CAPTIONING, parameters.model)
-    asked = picture_request(checkpoint, parameters)
+    asked = picture_job(checkpoint, parameters, b"")
     pictures = [replace(asked, data=data) for data in sent if isinstance(data, bytes)]
     tasks = iter(engine.worker(checkpoint).submit(pictures))
 
-    async def result(found: Refusal | asyncio.Task[Answer]) -> CaptionResponse | ErrorResponse:
+    async def result(found: Refusal | asyncio.Task[PictureJob]) -> CaptionResponse | ErrorResponse:
         try:
             if isinstance(found, Refusal):
                 raise found
-            return response(checkpoint, await found, received, new_id())
+            return CaptionResponse.of(await found, checkpoint, received)
         except Exception as error:
             return ErrorResponse.model_validate(tell(error, request.scope)[1])
 

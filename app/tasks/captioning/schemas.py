@@ -1,11 +1,15 @@
 """Answers about pictures, and the cards of captioners."""
 
-from typing import Annotated, Any, Literal
+import time
+from typing import Annotated, Any, Literal, Self
+from uuid import uuid4
 
 from pydantic import ConfigDict, Field
 
 from app.http.dialects import ErrorResponse
 from app.http.schema import UNLESS_NONE, ModelCard, ModelInfo, Schema
+from app.tasks.captioning.service import PictureJob
+from model.checkpoint import Checkpoint
 
 
 class Token(Schema):
@@ -111,6 +115,25 @@ class CaptionResponse(Schema):
     timing_ms: Timing
     tree: Annotated[BeamTree | None, UNLESS_NONE] = None
     """Only with tree=true."""
+
+    @classmethod
+    def of(cls, job: PictureJob, checkpoint: Checkpoint[Any, Any], received: float, id: str | None = None) -> Self:
+        """The response about a picture that has its captions; `received` is when the request came."""
+        seconds = job.seconds | {"total": time.perf_counter() - received}
+        whole = {
+            "id": id or new_id(),
+            "model": checkpoint,
+            "captions": job.captions,
+            "image": job.picture,
+            "timing_ms": {stage: round(1000 * value, 2) for stage, value in seconds.items()},
+            "tree": job.beams and {"steps": job.beams.steps, "captions": job.beams.sequences},
+        }
+        return cls.model_validate(whole)
+
+
+def new_id() -> str:
+    """A new id for a response."""
+    return f"caption-{uuid4().hex}"
 
 
 class BatchResponse(Schema):

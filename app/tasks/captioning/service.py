@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
@@ -11,11 +11,10 @@ from PIL import Image
 from torch import Tensor
 
 from app.errors import Refusal
-from app.serving.batcher import Batcher, BatchService
+from app.serving.batcher import Batcher
 from app.serving.worker import Resources
 from model.checkpoint import Checkpoint
 from model.decoding.observers import BeamTree, TreeObserver, WordObserver
-from model.decoding.search import Observer
 from model.openvino.lanes import can_share
 from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Caption, Captioner, UnknownPrefixError, Word
@@ -34,186 +33,128 @@ class Listener(Protocol):
         """The caption of this number has this word at this place; repeated if the search has to start again."""
 
 
-@dataclass(frozen=True)
-class PictureRequest:
-    """A picture to caption, and how."""
+@dataclass(eq=False)
+class PictureJob:
+    """A picture to caption, and how; its worker fills in the rest."""
 
     data: bytes
-    """Contents of its file."""
+    """Contents of its file, until they are decoded."""
     decoding: DecodingConfig
     attention: bool = False
     tree: bool = False
+    """Whether to record the hypotheses of the search."""
     listener: Listener | None = None
-    prefix: tuple[int, ...] = ()
-    """Numbers of the words of `decoding.prefix`, filled in by `PictureWorker.submit`."""
     asked: float = field(default_factory=time.perf_counter)
 
-
-@dataclass(frozen=True)
-class Answer:
-    """Captions of a picture, and where the time went (seconds)."""
-
-    captions: list[Caption]
-    width: int
-    height: int
-    format: str
-    queue: float
-    decode: float
-    encode: float
-    """Time of the whole batch, like `generate`. On a lane, it includes the wait for a share of the cores."""
-    generate: float
-    tree: BeamTree | None = None
-    """Set where the request asked for it."""
+    prefix: Sequence[int] = field(init=False)
+    """Numbers of the words of `decoding.prefix`."""
+    picture: Picture = field(init=False)
+    """Its size and format; the pixels, which may be many, are released."""
+    pixels: Tensor = field(init=False)
+    """(3, S, S), ready for the network."""
+    captions: list[Caption] = field(init=False)
+    beams: BeamTree | None = field(init=False)
+    seconds: dict[str, float] = field(init=False)
+    """Time of each stage: `queue`; `decode`; `encode` and `generate`, each of the whole batch. On a lane, `encode`
+    includes the wait for a share of the cores."""
 
 
-@dataclass(frozen=True)
-class DecodedPicture:
-    """A picture ready for the network; its file and its pixels, which may be large, are released."""
+class PictureWorker(Batcher[PictureJob]):
+    """The worker of a captioner in evaluation mode.
 
-    request: PictureRequest
-    pixels: Tensor
-    """(3, S, S)"""
-    width: int
-    height: int
-    format: str
-    seconds: float
-    """Time that decoding took."""
-
-
-class CaptioningService(BatchService[PictureRequest, DecodedPicture, Answer]):
-    """Decodes pictures on threads, since Pillow releases the interpreter lock, and captions them in batches.
-
-    Args:
-        captioner: in evaluation mode.
-        resources: those of the process.
-    """
-
-    def __init__(self, captioner: Captioner, resources: Resources) -> None:
-        self._captioner = captioner
-        self._settings = resources.settings
-        self._cores = resources.cores
-        self._stages = {
-            stage: resources.metrics.stage_seconds.labels(CAPTIONING.name, stage)
-            for stage in ("decode", "encode", "generate")
-        }
-
-    def prepare(self, request: PictureRequest) -> DecodedPicture:
-        started = time.perf_counter()
-        try:
-            picture = self._captioner.read(
-                request.data, max_pixels=self._settings.max_pixels, max_side=self._settings.max_dimension
-            )
-        except PictureError as error:
-            raise Refusal(error.code, str(error), "image") from error
-        pixels = self._captioner.preprocess(picture.rgb)  # (3, S, S)
-        seconds = time.perf_counter() - started
-        self._stages["decode"].observe(seconds)
-        if request.listener:
-            request.listener.decoded(picture)
-        return DecodedPicture(
-            replace(request, data=b""), pixels, picture.width, picture.height, picture.format, seconds
-        )
-
-    def key(self, ready: DecodedPicture) -> Hashable:
-        return ready.request.decoding, ready.request.attention
-
-    def run(self, batch: Sequence[DecodedPicture]) -> list[Answer]:
-        captioner = self._captioner
-        asked = batch[0].request
-        with self._cores.whole():
-            started = time.perf_counter()
-            grids = captioner.encode(torch.stack([picture.pixels for picture in batch]))  # (B, P, E)
-            if grids.is_cuda:
-                torch.cuda.synchronize()
-            encode = time.perf_counter() - started
-        observers, trees = _observers(captioner, [picture.request for picture in batch])
-        with self._cores.whole():  # anew, so that a text does not have to wait for both
-            started = time.perf_counter()
-            found = captioner.generate(
-                grids,
-                asked.decoding,
-                prefix=asked.prefix,
-                attention=asked.attention,
-                observers=observers,
-            )
-            ended = time.perf_counter()
-        self._stages["encode"].observe(encode)
-        self._stages["generate"].observe(ended - started)
-        return [
-            Answer(
-                captions=captions,
-                width=picture.width,
-                height=picture.height,
-                format=picture.format,
-                queue=ended - picture.request.asked - picture.seconds - encode - (ended - started),
-                decode=picture.seconds,
-                encode=encode,
-                generate=ended - started,
-                tree=trees[place].tree if place in trees else None,
-            )
-            for place, (picture, captions) in enumerate(zip(batch, found, strict=True))
-        ]
-
-    def widen(self) -> int:
-        if self._cores.shares == 1 or not can_share(self._captioner):
-            return 1
-        with self._cores.shared():
-            _warm_up(self._captioner)
-        return self._cores.shares
-
-
-def _observers(
-    captioner: Captioner, requests: Sequence[PictureRequest]
-) -> tuple[list[Observer], dict[int, TreeObserver]]:
-    """The observers of a search for these requests; and those that record a tree, by the request's place."""
-    words = [
-        WordObserver(captioner.words, place, draws=request.decoding.method == "sample", tell=request.listener.word)
-        for place, request in enumerate(requests)
-        if request.listener
-    ]
-    trees = {place: TreeObserver(captioner.vocabulary, place) for place, request in enumerate(requests) if request.tree}
-    return [*words, *trees.values()], trees
-
-
-class PictureWorker(Batcher[PictureRequest, DecodedPicture, Answer]):
-    """The worker of a captioner.
-
-    Args:
-        name: the captioner's name, for metrics.
-        captioner: in evaluation mode.
-        resources: those of the process.
+    It decodes on threads, since Pillow releases the interpreter lock, and captions in batches.
     """
 
     def __init__(self, name: str, captioner: Captioner, resources: Resources) -> None:
-        settings = resources.settings
+        self._captioner = captioner
+        self._settings = settings = resources.settings
+        seconds = resources.metrics.stage_seconds
+        self._stages = {stage: seconds.labels(CAPTIONING.name, stage) for stage in ("decode", "encode", "generate")}
         super().__init__(
-            CaptioningService(captioner, resources),
-            task=CAPTIONING.name,
-            model=name,
-            noun="pictures",
-            metrics=resources.metrics,
-            cores=resources.cores,
-            preparers=resources.preparers,
+            CAPTIONING.name,
+            name,
+            "pictures",
+            resources,
             size=settings.batch_size,
             pause=settings.batch_pause_ms / 1000,
             queue=settings.picture_queue,
             deadline=settings.deadline_seconds,
         )
-        self.captioner = captioner
 
-    def submit(self, requests: Sequence[PictureRequest]) -> list[asyncio.Task[Answer]]:
+    def submit(self, items: Sequence[PictureJob]) -> list[asyncio.Task[PictureJob]]:
         """Takes on all pictures, or none. Cancelling a task withdraws its picture.
 
         Raises:
             Refusal: a prefix has words that the captioner does not know; too many pictures wait already; the server is
                 shutting down. From a task: the bytes are not a picture that is read; it took too long.
         """
-        texts = {request.decoding.prefix for request in requests}
         try:
-            prefixes = {text: tuple(self.captioner.encode_prefix(text)) for text in texts}
+            prefixes = {text: self._captioner.encode_prefix(text) for text in {job.decoding.prefix for job in items}}
         except UnknownPrefixError as error:
             raise Refusal("invalid_parameter", f"prefix: {error}", "prefix") from error
-        return super().submit([replace(request, prefix=prefixes[request.decoding.prefix]) for request in requests])
+        for job in items:
+            job.prefix = prefixes[job.decoding.prefix]
+        return super().submit(items)
+
+    def prepare(self, item: PictureJob) -> PictureJob:
+        began = time.perf_counter()
+        most = {"max_pixels": self._settings.max_pixels, "max_side": self._settings.max_dimension}
+        try:
+            item.picture = self._captioner.read(item.data, **most)
+        except PictureError as error:
+            raise Refusal(error.code, str(error), "image") from error
+        item.pixels = self._captioner.preprocess(item.picture.rgb)  # (3, S, S)
+        item.seconds = {"decode": time.perf_counter() - began}
+        self._stages["decode"].observe(item.seconds["decode"])
+        item.data = b""
+        item.picture.rgb.close()
+        if item.listener:
+            item.listener.decoded(item.picture)
+        return item
+
+    def kind(self, item: PictureJob) -> Hashable:
+        return item.decoding, item.attention
+
+    def run(self, batch: Sequence[PictureJob]) -> Sequence[PictureJob]:
+        captioner, first = self._captioner, batch[0]
+        words = [
+            WordObserver(captioner.words, place, draws=job.decoding.method == "sample", tell=job.listener.word)
+            for place, job in enumerate(batch)
+            if job.listener
+        ]
+        trees = {place: TreeObserver(captioner.vocabulary, place) for place, job in enumerate(batch) if job.tree}
+        with self.cores.whole():
+            began = time.perf_counter()
+            grids = captioner.encode(torch.stack([job.pixels for job in batch]))  # (B, P, E)
+            if grids.is_cuda:
+                torch.cuda.synchronize()
+            encode = time.perf_counter() - began
+        with self.cores.whole():  # anew, so that a text does not have to wait for both
+            began = time.perf_counter()
+            found = captioner.generate(
+                grids,
+                first.decoding,
+                prefix=first.prefix,
+                attention=first.attention,
+                observers=[*words, *trees.values()],
+            )
+            ended = time.perf_counter()
+            generate = ended - began
+        self._stages["encode"].observe(encode)
+        self._stages["generate"].observe(generate)
+        for place, (job, captions) in enumerate(zip(batch, found, strict=True)):
+            job.captions = captions
+            job.beams = trees[place].tree if job.tree else None
+            queue = ended - job.asked - job.seconds["decode"] - encode - generate
+            job.seconds |= {"queue": queue, "encode": encode, "generate": generate}
+        return batch
+
+    def open_lanes(self) -> int:
+        if self.cores.shares == 1 or not can_share(self._captioner):
+            return 1
+        with self.cores.shared():
+            _warm_up(self._captioner)
+        return self.cores.shares
 
 
 def load_worker(checkpoint: Checkpoint[CaptionerConfig, Captioner], resources: Resources) -> PictureWorker:

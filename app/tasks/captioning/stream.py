@@ -4,9 +4,8 @@ import asyncio
 import secrets
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import suppress
-from dataclasses import replace
-from typing import Any, Self
+from contextlib import ExitStack, suppress
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
@@ -17,21 +16,12 @@ from app.http.errors import tell
 from app.http.events import EventStream, event
 from app.http.openapi import FILE, TEXT, event_stream
 from app.http.requests import read_upload
-from app.http.schema import Schema
+from app.http.schema import ModelInfo, Schema
 from app.serving.engine import Engine
-from app.tasks.captioning.parameters import CaptionParameters
-from app.tasks.captioning.request import (
-    ERRORS,
-    CaptionerCheckpoint,
-    model_info,
-    new_id,
-    picture_request,
-    query,
-    request_body,
-    response,
-)
-from app.tasks.captioning.schemas import ImageInfo, Token
-from app.tasks.captioning.service import PictureRequest, PictureWorker
+from app.tasks.captioning.parameters import CaptionerCheckpoint, CaptionParameters, documented, picture_job
+from app.tasks.captioning.routes import ERRORS
+from app.tasks.captioning.schemas import CaptionResponse, ImageInfo, Token, new_id
+from app.tasks.captioning.service import PictureJob, PictureWorker
 from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Word
 from model.vision.pictures import Picture
@@ -53,7 +43,7 @@ data: {"id": "caption-4b9c4f1e", "captions": [...], ...}
     "/v1/captions/stream",
     response_class=StreamingResponse,
     responses={200: {"content": event_stream(("image", "token", "caption", "error"), _EVENTS)}, **ERRORS},
-    openapi_extra={"parameters": query(), "requestBody": request_body(FILE, TEXT)},
+    openapi_extra=documented(FILE, TEXT),
 )
 @Contract(task="captioning")
 async def stream_captions(request: Request) -> EventStream:
@@ -70,62 +60,38 @@ async def stream_captions(request: Request) -> EventStream:
     engine: Engine = request.app.state.engine
     data, parameters, received = await read_upload(request, CaptionParameters)
     checkpoint = engine.find(CAPTIONING, parameters.model)
-    asked = picture_request(checkpoint, parameters)
-    decoding = asked.decoding
-    if decoding.method == "sample" and decoding.seed is None:  # should the search start again, it finds the same words
-        decoding = decoding.model_copy(update={"seed": secrets.randbits(63)})
-    stream = _CaptionStream(request, checkpoint, received)
-    stream.submit(engine.worker(checkpoint), replace(asked, data=data, decoding=decoding, listener=stream))
-    try:
+    job = picture_job(checkpoint, parameters, data)
+    if job.decoding.method == "sample" and job.decoding.seed is None:
+        # Should the search start again, it finds the same words.
+        job.decoding = job.decoding.model_copy(update={"seed": secrets.randbits(63)})
+    stream = _CaptionStream(request, checkpoint, received, engine.worker(checkpoint), job)
+    with ExitStack() as work:
+        work.callback(stream.task.cancel)
         first = await while_connected(request, stream.first())
-    except BaseException:
-        stream.withdraw()
-        raise
-    return EventStream(stream.events(first), stream)
+        return EventStream(stream.events(first), work.pop_all())
 
 
 class _CaptionStream:
-    """Events about a picture, on their way from the worker's threads to the event loop.
+    """Events about a picture, on their way from the worker's threads to the event loop."""
 
-    Leaving its context withdraws the picture.
-
-    Args:
-        request: that is answered.
-        checkpoint: of the captioner.
-        received: when the request had arrived, by `time.perf_counter`.
-    """
-
-    def __init__(self, request: Request, checkpoint: CaptionerCheckpoint, received: float) -> None:
+    def __init__(
+        self, request: Request, checkpoint: CaptionerCheckpoint, received: float, worker: PictureWorker, job: PictureJob
+    ) -> None:
         self._request = request
         self._checkpoint = checkpoint
         self._received = received
         self._id = new_id()
         self._words: Counter[int] = Counter()
         self._loop = asyncio.get_running_loop()
-        self._told: asyncio.Queue[bytes | None] = asyncio.Queue()
-
-    def submit(self, worker: PictureWorker, picture: PictureRequest) -> None:
-        """Hand the picture, whose listener this is, to the captioner's worker.
-
-        Raises:
-            Refusal: see `PictureWorker.submit`.
-        """
-        (self._task,) = worker.submit([picture])
-        self._task.add_done_callback(lambda _: self._told.put_nowait(None))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.withdraw()
-
-    def withdraw(self) -> None:
-        """Withdraw the picture: nobody waits for it any more."""
-        self._task.cancel()
+        self._told: asyncio.Queue[bytes] = asyncio.Queue()
+        """Events; an empty one is the end."""
+        job.listener = self
+        (self.task,) = worker.submit([job])
+        self.task.add_done_callback(lambda _: self._told.put_nowait(b""))
 
     def decoded(self, picture: Picture) -> None:
-        image = ImageInfo(width=picture.width, height=picture.height, format=picture.format)
-        self._tell("image", {"id": self._id, "model": _plain(model_info(self._checkpoint)), "image": _plain(image)})
+        model, image = ModelInfo.model_validate(self._checkpoint), ImageInfo.model_validate(picture)
+        self._tell("image", {"id": self._id, "model": _plain(model), "image": _plain(image)})
 
     def word(self, caption: int, place: int, token: Word) -> None:
         if place == self._words[caption]:
@@ -137,24 +103,19 @@ class _CaptionStream:
             self._loop.call_soon_threadsafe(self._told.put_nowait, event(data, name))
 
     async def first(self) -> bytes:
-        """The event `image`.
-
-        Raises:
-            Refusal: the picture has no captions.
-        """
+        """The event `image`, or the refusal of the picture."""
         told = await self._told.get()
-        if self._task.done():
-            self._task.result()  # raises what it failed with
-        assert told is not None
+        if self.task.done():
+            self.task.result()  # raises what it failed with
         return told
 
     async def events(self, first: bytes) -> AsyncIterator[bytes]:
         """All events."""
         yield first
-        while (told := await self._told.get()) is not None:
+        while told := await self._told.get():
             yield told
         try:
-            answer = response(self._checkpoint, self._task.result(), self._received, self._id)
+            answer = CaptionResponse.of(self.task.result(), self._checkpoint, self._received, self._id)
             yield event(_plain(answer), "caption")
         except Exception as error:
             yield event(tell(error, self._request.scope)[1], "error")

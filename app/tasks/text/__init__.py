@@ -1,33 +1,22 @@
 """Text: prompts in, continuations out, over HTTP and on the command line."""
 
-from typing import TYPE_CHECKING, Any
-
 from app.tasks.task import TaskService
 from app.tasks.text.command import generate
 
-if TYPE_CHECKING:
-    from model.checkpoint import Checkpoint
-
-
-def _fields(checkpoint: "Checkpoint[Any, Any]") -> dict[str, Any]:
-    config = checkpoint.config
-    return {
+SERVICE = TaskService(
+    name="text",
+    default="shakespeare",
+    loader="worker:load_worker",
+    routes=("openai:router",),
+    handler="huggingface:HANDLER",
+    schema="schemas:LanguageModelCard",
+    fields=lambda config: {
         "unit": config.unit,
         "cell": config.cell,
         "num_layers": config.num_layers,
         "hidden_size": config.hidden_size,
         "generation": config.generation.model_dump(),
-    }
-
-
-SERVICE = TaskService(
-    name="text",
-    default="shakespeare",
-    loader="text.worker:load_worker",
-    routes=("text.openai:router",),
-    handler="text.huggingface:HANDLER",
-    schema="text.schemas:LanguageModelCard",
-    fields=_fields,
+    },
     network="{num_layers} x {hidden_size} {cell}, {unit}s".format_map,
     command=generate,
 )

@@ -2,14 +2,11 @@
 
 import json
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from app.commands import Checkpoints, DeviceOption, ModelOption, fail, find_checkpoint, read_settings
-
-if TYPE_CHECKING:
-    from model.tasks.text.config import GenerationConfig
 
 
 def generate(
@@ -52,58 +49,48 @@ def generate(
     except UnicodeEncodeError as error:  # bytes that can't be decoded came as lone surrogates
         fail(f"the prompt is not {sys.getfilesystemencoding()}, from character {error.start} on")
 
+    from app.errors import Refusal
+    from app.http.body import parse
     from app.serving.loading import Loader
+    from app.tasks.text.request import GenerationParameters
     from model.checkpoint import CheckpointError
     from model.tasks.text import TEXT
     from model.tasks.text.batch import generate as write
-    from model.tasks.text.stream import Delta
 
     checkpoint = find_checkpoint(settings, TEXT, model)
-    config = _configured(
-        checkpoint.config.generation,
-        max_tokens=max_tokens,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        repetition_penalty=repetition_penalty,
-        stop=tuple(stop) if stop else None,
-        seed=seed,
-    )
+    given = {
+        "max_tokens": max_tokens,
+        "temperature": temperature,
+        "top_k": top_k,
+        "top_p": top_p,
+        "repetition_penalty": repetition_penalty,
+        "stop": tuple(stop) if stop else None,
+        "seed": seed,
+    }
     try:
+        config = parse(GenerationParameters, given).over(checkpoint.config.generation)
         language_model = Loader(settings).load(checkpoint)
-    except (CheckpointError, ValueError) as error:
+    except (Refusal, CheckpointError, ValueError) as error:
         fail(str(error))
-    last = Delta("", ())
-    pieces = []
+    pieces, finish_reason = [], None
     if stream:
         _print(prompt)
     try:
-        for last in write(language_model, prompt, config):
+        for delta in write(language_model, prompt, config):
+            pieces.append(delta.text)
+            finish_reason = delta.finish_reason
             if stream:
-                _print(last.text)
-            else:
-                pieces.append(last.text)
+                _print(delta.text)
     except KeyboardInterrupt:
         if stream:
             _print("\n")
         raise typer.Exit(130) from None
     text = "".join(pieces)
     if as_json:
-        answer = {"model": checkpoint.name, "prompt": prompt, "text": text, "finish_reason": last.finish_reason}
+        answer = {"model": checkpoint.name, "prompt": prompt, "text": text, "finish_reason": finish_reason}
         typer.echo(json.dumps(answer, ensure_ascii=False, indent=2))
     else:
         _print("\n" if stream else f"{prompt}{text}\n")
-
-
-def _configured(defaults: "GenerationConfig", **given: Any) -> "GenerationConfig":
-    from app.errors import Refusal
-    from app.http.body import parse
-    from app.tasks.text.request import GenerationParameters
-
-    try:
-        return parse(GenerationParameters, given).over(defaults)
-    except Refusal as error:
-        fail(error.message)
 
 
 def _print(text: str) -> None:

@@ -41,17 +41,10 @@ class Update:
 
 
 class Generation:
-    """The texts of a caller.
+    """The texts of a caller, so many of them.
 
-    Iterating gives updates by the index of their request, until all texts have ended. Leaving the context before that
-    ends them.
-
-    Args:
-        texts: how many.
-        end: called to end the texts that are not finished.
-
-    Raises:
-        Refusal: from iterating: the model failed; the server is shutting down.
+    Iterating gives updates by the index of their request, until all texts have ended; it raises a `Refusal` if the
+    model fails, or the server shuts down. Leaving the context calls `end` if any text is not finished.
     """
 
     def __init__(self, texts: int, end: Callable[["Generation"], None]) -> None:
@@ -82,11 +75,7 @@ class Generation:
         return updates
 
     async def whole(self) -> dict[int, Update]:
-        """Each text as a whole, by the index of its request.
-
-        Raises:
-            Refusal: as from iterating.
-        """
+        """Each text as a whole, by the index of its request; raises what iterating does."""
         updates: dict[int, Update] = {}
         async for news in self:
             for index, update in news.items():

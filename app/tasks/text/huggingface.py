@@ -1,6 +1,7 @@
 """Hugging Face's text-generation: a prompt in, its continuation out, as text-generation-inference answers."""
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Request
@@ -97,27 +98,23 @@ async def infer(
     return [answer.whole(update) for _, update in sorted(updates.items())]
 
 
+@dataclass(frozen=True)
 class _Answer:
-    """Updates of a text in the words of text-generation-inference.
+    """Updates of a text in the words of text-generation-inference."""
 
-    Args:
-        parameters: the caller's.
-        text: one of the texts that are written; they differ in their random numbers alone.
-        vocabulary: of the model, which numbers the tokens.
-    """
-
-    def __init__(self, parameters: TextParameters, text: TextRequest, vocabulary: Vocabulary) -> None:
-        self._parameters = parameters
-        self._text = text
-        self._vocabulary = vocabulary
+    parameters: TextParameters
+    text: TextRequest
+    """One of the texts that are written; they differ in their random numbers alone."""
+    vocabulary: Vocabulary
+    """The model's, which numbers the tokens."""
 
     def whole(self, update: Update) -> GeneratedText:
         """One of the texts, from all its updates in one."""
         answer: dict[str, Any] = {"generated_text": self._full(update.text)}
-        if self._parameters.details:
+        if self.parameters.details:
             details = self._summary(update) | {"prefill": [self._token(token) for token in update.stream.prompt]}
             details["tokens"] = [self._token(token) for token in update.tokens]
-            if self._parameters.top_n_tokens:
+            if self.parameters.top_n_tokens:
                 details["top_tokens"] = [self._top(token) for token in update.tokens]
             answer["details"] = details
         return GeneratedText.model_validate(answer)
@@ -135,28 +132,28 @@ class _Answer:
                 for place, token in enumerate(tokens, start=1):
                     count += 1
                     told = {"index": count, "token": self._token(token), "generated_text": None, "details": None}
-                    if self._parameters.top_n_tokens:
+                    if self.parameters.top_n_tokens:
                         told["top_tokens"] = self._top(token)
                     if update.finish_reason and place == len(tokens):
                         told["generated_text"] = self._full(text)
-                        if self._parameters.details:
+                        if self.parameters.details:
                             told["details"] = self._summary(update) | {"input_length": update.stream.prompt_tokens}
                     yield event(told)
         except Refusal as error:
             yield event(tell(error, scope)[1])
 
     def _full(self, text: str) -> str:
-        return text if self._parameters.return_full_text is False else self._text.prompt + text
+        return text if self.parameters.return_full_text is False else self.text.prompt + text
 
     def _summary(self, update: Update) -> dict[str, Any]:
         return {
             "finish_reason": "length" if update.finish_reason == "length" else "stop_sequence",
             "generated_tokens": update.stream.written,
-            "seed": self._text.generation.seed,
+            "seed": self.text.generation.seed,
         }
 
     def _token(self, token: Token) -> dict[str, Any]:
-        (number,) = self._vocabulary.encode([token.text])
+        (number,) = self.vocabulary.encode([token.text])
         return {"id": number, "text": token.text, "logprob": token.logprob, "special": number < len(SPECIALS)}
 
     def _top(self, token: Token) -> list[dict[str, Any]]:

@@ -1,26 +1,22 @@
 """POST /v1/completions: a text's beginning in, its continuation out, in OpenAI's contract."""
 
-import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Annotated, Any, Self
-from uuid import uuid4
 
 from fastapi import APIRouter, Request
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
-from starlette.types import Scope
 
 from app.errors import Refusal
 from app.http.body import Unsupported
 from app.http.contract import Contract
 from app.http.dialects import OPENAI
 from app.http.disconnect import while_connected
-from app.http.errors import tell
-from app.http.events import DONE, EventStream, event
-from app.http.openapi import errors, event_stream, json_content
+from app.http.events import EventStream
+from app.http.openapi import Json, errors, event_stream, json_content
 from app.http.requests import read_body
 from app.serving.engine import Engine
-from app.tasks.openai import StreamOptions
+from app.tasks.openai import StreamOptions, chunks, head, usage
 from app.tasks.text.generation import Generation, Update
 from app.tasks.text.request import MAX_CHOICES, GenerationParameters, limited, text_requests
 from app.tasks.text.schemas import CompletionResponse
@@ -120,57 +116,47 @@ async def create_completion(request: Request) -> CompletionResponse | EventStrea
     texts = text_requests(
         asked.prompts, generation, engine.settings, n=asked.n, logprobs=asked.logprobs, echo=asked.echo
     )
-    head = {
-        "id": f"cmpl-{uuid4().hex}",
-        "object": "text_completion",
-        "created": int(time.time()),
-        "model": checkpoint.name,
-    }
+    start = head("cmpl", "text_completion", checkpoint.name)
     writing = engine.worker(checkpoint).generate(texts)
+    choices = [_Choice(index, asked) for index in range(len(texts))]
+
+    def tokens() -> Json:
+        """The tokens read, each prompt counted once, and those written."""
+        read = sum(choice.stream.prompt_tokens for choice in choices[:: asked.n] if choice.stream)
+        return usage(read, sum(choice.stream.written for choice in choices if choice.stream))
+
     if asked.stream:
-        return EventStream(_events(writing, asked, head, request.scope), writing)
+        pieces = _pieces(writing, choices)
+        return EventStream(chunks(pieces, start, asked.stream_options, tokens, request.scope), writing)
     with writing:
         updates = await while_connected(request, writing.whole())
-    choices = [_Choice(index, asked).piece(update) for index, update in sorted(updates.items())]
-    streams = {index: update.stream for index, update in updates.items()}
-    return CompletionResponse.model_validate({**head, "choices": choices, "usage": _usage(streams, asked.n)})
+    whole = [choices[index].piece(update) for index, update in sorted(updates.items())]
+    return CompletionResponse.model_validate({**start, "choices": whole, "usage": tokens()})
 
 
-async def _events(
-    generation: Generation, asked: CompletionRequest, head: dict[str, Any], scope: Scope
-) -> AsyncIterator[bytes]:
-    """A chunk for each text that has gone on, the usage if asked for, and `[DONE]`; an error in place of the rest."""
-    with_usage = asked.stream_options is not None and asked.stream_options.include_usage
-    rest: dict[str, Any] = {"usage": None} if with_usage else {}
-    choices = [_Choice(index, asked) for index in range(asked.n * len(asked.prompts))]
-    streams: dict[int, TextStream] = {}
-    try:
-        async for updates in generation:
-            for index, update in updates.items():
-                streams[index] = update.stream
-                piece = choices[index].piece(update)
-                if piece["text"] or piece["finish_reason"]:
-                    yield event({**head, "choices": [piece], **rest})
-    except Refusal as error:
-        yield event(tell(error, scope)[1])
-        return
-    if with_usage:
-        yield event({**head, "choices": [], "usage": _usage(streams, asked.n)})
-    yield DONE
+async def _pieces(generation: Generation, choices: Sequence["_Choice"]) -> AsyncIterator[Json]:
+    """A piece of each text that has gone on."""
+    async for updates in generation:
+        for index, update in updates.items():
+            piece = choices[index].piece(update)
+            if piece["text"] or piece["finish_reason"]:
+                yield piece
 
 
 class _Choice:
     """Turns the updates of one text into what OpenAI calls a choice, or into pieces of one."""
 
     def __init__(self, index: int, request: CompletionRequest) -> None:
+        self.stream: TextStream | None = None
         self._index = index
         self._prompt = request.prompts[index // request.n] if request.echo else ""
         self._echo = request.echo
         self._logprobs = request.logprobs is not None
         self._offset = 0
 
-    def piece(self, update: Update) -> dict[str, Any]:
+    def piece(self, update: Update) -> Json:
         """The piece that an update adds; the first has the prompt as well, if it is to be echoed."""
+        self.stream = update.stream
         text, tokens = update.text, update.tokens
         if self._echo:
             text, tokens, self._echo = self._prompt + text, [*update.stream.prompt, *tokens], False
@@ -181,8 +167,8 @@ class _Choice:
             "finish_reason": update.finish_reason,
         }
 
-    def _scores(self, tokens: Iterable[Token]) -> dict[str, Any]:
-        scores: dict[str, list[Any]] = {"tokens": [], "token_logprobs": [], "top_logprobs": [], "text_offset": []}
+    def _scores(self, tokens: Iterable[Token]) -> Json:
+        scores: Json = {"tokens": [], "token_logprobs": [], "top_logprobs": [], "text_offset": []}
         for token in tokens:
             scores["tokens"].append(token.text)
             scores["token_logprobs"].append(token.logprob)
@@ -192,10 +178,3 @@ class _Choice:
             scores["text_offset"].append(self._offset)
             self._offset += len(token.text)
         return scores
-
-
-def _usage(streams: Mapping[int, TextStream], n: int) -> dict[str, int]:
-    """Tokens read, each prompt counted once, and tokens written, for texts by their index."""
-    read = sum(stream.prompt_tokens for index, stream in streams.items() if index % n == 0)
-    written = sum(stream.written for stream in streams.values())
-    return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}

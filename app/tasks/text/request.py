@@ -30,8 +30,8 @@ def text_requests(
     settings: Settings,
     *,
     n: int,
-    logprobs: int | None = None,
-    echo: bool = False,
+    logprobs: int | None,
+    echo: bool,
 ) -> list[TextRequest]:
     """The texts to write, n for each prompt, in the order of their indices.
 
@@ -59,9 +59,8 @@ def text_requests(
     if logprobs is not None:
         scored = texts * generation.max_tokens + n * length * echo
         if scored > MAX_SCORED:
-            message = (
-                f"log-probabilities of up to {scored:,} tokens are asked for; at most {MAX_SCORED:,} fit into a request"
-            )
+            most = f"at most {MAX_SCORED:,} fit into a request"
+            message = f"log-probabilities of up to {scored:,} tokens are asked for; {most}"
             raise Refusal("invalid_parameter", message, "logprobs")
     return [
         TextRequest(prompt, generation, choice, logprobs, prompt_logprobs=echo and logprobs is not None)

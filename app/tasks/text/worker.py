@@ -8,16 +8,14 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
 
 import anyio.to_thread
 
 from app.errors import Refusal, draining
-from app.serving.metrics import Metrics
-from app.serving.worker import Admission, Resources
+from app.serving.worker import Resources, Worker
 from app.tasks.text.generation import Generation, TextRequest, Update
 from model.checkpoint import Checkpoint
-from model.openvino.lanes import CoreLock
 from model.tasks.text import TEXT
 from model.tasks.text.batch import TextBatch
 from model.tasks.text.config import GenerationConfig, LanguageModelConfig
@@ -30,6 +28,8 @@ NEWS = 0.02
 """Seconds between messages to the event loop, each with all tokens of that time."""
 
 logger = logging.getLogger(__name__)
+
+_failed = partial(Refusal, "internal_error", "the model failed; the server's log says why")
 
 
 @dataclass(eq=False)
@@ -44,33 +44,22 @@ class _Text:
     """The part that the event loop does not know yet."""
 
 
-class TextWorker:
-    """A language model and the thread that drives its batch, which starts with the first text and sleeps without any.
+class TextWorker(Worker):
+    """A language model and the thread that drives its batch, from the first text on; it sleeps while there is none."""
 
-    Args:
-        name: the model's name, for messages and metrics.
-        model: in evaluation mode.
-        cores: shared by all workers.
-        metrics: updated with what is done.
-        slots: most texts that are written at a time.
-        queue: most texts that wait for a slot.
-    """
-
-    def __init__(
-        self, name: str, model: LanguageModel, cores: CoreLock, metrics: Metrics, *, slots: int, queue: int
-    ) -> None:
+    def __init__(self, name: str, model: LanguageModel, resources: Resources) -> None:
+        metrics, settings = resources.metrics, resources.settings
+        super().__init__("texts", settings.text_slots + settings.text_queue)
         self.name = name
         self.vocabulary = model.vocabulary
         self._model = model
-        self._cores = cores
+        self._cores = resources.cores
         self._queue_seconds = metrics.queue_seconds.labels(TEXT.name)
         self._items = metrics.items.labels(TEXT.name, name)
         self._prompt_tokens = metrics.prompt_tokens.labels(name)
         self._tokens = metrics.text_tokens.labels(name)
         self._characters = metrics.text_characters.labels(name)
-        self._slots = slots
-        self._admission = Admission("texts", slots + queue)
-        self.require_room = self._admission.require_room
+        self._slots = settings.text_slots
         # The thread's own.
         self._batch: TextBatch | None = self._build()
         self._texts: dict[TextStream, _Text] = {}
@@ -83,10 +72,6 @@ class TextWorker:
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    @property
-    def pending(self) -> int:
-        return self._admission.pending
-
     def generate(self, requests: Sequence[TextRequest]) -> Generation:
         """Takes on the texts of a caller, all or none; on the event loop.
 
@@ -95,7 +80,7 @@ class TextWorker:
         """
         generation = Generation(len(requests), self.end)
         with self._changed:
-            self._admission.enter(len(requests))
+            self.enter(len(requests))
             self._waiting.extend(_Text(generation, index, request) for index, request in enumerate(requests))
             if self._thread is None:
                 self._loop = asyncio.get_running_loop()
@@ -111,13 +96,10 @@ class TextWorker:
             self._ended.add(generation)
             self._changed.notify()
 
-    async def widen(self) -> None:
-        """Does nothing: the batch takes all texts at once anyway."""
-
     async def close(self) -> None:
         """Ends all texts and, when its step is over, the thread."""
         with self._changed:
-            self._admission.closed = True
+            self.closed = True
             self._changed.notify()
         if self._thread:
             await anyio.to_thread.run_sync(self._thread.join, 10)
@@ -147,19 +129,22 @@ class TextWorker:
     def _wait(self) -> bool:
         """Sleeps until there is something to do; False when closed."""
         with self._changed:
-            self._changed.wait_for(lambda: self._texts or self._waiting or self._ended or self._admission.closed)
-            return not self._admission.closed
+            self._changed.wait_for(lambda: self._texts or self._waiting or self._ended or self.closed)
+            return not self.closed
 
     def _step(self) -> bool:
         """A token of every text, after letting texts leave and join; False when there is none, or when closed."""
         try:
-            self._let_leave()
-            if self._admission.closed or not (self._texts or self._waiting):
+            with self._changed:
+                ended, self._ended = self._ended, set()
+            if ended:
+                self._drop(ended)
+            if self.closed or not (self._texts or self._waiting):
                 return False
             if self._batch is None:
                 self._batch = self._build()
             self._let_join(self._batch)
-            if self._admission.closed or not self._texts:
+            if self.closed or not self._texts:
                 return False
             finished = tokens = characters = 0
             for stream, delta in self._batch.step():
@@ -186,21 +171,15 @@ class TextWorker:
         self._characters.inc(characters)
         if finished:
             self._items.inc(finished)
-            self._admission.leave(finished)
+            self.leave(finished)
         if finished or time.monotonic() - self._told >= NEWS:
             self._tell()
         return True
 
-    def _let_leave(self) -> None:
-        with self._changed:
-            ended, self._ended = self._ended, set()
-        if ended:
-            self._drop(ended)
-
     def _let_join(self, batch: TextBatch) -> None:
         while batch.free:
             with self._changed:
-                if not self._waiting or self._admission.closed:
+                if not self._waiting or self.closed:
                     return
                 text = self._waiting.popleft()
             request = text.request
@@ -214,7 +193,7 @@ class TextWorker:
                 )
             except Exception:
                 logger.exception("%s could not begin a text", self.name)
-                self._admission.leave(1)
+                self.leave(1)
                 self._fail({text.generation}, _failed)
             else:
                 self._texts[stream] = text
@@ -224,13 +203,17 @@ class TextWorker:
     def _tell(self) -> None:
         """Sends the news to the event loop, in one message."""
         self._told = time.monotonic()
-        if not self._news:
-            return
         news = [(text.generation, text.index, text.update) for text in self._news if text.update]
         for text in self._news:
             text.update = None
         self._news = []
-        self._on_loop(_deliver, news)
+
+        def deliver() -> None:
+            for generation, index, update in news:
+                generation.receive(index, update)
+
+        if news:
+            self._on_loop(deliver)
 
     def _fail(self, generations: Collection[Generation], error: Callable[[], Refusal]) -> None:
         """Ends all texts of these callers, in the batch and in the queue, with an error."""
@@ -238,7 +221,12 @@ class TextWorker:
         with self._changed:
             self._forget_waiting(generations)
         self._tell()
-        self._on_loop(_fail, generations, error)
+
+        def fail() -> None:
+            for generation in generations:
+                generation.fail(error())
+
+        self._on_loop(fail)
 
     def _drop(self, generations: Collection[Generation]) -> None:
         """Takes all texts of these callers out of the batch."""
@@ -247,31 +235,17 @@ class TextWorker:
             if self._batch:
                 self._batch.leave(stream)
             del self._texts[stream]
-        self._admission.leave(len(left))
+        self.leave(len(left))
 
     def _forget_waiting(self, generations: Collection[Generation]) -> None:
         before = len(self._waiting)
         self._waiting = deque(text for text in self._waiting if text.generation not in generations)
-        self._admission.leave(before - len(self._waiting))
+        self.leave(before - len(self._waiting))
 
-    def _on_loop(self, function: Callable[..., None], *arguments: Any) -> None:
+    def _on_loop(self, function: Callable[[], None]) -> None:
         assert self._loop
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            self._loop.call_soon_threadsafe(function, *arguments)
-
-
-def _deliver(news: Sequence[tuple[Generation, int, Update]]) -> None:
-    for generation, index, update in news:
-        generation.receive(index, update)
-
-
-def _fail(generations: Collection[Generation], error: Callable[[], Refusal]) -> None:
-    for generation in generations:
-        generation.fail(error())
-
-
-def _failed() -> Refusal:
-    return Refusal("internal_error", "the model failed; the server's log says why")
+            self._loop.call_soon_threadsafe(function)
 
 
 def load_worker(checkpoint: Checkpoint[LanguageModelConfig, LanguageModel], resources: Resources) -> TextWorker:
@@ -280,12 +254,4 @@ def load_worker(checkpoint: Checkpoint[LanguageModelConfig, LanguageModel], reso
     Raises:
         CheckpointError: a file was changed or cut; the message says which and how.
     """
-    settings = resources.settings
-    return TextWorker(
-        checkpoint.name,
-        resources.loader.load(checkpoint),
-        resources.cores,
-        resources.metrics,
-        slots=settings.text_slots,
-        queue=settings.text_queue,
-    )
+    return TextWorker(checkpoint.name, resources.loader.load(checkpoint), resources)

@@ -14,7 +14,7 @@ from schemathesis.generation import GenerationMode
 from schemathesis.openapi.checks import RejectedPositiveData
 
 from app.tasks.captioning import huggingface as captions
-from app.tasks.captioning.request import parameter_schemas
+from app.tasks.captioning.parameters import parameter_schemas
 from app.tasks.text import huggingface as text
 
 GIF = base64.b64decode("R0lGODdhAQABAIAAAP///////ywAAAAAAQABAAACAkQBADs=")

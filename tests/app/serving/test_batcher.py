@@ -3,7 +3,6 @@
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -11,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.errors import Refusal
-from app.serving.batcher import Batcher, BatchService
-from app.serving.metrics import Metrics
+from app.serving.batcher import Batcher
+from app.serving.worker import Resources
+from app.settings import Settings
 from model.openvino.lanes import CoreLock, current_lane
 
 
@@ -47,7 +47,7 @@ class Clock:
         return [time - self.now for time, _ in self._alarms]
 
 
-class Kitchen(BatchService[int, int, int]):
+class Kitchen(Batcher[int]):
     """Squares numbers, in batches. It can't prepare 13, can't work on 7, and works only while `open` is set.
 
     Even and odd numbers do not go together where `apart` is set.
@@ -64,34 +64,23 @@ class Kitchen(BatchService[int, int, int]):
         """Set while numbers can be prepared."""
         self.raw.set()
         self.clock = Clock()
-        self.metrics = Metrics()
-        self._apart = apart
-        self._lanes = lanes
-        self._cores = CoreLock(lanes)
-        self._preparers = ThreadPoolExecutor(options.pop("threads", 1))
+        self.apart = apart
+        self.lanes = lanes
+        self.resources = Resources(Settings(runtime="torch", decode_threads=options.pop("threads", 1)))
+        self.resources.cores = CoreLock(lanes)
         usual: dict[str, Any] = {"size": 3, "pause": 0.0, "queue": 100, "deadline": 20}
-        self.batcher = Batcher(
-            self,
-            task="arithmetic",
-            model="square",
-            noun="numbers",
-            metrics=self.metrics,
-            cores=self._cores,
-            preparers=self._preparers,
-            clock=self.clock,
-            sleep=self.clock.sleep,
-            **usual | options,
-        )
+        usual |= {"clock": self.clock, "sleep": self.clock.sleep}
+        super().__init__("arithmetic", "square", "numbers", self.resources, **usual | options)
 
-    def prepare(self, request: int) -> int:
+    def prepare(self, item: int) -> int:
         assert self.raw.wait(20)
-        if request == 13:
+        if item == 13:
             raise Refusal("unlucky", "13")
-        self.prepared.append(request)
-        return request
+        self.prepared.append(item)
+        return item
 
-    def key(self, ready: int) -> int:
-        return ready % 2 if self._apart else 0
+    def kind(self, item: int) -> int:
+        return item % 2 if self.apart else 0
 
     def run(self, batch: Sequence[int]) -> list[int]:
         lane = current_lane()
@@ -102,22 +91,22 @@ class Kitchen(BatchService[int, int, int]):
             raise ValueError("7")
         return [number * number for number in batch]
 
-    def widen(self) -> int:
-        return self._lanes
+    def open_lanes(self) -> int:
+        return self.lanes
 
     def figure(self, name: str) -> float:
         """A metric's value."""
         labels = {"model": "square"} if name == "recap_items_total" else {}
-        return self.metrics.registry.get_sample_value(name, {"task": "arithmetic", **labels}) or 0.0
+        return self.resources.metrics.registry.get_sample_value(name, {"task": "arithmetic", **labels}) or 0.0
 
     def serve(self, guests: Callable[[], Any]) -> None:
         async def serve() -> None:
-            await self.batcher.widen()
+            await self.widen()
             await guests()
-            await self.batcher.close()
+            await self.close()
 
         asyncio.run(asyncio.wait_for(serve(), 30))
-        self._preparers.shutdown()
+        self.resources.close()
 
 
 async def outcome(task: asyncio.Task[int]) -> object:
@@ -149,10 +138,10 @@ def test_requests_are_answered_each_with_its_own_result(
     kitchen = Kitchen(size=size, threads=threads, lanes=lanes, apart=apart, pause=0.0)
 
     async def guests() -> None:
-        tasks = kitchen.batcher.submit(items)
+        tasks = kitchen.submit(items)
         found = [await outcome(task) for task in tasks]
         assert found == ["unlucky" if item == 13 else "7" if item == 7 else item * item for item in items]
-        await until(lambda: kitchen.batcher.pending == 0)
+        await until(lambda: kitchen.pending == 0)
 
     kitchen.serve(guests)
     assert all(len(batch) <= size for batch in kitchen.batches)
@@ -170,7 +159,7 @@ def test_batch_waits_while_requests_are_prepared_and_until_none_comes_for_the_pa
 
     async def guests() -> None:
         kitchen.raw.clear()
-        tasks = kitchen.batcher.submit([1, 2, 3])
+        tasks = kitchen.submit([1, 2, 3])
         kitchen.raw.set()
         await until(lambda: len(kitchen.prepared) == 3)
         assert [await task for task in tasks] == [1, 4, 9]  # nothing else is being prepared: no time has to pass
@@ -184,14 +173,14 @@ def test_batch_starts_when_the_pause_is_over() -> None:
     slow = threading.Event()
     prepare = kitchen.prepare
 
-    def prepare_slowly(request: int) -> int:
-        assert request != 4 or slow.wait(20)
-        return prepare(request)
+    def prepare_slowly(item: int) -> int:
+        assert item != 4 or slow.wait(20)
+        return prepare(item)
 
     kitchen.prepare = prepare_slowly  # type: ignore[method-assign]
 
     async def guests() -> None:
-        tasks = kitchen.batcher.submit([4, 3])
+        tasks = kitchen.submit([4, 3])
         await until(lambda: kitchen.prepared == [3] and 0.5 in kitchen.clock.sleepers)
         kitchen.clock.forward(0.4)
         await asyncio.sleep(0.01)
@@ -210,7 +199,7 @@ def test_lone_request_does_not_wait() -> None:
 
     async def guests() -> None:
         for _ in range(2):
-            assert [await task for task in kitchen.batcher.submit([3])] == [9]
+            assert [await task for task in kitchen.submit([3])] == [9]
 
     kitchen.serve(guests)
     assert kitchen.clock.now == 0
@@ -221,21 +210,21 @@ def test_request_after_a_batch_of_several_waits_for_company() -> None:
 
     async def guests() -> None:
         kitchen.raw.clear()
-        together = kitchen.batcher.submit([1, 2])
+        together = kitchen.submit([1, 2])
         kitchen.raw.set()
         assert [await task for task in together] == [1, 4]
-        (one,) = kitchen.batcher.submit([1])
+        (one,) = kitchen.submit([1])
         await until(lambda: 0.5 in kitchen.clock.sleepers)
         kitchen.clock.forward(0.125)
-        (two,) = kitchen.batcher.submit([2])
+        (two,) = kitchen.submit([2])
         await until(lambda: 0.5 in kitchen.clock.sleepers)  # the pause begins anew
         kitchen.clock.forward(0.5)
         assert [await one, await two] == [1, 4]
-        (one,) = kitchen.batcher.submit([3])
+        (one,) = kitchen.submit([3])
         await until(lambda: 0.5 in kitchen.clock.sleepers)
         kitchen.clock.forward(0.5)  # nobody came
         assert await one == 9
-        assert [await task for task in kitchen.batcher.submit([4])] == [16]  # nobody is waited for any more
+        assert [await task for task in kitchen.submit([4])] == [16]  # nobody is waited for any more
 
     kitchen.serve(guests)
     assert kitchen.batches == [[1, 2], [1, 2], [3], [4]]
@@ -246,9 +235,9 @@ def test_requests_of_other_kinds_keep_their_order() -> None:
 
     async def guests() -> None:
         kitchen.open.clear()
-        (first,) = kitchen.batcher.submit([0])
+        (first,) = kitchen.submit([0])
         await until(lambda: len(kitchen.on_lanes) == 1)
-        tasks = kitchen.batcher.submit([1, 2, 3, 4, 5, 6])
+        tasks = kitchen.submit([1, 2, 3, 4, 5, 6])
         await until(lambda: len(kitchen.prepared) == 7)
         kitchen.open.set()
         assert [await task for task in (first, *tasks)] == [0, 1, 4, 9, 16, 25, 36]
@@ -262,13 +251,13 @@ def test_lanes_start_when_a_full_batch_waits() -> None:
 
     async def guests() -> None:
         kitchen.open.clear()
-        tasks = kitchen.batcher.submit([1])
+        tasks = kitchen.submit([1])
         await until(lambda: kitchen.on_lanes == [None])
-        tasks += kitchen.batcher.submit([2, 3, 4])
+        tasks += kitchen.submit([2, 3, 4])
         await until(lambda: len(kitchen.prepared) == 4)
         await asyncio.sleep(0.01)
         assert len(kitchen.on_lanes) == 1  # the batch on all cores will be done soon
-        tasks += kitchen.batcher.submit([5])
+        tasks += kitchen.submit([5])
         await until(lambda: len(kitchen.on_lanes) == 2)
         kitchen.open.set()
         assert [await task for task in tasks] == [1, 4, 9, 16, 25]
@@ -283,11 +272,11 @@ def test_rest_runs_on_all_cores_when_lanes_have_ended() -> None:
 
     async def guests() -> None:
         kitchen.open.clear()
-        tasks = kitchen.batcher.submit([1])
+        tasks = kitchen.submit([1])
         await until(lambda: kitchen.on_lanes == [None])
-        tasks += kitchen.batcher.submit([2, 3, 4, 5])
+        tasks += kitchen.submit([2, 3, 4, 5])
         await until(lambda: len(kitchen.on_lanes) == 2)
-        tasks += kitchen.batcher.submit([6])
+        tasks += kitchen.submit([6])
         await until(lambda: len(kitchen.prepared) == 6)
         kitchen.open.set()
         assert [await task for task in tasks] == [1, 4, 9, 16, 25, 36]
@@ -302,7 +291,7 @@ def test_batch_outside_lanes_has_at_most_half_the_size() -> None:
 
     async def guests() -> None:
         kitchen.open.clear()
-        tasks = kitchen.batcher.submit(list(range(20, 29)))
+        tasks = kitchen.submit(list(range(20, 29)))
         await until(lambda: len(kitchen.on_lanes) == 2)
         kitchen.open.set()
         assert [await task for task in tasks] == [item * item for item in range(20, 29)]
@@ -317,22 +306,22 @@ def test_queue_takes_all_requests_of_a_caller_or_none() -> None:
     kitchen = Kitchen(size=2, queue=3)
 
     async def guests() -> None:
-        many = kitchen.batcher.submit(list(range(20, 30)))  # nobody was there
+        many = kitchen.submit(list(range(20, 30)))  # nobody was there
         with pytest.raises(Refusal, match="10 numbers wait already") as error:
-            kitchen.batcher.submit([1])
+            kitchen.submit([1])
         assert error.value.code == "queue_full"
         assert error.value.retry_after
         assert error.value.retry_after >= 1
         assert [await task for task in many] == [item * item for item in range(20, 30)]
-        await until(lambda: kitchen.batcher.pending == 0)
+        await until(lambda: kitchen.pending == 0)
         kitchen.open.clear()
-        three = kitchen.batcher.submit([1, 2, 3])
+        three = kitchen.submit([1, 2, 3])
         with pytest.raises(Refusal, match="3 numbers wait"):
-            kitchen.batcher.submit([4, 5, 6])
-        two = kitchen.batcher.submit([4, 5])
+            kitchen.submit([4, 5, 6])
+        two = kitchen.submit([4, 5])
         kitchen.open.set()
         assert [await task for task in (*three, *two)] == [1, 4, 9, 16, 25]
-        kitchen.batcher.require_room()
+        kitchen.require_room()
 
     kitchen.serve(guests)
     assert 6 not in kitchen.prepared
@@ -343,15 +332,15 @@ def test_retry_after_is_the_time_that_pending_requests_take() -> None:
 
     async def guests() -> None:
         kitchen.open.clear()
-        (first,) = kitchen.batcher.submit([1])
+        (first,) = kitchen.submit([1])
         await until(lambda: kitchen.on_lanes == [None])
         kitchen.clock.forward(8)
         kitchen.open.set()
         assert await first == 1
         kitchen.open.clear()
-        tasks = kitchen.batcher.submit([1, 2])
+        tasks = kitchen.submit([1, 2])
         with pytest.raises(Refusal, match="try again in 8 s") as error:  # 4 s each: the mean of none and 8
-            kitchen.batcher.submit([3])
+            kitchen.submit([3])
         assert error.value.retry_after == 8
         kitchen.open.set()
         assert [await task for task in tasks] == [1, 4]
@@ -364,12 +353,12 @@ def test_deadline_ends_the_wait_and_spares_the_work() -> None:
 
     async def guests() -> None:
         kitchen.open.clear()
-        tasks = kitchen.batcher.submit([1, 2])
+        tasks = kitchen.submit([1, 2])
         await until(lambda: kitchen.prepared == [1, 2] and kitchen.on_lanes == [None])
         kitchen.clock.forward(5)
         assert [await outcome(task) for task in tasks] == ["deadline_exceeded"] * 2
         kitchen.open.set()
-        assert [await task for task in kitchen.batcher.submit([3])] == [9]
+        assert [await task for task in kitchen.submit([3])] == [9]
 
     kitchen.serve(guests)
     assert kitchen.batches == [[1], [3]]
@@ -380,10 +369,10 @@ def test_cancelled_request_is_not_worked_on() -> None:
 
     async def guests() -> None:
         kitchen.open.clear()
-        at_work, leaving, staying = kitchen.batcher.submit([1, 2, 3])
+        at_work, leaving, staying = kitchen.submit([1, 2, 3])
         await until(lambda: kitchen.prepared == [1, 2, 3] and kitchen.on_lanes == [None])
         leaving.cancel()
-        await until(lambda: kitchen.batcher.pending == 2)
+        await until(lambda: kitchen.pending == 2)
         kitchen.open.set()
         assert [await at_work, await staying] == [1, 9]
 
@@ -396,15 +385,15 @@ def test_close_refuses_what_waits_and_finishes_what_runs() -> None:
 
     async def guests() -> None:
         kitchen.open.clear()
-        at_work, waiting = kitchen.batcher.submit([1, 2])
+        at_work, waiting = kitchen.submit([1, 2])
         await until(lambda: kitchen.prepared == [1, 2] and kitchen.on_lanes == [None])
-        late = kitchen.batcher.submit([3])
-        await kitchen.batcher.close()
+        late = kitchen.submit([3])
+        await kitchen.close()
         assert [await outcome(task) for task in (waiting, *late)] == ["draining"] * 2
         kitchen.open.set()
         assert await at_work == 1
         with pytest.raises(Refusal, match="shutting down"):
-            kitchen.batcher.submit([4])
+            kitchen.submit([4])
 
     kitchen.serve(guests)
     assert kitchen.batches == [[1]]
@@ -415,9 +404,9 @@ def test_metrics_have_the_wait_and_the_size_of_batches() -> None:
 
     async def guests() -> None:
         kitchen.open.clear()
-        (first,) = kitchen.batcher.submit([1])
+        (first,) = kitchen.submit([1])
         await until(lambda: kitchen.on_lanes == [None])
-        others = kitchen.batcher.submit([2, 3])
+        others = kitchen.submit([2, 3])
         await until(lambda: len(kitchen.prepared) == 3)
         kitchen.clock.forward(3)
         kitchen.open.set()

@@ -20,7 +20,7 @@ from app.main import create_app
 from app.serving.engine import Engine
 from app.serving.worker import Resources
 from app.settings import Settings
-from app.tasks.captioning.service import Answer, PictureRequest, PictureWorker
+from app.tasks.captioning.service import PictureJob, PictureWorker
 from model.openvino.lanes import Lane, current_lane
 from model.openvino.runtime import Runtime
 from model.tasks.captioning.captioner import Captioner
@@ -48,12 +48,12 @@ def test_captions_are_the_same_alone_and_in_any_batch(
     tiny_captioner: Captioner, pictures: list[Image.Image], encode: Encode, asked: list[tuple[int, int, bool]]
 ) -> None:
     files = [encode(picture) for picture in pictures]
-    requests = [PictureRequest(files[place], KINDS[kind], seen) for place, kind, seen in asked]
+    jobs = [PictureJob(files[place], KINDS[kind], seen) for place, kind, seen in asked]
     resources = Resources(Settings(batch_size=8))
     worker = PictureWorker("tiny", tiny_captioner, resources)
 
-    async def run() -> list[Answer]:
-        answers = [await task for task in worker.submit(requests)]
+    async def run() -> list[PictureJob]:
+        answers = [await task for task in worker.submit(jobs)]
         await worker.close()
         return answers
 

@@ -20,11 +20,10 @@ from PIL import Image
 
 from app.errors import Refusal
 from app.main import create_app
-from app.serving.metrics import Metrics
+from app.serving.worker import Resources
 from app.settings import Settings
 from app.tasks.text.generation import TextRequest, Update
 from app.tasks.text.worker import TextWorker
-from model.openvino.lanes import CoreLock
 from model.tasks.text.batch import TextBatch, generate
 from model.tasks.text.config import GenerationConfig
 from model.tasks.text.language import LanguageModel
@@ -264,7 +263,7 @@ def test_texts_go_on_beside_captions(
 
 
 def test_close_ends_all_texts_with_a_refusal(tiny_language_model: LanguageModel) -> None:
-    worker = TextWorker("tiny-text", tiny_language_model, CoreLock(), Metrics(), slots=1, queue=8)
+    worker = TextWorker("tiny-text", tiny_language_model, Resources(Settings(text_slots=1, text_queue=8)))
     long = TextRequest("A", GenerationConfig(max_tokens=100_000))
 
     async def run() -> None:
@@ -284,7 +283,7 @@ def test_close_ends_all_texts_with_a_refusal(tiny_language_model: LanguageModel)
 
 
 def test_slow_caller_finds_everything_in_one_update(tiny_language_model: LanguageModel, wait_for: WaitFor) -> None:
-    worker = TextWorker("tiny-text", tiny_language_model, CoreLock(), Metrics(), slots=2, queue=8)
+    worker = TextWorker("tiny-text", tiny_language_model, Resources(Settings(text_slots=2, text_queue=8)))
     config = GenerationConfig(max_tokens=3000, seed=1)
 
     async def run() -> list[Update]:
