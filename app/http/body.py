@@ -121,16 +121,13 @@ def _refusal(model: type[Body], value: Any, error: ValidationError) -> Refusal:
     return invalid(name, value, reason)
 
 
-def overrides(
-    config: type[Config], names: Mapping[str, str] | None = None, descriptions: Mapping[str, str] | None = None
-) -> Callable[[type[B]], type[B]]:
+def overrides(config: type[Config], names: Mapping[str, str] | None = None) -> Callable[[type[B]], type[B]]:
     """A decorator that adds a configuration's fields to a body. They have no defaults, which are the model's to say.
 
     Args:
-        config: its types and ranges hold.
+        config: its types, ranges and descriptions hold.
         names: what the body calls the fields -> the configuration's names; by default all, by their own names. A field
             that the body has itself is left alone.
-        descriptions: of the configuration's fields.
     """
 
     def add(body: type[B]) -> type[B]:
@@ -144,7 +141,7 @@ def overrides(
                 kind = Annotated[kind, part]
             if get_origin(field.annotation) is tuple:
                 kind = _one_or_more(kind)
-            fields[theirs] = (kind, Field(None, description=(descriptions or {}).get(ours)))
+            fields[theirs] = (kind, Field(None, description=field.description))
         made = create_model(body.__name__, __base__=body, __module__=body.__module__, __doc__=body.__doc__, **fields)
         made.overridden = added
         return made

@@ -10,7 +10,7 @@ from app.http.disconnect import while_connected
 from app.http.fields import errors_in_terms_of, invalid
 from app.http.requests import picture_of, read_body
 from app.serving.engine import Engine
-from app.tasks.captioning.parameters import DESCRIPTIONS, CaptionerCheckpoint, decoding_over
+from app.tasks.captioning.parameters import CaptionerCheckpoint, decoding_over
 from app.tasks.captioning.service import PictureJob
 from app.tasks.huggingface import GeneratedText, Handler, Inference, InferenceParameters
 from model.tasks.captioning.config import DecodingConfig
@@ -35,7 +35,7 @@ NAMES = {
 """Parameters of `transformers` that captioners have -> their names in `DecodingConfig`."""
 
 
-@overrides(DecodingConfig, NAMES, DESCRIPTIONS)
+@overrides(DecodingConfig, NAMES)
 class CaptionParameters(InferenceParameters):
     """The parameters of `transformers` for image-to-text."""
 

@@ -18,7 +18,7 @@ from app.http.openapi import EXAMPLE, Json, errors, event_stream, json_content
 from app.http.requests import picture_of, read_body
 from app.http.schema import Schema
 from app.serving.engine import Engine
-from app.tasks.captioning.parameters import DESCRIPTIONS, decoding_over
+from app.tasks.captioning.parameters import decoding_over
 from app.tasks.captioning.service import PictureJob
 from app.tasks.openai import CompletionUsage, StreamOptions, chunks, head, usage
 from model.tasks.captioning import CAPTIONING
@@ -42,7 +42,7 @@ def _few(messages: Any) -> Any:
     return messages
 
 
-@overrides(DecodingConfig, descriptions=DESCRIPTIONS)
+@overrides(DecodingConfig)
 class ChatRequest(Body):
     """A request for a chat completion: OpenAI's parameters, and those of decoding."""
 

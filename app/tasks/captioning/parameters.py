@@ -15,29 +15,10 @@ from model.checkpoint import Checkpoint
 from model.tasks.captioning.captioner import Captioner
 from model.tasks.captioning.config import CaptionerConfig, DecodingConfig
 
-DESCRIPTIONS = {
-    "method": "How words are chosen: the likeliest each time, beam search, or at random by their probability.",
-    "beam_size": "Captions kept in view at each step of beam search.",
-    "num_captions": "Captions to return, best first.",
-    "max_length": "Most words in a caption.",
-    "min_length": "Fewest words before a caption may end.",
-    "length_penalty": "Captions rank by log-probability / length ** length_penalty: 0 is off, more favours long ones.",
-    "temperature": "Sampling: below 1 is safer, above 1 more varied.",
-    "top_k": "Sampling: only among this many likeliest words; 0 is off.",
-    "top_p": "Sampling: only among the fewest words whose probabilities reach this sum; 1 is off.",
-    "diversity": "Beam search with several captions: how strongly each avoids the words of those before it.",
-    "block_ngram": "No run of this many words comes twice in a caption; 0 is off.",
-    "neutral": 'Say "person" rather than guess at gender or the colour of skin.',
-    "seed": "Makes sampling repeatable.",
-    "prefix": "Words that each caption begins with.",
-}
-"""Descriptions of `DecodingConfig`'s fields for callers."""
-
-
 CaptionerCheckpoint = Checkpoint[CaptionerConfig, Captioner]
 
 
-@overrides(DecodingConfig, descriptions=DESCRIPTIONS)
+@overrides(DecodingConfig)
 class DecodingParameters(UploadParameters):
     """The parameters that choose and search."""
 

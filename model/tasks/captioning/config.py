@@ -32,35 +32,38 @@ class DecoderConfig(Config):
         return self
 
 
-class DecodingConfig(Config):
-    """Parameters of decoding captions. Ranges are those of the HTTP API."""
+class DecodingConfig(Config, use_attribute_docstrings=True):
+    """Parameters of decoding captions; ranges and descriptions are those of the HTTP API."""
 
     method: Literal["greedy", "beam", "sample"] = "beam"
+    """How words are chosen: the likeliest each time, beam search, or at random by their probability."""
     beam_size: Annotated[int, Field(ge=1, le=10)] = 3
+    """Captions kept in view at each step of beam search."""
     num_captions: Annotated[int, Field(ge=1, le=10)] = 1
-    """Captions returned for a picture, best first: beams, diverse beam groups, or independent samples."""
+    """Captions to return, best first: beams, diverse beam groups, or independent samples."""
     max_length: Annotated[int, Field(ge=1, le=100)] = 20
-    """Most tokens generated; a caption that has not ended by then is cut, with finish_reason `length`."""
+    """Most words in a caption; one that has not ended by then is cut, with finish_reason `length`."""
     min_length: Annotated[int, Field(ge=0, le=100)] = 0
-    """Fewest tokens before a caption may end."""
+    """Fewest words before a caption may end."""
     length_penalty: Annotated[float, Field(ge=0, le=2)] = 0.0
-    """Hypotheses rank by log-probability / length ** length_penalty: 0 turns it off, more favours longer ones."""
+    """Captions rank by log-probability / length ** length_penalty: 0 is off, more favours long ones."""
     temperature: Annotated[float, Field(gt=0, le=5)] = 1.0
-    """Divides the logits before sampling; below 1 sharpens. Sampling only."""
+    """Sampling: divides the logits; below 1 is safer, above 1 more varied."""
     top_k: Annotated[int, Field(ge=0, le=1000)] = 0
-    """Sample among the k most likely words only; 0 turns it off."""
+    """Sampling: only among this many likeliest words; 0 is off."""
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Sample among the fewest words whose probabilities reach p (nucleus sampling); 1 turns it off."""
+    """Sampling: only among the fewest words whose probabilities reach this sum (nucleus sampling); 1 is off."""
     diversity: Annotated[float, Field(ge=0, le=10)] = 0.0
-    """Diverse beam search (Vijayakumar et al., 2016): penalty for a word that another caption has at the same step."""
+    """Beam search with several captions: how strongly each avoids the words of those before it at the same step
+    (diverse beam search, Vijayakumar et al., 2016)."""
     block_ngram: Annotated[int, Field(ge=0, le=10)] = 0
-    """No n-gram of this length occurs twice in a caption; 0 turns it off."""
+    """No run of this many words comes twice in a caption; 0 is off."""
     neutral: bool = False
-    """Say "person" rather than guess at people's gender or the colour of their skin."""
+    """Say "person" rather than guess at gender or the colour of skin."""
     seed: Annotated[int | None, Field(ge=0, lt=2**63)] = None
     """Makes sampling repeatable."""
     prefix: Annotated[str, Field(max_length=200)] = ""
-    """Words that every caption begins with."""
+    """Words that each caption begins with."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

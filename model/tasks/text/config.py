@@ -10,7 +10,7 @@ MAX_STOPS = 16
 """Most strings that may end a text."""
 
 
-class GenerationConfig(Config):
+class GenerationConfig(Config, use_attribute_docstrings=True):
     """Parameters of drawing text. Ranges are those of the HTTP API."""
 
     max_tokens: Annotated[int, Field(ge=0)] = 400
