@@ -62,7 +62,9 @@ _IS_MARKER[[0x00, 0xFF, *range(0xD0, 0xD8)]] = False
 
 def _marker(data: bytes, at: int) -> int:
     """The place of the 0xFF of a JPEG's next marker, at or after `at`; the file's length if there is none."""
-    length = 4_096
+    if data[at : at + 1] == b"\xff" and at + 1 < len(data) and _IS_MARKER[data[at + 1]]:
+        return at
+    length = 65_536
     while at < len(data) - 1:
         block = np.frombuffer(data, np.uint8, min(length, len(data) - at), at)
         found = (block[:-1] == 0xFF) & _IS_MARKER[block[1:]]

@@ -235,7 +235,7 @@ def _to_rgb(image: Image.Image, profile: bytes, tags: Mapping[int, Any], span: t
     if not picture.has_transparency_data:
         if picture.mode in ("L", "1") or picture.mode == "CMYK":
             return to_srgb(picture.convert("L") if picture.mode == "1" else picture, profile)
-        return to_srgb(picture.convert("RGB"), profile)
+        return to_srgb(picture if picture.mode == "RGB" else picture.convert("RGB"), profile)
     if picture.mode == "LA":
         page = Image.new("L", picture.size, "white")
         page.paste(picture.getchannel("L"), mask=picture.getchannel("A"))

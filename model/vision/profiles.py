@@ -18,7 +18,9 @@ _SRGB = ImageCms.createProfile("sRGB")
 def to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
     """A picture of mode L, RGB or CMYK in RGB; a profile that is broken, or not for that mode, is passed over."""
     transform = _transform(profile, image.mode) if 132 < len(profile) <= MOST_PROFILE else None
-    return transform.apply(image) if transform else image.convert("RGB")
+    if transform:
+        return transform.apply(image)
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 @lru_cache(8)
