@@ -149,6 +149,17 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 @pytest.fixture(scope="session")
+def taken_in() -> Callable[[httpx2.Client, int], None]:
+    """Waits until so many requests are being answered, besides the one that asks."""
+
+    def wait(client: httpx2.Client, number: int) -> None:
+        line = f"\nrecap_requests_in_flight {number + 1}.0\n"
+        wait_until(lambda: line in client.get("/metrics").text)
+
+    return wait
+
+
+@pytest.fixture(scope="session")
 def wait_for() -> Callable[[Callable[[], bool]], None]:
     """Waits for a condition to come true."""
     return wait_until

@@ -23,6 +23,7 @@ from app.settings import Settings
 
 COMMAND = [sys.executable, "-c", "from app.cli import main; main()", "serve", "--port", "0"]
 Ready = Callable[[httpx2.Client], None]
+TakenIn = Callable[[httpx2.Client, int], None]
 Serve = Callable[..., AbstractContextManager[httpx2.Client]]
 URL = "/v1/captions"
 LOGGED = {"event", "level", "logger", "timestamp"}
@@ -75,13 +76,13 @@ def answer(sock: socket.socket) -> tuple[int, bytes]:
 
 
 def test_what_is_in_flight_is_finished_and_what_is_new_refused(
-    checkpoints: Path, encode: Callable[..., bytes], pictures: list[Image.Image]
+    checkpoints: Path, taken_in: TakenIn, encode: Callable[..., bytes], pictures: list[Image.Image]
 ) -> None:
     with serving(checkpoints) as (process, client):
         bodies = [encode(picture) for picture in pictures]
         texts = [client.post(URL, content=body).json()["captions"][0]["text"] for body in bodies]
         flying = [begin(client, bodies[number % 5]) for number in range(50)]
-        time.sleep(0.2)  # until all of them have been taken in
+        taken_in(client, 50)
         process.send_signal(signal.SIGTERM)
         with httpx2.Client(base_url=client.base_url) as stranger:
             until = time.monotonic() + 10
@@ -127,13 +128,13 @@ def test_what_takes_too_long_ends_with_an_error(both_checkpoints: Path, encode: 
         assert not any("exception" in json.loads(line) for line in process.stderr)
 
 
-def test_told_twice_it_hurries(checkpoints: Path, serve: Serve, ready: Ready) -> None:
+def test_told_twice_it_hurries(checkpoints: Path, serve: Serve, ready: Ready, taken_in: TakenIn) -> None:
     application = create_app(Settings(checkpoints=checkpoints, threads=1))
     server = Server(application)
     with serve(application, server=server) as client:
         ready(client)
         sock = begin(client, b"xx")
-        time.sleep(0.2)
+        taken_in(client, 1)
         server.handle_exit(signal.SIGINT, None)
         time.sleep(0.5)
         assert client.get("/healthz").status_code == 200

@@ -25,6 +25,7 @@ from app.settings import Settings
 
 Encode = Callable[..., bytes]
 Ready = Callable[[httpx2.Client], None]
+TakenIn = Callable[[httpx2.Client, int], None]
 Serve = Callable[[FastAPI], AbstractContextManager[httpx2.Client]]
 URL = "/v1/captions"
 MEGABYTE = 1_000_000
@@ -207,14 +208,16 @@ def test_a_client_that_sends_too_slowly_is_not_waited_for(serve: Serve, ready: R
             assert read_answer(sock)[0] == 400
 
 
-def test_bodies_have_so_much_memory_and_no_more(serve: Serve, ready: Ready, checkpoints: Path) -> None:
+def test_bodies_have_so_much_memory_and_no_more(
+    serve: Serve, ready: Ready, taken_in: TakenIn, checkpoints: Path
+) -> None:
     settings = Settings(checkpoints=checkpoints, threads=1, max_body_bytes=10_000, max_held_bytes=25_000)
     with serve(create_app(settings)) as client:
         ready(client)
         flying = [connect(client) for _ in range(3)]
         for sock in flying[:2]:
             sock.sendall(b"POST /v1/captions HTTP/1.1\r\nhost: x\r\ncontent-length: 10000\r\n\r\n" + b"\xff" * 9999)
-        time.sleep(0.2)
+        taken_in(client, 2)
         assert client.post(URL, content=b"\xff" * 4000).status_code == 400
         refused = client.post(URL, content=b"\xff" * 6000)
         assert (refused.status_code, refused.json()["error"]["code"]) == (429, "bodies_full")
@@ -227,11 +230,11 @@ def test_bodies_have_so_much_memory_and_no_more(serve: Serve, ready: Ready, chec
 
 
 def test_a_client_that_leaves_in_the_middle_harms_nobody(
-    client: httpx2.Client, encode: Encode, picture: Image.Image, caplog: pytest.LogCaptureFixture
+    client: httpx2.Client, taken_in: TakenIn, encode: Encode, picture: Image.Image, caplog: pytest.LogCaptureFixture
 ) -> None:
     with connect(client) as sock:
         sock.sendall(b"POST /v1/captions HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\nabc")
-        time.sleep(0.1)
+        taken_in(client, 1)
     assert client.post(URL, content=encode(picture)).status_code == 200
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 

@@ -109,12 +109,14 @@ def test_what_is_refused_is_counted_by_its_reason(fresh: httpx2.Client) -> None:
     assert value(found, "recap_requests_total", method="other", route="unmatched", code="404") == 1
 
 
-def test_a_client_that_left_is_counted_as_such(text_client: httpx2.Client) -> None:
+def test_a_client_that_left_is_counted_as_such(
+    text_client: httpx2.Client, taken_in: Callable[[httpx2.Client, int], None]
+) -> None:
     key = "recap_requests_total", frozenset({"method": "POST", "route": "/v1/captions", "code": "499"}.items())
     before = samples(text_client).get(key, 0)
     with socket.create_connection((text_client.base_url.host, text_client.base_url.port or 80), timeout=20) as sock:
         sock.sendall(b"POST /v1/captions HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\nabc")
-        time.sleep(0.1)
+        taken_in(text_client, 1)
     until = time.monotonic() + 10
     while (found := samples(text_client)).get(key, 0) == before:
         assert time.monotonic() < until, found
