@@ -107,8 +107,10 @@ class Captioner(Model[CaptionerConfig, Network]):
                 raise TypeError(f"picture {place} is of type {kind}; paths, bytes and Pillow's pictures are read")
             data = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
             try:
-                yield self.network.read(
-                    data, max_pixels=self._settings.max_pixels, max_side=self._settings.max_dimension
-                ).rgb
+                yield (
+                    self.network.open(data, max_pixels=self._settings.max_pixels, max_side=self._settings.max_dimension)
+                    .read()
+                    .rgb
+                )
             except formats.PictureError as fault:
                 raise PictureError(place, None if isinstance(picture, bytes) else str(picture), fault) from None

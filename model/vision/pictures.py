@@ -39,8 +39,12 @@ _OPEN: dict[str, Callable[[BytesIO], ImageFile.ImageFile]] = {
 """Pillow's classes by themselves: `Image.open` would refuse large JPEGs, which are decoded at a fraction."""
 _BYTES = 6
 """Bytes of memory for each pixel that is allowed: what decoding may take is the product."""
-_EXTRA = {"WEBP": 12, "AVIF": 12}
-"""Bytes a pixel that a format's decoder takes besides the four of the picture."""
+_COST = {"WEBP": 16, "AVIF": 16}
+"""Bytes a pixel that a format's decoder takes, if more than the four of the picture."""
+_JPEG_PIXELS = 4
+"""Times the pixels that are decoded: most that a JPEG may have at its full size, since all of it is run through."""
+_LONG = 32_000_000
+"""Bytes or pixels; what takes more takes some tenths of a second."""
 _LARGE = 100_000_000
 """Bytes; pictures that take more are decoded one after another."""
 _WHOLE = 16_000_000
@@ -73,10 +77,8 @@ class Picture:
     format: str
 
 
-def read_picture(
-    data: bytes, *, max_pixels: int = MAX_PIXELS, max_side: int = MAX_SIDE, enough: int | None = None
-) -> Picture:
-    """The first frame of a JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF file.
+class PictureFile:
+    """A JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF file whose header has been read, and whose pixels have not.
 
     Args:
         data: the whole file.
@@ -86,68 +88,90 @@ def read_picture(
             limits hold for that; a very large picture is averaged to a whole fraction. Neither goes below `enough`.
 
     Raises:
-        PictureError: empty, not a picture, truncated or damaged; of a kind that is not read; too large.
+        PictureError: empty, not a picture, of a kind that is not read, too large; its header is damaged.
     """
-    if not data:
-        raise PictureError("empty_image", "the picture is empty: 0 bytes")
-    name = identify(data)
-    content = CUT[name](data) if name in CUT else Content(data)
-    try:
-        return _decode(content, name, max_pixels, max_side, enough)
-    except PictureError as error:
-        if error.code != "damaged_image":
-            raise
-        if name == "JPEG" and not content.ended:
-            return _decode_unended(content, max_pixels, max_side, enough)
-        if name == "AVIF" and (simpler := avif_without_alpha(data)) != data:
-            return _decode(Content(simpler), name, max_pixels, max_side, enough)
-        raise
+
+    def __init__(
+        self, data: bytes, *, max_pixels: int = MAX_PIXELS, max_side: int = MAX_SIDE, enough: int | None = None
+    ) -> None:
+        if not data:
+            raise PictureError("empty_image", "the picture is empty: 0 bytes")
+        self._name = identify(data)
+        self._enough = enough
+        self._content = CUT[self._name](data) if self._name in CUT else Content(data)
+        try:
+            self._image = self._open(self._content)
+        except PictureError:
+            if self._name != "AVIF":
+                raise
+            self._image = self._open(Content(avif_without_alpha(data)))
+        self._size = width, height = self._image.size
+        found = f"the picture has {width:,} x {height:,} pixels"
+        if width * height > _JPEG_PIXELS * max_pixels:
+            most = f"{_JPEG_PIXELS * max_pixels:,} of a JPEG, and {max_pixels:,} of other formats,"
+            raise PictureError("image_too_large", f"{found}; at most {most} are read")
+        if self._name == "JPEG" and enough:
+            self._image.draft(None, (enough, enough))
+        pixels = self._image.width * self._image.height
+        if pixels > max_pixels or max(self._image.size) > max_side:
+            message = f"{found}; at most {max_pixels:,} pixels, and {max_side:,} along a side, are read"
+            raise PictureError("image_too_large", message)
+        self._cost, most_bytes = (
+            self._content.extra + _COST.get(self._name, 4) * pixels,
+            max(_LARGE, _BYTES * max_pixels),
+        )
+        if self._cost > most_bytes:
+            taken, allowed = (f"{number / 1e6:,.0f} MB" for number in (self._cost, most_bytes))
+            message = f"{found}, which take {taken} to decode from {FORMATS[self._name]}; at most {allowed} are taken"
+            raise PictureError("image_too_large", message)
+        self.takes_long = self._cost > _LONG or width * height > _LONG
+        """True if decoding may take more than some tenths of a second."""
+
+    def read(self) -> Picture:
+        """The first frame.
+
+        Raises:
+            PictureError: the file is truncated or damaged.
+        """
+        try:
+            with _one_by_one if self._cost > _LARGE else nullcontext():
+                rgb = self._pixels()
+        except Exception as error:
+            raise PictureError("damaged_image", f"this {FORMATS[self._name]} is truncated or damaged") from error
+        size = self._image.size if self._name == "TIFF" else self._size  # Pillow sets a TIFF upright while it loads
+        rotation = _rotation(self._image)
+        width, height = reversed(size) if rotation in _SIDEWAYS else size
+        return Picture(rgb if rotation is None else rgb.transpose(rotation), width, height, FORMATS[self._name])
+
+    def _pixels(self) -> Image.Image:
+        try:
+            return _load(self._image, self._content.profile, self._enough)
+        except OSError:
+            if self._content.ended:
+                raise
+        # Some cameras leave the end marker of a JPEG out, and nothing else. The decoder makes up what is missing from
+        # what follows, so nothing is missing where it does not matter what follows.
+        first, second = (
+            _load(self._open(Content(self._content.data + tail + b"\xff\xd9")), b"", self._enough)
+            for tail in (b"", bytes(range(1, 200)) * 4)
+        )
+        if first.tobytes() != second.tobytes():
+            raise ValueError("its last rows are missing")
+        return first
+
+    def _open(self, content: Content) -> ImageFile.ImageFile:
+        try:
+            image = _OPEN[self._name](BytesIO(content.data))
+        except Exception as error:  # untrusted bytes make decoders raise nearly anything
+            raise _not_opened(content, self._name, error) from error
+        return image
 
 
-def _decode_unended(content: Content, max_pixels: int, max_side: int, enough: int | None) -> Picture:
-    """A JPEG that lacks its end marker, which some cameras leave out, and nothing else.
-
-    The decoder makes up what is missing from what follows. So nothing is missing where it does not matter what follows.
-    """
-    pictures = [
-        _decode(Content(content.data + tail + b"\xff\xd9", content.extra), "JPEG", max_pixels, max_side, enough)
-        for tail in (b"", bytes(range(1, 200)) * 4)
-    ]
-    if pictures[0].rgb.tobytes() != pictures[1].rgb.tobytes():
-        raise PictureError("damaged_image", "this JPEG is truncated or damaged: its last rows are missing")
-    return pictures[0]
-
-
-def _decode(content: Content, name: str, max_pixels: int, max_side: int, enough: int | None) -> Picture:
-    try:
-        image = _OPEN[name](BytesIO(content.data))
-    except Exception as error:  # untrusted bytes make decoders raise nearly anything
-        raise _not_opened(content, name, error) from error
-    size = image.size
-    if enough and name == "JPEG":
-        image.draft(None, (enough, enough))
-    found = f"the picture has {size[0]:,} x {size[1]:,} pixels"
-    if image.width * image.height > max_pixels or max(image.size) > max_side:
-        message = f"{found}; at most {max_pixels:,} pixels, and {max_side:,} along a side, are read"
-        raise PictureError("image_too_large", message)
-    cost, most = (
-        content.extra + (4 + _EXTRA.get(name, 0)) * image.width * image.height,
-        max(_LARGE, _BYTES * max_pixels),
-    )
-    if cost > most:
-        taken, allowed = (f"{number / 1e6:,.0f} MB" for number in (cost, most))
-        message = f"{found}, which take {taken} to decode from {FORMATS[name]}; at most {allowed} are taken"
-        raise PictureError("image_too_large", message)
-    try:
-        with _one_by_one if cost > _LARGE else nullcontext():
-            rgb = _load(image, content.profile, enough)
-    except Exception as error:
-        raise PictureError("damaged_image", f"this {FORMATS[name]} is truncated or damaged") from error
-    rotation = _rotation(image)
-    if name == "TIFF":
-        size = image.size  # Pillow sets it upright while it loads
-    width, height = reversed(size) if rotation in _SIDEWAYS else size
-    return Picture(rgb if rotation is None else rgb.transpose(rotation), width, height, FORMATS[name])
+def read_picture(
+    data: bytes, *, max_pixels: int = MAX_PIXELS, max_side: int = MAX_SIDE, enough: int | None = None
+) -> Picture:
+    """The first frame of a picture's file; see `PictureFile`."""
+    return PictureFile(data, max_pixels=max_pixels, max_side=max_side, enough=enough).read()
 
 
 def _not_opened(content: Content, name: str, error: Exception) -> PictureError:

@@ -100,7 +100,7 @@ class PictureWorker(Batcher[PictureJob]):
         began = time.perf_counter()
         most = {"max_pixels": self._settings.max_pixels, "max_side": self._settings.max_dimension}
         try:
-            item.picture = self._captioner.read(item.data, **most)
+            item.picture = self._captioner.open(item.data, **most).read()
         except PictureError as error:
             raise Refusal(error.code, str(error), "image") from error
         item.pixels = self._captioner.preprocess(item.picture.rgb)  # (3, S, S)

@@ -18,7 +18,7 @@ from model.tasks.captioning.decoder import Decoder, build_decoder
 from model.tasks.captioning.neutral import Neutral
 from model.vision.encoder import build_encoder
 from model.vision.formats import MAX_PIXELS, MAX_SIDE
-from model.vision.pictures import Picture, read_picture
+from model.vision.pictures import PictureFile
 from model.vision.preprocessing import preprocess, useful_side
 from model.vocabulary import EOS, PAD, Vocabulary, detokenize, tokenize
 
@@ -89,14 +89,14 @@ class Captioner(nn.Module):
         """The constraint of `neutral=true`."""
         return Neutral(self.vocabulary)
 
-    def read(self, data: bytes, *, max_pixels: int = MAX_PIXELS, max_side: int = MAX_SIDE) -> Picture:
-        """Reads a picture's file, at the least size that `preprocess` makes use of. Thread-safe.
+    def open(self, data: bytes, *, max_pixels: int = MAX_PIXELS, max_side: int = MAX_SIDE) -> PictureFile:
+        """Opens a picture's file, to be read at the least size that `preprocess` makes use of. Thread-safe.
 
         Raises:
-            PictureError: see `model.vision.pictures.read_picture`.
+            PictureError: see `PictureFile`.
         """
         enough = useful_side(self.config.encoder.preprocessing)
-        return read_picture(data, max_pixels=max_pixels, max_side=max_side, enough=enough)
+        return PictureFile(data, max_pixels=max_pixels, max_side=max_side, enough=enough)
 
     def preprocess(self, image: Image.Image) -> Tensor:
         """Turns an RGB picture of any size into (3, S, S), on the CPU. Thread-safe."""

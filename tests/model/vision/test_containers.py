@@ -116,11 +116,13 @@ def test_scans_as_encoders_write_them_are_read(encode: Encode, picture: Image.Im
 
 
 def test_coefficients_count_where_all_of_them_are_kept(encode: Encode) -> None:
-    page = Image.new("RGB", (5_000, 5_000))
+    page = Image.new("RGB", (10_000, 10_000))
     plain, kept = (encode(page, "JPEG", subsampling="4:4:4", progressive=mode) for mode in (False, True))
-    assert read_picture(plain, max_pixels=500_000, enough=500).rgb.size == (625, 625)
-    with pytest.raises(PictureError, match=r"5,000 x 5,000 pixels, which take 152 MB"):
-        read_picture(kept, max_pixels=500_000, enough=500)
+    assert read_picture(plain, max_pixels=25_000_000, enough=1_000).rgb.size == (1_250, 1_250)
+    with pytest.raises(PictureError, match=r"10,000 x 10,000 pixels, which take 606 MB"):
+        read_picture(kept, max_pixels=25_000_000, enough=1_000)
+    with pytest.raises(PictureError, match=r"at most 96,000,000 of a JPEG, and 24,000,000 of other formats, are read"):
+        read_picture(plain, max_pixels=24_000_000, enough=1_000)
 
 
 def test_metadata_of_any_size_is_left_out(encode: Encode, picture: Image.Image) -> None:

@@ -80,7 +80,7 @@ def files(draw: st.DrawFn) -> bytes:
 def test_training_sees_the_pictures_that_serving_sees(data: bytes, tiny_captioner: Captioner, tmp_path: Path) -> None:
     file = tmp_path / "picture"
     file.write_bytes(data)
-    served = tiny_captioner.read(data).rgb
+    served = tiny_captioner.open(data).read().rgb
     trained = open_picture(file, useful_side(tiny_captioner.config.encoder.preprocessing))
     assert trained.mode == served.mode == "RGB"
     assert trained.size == served.size
