@@ -30,7 +30,7 @@ def grey_jpeg(frame: int, side: int, dc: bytes, scan: bytes, scans: int) -> byte
 
 
 def scans_of_empty_blocks(scans: int, side: int = 7_000) -> bytes:
-    """A progressive JPEG whose further scans say in 55 bytes that all blocks are empty."""
+    """A progressive JPEG whose further scans say in some 75 bytes that all blocks are empty."""
     bits = ("0" + "1" * 14) * 24
     runs = int(bits, 2).to_bytes(45, "big").replace(b"\xff", b"\xff\0")
     first = segment(0xDA, b"\1\1\0\0\0\0") + bytes(side * side // 512) + b"\x7f"
@@ -41,7 +41,7 @@ def scans_of_empty_blocks(scans: int, side: int = 7_000) -> bytes:
 
 def scans_block_by_block(scans: int, side: int = 13_000) -> bytes:
     """A progressive JPEG whose scans tell each block anew, in a bit: few scans, and as many pixels as are decoded."""
-    blocks = -((-side // 8) ** 2)
+    blocks = ((side + 7) // 8) ** 2
     first = segment(0xDA, b"\1\1\0\0\0\0") + bytes(blocks // 8 + 1)
     table = segment(0xC4, b"\x10\1" + bytes(15) + b"\0")
     one = grey_jpeg(0xC2, side, b"\1" + bytes(15) + b"\0", first + table, 1)
@@ -100,10 +100,17 @@ def encoded(format: str, mode: str, size: tuple[int, int], **options: object) ->
     return file.getvalue()
 
 
-def filled(format: str, at: int, filling: bytes, size: int = UPLOAD, mode: str = "RGB") -> bytes:
+def filled(format: str, at: int, filling: bytes, size: int = UPLOAD) -> bytes:
     """A small picture's file with something repeated at a place in it, up to a size."""
-    data = encoded(format, mode, (160, 120))
+    data = encoded(format, "RGB", (160, 120))
     return data[:at] + filling * ((size - len(data)) // len(filling)) + data[at:]
+
+
+def gif_blocks(filling: bytes, end: bytes = b"") -> bytes:
+    """A GIF of some 20 MB with something repeated before its frame."""
+    data = encoded("GIF", "P", (160, 120))
+    at = 13 + (3 << (data[10] & 7) + 1)
+    return data[:at] + filling * ((UPLOAD - len(data)) // len(filling)) + end + data[at:]
 
 
 def webp_chunks() -> bytes:
@@ -119,7 +126,7 @@ PICTURES: Mapping[str, File] = {
     "blanks before an SVG": lambda: b" " * 4_000,
     "declarations before an SVG": lambda: b"<?xml?><!DOCTYPE svg>" * 190,
     "scans of a JPEG": partial(scans_of_empty_blocks, 11_000),
-    "scans of a JPEG, 20 MB": partial(scans_of_empty_blocks, 360_000),
+    "scans of a JPEG, 20 MB": partial(scans_of_empty_blocks, 250_000),
     "scans of a JPEG, as allowed": partial(scans_of_empty_blocks, 99),
     "scans of a JPEG, block by block": partial(scans_block_by_block, 55),
     "EXIF segments of a JPEG": partial(filled, "JPEG", 2, b"\xff\xe1\0\x09Exif\0\0\0"),
@@ -145,8 +152,9 @@ PICTURES: Mapping[str, File] = {
     "a profile of a PNG that unpacks to 1 GB": lambda: filled(
         "PNG", 33, chunk(b"iCCP", b"k\0\0" + zlib.compress(bytes(1_000 * MEGABYTE), 1)), 0
     ),
-    "comments of a GIF": partial(filled, "GIF", 781, b"!\xfe\1a\0", mode="P"),
-    "blocks of a comment of a GIF": lambda: filled("GIF", 781, b"!\xfe" + b"\1a" * 9_900_000 + b"\0", 20_000_000, "P"),
+    "comments of a GIF": partial(gif_blocks, b"!\xfe\1a\0"),
+    "control blocks of a GIF": partial(gif_blocks, b"!\xf9\4\0\0\0\0\0"),
+    "bytes between blocks of a GIF": partial(gif_blocks, b"a"),
     "chunks of a WebP": webp_chunks,
     "boxes of an AVIF": partial(filled, "AVIF", 32, b"\0\0\0\x08free"),
 }
@@ -169,7 +177,7 @@ HONEST: Mapping[str, File] = {
         f"TIFF, {mode}": partial(encoded, "TIFF", mode, (8_000, 8_000), compression="tiff_adobe_deflate")
         for mode in ("RGB", "RGBA", "CMYK", "I;16", "F")
     },
-    "TIFF, LZW": partial(encoded, "TIFF", "RGB", (8_000, 8_000), compression="tiff_lzw"),
+    "TIFF, LZW": partial(encoded, "TIFF", "RGB", (7_900, 7_900), compression="tiff_lzw"),
     "WebP": partial(encoded, "WEBP", "RGB", (4_890, 4_890), method=0),
     "WebP, transparent": partial(encoded, "WEBP", "RGBA", (4_890, 4_890), method=0),
     "WebP, lossless": partial(encoded, "WEBP", "RGB", (4_890, 4_890), lossless=True, method=0, quality=0),
