@@ -156,7 +156,7 @@ WORST = (
     "batch: long name",
     "batch of 64-megapixel pictures",
 )
-"""What the crowd sends."""
+"""Shapes that the crowd sends."""
 
 
 def shapes(site: str) -> dict[str, Shape]:
@@ -310,8 +310,8 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (1024, resource.getrlimit(resource.RL
 import app.http.fetch
 app.http.fetch.is_public = lambda address: True
 """
-"""What differs from a server as operators have it: the file server, on this machine, may be asked. The limit is that
-under which systemd starts services."""
+"""Code that a server runs first: it has as many descriptors as systemd gives to services, and may fetch from the file
+server, which is on this machine. All else is as operators have it."""
 
 
 @contextmanager

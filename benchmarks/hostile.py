@@ -1,4 +1,4 @@
-"""What costs a server most for its size: pictures, and bodies of every API, for `attack.py`."""
+"""Pictures and bodies that cost a server the most for their size, for `attack.py`."""
 
 import io
 import struct
@@ -158,7 +158,7 @@ PICTURES: Mapping[str, File] = {
     "chunks of a WebP": webp_chunks,
     "boxes of an AVIF": partial(filled, "AVIF", 32, b"\0\0\0\x08free"),
 }
-"""What has more parts than pictures have, or as many as are allowed."""
+"""Files with more parts than pictures have, or with as many as are allowed."""
 
 HONEST: Mapping[str, File] = {
     "JPEG of 50 megapixels": partial(encoded, "JPEG", "RGB", (8_160, 6_144)),
@@ -195,7 +195,7 @@ class Route:
     size: int
     """Most bytes of a body, or a little less."""
     field: str
-    """What it needs."""
+    """Name of the value that it needs."""
     text: str = ""
     """JSON whose asterisk stands for text that a client is free to choose."""
     forms: bool = False
