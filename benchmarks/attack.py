@@ -59,7 +59,7 @@ class Shape:
     """Port and body -> status of the answer; 0 if there is none."""
     file: File
     """Makes the body."""
-    right: frozenset[int] = READ | {400, 413, 415, 422, 429}
+    right: frozenset[int] = READ | {400, 404, 413, 415, 422, 429}
     """Statuses that are right for it."""
     holds: bool = False
     """May hold a thread; so the end of a server that has met it is measured as well."""
