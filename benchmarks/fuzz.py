@@ -14,6 +14,7 @@ import struct
 import zlib
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from PIL import Image
@@ -22,6 +23,7 @@ from service import PHOTO, ROOT, ask, serving
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 
 
+@cache
 def pictures() -> list[bytes]:
     """Files of every format, in several modes."""
     with Image.open(PHOTO) as photo:
@@ -60,17 +62,18 @@ def cut(data: bytearray, draw: random.Random) -> bytearray:
 
 def splice(data: bytearray, draw: random.Random) -> bytearray:
     """The head of one on the body of another."""
-    other = draw.choice(pictures_once)
+    other = draw.choice(pictures())
     place = draw.choice((4, 8, 16, 64, draw.randrange(1, len(data))))
     return bytearray(other[:place]) + data[place:]
 
 
+def chunk(kind: bytes, content: bytes) -> bytes:
+    """A chunk of a PNG."""
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
 def bomb(_: bytearray, draw: random.Random) -> bytearray:
     """A small file of a large picture, or of one that says so."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
     width, height = draw.choice(((60_000, 60_000), (7_000, 7_000), (2**31 - 1, 1), (1, 30_000), (0, 0), (4_000, 3_000)))
     kind = draw.randrange(4)
     if kind == 0:  # a PNG whose lines unpack to zeros, or to fewer than it says, or to more
@@ -91,7 +94,6 @@ def bomb(_: bytearray, draw: random.Random) -> bytearray:
 
 
 MUTATIONS: tuple[Callable[[bytearray, random.Random], bytearray], ...] = (flip, flip, flip_head, cut, splice, bomb)
-pictures_once = pictures()
 
 
 async def fuzz(port: int, mutations: int, seed: int) -> tuple[Counter[int], list[str]]:
@@ -99,7 +101,7 @@ async def fuzz(port: int, mutations: int, seed: int) -> tuple[Counter[int], list
     draw, statuses, bad = random.Random(seed), Counter[int](), []
     for number in range(mutations):
         mutate = draw.choice(MUTATIONS)
-        body = bytes(mutate(bytearray(draw.choice(pictures_once)), draw)) or b"\0"
+        body = bytes(mutate(bytearray(draw.choice(pictures())), draw)) or b"\0"
         answer = await ask(port, body)
         statuses[answer.status] += 1
         if answer.status not in (200, 400, 413, 415, 422):

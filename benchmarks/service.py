@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from select import select
+from typing import IO
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -31,9 +32,8 @@ class Service:
     port: int
 
     def memory(self) -> float:
-        """Resident, in MB."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
-        return int(status.partition("VmRSS:")[2].split()[0]) / 1000
+        """Resident, in MB, with that of its children."""
+        return resident(self.process.pid)
 
 
 @dataclass(frozen=True)
@@ -53,15 +53,34 @@ class Answer:
         return self.ended - self.began
 
 
+def resident(pid: int) -> float:
+    """Resident memory of a process and of its children, in MB; 0 once it has gone."""
+    place = Path(f"/proc/{pid}")
+    with suppress(OSError, IndexError):  # it ends while it is looked at
+        kilobytes = int((place / "status").read_text(encoding="utf-8").partition("VmRSS:")[2].split()[0])
+        children = [child for file in place.glob("task/*/children") for child in file.read_text("ascii").split()]
+        return kilobytes / 1000 + sum(resident(int(child)) for child in children)
+    return 0.0
+
+
 @contextmanager
-def serving(checkpoints: Path, **settings: object) -> Iterator[Service]:
-    """A server that is ready, with settings besides the defaults."""
+def serving(
+    checkpoints: Path, *, before: str = "", log: IO[bytes] | None = None, **settings: object
+) -> Iterator[Service]:
+    """A server that is ready.
+
+    Args:
+        checkpoints: the folder of its models.
+        before: Python that its process runs first.
+        log: a file for what it prints.
+        settings: those besides the defaults.
+    """
     with closing(socket.create_server(("127.0.0.1", 0))) as free:
         port = free.getsockname()[1]
     given = {"checkpoints": checkpoints, "port": port, "log_level": "warning", **settings}
     environment = os.environ | {"PYTHONPATH": str(ROOT)} | {f"RECAP_{name.upper()}": str(given[name]) for name in given}
-    command = [sys.executable, "-c", "from app.cli import main; main()", "serve"]
-    with subprocess.Popen(command, env=environment) as process:
+    command = [sys.executable, "-c", f"{before}\nfrom app.cli import main; main()", "serve"]
+    with subprocess.Popen(command, env=environment, stdout=log, stderr=log) as process:
         try:
             while not is_ready(port):
                 if process.poll() is not None:
@@ -70,6 +89,9 @@ def serving(checkpoints: Path, **settings: object) -> Iterator[Service]:
             yield Service(process, port)
         finally:
             process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(30)
+            process.kill()
             for sock in _kept.pop(port, []):
                 sock.close()
 
