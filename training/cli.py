@@ -7,9 +7,19 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from model.streams import open_closed_streams, told
+
 
 class Commands(TyperGroup):
-    """The commands; the error for an unknown one points to `train`."""
+    """The commands; the error for an unknown one points to `train`, and no error of the disk is left to click."""
+
+    def invoke(self, ctx: Any) -> Any:
+        from training.errors import TrainingError
+
+        try:
+            return super().invoke(ctx)
+        except OSError as error:
+            raise TrainingError(told(error)) from error
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         command = super().get_command(ctx, cmd_name)
@@ -42,11 +52,13 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run of this recipe stopped.")] = False,
 ) -> None:
     """Train a model by a recipe, and write its checkpoint, figures and card."""
+    from training.files import make_folder
     from training.publish import publish
     from training.tasks import TASKS, read_recipe
     from training.trainer import Trainer
 
     recipe = read_recipe(config, set_ or ())
+    make_folder(recipe.output)  # now: what can't be written shows before the work is done
     trainer = Trainer(recipe, TASKS[recipe.task].objectives[recipe.objective].build, resume=resume)
     if not trainer.run():
         typer.echo("stopped; go on with --resume", err=True)
@@ -80,7 +92,10 @@ def evaluate(
 ) -> None:
     """Score a checkpoint: captions with BLEU, METEOR, ROUGE-L and CIDEr, text in nats and bits per character."""
     from training.evaluate import evaluate, write_json
+    from training.files import make_folder
 
+    if json_ and str(json_) != "-":
+        make_folder(json_)  # now: what can't be written shows before the work is done
     found = evaluate(checkpoint, data, split, beam_size=beam_size, neutral=neutral, captions_path=captions)
     for note in found.report.get("notes", ()):
         typer.echo(note, err=True)
@@ -186,6 +201,7 @@ def main() -> NoReturn:
     """Runs the command; reports errors that the user can mend in one line."""
     from training.errors import TrainingError
 
+    open_closed_streams()
     try:
         app()
     except Exception as error:

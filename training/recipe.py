@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from model.config import Config
+from model.config import Config, Name
 from training.errors import TrainingError
 
 
@@ -57,7 +57,7 @@ class Recipe(Config):
     """A name in `training.tasks.TASKS`."""
     objective: str
     """A name in that task's `objectives`."""
-    name: str
+    name: Name
     """Name of the checkpoint."""
     output: Path
     """Folder of the checkpoint."""

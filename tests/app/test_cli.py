@@ -184,11 +184,11 @@ def test_lines_that_are_there_are_not_written_over(folder: Path, tmp_path: Path)
     assert result.exit_code == 2
     assert "--resume" in result.stderr
     assert output.read_bytes() == before
-    output.write_text('{"file": "a"}\nhello\n{"file": "b"}\n')
+    output.write_text(other := f"{before.decode()}hello\n{before.decode()}")
     result = recap("caption", folder, "--jsonl", output, "--resume")
     assert result.exit_code == 2
     assert f"{output}, line 2" in result.stderr
-    assert output.read_text() == '{"file": "a"}\nhello\n{"file": "b"}\n'
+    assert output.read_text() == other
 
 
 def test_resume_gives_the_file_that_an_uninterrupted_run_gives(folder: Path, tmp_path: Path) -> None:

@@ -15,12 +15,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator
-from numpy.lib.format import open_memmap
 from tqdm import tqdm
 
 from model.checkpoint import Checkpoint, CheckpointError
 from model.vocabulary import PAD, Vocabulary
-from training.cache import add_pictures, cached
+from training.cache import add_pictures, cached, new_array
 from training.tasks.captioning.ensemble import Ensemble
 from training.tasks.captioning.examples import Example, captions_by_picture, collate
 from training.tasks.captioning.losses import Expected
@@ -95,7 +94,7 @@ def ask_teachers(
             raise CheckpointError(f"{recipe.teachers[0]}: has other words than the learner; {advice}")
         longest = max(len(example.tokens) for example in examples) + 1
         shape = (len(examples), longest, min(recipe.words, len(vocabulary)))
-        words, probabilities = (open_memmap(directory / file, "w+", dtype, shape) for file, dtype in FILES.items())
+        words, probabilities = (new_array(directory / file, dtype, shape) for file, dtype in FILES.items())
         by_picture = captions_by_picture(examples, len(images))
         first = 0
         with tqdm(desc="teachers", total=len(images), unit="picture", disable=None) as bar:
