@@ -246,8 +246,10 @@ def save(
         else:
             fresh.rename(path)
         fsync(path.parent)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(fresh, ignore_errors=True)
+        if isinstance(error, OSError) and error.errno:
+            error.filename = str(path)
         raise
     return Checkpoint.open(path).expect(task)
 

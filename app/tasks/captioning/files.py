@@ -78,7 +78,7 @@ async def _line(worker: PictureWorker, file: Path, decoding: DecodingConfig) -> 
 
 
 def to_json(value: object, indent: int | None = None) -> bytes:
-    r"""JSON in UTF-8 and a line break; a byte of a file's name that is not UTF-8 is `\udce9`, and reads back as it was."""
+    r"""JSON in UTF-8, and a line break; a byte of a name that is not UTF-8 is `\udce9`, and reads back as it was."""
     return json.dumps(value, ensure_ascii=False, indent=indent).encode(errors="backslashreplace") + b"\n"
 
 
