@@ -39,7 +39,8 @@ def caption(
     """Describe pictures.
 
     A folder stands for the files with a picture's extension in it and below it; the others are counted on standard
-    error. The exit code is 1 if any picture failed.
+    error. The exit code is 1 if any picture failed, and 2 if captions can't be written: the disk is full, or a pipe was
+    closed.
     """
     if as_json and jsonl:
         fail("--json and --jsonl exclude each other")

@@ -147,7 +147,7 @@ def _answer(line: bytes) -> Line | None:
 
 
 def _is_cut(line: bytes, *, first: bool) -> bool:
-    """Whether a line is the beginning of an answer; of a file's first line, more of it is needed to tell."""
+    """Tells whether a line is the beginning of an answer; of a file's first line, more of it is needed."""
     name = re.match(rb'\{"file": "(?:[^"\\\n]|\\.?)*', line)
     if name is None:
         return not first and b'{"file": "'.startswith(line)
