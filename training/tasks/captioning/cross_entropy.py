@@ -36,13 +36,16 @@ class CrossEntropy(Objective[Captioner]):
         self.dev = DevScore(data.split("dev"))
         vocabulary = caption_vocabulary(pictures, recipe.data.min_count)
         self.examples = caption_examples(pictures, vocabulary, recipe.data.max_length)
+        checked = [image.path for image in (*pictures, *self.dev.images)]
+        self.teaching = teaching(
+            recipe.distillation, pictures, self.examples, vocabulary, recipe.run, accelerator, checked=checked
+        )
         torch.manual_seed(training.seed)
         config = CaptionerConfig(encoder=recipe.encoder, decoder=recipe.decoder, decoding=recipe.decoding)
         self.model = Captioner(config, vocabulary)
         self.model.encoder = pretrained_encoder(recipe.encoder, recipe.features.weights).requires_grad_(False)
         self.network = self.model.decoder
         self.features = prepare_features(recipe.features, recipe.encoder, data, self.model.encoder, accelerator)
-        self.teaching = teaching(recipe.distillation, pictures, self.examples, vocabulary, recipe.run, accelerator)
         lengths = [len(example.tokens) for example in self.examples]
         self.buckets = LengthBuckets(lengths, training.batch_size, training.seed, smallest=accelerator.num_processes)
         self.updates_per_epoch = len(self.buckets)
