@@ -162,8 +162,9 @@ def _validated(path: Path, kind: type[D], values: Any, *section: str) -> D:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, (*section, *first["loc"]))) or "the file"
-        extra = first["type"] == "extra_forbidden"
-        what = "no such key is known; was it written by a later version?" if extra else first["msg"]
+        what = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            what = "no such key is known; was it written by a later version?"
         raise CheckpointError(f"{path / CONFIG}: {where}: {what}") from error
 
 

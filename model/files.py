@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,8 +69,10 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
-    """Writes a safetensors file; raises an OSError if the disk is full, as `open` does."""
+    """Writes a safetensors file; raises an OSError, as other files do, if the disk is full."""
     try:
         save_file(dict(tensors), path, metadata)
     except SafetensorError as error:
-        raise OSError(errno.EIO, str(error), str(path)) from error
+        if code := re.search(r"os error (\d+)", str(error)):
+            raise OSError(int(code[1]), os.strerror(int(code[1])), str(path)) from error
+        raise

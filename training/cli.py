@@ -1,6 +1,7 @@
 """The `recap-train` command."""
 
 import sys
+import threading
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -197,11 +198,20 @@ def hello(seed: Annotated[int, typer.Option(min=0)] = 1) -> None:
     typer.echo(f"\nloss {loss:.4f} nats per letter; from {spell(network)[0]!r} it spells {spell(network)}")
 
 
+def _thread_failed(failure: threading.ExceptHookArgs) -> None:
+    """Tells what the disk refuses TensorBoard's thread in a line, too; the next entry of the log will end the run."""
+    if isinstance(failure.exc_value, OSError):
+        typer.echo(f"recap-train: the log can't be written: {told(failure.exc_value)}", err=True)
+    else:
+        threading.__excepthook__(failure)
+
+
 def main() -> NoReturn:
     """Runs the command; reports errors that the user can mend in one line."""
     from training.errors import TrainingError
 
     open_closed_streams()
+    threading.excepthook = _thread_failed
     try:
         app()
     except Exception as error:

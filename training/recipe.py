@@ -128,7 +128,7 @@ def _merged(base: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
 def _explain(section: type[BaseModel], problem: ErrorDetails) -> str:
     """The reason why a value is refused; of an unknown key, the keys that there are."""
     if problem["type"] != "extra_forbidden":
-        return problem["msg"]
+        return problem["msg"].removeprefix("Value error, ")
     for name in problem["loc"][:-1]:
         annotation = section.model_fields[str(name)].annotation
         parts = get_args(annotation) or (annotation,)  # of an optional section, it and None

@@ -4,6 +4,8 @@ import os
 import resource
 import shutil
 import sys
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -102,32 +104,37 @@ def test_every_command_names_all_broken_pictures(
         assert named(errors) == set(names), command
 
 
-def limited(size: int, errors: str, *arguments: str) -> None:
-    """`recap-train` where no file may become larger."""
+def limited(size: int, errors: Connection, *arguments: str) -> None:
+    """`recap-train` where no file may become larger; its errors go to a pipe, which has no size."""
+    os.dup2(errors.fileno(), sys.stderr.fileno())
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-    with Path(errors).open("w") as sys.stderr:
-        recap_train(*arguments)
+    recap_train(*arguments)
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_a_full_disk_is_told_and_leaves_what_was_there(
     recipes: dict[str, Path], objective: str, tmp_path: Path
 ) -> None:
-    command, errors = ("train", "--config", str(recipes[objective]), "--set", "training.epochs=1"), tmp_path / "errors"
+    command = ("train", "--config", str(recipes[objective]), "--set", "training.epochs=1")
     whole = begin(recap_train, *command, PATH="/nowhere")
     whole.join(100)
     assert whole.exitcode == 0
     kept = [file for file in tmp_path.rglob("*") if file.is_file() and "tfevents" not in file.name]
     before = {file: file.read_bytes() for file in kept}
     assert {"state.safetensors", "best.safetensors", "model.safetensors"} <= {file.name for file in kept}
-    for more in (["--resume"], ["--set", f"run={tmp_path / 'fresh'}"]):  # the first has only a checkpoint to write
-        process = begin(limited, 5000, str(errors), *command, *more, PATH="/nowhere")
+    fresh = ["--set", f"run={tmp_path / 'fresh'}"]
+    for more, size in ((["--resume"], 5000), (fresh, 5000), (fresh, 10)):  # has a checkpoint, a state, a log to write
+        reader, writer = Pipe(duplex=False)
+        process = begin(limited, size, writer, *command, *more, PATH="/nowhere")
+        writer.close()
+        with os.fdopen(os.dup(reader.fileno())) as stream:
+            errors = stream.read()
         process.join(100)
         assert process.exitcode == 1
-        told = [line for line in errors.read_text().splitlines() if line.startswith("recap-train: ")]
-        assert len(told) == 1
-        assert "ile too large" in told[0]
-        assert "Traceback" not in errors.read_text()
+        told = [line for line in errors.splitlines() if line.startswith("recap-train: ")]
+        assert told
+        assert all("ile too large" in line for line in told)
+        assert "Traceback" not in errors
         assert {file: file.read_bytes() for file in kept} == before
         assert not [file for file in tmp_path.rglob("*") if file.name.startswith(".") or "partial" in file.name]
 
