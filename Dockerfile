@@ -27,6 +27,7 @@ FROM ${BASE_IMAGE}
 RUN groupadd --gid 10001 recap \
     && useradd --uid 10001 --gid recap --no-create-home --shell /usr/sbin/nologin recap
 COPY --from=builder /opt/recap /opt/recap
+# All of it is root's, the models too: the service writes none of it.
 # The models are those of the package; /srv/checkpoints, where a folder is mounted there, goes before them.
 WORKDIR /srv
 ENV PATH=/opt/recap/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 RECAP_CACHE=/srv/cache

@@ -7,18 +7,20 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import torch
-from pydantic import ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from pydantic import Field, ValidationError
+from pydantic_core import from_json
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+from torch.overrides import TorchFunctionMode
 
-from model.config import Config
-from model.files import fsync
+from model.config import Config, Name
+from model.files import fsync, read_bytes, save_tensors
 from model.messages import some
 from model.openvino.program import Program
 from model.task import C, M, Task
@@ -37,8 +39,10 @@ class CheckpointError(Exception):
 class Manifest(Config):
     """The contents of config.json, with the task's part as it stands there."""
 
-    name: str
-    sha256: dict[str, str]  # of each file that the model is built from, in hexadecimal
+    name: Name
+    sha256: dict[
+        str, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    ]  # of each file that the model is built from, in hexadecimal
     task: str  # `Task.pipeline`
     model: dict[str, Any]  # `Task.config` as JSON
 
@@ -91,12 +95,18 @@ class Checkpoint(Generic[C, M]):
             known = ", ".join(repr(task.pipeline) for task in TASKS.values())
             raise CheckpointError(f"{path / CONFIG}: task: {manifest.task!r} is none of {known}")
         config = _validated(path, task.config, manifest.model, "model")
-        for name in (WEIGHTS, *(asset.file for asset in task.assets)):
+        files = (WEIGHTS, *(asset.file for asset in task.assets))
+        if unknown := manifest.sha256.keys() - set(files):
+            raise CheckpointError(f"{path / CONFIG}: sha256: {min(unknown)!r} is none of {', '.join(files)}")
+        for name in files:
             if name not in manifest.sha256:
                 raise CheckpointError(f"{path / CONFIG}: sha256: no digest for {name}")
             if not (path / name).is_file():
                 raise CheckpointError(f"{path / name}: no such file")
-        return Checkpoint(path, task, manifest, config, _read_json(path / METRICS))
+        metrics = _read_json(path / METRICS)
+        if not isinstance(metrics, dict):
+            raise CheckpointError(f"{path / METRICS}: an object is needed, with a name for each of its values")
+        return Checkpoint(path, task, manifest, config, metrics)
 
     def expect(self, task: Task[D, N]) -> "Checkpoint[D, N]":
         """This checkpoint, if it is of a task; raises CheckpointError otherwise."""
@@ -107,7 +117,10 @@ class Checkpoint(Generic[C, M]):
     def verify(self) -> dict[str, Any]:
         """Checks all files' digests, and returns the assets by their names."""
         for name, expected in self.manifest.sha256.items():
-            found = file_sha256(self.path / name)
+            try:
+                found = file_sha256(self.path / name)
+            except OSError as error:
+                raise CheckpointError(f"{self.path / name}: {error.strerror}") from error
             if found != expected:
                 raise CheckpointError(f"{self.path / name}: sha256 is {found}, config.json says {expected}")
         assets = {}
@@ -123,13 +136,18 @@ class Checkpoint(Generic[C, M]):
 
         The programs are its compiled networks, by the names of `Task.networks`; None builds it in torch.
         """
-        compiled = {"programs": programs} if programs else {}
         try:
-            model = self.task.build(self.config, **assets, **compiled)
-        except ValueError as error:
-            raise CheckpointError(f"{self.path}: {error}") from error
+            if programs:  # of weights that were the architecture's when they were compiled
+                model = self.task.build(self.config, **assets, programs=programs)
+            else:
+                with torch.device("meta"), _Unfilled():
+                    shapes = self.task.build(self.config, **assets)
+                _check_shapes(shapes, self.path / WEIGHTS)  # before memory of a size that they do not have is taken
+                model = self.task.build(self.config, **assets)
+        except (ValueError, TypeError, RuntimeError) as error:  # the last two for numbers beyond what torch counts to
+            raise CheckpointError(f"{self.path / CONFIG}: model: {str(error).splitlines()[0]}") from error
         if model.state_dict():  # a model whose networks are all compiled has no weights of its own
-            load_weights(model, self.path / WEIGHTS)
+            model.load_state_dict(load_file(self.path / WEIGHTS))
         return model.float().eval()
 
     def load(self, device: torch.device | str = "cpu") -> M:
@@ -144,37 +162,48 @@ def _validated(path: Path, kind: type[D], values: Any, *section: str) -> D:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, (*section, *first["loc"]))) or "the file"
-        extra = first["type"] == "extra_forbidden"
-        what = "no such key is known; was it written by a later version?" if extra else first["msg"]
+        what = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            what = "no such key is known; was it written by a later version?"
         raise CheckpointError(f"{path / CONFIG}: {where}: {what}") from error
 
 
 def _read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CheckpointError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise CheckpointError(f"{path}: {error}") from error
+        return from_json(read_bytes(path))
+    except OSError as error:
+        raise CheckpointError(f"{path}: {'no such file' if isinstance(error, FileNotFoundError) else error}") from None
+    except ValueError as error:
+        raise CheckpointError(f"{path}: not read as JSON: {error}") from error
 
 
-def load_weights(module: torch.nn.Module, path: Path) -> None:
-    """Tensors of a safetensors file into a module, by name; the error names the first few that differ."""
+class _Unfilled(TorchFunctionMode):
+    """Leaves out filling fresh weights: on `meta` there is nothing to fill, and torch would import for a second."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        return kwargs["tensor"] if getattr(func, "__module__", "") == "torch.nn.init" else func(*args, **kwargs)
+
+
+def _check_shapes(module: torch.nn.Module, path: Path) -> None:
+    """Compares tensors with the header of a safetensors file; the error names the first few that differ."""
     try:
-        tensors = load_file(path)
+        with safe_open(path, framework="pt") as file:
+            found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path}: {error}") from error
-    expected = module.state_dict()
-    wrong = [f"{name} is missing" for name in expected if name not in tensors]
-    wrong += [f"{name} is unknown" for name in tensors if name not in expected]
+    expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    wrong = [f"{name} is missing" for name in expected if name not in found]
+    wrong += [f"{name} is unknown" for name in found if name not in expected]
     wrong += [
-        f"{name} is {tuple(tensors[name].shape)} instead of {tuple(tensor.shape)}"
-        for name, tensor in expected.items()
-        if name in tensors and tensors[name].shape != tensor.shape
+        f"{name} is {found[name]} instead of {shape}"
+        for name, shape in expected.items()
+        if found.get(name, shape) != shape
     ]
     if wrong:
         raise CheckpointError(f"{path}: {some(wrong, '; ')}")
-    module.load_state_dict(tensors)
 
 
 def save(
@@ -191,7 +220,7 @@ def save(
     try:
         tensors = {key: tensor.cpu().contiguous() for key, tensor in model.state_dict().items()}
         halved = {key: tensor.half() if tensor.is_floating_point() else tensor for key, tensor in tensors.items()}
-        save_file(halved, fresh / WEIGHTS)
+        save_tensors(fresh / WEIGHTS, halved)
         for asset in task.assets:
             getattr(model, asset.name).write(fresh / asset.file)
         digests = {file: file_sha256(fresh / file) for file in (WEIGHTS, *(asset.file for asset in task.assets))}
@@ -208,13 +237,20 @@ def save(
         if path.exists():  # a directory can't be replaced in one step, so the old one steps aside first
             old = Path(tempfile.mkdtemp(prefix=f".{path.name}-old-", dir=path.parent))
             path.rename(old / path.name)
-            fresh.rename(path)
-            shutil.rmtree(old)
+            try:
+                fresh.rename(path)
+            except OSError:
+                (old / path.name).rename(path)
+                raise
+            finally:
+                shutil.rmtree(old)
         else:
             fresh.rename(path)
         fsync(path.parent)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(fresh, ignore_errors=True)
+        if isinstance(error, OSError) and error.errno:
+            error.filename = str(path)
         raise
     return Checkpoint.open(path).expect(task)
 

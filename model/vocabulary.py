@@ -8,6 +8,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal, Self
 
+from pydantic_core import from_json
+
+from model.files import read_bytes
+
 PAD, BOS, EOS, UNK = range(4)
 SPECIALS = ("<pad>", "<bos>", "<eos>", "<unk>")
 
@@ -77,7 +81,7 @@ class Vocabulary:
     @classmethod
     def read(cls, path: Path) -> Self:
         """The vocabulary in a JSON file, a list of its words; see `model.task.AssetKind`."""
-        words = json.loads(path.read_text(encoding="utf-8"))
+        words = from_json(read_bytes(path))
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             raise ValueError("a vocabulary is a list of words")
         return cls(words)

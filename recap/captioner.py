@@ -8,6 +8,7 @@ from typing import Any, overload
 import torch
 from PIL import Image
 
+from model.files import read_bytes
 from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Caption
 from model.tasks.captioning.captioner import Captioner as Network
@@ -67,7 +68,7 @@ class Captioner(Model[CaptionerConfig, Network]):
 
         Raises:
             PictureError: a picture can't be read.
-            OSError: there is no such file.
+            OSError: there is no such file, or it is a pipe or a device.
             ValueError, TypeError: a parameter is wrong; the message names it.
         """
         if "num_captions" in decoding:
@@ -105,7 +106,7 @@ class Captioner(Model[CaptionerConfig, Network]):
             if not isinstance(picture, Picture):
                 kind = type(picture).__name__
                 raise TypeError(f"picture {place} is of type {kind}; paths, bytes and Pillow's pictures are read")
-            data = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
+            data = picture if isinstance(picture, bytes) else read_bytes(Path(picture))
             try:
                 yield (
                     self.network.open(data, max_pixels=self._settings.max_pixels, max_side=self._settings.max_dimension)

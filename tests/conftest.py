@@ -3,8 +3,10 @@
 import fcntl
 import io
 import os
+import resource
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -30,6 +32,8 @@ from model.vocabulary import BOS, EOS, PAD, Vocabulary, tokenize
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ("RECAP_DATA", "RECAP_PRECISION")
 """Variables that tests see."""
+
+FullDisk = Callable[[int], AbstractContextManager[None]]
 
 SENTENCES = (
     "A brown dog runs through the green grass .",
@@ -236,6 +240,22 @@ def tiny_language_checkpoint(tiny_language_model: LanguageModel, tmp_path: Path)
     return save(
         tmp_path / "checkpoints" / "tiny-text", TEXT, tiny_language_model, name="tiny-text", metrics={}, card=card
     ).path
+
+
+@pytest.fixture(scope="session")
+def full_disk() -> FullDisk:
+    """A disk with room for so many bytes in a file: like a full one, it refuses to write more, with an OSError."""
+
+    @contextmanager
+    def limit(size: int) -> Iterator[None]:
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    return limit
 
 
 @pytest.fixture(autouse=True)

@@ -92,6 +92,7 @@ def test_the_container_runs_one_process_of_an_ordinary_user() -> None:
     assert final["ENTRYPOINT"] == '["recap"]'
     assert final["HEALTHCHECK"].endswith('CMD ["recap", "health"]')
     assert not any("<<" in rest for _, rest in instructions)
+    assert not any("--chown" in rest or "chown " in rest for _, rest in instructions)  # all that it runs is root's
 
 
 def test_torch_is_the_same_everywhere() -> None:
@@ -121,9 +122,18 @@ def test_compose_confines_its_services(service: str) -> None:
     assert described["cap_drop"] == ["ALL"]
     assert described["security_opt"] == ["no-new-privileges:true"]
     assert re.fullmatch(r"\d+g", described["mem_limit"])
+    assert 100 <= described["pids_limit"] <= 1000
+    assert described["logging"]["options"].keys() == {"max-size", "max-file"}
     assert "healthcheck" not in described  # the image has one
     assert described["stop_grace_period"]
     assert all(port.startswith("127.0.0.1:") for port in described["ports"])
+
+
+def test_the_documented_container_is_bounded() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"^docker run .*", readme, flags=re.MULTILINE)
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]["recap"]
+    assert f"--memory {compose['mem_limit']} --pids-limit {compose['pids_limit']} " in command
 
 
 def test_compose_takes_the_gpu_only_when_asked() -> None:

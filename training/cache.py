@@ -2,11 +2,16 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from model.files import replacing
+import numpy as np
+from numpy.lib.format import open_memmap
+
+from model.files import read_bytes, replacing
 
 
 class Digest(Protocol):
@@ -17,10 +22,11 @@ class Digest(Protocol):
 
 
 def add_pictures(digest: Digest, pictures: Iterable[Path]) -> None:
-    """Adds names and bytes of files."""
+    """Adds names and bytes of files; one that can't be read is named when it is used, with all others."""
     for picture in pictures:
         digest.update(picture.name.encode())
-        digest.update(hashlib.sha256(picture.read_bytes()).digest())
+        with suppress(OSError):
+            digest.update(hashlib.sha256(read_bytes(picture)).digest())
 
 
 def cached(directory: Path, fingerprint: str, build: Callable[[], None]) -> None:
@@ -33,3 +39,20 @@ def cached(directory: Path, fingerprint: str, build: Callable[[], None]) -> None
     build()
     with replacing(description) as partial:
         partial.write_text(json.dumps({"fingerprint": fingerprint}))
+
+
+def new_array(path: Path, dtype: Any, shape: tuple[int, ...]) -> "np.memmap[Any, Any]":
+    """An array in a new file, for all of which there is room: a mapped page that the disk has no room for is a crash.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    try:
+        array = open_memmap(path, "w+", dtype, shape)
+        if hasattr(os, "posix_fallocate"):  # not on macOS
+            with path.open("r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    return array

@@ -1,15 +1,26 @@
 """The `recap-train` command."""
 
 import sys
+import threading
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
+from model.streams import open_closed_streams, told
+
 
 class Commands(TyperGroup):
-    """The commands; the error for an unknown one points to `train`."""
+    """The commands; the error for an unknown one points to `train`, and no error of the disk is left to click."""
+
+    def invoke(self, ctx: Any) -> Any:
+        from training.errors import TrainingError
+
+        try:
+            return super().invoke(ctx)
+        except OSError as error:
+            raise TrainingError(told(error)) from error
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         command = super().get_command(ctx, cmd_name)
@@ -42,11 +53,13 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run of this recipe stopped.")] = False,
 ) -> None:
     """Train a model by a recipe, and write its checkpoint, figures and card."""
+    from training.files import make_folder
     from training.publish import publish
     from training.tasks import TASKS, read_recipe
     from training.trainer import Trainer
 
     recipe = read_recipe(config, set_ or ())
+    make_folder(recipe.output)  # now: what can't be written shows before the work is done
     trainer = Trainer(recipe, TASKS[recipe.task].objectives[recipe.objective].build, resume=resume)
     if not trainer.run():
         typer.echo("stopped; go on with --resume", err=True)
@@ -80,7 +93,10 @@ def evaluate(
 ) -> None:
     """Score a checkpoint: captions with BLEU, METEOR, ROUGE-L and CIDEr, text in nats and bits per character."""
     from training.evaluate import evaluate, write_json
+    from training.files import make_folder
 
+    if json_ and str(json_) != "-":
+        make_folder(json_)  # now: what can't be written shows before the work is done
     found = evaluate(checkpoint, data, split, beam_size=beam_size, neutral=neutral, captions_path=captions)
     for note in found.report.get("notes", ()):
         typer.echo(note, err=True)
@@ -182,10 +198,20 @@ def hello(seed: Annotated[int, typer.Option(min=0)] = 1) -> None:
     typer.echo(f"\nloss {loss:.4f} nats per letter; from {spell(network)[0]!r} it spells {spell(network)}")
 
 
+def _thread_failed(failure: threading.ExceptHookArgs) -> None:
+    """Tells what the disk refuses TensorBoard's thread in a line, too; the next entry of the log will end the run."""
+    if isinstance(failure.exc_value, OSError):
+        typer.echo(f"recap-train: the log can't be written: {told(failure.exc_value)}", err=True)
+    else:
+        threading.__excepthook__(failure)
+
+
 def main() -> NoReturn:
     """Runs the command; reports errors that the user can mend in one line."""
     from training.errors import TrainingError
 
+    open_closed_streams()
+    threading.excepthook = _thread_failed
     try:
         app()
     except Exception as error:

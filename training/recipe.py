@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from model.config import Config
+from model.config import Config, Name
 from training.errors import TrainingError
 
 
@@ -57,7 +57,7 @@ class Recipe(Config):
     """A name in `training.tasks.TASKS`."""
     objective: str
     """A name in that task's `objectives`."""
-    name: str
+    name: Name
     """Name of the checkpoint."""
     output: Path
     """Folder of the checkpoint."""
@@ -128,7 +128,7 @@ def _merged(base: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
 def _explain(section: type[BaseModel], problem: ErrorDetails) -> str:
     """The reason why a value is refused; of an unknown key, the keys that there are."""
     if problem["type"] != "extra_forbidden":
-        return problem["msg"]
+        return problem["msg"].removeprefix("Value error, ")
     for name in problem["loc"][:-1]:
         annotation = section.model_fields[str(name)].annotation
         parts = get_args(annotation) or (annotation,)  # of an optional section, it and None

@@ -17,10 +17,9 @@ from types import FrameType
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from model.files import replacing
+from model.files import replacing, save_tensors
 from training.errors import TrainingError
 from training.recipe import Recipe
 
@@ -54,7 +53,7 @@ def save_state(path: Path, tensors: dict[str, Tensor], progress: Progress | None
     """Writes tensors, and progress if there is any, to a file, in place of the last one once it is safely on disk."""
     metadata = {"progress": json.dumps(asdict(progress))} if progress else None
     with replacing(path) as partial:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, partial, metadata)
+        save_tensors(partial, {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, metadata)
 
 
 def load_state(path: Path) -> tuple[dict[str, Tensor], Progress]:

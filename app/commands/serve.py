@@ -1,6 +1,7 @@
 """`recap serve`."""
 
 import gc
+import logging
 import signal
 import sys
 from typing import Annotated
@@ -40,6 +41,8 @@ def serve(
     except (CheckpointError, ValueError) as error:
         fail(str(error))
     configure_logs(settings.log_format, settings.log_level)
+    if "api_keys" in settings.model_fields_set and not settings.api_keys:
+        logging.getLogger(__name__).warning("RECAP_API_KEYS is set, but empty: the API is open to all")
     server = Server(application)
     # uvicorn finishes what is in flight, then raises the signal again; being asked to stop is no failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

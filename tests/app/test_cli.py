@@ -184,11 +184,11 @@ def test_lines_that_are_there_are_not_written_over(folder: Path, tmp_path: Path)
     assert result.exit_code == 2
     assert "--resume" in result.stderr
     assert output.read_bytes() == before
-    output.write_text('{"file": "a"}\nhello\n{"file": "b"}\n')
+    output.write_text(other := f"{before.decode()}hello\n{before.decode()}")
     result = recap("caption", folder, "--jsonl", output, "--resume")
     assert result.exit_code == 2
     assert f"{output}, line 2" in result.stderr
-    assert output.read_text() == '{"file": "a"}\nhello\n{"file": "b"}\n'
+    assert output.read_text() == other
 
 
 def test_resume_gives_the_file_that_an_uninterrupted_run_gives(folder: Path, tmp_path: Path) -> None:
@@ -230,6 +230,83 @@ def test_killed_and_resumed_no_picture_is_lost_or_answered_twice(tmp_path: Path,
     assert 20 <= output.read_bytes().count(b"\n") < 100
     assert recap("caption", folder, "--jsonl", output, "--resume").exit_code == 0
     assert [Path(line["file"]).name for line in lines(output)] == [f"{number:03}.png" for number in range(100)]
+
+
+def test_a_name_that_is_not_utf_8_is_a_line_like_any_other(folder: Path, tmp_path: Path) -> None:
+    names = [os.fsencode(folder) + name for name in (b"/caf\xe9.png", b"/\xff\xfe.png", b"/z.png")]
+    for name in names:
+        os.link(os.fsencode(folder / "0.png"), name)
+    output, files = tmp_path / "out.jsonl", [os.fsdecode(name) for name in names]
+    assert recap("caption", *files, "--jsonl", output).exit_code == 0
+    assert [line["file"] for line in lines(output)] == files
+    whole = output.read_bytes()
+    result = recap("caption", *files, "--jsonl", output, "--resume")
+    assert (result.exit_code, output.read_bytes()) == (0, whole)
+    assert "3 of 3 pictures are answered already" in result.stderr
+    printed = recap("caption", *files)
+    assert printed.exit_code == 0
+    assert [line.rpartition(b": ")[0] for line in printed.stdout_bytes.splitlines()] == names
+    assert [line["file"] for line in json.loads(recap("caption", *files, "--json").stdout_bytes)] == files
+
+
+def test_resume_does_not_touch_a_file_that_is_not_ours(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "settings.json").write_text('{"important": 1}')
+    result = recap("caption", folder / "0.png", "--jsonl", tmp_path / "settings.json", "--resume")
+    assert result.exit_code == 2
+    assert "settings.json, line 1: not an answer" in result.stderr
+    assert (tmp_path / "settings.json").read_text() == '{"important": 1}'
+
+
+def test_what_is_no_regular_file_is_an_answer_too(folder: Path, tmp_path: Path) -> None:
+    odd = tmp_path / "odd"
+    odd.mkdir()
+    os.mkfifo(odd / "a.jpg")
+    (odd / "b.jpg").symlink_to("/dev/zero")
+    with (odd / "c.jpg").open("wb") as endless:
+        endless.truncate(2**40)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(odd / "d.jpg"))
+    (odd / "e.jpg").symlink_to("e.jpg")
+    (odd / "f.png").symlink_to(folder / "0.png")
+    result = recap("caption", odd, "/dev/zero", tmp_path / ("a" * 300), "--json")
+    assert result.exit_code == 1
+    *refused, good, device, missing = json.loads(result.stdout)
+    assert [line["error"]["code"] for line in (*refused, device, missing)] == ["unreadable_file"] * 7
+    messages = [line["error"]["message"] for line in (*refused, device, missing)]
+    assert messages[:4] == ["not a regular file"] * 2 + ["more than 1,073,741,824 bytes", "not a regular file"]
+    assert messages[4:] == ["too many levels of symbolic links", "not a regular file", "file name too long"]
+    assert good["caption"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "redirection", "reason"),
+    [
+        ("models", ">/dev/full", "no space left on device"),
+        ("models --json", ">&-", "standard output: bad file descriptor"),
+        ("caption {picture}", ">/dev/full", "no space left on device"),
+        ("caption {picture}", ">&-", "standard output: bad file descriptor"),
+        ("caption {picture} --json", "| (exec <&-)", "broken pipe"),
+        ("caption {picture} --jsonl /dev/full", "", "/dev/full: not a regular file"),
+        ("caption {picture} --jsonl {folder}/o.jsonl", ">&- 2>{folder}/errors", None),
+        ("caption {picture} --jsonl {folder}/o.jsonl", "2>&-", None),
+        ("generate --prompt -", "<&-", "bad file descriptor"),
+    ],
+)
+def test_streams_that_are_full_or_closed_are_told(
+    folder: Path, tmp_path: Path, arguments: str, redirection: str, reason: str | None
+) -> None:
+    places = {"picture": folder / "0.png", "folder": tmp_path}
+    command = f"exec {sys.executable} -c 'from app.cli import main; main()' {arguments}".format(**places)
+    script = f"set -o pipefail; ({command}) {redirection}".format(**places)
+    result = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=100)
+    if reason is None:
+        assert (result.returncode, result.stderr) == (0, "")
+        assert len(lines(tmp_path / "o.jsonl")) == 1
+    else:
+        assert result.returncode == 2
+        assert result.stderr.startswith("error: ")
+        assert result.stderr.endswith(f"{reason}\n")
+        assert len(result.stderr.splitlines()) == 1
 
 
 def read_terminal(terminal: int) -> str:

@@ -59,6 +59,17 @@ def test_its_event_loop_is_the_one_that_is_tested(
         assert client.get("/healthz").status_code == 200
 
 
+@pytest.mark.parametrize(("keys", "warned"), [("", True), (" , ", True), ("0" * 64, False), (None, False)])
+def test_an_empty_list_of_keys_is_warned_of(checkpoints: Path, keys: str | None, warned: bool) -> None:
+    environment = os.environ | {"RECAP_CHECKPOINTS": str(checkpoints), "RECAP_THREADS": "1"}
+    environment |= {} if keys is None else {"RECAP_API_KEYS": keys}
+    with subprocess.Popen(COMMAND, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stderr is not None
+        first = json.loads(process.stderr.readline())
+        process.kill()
+    assert (first["level"] == "warning" and "RECAP_API_KEYS is set, but empty" in first["event"]) is warned
+
+
 def begin(client: httpx2.Client, body: bytes) -> socket.socket:
     """A connection over which all of a request but its last byte has been sent."""
     sock = socket.create_connection((client.base_url.host, client.base_url.port or 80), timeout=30)

@@ -50,10 +50,20 @@ def test_compose_confines_them_and_starts_them_only_when_asked(service: str) -> 
     assert described["read_only"] is True
     assert described["cap_drop"] == ["ALL"]
     assert all(port.startswith("127.0.0.1:") for port in described["ports"])
+    assert described["pids_limit"]
+    assert described["logging"]["options"].keys() == {"max-size", "max-file"}
     assert re.fullmatch(r"[a-z]+/[a-z]+:v?\d+\.\d+\.\d+", described["image"])
     assert all(path.exists() for path in mounts(service).values())
     named = {volume.split(":")[0] for volume in described["volumes"] if not volume.startswith("./")}
     assert named == {service} <= COMPOSE["volumes"].keys()
+
+
+def test_grafana_has_no_password_that_everyone_knows() -> None:
+    environment = COMPOSE["services"]["grafana"]["environment"]
+    assert "GF_SECURITY_ADMIN_PASSWORD" not in environment
+    assert environment["GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION"] == "true"
+    assert environment["GF_AUTH_ANONYMOUS_ENABLED"] == "true"
+    assert environment.get("GF_AUTH_ANONYMOUS_ORG_ROLE", "Viewer") == "Viewer"
 
 
 def test_each_finds_the_next() -> None:

@@ -1,6 +1,8 @@
 """Checkpoints: whole or not there, and clear about what is wrong with them."""
 
 import json
+import os
+import resource
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +16,7 @@ from model import checkpoint as module
 from model.checkpoint import Checkpoint, CheckpointError, file_sha256, save
 from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Captioner
+from tests.conftest import FullDisk
 
 
 @pytest.fixture
@@ -88,8 +91,34 @@ def without_a_tensor(path: Path) -> None:
     tensors = load_file(path / "model.safetensors")
     del tensors["decoder.output.bias"]
     save_file(tensors, path / "model.safetensors")
+    sign(path, "model.safetensors")
+
+
+def sign(path: Path, name: str) -> None:
+    """Gives a file that was changed the digest that it has now."""
     config = json.loads((path / "config.json").read_text())
-    edit(path, sha256={**config["sha256"], "model.safetensors": file_sha256(path / "model.safetensors")})
+    edit(path, sha256={**config["sha256"], name: file_sha256(path / name)})
+
+
+def with_words(path: Path, words: str) -> None:
+    (path / "vocabulary.json").write_text(words)
+    sign(path, "vocabulary.json")
+
+
+def with_size(path: Path, key: str, size: int) -> None:
+    config = json.loads((path / "config.json").read_text())
+    config["model"]["decoder"][key] = size
+    edit(path, **config)
+
+
+def pipe(path: Path, name: str) -> None:
+    (path / name).unlink()
+    os.mkfifo(path / name)
+
+
+def endless(path: Path, name: str) -> None:
+    (path / name).unlink()
+    (path / name).symlink_to("/dev/zero")
 
 
 @pytest.mark.parametrize(
@@ -100,7 +129,10 @@ def without_a_tensor(path: Path) -> None:
         (lambda path: (path / "model.safetensors").unlink(), r"model\.safetensors: no such file"),
         (lambda path: (path / "vocabulary.json").write_text("[]"), r"vocabulary\.json: sha256 is"),
         (lambda path: (path / "config.json").unlink(), r"config\.json: no such file"),
-        (lambda path: (path / "config.json").write_text("{"), r"config\.json: Expecting property name"),
+        (
+            lambda path: (path / "config.json").write_text("{"),
+            r"config\.json: not read as JSON: EOF while parsing an object",
+        ),
         (
             lambda path: edit(path, task="translation"),
             r"config\.json: task: 'translation' is none of 'image-to-text'",
@@ -113,9 +145,62 @@ def without_a_tensor(path: Path) -> None:
         (lambda path: (path / "metrics.json").write_text("{"), r"metrics\.json: "),
         (other_architecture, r"model\.safetensors: decoder\.\S+ is \(.*\) instead of \(.*\); .* and \d+ more"),
         (without_a_tensor, r"model\.safetensors: decoder\.output\.bias is missing"),
+        (lambda path: with_size(path, "hidden_size", 10**9), r"config\.json: model: "),
+        (lambda path: with_size(path, "hidden_size", 10**30), r"config\.json: model: "),
+        (lambda path: with_size(path, "embedding_size", 10**12), r"model\.safetensors: decoder\.\S+ is .* instead of"),
+        (lambda path: with_size(path, "attention_size", 2**62), r"config\.json: model: |model\.safetensors: decoder"),
+        (lambda path: with_words(path, "[1, 2]"), r"vocabulary\.json: a vocabulary is a list of words"),
+        (lambda path: with_words(path, '[["<pad>"]]'), r"vocabulary\.json: a vocabulary is a list of words"),
+        (lambda path: with_words(path, "null"), r"vocabulary\.json: a vocabulary is a list of words"),
+        (lambda path: with_words(path, '{"<pad>": 0}'), r"vocabulary\.json: a vocabulary is a list of words"),
+        (lambda path: with_words(path, "[" * 10**5), r"vocabulary\.json: .*recursion"),
+        (
+            lambda path: with_words(path, '["<pad>", "<bos>", "<eos>", "<unk>", "\\ud800"]'),
+            r"vocabulary\.json: .*hex escape",
+        ),
+        (lambda path: (path / "metrics.json").write_text('{"a":' * 10**5), r"metrics\.json: .*recursion"),
+        (lambda path: (path / "metrics.json").write_text("[" * 300 + "]" * 300), r"metrics\.json: .*recursion"),
+        (lambda path: (path / "metrics.json").write_text("[]"), r"metrics\.json: an object is needed"),
+        (lambda path: (path / "config.json").write_text("[" * 10**5), r"config\.json: .*recursion"),
+        (lambda path: edit(path, name="../../x"), r"config\.json: name: .*'\.\./\.\./x': a name"),
+        (lambda path: edit(path, name="a\nb"), r"config\.json: name: .*'a\\nb': a name"),
+        (lambda path: edit(path, name=".."), r"config\.json: name: "),
+        (lambda path: edit(path, name="a\\b"), r"config\.json: name: "),
+        (lambda path: edit(path, name="a\u2028b"), r"config\.json: name: "),
+        (lambda path: edit(path, name="\x1b[2J"), r"config\.json: name: "),
+        (lambda path: edit(path, name=""), r"config\.json: name: "),
+        (lambda path: edit(path, name="a" * 1000), r"config\.json: name: "),
+        (
+            lambda path: edit(path, sha256={"model.safetensors": "0" * 64, "../../etc/passwd": "0" * 64}),
+            r"config\.json: sha256: '\.\./\.\./etc/passwd' is none of model\.safetensors, vocabulary\.json",
+        ),
+        (lambda path: edit(path, sha256={"model.safetensors": "a\nb"}), r"config\.json: sha256\.model\.safetensors: "),
+        (lambda path: pipe(path, "config.json"), r"config\.json: .*not a regular file"),
+        (lambda path: pipe(path, "model.safetensors"), r"model\.safetensors: no such file"),
+        (lambda path: endless(path, "metrics.json"), r"metrics\.json: .*not a regular file"),
+        (lambda path: endless(path, "vocabulary.json"), r"vocabulary\.json: no such file"),
     ],
 )
 def test_damage_is_named(saved: Path, damage: Callable[[Path], None], message: str) -> None:
     damage(saved)
     with pytest.raises(CheckpointError, match=message):
         Checkpoint.open(saved).load()
+
+
+def test_sizes_beyond_the_weights_take_no_memory(saved: Path) -> None:
+    with_size(saved, "hidden_size", 20_000)  # 15 GB
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: decoder\.\S+ is \(.*\) instead of \(\d*, ?2\d{4}"):
+        Checkpoint.open(saved).load()
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kB
+
+
+def test_a_full_disk_leaves_the_old_checkpoint(tiny_captioner: Captioner, saved: Path, full_disk: FullDisk) -> None:
+    before = {file.name: file.read_bytes() for file in saved.iterdir()}
+    metrics = {"notes": "x" * 10_000_000}  # is larger than the weights
+    for size in (0, 100_000, 9_000_000):
+        with full_disk(size), pytest.raises(OSError, match=r"File too large") as caught:
+            save(saved, CAPTIONING, tiny_captioner, name="second", metrics=metrics, card="")
+        assert caught.value.filename == str(saved)
+        assert {file.name: file.read_bytes() for file in saved.iterdir()} == before
+        assert [entry.name for entry in saved.parent.iterdir()] == ["copy"]

@@ -1,5 +1,6 @@
 """The Python API for captions, over a real, small captioner."""
 
+import os
 from io import BytesIO
 from pathlib import Path
 
@@ -109,3 +110,9 @@ def test_models_are_found_by_name_and_folder(captioner: Captioner, tiny_checkpoi
 def test_a_language_model_is_no_captioner(tiny_language_checkpoint: Path) -> None:
     with pytest.raises(CheckpointError, match="is a language model, a captioner is needed"):
         Captioner.load(tiny_language_checkpoint)
+
+
+def test_a_pipe_is_refused_rather_than_waited_for(captioner: Captioner, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="not a regular file"):
+        captioner(tmp_path / "pipe")

@@ -259,6 +259,13 @@ def recap_train(*arguments: str) -> None:
     main()
 
 
+def run_command(*arguments: str) -> int:
+    """Exit code of `recap-train`."""
+    with pytest.raises(SystemExit) as ended:
+        recap_train(*arguments)
+    return int(str(ended.value.code))
+
+
 def kill_once(state: Path, *arguments: str) -> None:
     """Runs `recap-train` in a process of its own, and kills it as soon as it has saved its state."""
     process = begin(recap_train, *arguments)

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from model.checkpoint import Checkpoint, file_sha256
 from model.figures import Figure, figures_of
-from tests.training.conftest import begin, kill_once, open_trainer, recap_train, train
+from tests.training.conftest import begin, kill_once, open_trainer, run_command, train
 from training.run_state import StateError
 from training.tasks import TASKS
 from training.trainer import Trainer, Validation
@@ -37,13 +37,6 @@ def interrupt(trainer: Trainer[Any, Any], step: int, number: int) -> None:
             yield figures
 
     trainer.objective.updates = interrupted  # type: ignore[assignment, method-assign]
-
-
-def run_command(*arguments: str) -> int:
-    """Exit code of `recap-train`."""
-    with pytest.raises(SystemExit) as ended:
-        recap_train(*arguments)
-    return int(str(ended.value.code))
 
 
 @pytest.mark.usefixtures("no_java")

@@ -7,6 +7,7 @@ from pathlib import Path
 from PIL import Image
 from tqdm import tqdm
 
+from model.files import read_bytes
 from model.vision.formats import PictureError
 from model.vision.pictures import read_picture
 from training.data.base import DataError
@@ -23,10 +24,12 @@ def open_picture(path: Path, enough: int | None = None) -> Image.Image:
         DataError: the file is missing, no picture, truncated or otherwise broken; the message names it.
     """
     try:
-        return read_picture(path.read_bytes(), enough=enough).rgb
+        return read_picture(read_bytes(path), enough=enough).rgb
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
-    except (OSError, PictureError) as error:
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or error}") from error
+    except PictureError as error:
         raise DataError(f"{path}: {error}") from error
 
 

@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from model.files import read_bytes
 from training.data.base import DataError
 
 Records = TypeVar("Records", bound=BaseModel)
@@ -17,7 +18,7 @@ def read_records(schema: type[Records], path: Path) -> Records:
         DataError: the file can't be read, is no JSON, or lacks something; the message says where.
     """
     try:
-        return schema.model_validate_json(path.read_bytes())
+        return schema.model_validate_json(read_bytes(path))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))

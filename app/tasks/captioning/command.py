@@ -1,7 +1,7 @@
 """`recap caption`."""
 
-import json
 import math
+import os
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack, closing
@@ -39,14 +39,15 @@ def caption(
     """Describe pictures.
 
     A folder stands for the files with a picture's extension in it and below it; the others are counted on standard
-    error. The exit code is 1 if any picture failed.
+    error. The exit code is 1 if any picture failed, and 2 if captions can't be written: the disk is full, or a pipe was
+    closed.
     """
     if as_json and jsonl:
         fail("--json and --jsonl exclude each other")
     if resume and not jsonl:
         fail("--resume goes on with the file of --jsonl, which is not given")
 
-    from app.tasks.captioning.files import AnswerLog, AnswerLogError, find_pictures
+    from app.tasks.captioning.files import AnswerLog, AnswerLogError, find_pictures, to_json
 
     files, left = find_pictures(images)
     if left:
@@ -62,7 +63,7 @@ def caption(
         if jsonl:
             try:
                 log = stack.enter_context(closing(AnswerLog(jsonl, resume=resume)))
-            except (AnswerLogError, OSError) as error:
+            except AnswerLogError as error:
                 fail(str(error))
             write = log.write
             answered = [log.answered[str(file)] for file in files if str(file) in log.answered]
@@ -86,9 +87,12 @@ def caption(
         if files:
             # Captions that scroll past are progress enough.
             bar = quiet or not sys.stdout.isatty()
-            _caption(files, settings, model, parameters, take, bar=bar)
+            try:
+                _caption(files, settings, model, parameters, take, bar=bar)
+            except AnswerLogError as error:
+                fail(str(error))
     if as_json:
-        typer.echo(json.dumps(answers, ensure_ascii=False, indent=2))
+        typer.echo(to_json(answers, indent=2), nl=False)
     if failed:
         raise typer.Exit(1)
 
@@ -129,14 +133,18 @@ def _caption(
         fail(str(error))
 
     async def run() -> None:
-        with tqdm(total=len(files), unit="picture", disable=None if bar else True) as progress:
-            async for line in caption_files(worker, files, decoding):
-                take(line)
-                progress.update()
-        await worker.close()
+        try:
+            with tqdm(total=len(files), unit="picture", disable=None if bar else True) as progress:
+                async for line in caption_files(worker, files, decoding):
+                    take(line)
+                    progress.update()
+        finally:
+            await worker.close()
 
-    anyio.run(run)
-    resources.close()
+    try:
+        anyio.run(run)
+    finally:
+        resources.close()
 
 
 def _show(line: "Line", *, quiet: bool) -> None:
@@ -146,6 +154,7 @@ def _show(line: "Line", *, quiet: bool) -> None:
 
         tqdm.write(f"{line['file']}: {line['error']['message']}", file=sys.stderr)
     elif not quiet:
-        typer.echo(f"{line['file']}: {line['caption']}")
+        # The name as its bytes are on disk, whatever the encoding makes of them.
+        typer.echo(os.fsencode(f"{line['file']}: {line['caption']}"))
         for other in line["captions"][1:]:
             typer.echo(f"{' ' * len(line['file'])}  {other['text']}")

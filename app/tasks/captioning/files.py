@@ -3,13 +3,16 @@
 import asyncio
 import json
 import os
+import re
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from app.errors import Refusal
 from app.tasks.captioning.service import PictureJob, PictureWorker
+from model.files import read_bytes, require_regular
 from model.tasks.captioning.config import DecodingConfig
 from model.vision.formats import EXTENSIONS
 
@@ -34,7 +37,7 @@ def find_pictures(paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:
         taken[Path(error.filename)] = None
 
     for path in paths:
-        if not path.is_dir():
+        if not os.path.isdir(path):  # noqa: PTH112 (Path.is_dir raises errors, which belong in a line)
             taken[path] = None
             continue
         for folder, folders, names in os.walk(path, onerror=unreadable):
@@ -61,7 +64,7 @@ async def caption_files(worker: PictureWorker, files: Iterable[Path], decoding: 
 
 async def _line(worker: PictureWorker, file: Path, decoding: DecodingConfig) -> Line:
     try:
-        data = await asyncio.to_thread(file.read_bytes)
+        data = await asyncio.to_thread(read_bytes, file)
     except OSError as error:
         message = (error.strerror or str(error)).lower()
         return {"file": str(file), "error": {"code": "unreadable_file", "message": message}}
@@ -74,43 +77,81 @@ async def _line(worker: PictureWorker, file: Path, decoding: DecodingConfig) -> 
     return {"file": str(file), "caption": captions[0].text, "captions": told}
 
 
+def to_json(value: object, indent: int | None = None) -> bytes:
+    r"""JSON in UTF-8, and a line break; a byte of a name that is not UTF-8 is `\udce9`, and reads back as it was."""
+    return json.dumps(value, ensure_ascii=False, indent=indent).encode(errors="backslashreplace") + b"\n"
+
+
 class AnswerLogError(Exception):
-    """A file of answers that can't be used; the message says why and what to do."""
+    """A file of answers that can't be used or written; the message says why and what to do."""
 
 
 class AnswerLog:
     """A file of lines that only grows, from which a run that was killed can be resumed.
 
-    With `resume`, a last line that was cut short is dropped and will be written again.
+    With `resume`, a last line that was cut short is dropped and will be written again. A file with anything else than
+    answers in it stays as it is.
 
     Raises:
         AnswerLogError: it has lines and `resume` is off, or it has lines that are no answers.
-        OSError: it can't be opened.
+        OSError: it can't be opened, or is no regular file.
     """
 
     def __init__(self, path: Path, *, resume: bool) -> None:
         self.answered: dict[str, bool] = {}
         """File that has a line -> whether that is a caption."""
-        if path.is_file() and path.stat().st_size and not resume:
-            raise AnswerLogError(f"{path} has answers in it; go on with --resume, or remove it")
-        self._file = path.open("a+b")
+        self._path, self._end = path, 0
+        ended = True
+        require_regular(path)
+        if path.exists():
+            with path.open("rb") as lines:
+                for number, line in enumerate(lines, start=1):
+                    if not resume:
+                        raise AnswerLogError(f"{path} is not empty; go on with --resume, or remove it")
+                    if answer := _answer(line):
+                        self.answered[answer["file"]] = "error" not in answer
+                        self._end += len(line)
+                        ended = line.endswith(b"\n")
+                    elif not _is_cut(line, first=number == 1):
+                        raise AnswerLogError(f"{path}, line {number}: not an answer; is this the right file?")
+        self._file = path.open("ab", buffering=0)
         self.close = self._file.close
-        self._file.seek(0)
-        end = 0
-        for number, line in enumerate(self._file, start=1):
-            if not line.endswith(b"\n"):
-                break
-            try:
-                answer = json.loads(line)
-                self.answered[answer["file"]] = "error" not in answer
-            except (ValueError, KeyError, TypeError) as error:
-                self._file.close()
-                raise AnswerLogError(f"{path}, line {number}: not an answer; is this the right file?") from error
-            end += len(line)
-        if resume:
-            self._file.truncate(end)
+        self._file.truncate(self._end)
+        if not ended:
+            self._append(b"\n")
 
     def write(self, line: Line) -> None:
-        """Appends an answer and flushes it, so that it survives the process."""
-        self._file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
-        self._file.flush()
+        """Appends an answer, so that it survives the process; raises an AnswerLogError if the disk is full."""
+        self._append(to_json(line))
+
+    def _append(self, data: bytes) -> None:
+        end = self._end + len(data)
+        try:
+            while data:
+                data = data[self._file.write(data) :]
+        except OSError as error:
+            with suppress(OSError):  # a line is whole, or not there
+                self._file.truncate(self._end)
+            raise AnswerLogError(f"{self._path}: {error.strerror}; go on with --resume once that is mended") from error
+        self._end = end
+
+
+def _answer(line: bytes) -> Line | None:
+    """The answer in a line, if it is one."""
+    try:
+        answer = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    keys = answer.keys() if isinstance(answer, dict) and isinstance(answer.get("file"), str) else set()
+    return answer if keys in ({"file", "caption", "captions"}, {"file", "error"}) else None
+
+
+def _is_cut(line: bytes, *, first: bool) -> bool:
+    """Tells whether a line is the beginning of an answer; of a file's first line, more of it is needed."""
+    name = re.match(rb'\{"file": "(?:[^"\\\n]|\\.?)*', line)
+    if name is None:
+        return not first and b'{"file": "'.startswith(line)
+    rest = line[name.end() :]
+    return not line.endswith(b"\n") and any(
+        key.startswith(rest) or rest.startswith(key) for key in (b'", "caption": "', b'", "error": {')
+    )

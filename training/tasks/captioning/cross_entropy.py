@@ -36,7 +36,10 @@ class CrossEntropy(Objective[Captioner]):
         self.dev = DevScore(data.split("dev"))
         vocabulary = caption_vocabulary(pictures, recipe.data.min_count)
         self.examples = caption_examples(pictures, vocabulary, recipe.data.max_length)
-        self.teaching = teaching(recipe.distillation, pictures, self.examples, vocabulary, recipe.run, accelerator)
+        checked = [image.path for image in (*pictures, *self.dev.images)]
+        self.teaching = teaching(
+            recipe.distillation, pictures, self.examples, vocabulary, recipe.run, accelerator, checked=checked
+        )
         torch.manual_seed(training.seed)
         config = CaptionerConfig(encoder=recipe.encoder, decoder=recipe.decoder, decoding=recipe.decoding)
         self.model = Captioner(config, vocabulary)

@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator
-from numpy.lib.format import open_memmap
 from tqdm import tqdm
 
 from model.checkpoint import Checkpoint, CheckpointError
 from model.vocabulary import PAD, Vocabulary
-from training.cache import add_pictures, cached
+from training.cache import add_pictures, cached, new_array
+from training.data.pictures import check_pictures
 from training.tasks.captioning.ensemble import Ensemble
 from training.tasks.captioning.examples import Example, captions_by_picture, collate
 from training.tasks.captioning.losses import Expected
@@ -56,12 +56,14 @@ def teaching(
     vocabulary: Vocabulary,
     run: Path,
     accelerator: Accelerator,
+    checked: Sequence[Path] = (),
 ) -> Teaching | None:
     """The teachers' words, kept in a run's folder, as `ask_teachers` gives them; None without a recipe."""
     if recipe is None:
         return None
     with accelerator.main_process_first():  # one process asks, the others read
-        return ask_teachers(recipe, images, examples, vocabulary, run / "teachers", device=accelerator.device)
+        folder, device = run / "teachers", accelerator.device
+        return ask_teachers(recipe, images, examples, vocabulary, folder, device=device, checked=checked)
 
 
 def ask_teachers(
@@ -73,14 +75,15 @@ def ask_teachers(
     *,
     device: torch.device | str = "cpu",
     batch_size: int = 32,
+    checked: Sequence[Path] = (),
 ) -> Teaching:
     """Asks teachers for their words, unless `directory` has those of the same teachers, pictures and captions.
 
-    The vocabulary is the learner's, and `batch_size` counts pictures.
+    The vocabulary is the learner's, and `batch_size` counts pictures. The files `checked` have to be readable before.
 
     Raises:
         CheckpointError: a teacher is missing or damaged, no captioner, or has other words than the learner.
-        DataError: a picture is missing or broken.
+        DataError: a picture is missing or broken; of those that are checked, the message names all.
     """
     digest = hashlib.sha256(f"{VERSION} {recipe.temperature} {recipe.words}".encode())
     for path in recipe.teachers:
@@ -93,9 +96,10 @@ def ask_teachers(
         if teachers.members[0].vocabulary != vocabulary:
             advice = "train both on the same captions and min_count"
             raise CheckpointError(f"{recipe.teachers[0]}: has other words than the learner; {advice}")
+        check_pictures(checked)
         longest = max(len(example.tokens) for example in examples) + 1
         shape = (len(examples), longest, min(recipe.words, len(vocabulary)))
-        words, probabilities = (open_memmap(directory / file, "w+", dtype, shape) for file, dtype in FILES.items())
+        words, probabilities = (new_array(directory / file, dtype, shape) for file, dtype in FILES.items())
         by_picture = captions_by_picture(examples, len(images))
         first = 0
         with tqdm(desc="teachers", total=len(images), unit="picture", disable=None) as bar:

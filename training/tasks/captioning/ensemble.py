@@ -15,7 +15,7 @@ from model.tasks.captioning.captioner import Caption, Captioner
 from model.tasks.captioning.config import DecodingConfig
 from model.tasks.captioning.decoder import GridMemory
 from model.vision.preprocessing import useful_side
-from training.data.pictures import check_pictures, open_picture
+from training.data.pictures import open_picture
 from training.prefetch import in_batches, load_batches
 from training.tasks.captioning.readers import CaptionedImage
 from training.tasks.captioning.warm_start import open_captioner
@@ -25,9 +25,8 @@ def read_pictures(captioner: Captioner, images: Sequence[CaptionedImage], batch_
     """Encodes pictures in their order, in batches: (B, P, E) each.
 
     Raises:
-        DataError: pictures are missing or broken; the message names them.
+        DataError: a picture is missing or broken: `check_pictures` names them all beforehand.
     """
-    check_pictures([image.path for image in images])
     enough = useful_side(captioner.config.encoder.preprocessing)
 
     def load(image: CaptionedImage) -> Tensor:

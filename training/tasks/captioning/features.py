@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator
-from numpy.lib.format import open_memmap
 from PIL import Image, ImageOps
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -20,7 +19,7 @@ from tqdm import tqdm
 from model.openvino.precision import autocast
 from model.vision.config import EncoderConfig
 from model.vision.preprocessing import normalize, resize, useful_side
-from training.cache import add_pictures, cached
+from training.cache import add_pictures, cached, new_array
 from training.data.pictures import check_pictures, open_picture
 from training.prefetch import in_batches, load_batches
 from training.tasks.captioning.readers import CaptionDataset
@@ -50,15 +49,21 @@ class FeatureCache:
 def prepare_features(
     recipe: FeaturesRecipe, config: EncoderConfig, data: CaptionDataset, encoder: nn.Module, accelerator: Accelerator
 ) -> dict[str, FeatureCache]:
-    """The cached grids of the train and dev pictures, computed if the cache is missing or stale."""
+    """The cached grids of the train and dev pictures, computed if the cache is missing or stale.
 
-    def cache(split: str, views: int) -> FeatureCache:
-        pictures, folder = [image.path for image in data.split(split)], recipe.cache / split
-        size, device = recipe.batch_size, accelerator.device
-        return cached_features(encoder, config, pictures, folder, views=views, device=device, batch_size=size)
+    Raises:
+        DataError: pictures can't be read; the message names those of both splits, before any work.
+    """
+    train, dev = ([image.path for image in data.split(split)] for split in ("train", "dev"))
+
+    def cache(split: str, pictures: list[Path], views: int, checked: list[Path]) -> FeatureCache:
+        folder, size, device = recipe.cache / split, recipe.batch_size, accelerator.device
+        return cached_features(
+            encoder, config, pictures, folder, views=views, device=device, batch_size=size, checked=checked
+        )
 
     with accelerator.main_process_first():  # one process builds, the others read
-        return {"train": cache("train", recipe.views), "dev": cache("dev", 1)}
+        return {"train": cache("train", train, recipe.views, [*train, *dev]), "dev": cache("dev", dev, 1, dev)}
 
 
 def view(image: Image.Image, number: int, picture: int) -> Image.Image:
@@ -96,6 +101,7 @@ def cached_features(
     views: int = 1,
     device: torch.device | str = "cpu",
     batch_size: int = 32,
+    checked: Sequence[Path] | None = None,
 ) -> FeatureCache:
     """The cache in `directory`, built if it is missing or of another encoder, preprocessing or pictures.
 
@@ -107,13 +113,20 @@ def cached_features(
         views: views of each picture, see `view`.
         device: where the encoder runs.
         batch_size: views at a time.
+        checked: files that have to be readable before the cache is built; `pictures` if None.
 
     Raises:
+        DataError: files can't be read; the message names all of them.
         FloatingPointError: features are too large for half precision, or no numbers.
     """
     mark = fingerprint(encoder, config, pictures, views)
     grids = directory / "grids.npy"
-    cached(directory, mark, lambda: _build(encoder.to(device), config, pictures, grids, views, batch_size))
+
+    def build() -> None:
+        check_pictures(pictures if checked is None else checked)
+        _build(encoder.to(device), config, pictures, grids, views, batch_size)
+
+    cached(directory, mark, build)
     return FeatureCache(np.load(grids, mmap_mode="r"), mark)
 
 
@@ -121,7 +134,6 @@ def _build(
     encoder: nn.Module, config: EncoderConfig, pictures: Sequence[Path], path: Path, views: int, batch_size: int
 ) -> None:
     """Streams all views of all pictures through the encoder into `path`; decoding runs ahead in threads."""
-    check_pictures(pictures)
     device = next(encoder.parameters()).device
     encoder = encoder.to(memory_format=torch.channels_last)  # with bfloat16, twice as fast on a CPU
     work = [(picture, number) for picture in range(len(pictures)) for number in range(views)]
@@ -143,7 +155,7 @@ def _build(
                     f"{config.name}: features beyond half precision; are its weights trained ones?"
                 )
             if out is None:
-                out = open_memmap(path, "w+", np.float16, (len(pictures), views, *grid.shape[1:]))
+                out = new_array(path, np.float16, (len(pictures), views, *grid.shape[1:]))
             out.reshape(len(work), *grid.shape[1:])[start : start + len(grid)] = grid
             start += len(grid)
             bar.update(len(grid))

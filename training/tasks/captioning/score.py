@@ -16,6 +16,7 @@ from model.figures import Figure
 from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Caption, Captioner
 from model.tasks.captioning.config import CaptionerConfig, DecodingConfig
+from training.data.pictures import check_pictures
 from training.device import available_device
 from training.files import make_folder, write_text
 from training.task import Evaluation, Report
@@ -101,7 +102,7 @@ def evaluate(
 
     Raises:
         CheckpointError: a checkpoint is missing or damaged, no captioner, or has other words than the first.
-        DataError: the data set, a picture or the split is missing or broken, or the captions can't be written.
+        DataError: the data set, pictures or the split are missing or broken, or the captions can't be written.
         JavaError: the captions can't be tokenised.
         ValueError: `beam_size` is out of range.
     """
@@ -112,6 +113,7 @@ def evaluate(
     images = dataset.split(split)
     if captions_path:
         make_folder(captions_path)  # now: a folder that can't be made shows before the work is done
+    check_pictures([image.path for image in images])
     captions: list[Caption] = []
     with tqdm(desc="captions", total=len(images), unit="picture", disable=None) as bar:
         for grids in ensemble.read(images, batch_size):

@@ -73,7 +73,7 @@ class Tuning(Objective[Captioner]):
         vocabulary = self.model.vocabulary
         self.examples = caption_examples(self.pictures, vocabulary, recipe.data.max_length)
         self.captions = captions_by_picture(self.examples, len(self.pictures))
-        check_pictures([image.path for image in self.pictures])
+        check_pictures([image.path for image in (*self.pictures, *self.dev.images)])
         self.teaching = teaching(recipe.distillation, self.pictures, self.examples, vocabulary, recipe.run, accelerator)
         lengths = [1] * len(self.pictures)
         self.buckets = LengthBuckets(lengths, training.batch_size, training.seed, smallest=accelerator.num_processes)
