@@ -94,6 +94,8 @@ async def _http_error(request: Request, error: HTTPException) -> Response:
         message = f"nothing is at {request.url.path}; /docs shows what there is"
     elif error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "")
+        if allowed == "GET":
+            error = HTTPException(405, headers={"Allow": (allowed := "GET, HEAD")})
         message = f"{request.method} does not work on {request.url.path}; {allowed or 'another method'} does"
     return error_response(HttpRefusal(error, message), request.scope)
 

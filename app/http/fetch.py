@@ -3,7 +3,6 @@
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -20,7 +19,17 @@ _PORTS = {"http": 80, "https": 443}
 _HEADERS = (("accept", "image/*"), ("accept-encoding", "identity"), ("user-agent", "recap"))
 _SAFE = "/?%:@!$&'()*+,;=~[]"
 """Characters that may stand in a URL's path and query unescaped."""
+MAX_URL_CHARS = 8_000
+"""Longest URL; browsers and servers agree on about as many."""
+_PUBLIC6 = ipaddress.ip_network("2000::/3")
+"""All of IPv6 that has been given out (IANA); within it, `ipaddress` knows what is not public."""
+_SPECIAL = [
+    ipaddress.ip_network(network)
+    for network in ("192.0.0.0/24", "192.88.99.0/24", "2001::/23", "2001:db8::/32", "3fff::/20")
+]
+"""Protocols, relays and examples (RFC 6890, RFC 9637), which not every version of Python takes for special."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+"""The one wrapping of IPv4 that is beside it."""
 
 
 class Fetcher:
@@ -83,16 +92,19 @@ class Fetcher:
         """The URL in parts that can be read in one way only."""
         if not self._hosts:
             raise Refusal("url_not_fetched", "URLs are not fetched; send the picture's bytes, or base64 of them")
+        if len(url) > MAX_URL_CHARS:
+            raise _failed(f"its URL has {len(url):,} characters; at most {MAX_URL_CHARS:,} are read")
         try:
             parts = urlsplit(url.strip())
             scheme = parts.scheme.lower()
             host = (parts.hostname or "").encode("idna").decode("ascii").rstrip(".")
-            port = parts.port or _PORTS[scheme]
+            usual = _PORTS[scheme]
+            port = parts.port or usual
         except (ValueError, KeyError) as error:
             raise _failed("it is not an http or https URL") from error
         if not host or ":" in host or "@" in parts.netloc:
             raise _failed("it has no host name, or a user's name before it")
-        place = host if port == _PORTS[scheme] else f"{host}:{port}"
+        place = host if port == usual else f"{host}:{port}"
         if not any(_matches(place, pattern) for pattern in self._hosts):
             raise Refusal("url_not_allowed", f"pictures are not fetched from {place[:200]}")
         target = quote(f"{parts.path or '/'}?{parts.query}".removesuffix("?"), safe=_SAFE)
@@ -139,8 +151,9 @@ async def _look_up(host: str, port: int) -> list[str]:
 def is_public(address: str) -> bool:
     """Test whether an IP address, and the one that it may wrap, belongs to the public internet."""
     outer = ipaddress.ip_address(address)
-    inner: Iterable[Any] = ()
     if isinstance(outer, ipaddress.IPv6Address):
-        nat64 = ipaddress.IPv4Address(int(outer) & 0xFFFFFFFF) if outer in _NAT64 else None
-        inner = (outer.ipv4_mapped, outer.sixtofour, nat64)
-    return all(one.is_global and not one.is_multicast for one in (outer, *inner) if one is not None)
+        if outer in _NAT64:
+            return is_public(str(ipaddress.IPv4Address(int(outer) & 0xFFFFFFFF)))
+        if outer not in _PUBLIC6 or (outer.sixtofour and not is_public(str(outer.sixtofour))):
+            return False
+    return outer.is_global and not outer.is_multicast and not any(outer in network for network in _SPECIAL)

@@ -23,7 +23,7 @@ DESCRIPTIONS = {
     "min_length": "Fewest words before a caption may end.",
     "length_penalty": "Captions rank by log-probability / length ** length_penalty: 0 is off, more favours long ones.",
     "temperature": "Sampling: below 1 is safer, above 1 more varied.",
-    "top_k": "Sampling: only among this many likeliest words; 0 is off.",
+    "top_k": "Sampling: only among this many likeliest words; 0 and -1 are off.",
     "top_p": "Sampling: only among the fewest words whose probabilities reach this sum; 1 is off.",
     "diversity": "Beam search with several captions: how strongly each avoids the words of those before it.",
     "block_ngram": "No run of this many words comes twice in a caption; 0 is off.",

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from model.config import Config
+from model.config import Config, OffByMinusOne
 from model.decoding.search import Search
 from model.vision.config import EncoderConfig
 
@@ -47,7 +47,7 @@ class DecodingConfig(Config):
     """Hypotheses rank by log-probability / length ** length_penalty: 0 turns it off, more favours longer ones."""
     temperature: Annotated[float, Field(gt=0, le=5)] = 1.0
     """Divides the logits before sampling; below 1 sharpens. Sampling only."""
-    top_k: Annotated[int, Field(ge=0, le=1000)] = 0
+    top_k: Annotated[int, Field(ge=-1, le=1000), OffByMinusOne] = 0
     """Sample among the k most likely words only; 0 turns it off."""
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Sample among the fewest words whose probabilities reach p (nucleus sampling); 1 turns it off."""
@@ -57,7 +57,7 @@ class DecodingConfig(Config):
     """No n-gram of this length occurs twice in a caption; 0 turns it off."""
     neutral: bool = False
     """Say "person" rather than guess at people's gender or the colour of their skin."""
-    seed: Annotated[int | None, Field(ge=0, lt=2**63)] = None
+    seed: Annotated[int | None, Field(ge=-(2**63), lt=2**63)] = None
     """Makes sampling repeatable."""
     prefix: Annotated[str, Field(max_length=200)] = ""
     """Words that every caption begins with."""

@@ -26,7 +26,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydantic import ValidationError
 
-from app.http.fetch import is_public
+from app.errors import Refusal
+from app.http.fetch import Fetcher, is_public
 from app.main import create_app
 from app.settings import Settings
 
@@ -245,6 +246,18 @@ def test_other_schemes_are_refused(client: httpx2.Client, url: str) -> None:
         ["::ffff:10.0.0.1"],
         ["64:ff9b::a00:1"],
         ["2002:a00:1::1"],
+        ["64:ff9b:1::a00:1"],
+        ["fec0::1"],
+        ["::7f00:1"],
+        ["::ffff:0:127.0.0.1"],
+        ["5f00::1"],
+        ["3fff::1"],
+        ["2001::1"],
+        ["2001:db8::1"],
+        ["100::1"],
+        ["ff0e::1"],
+        ["192.0.0.9"],
+        ["192.88.99.1"],
         [PUBLIC, "10.0.0.1"],
     ],
 )
@@ -254,6 +267,17 @@ def test_a_name_of_a_private_address_leads_nowhere(
     internet.names["inside.example"] = [addresses]
     assert refusal(client, "http://inside.example/") == (422, "url_not_allowed")
     assert internet.connections == []
+
+
+@pytest.mark.parametrize("address", ["93.184.215.14", "2606:4700::1111", "2a00:1450::1", "64:ff9b::5db8:d70e"])
+def test_an_address_of_the_internet_is_public(address: str) -> None:
+    assert is_public(address)
+
+
+@pytest.mark.parametrize("url", ["gopher://example.com:70/", "ftp://example.com:21/", "x:1", "://example.com:80/"])
+def test_an_unknown_scheme_with_a_port_is_refused(url: str) -> None:
+    with pytest.raises(Refusal, match="not an http or https URL"):
+        asyncio.run(Fetcher(Settings(url_hosts=("*",))).fetch(url))
 
 
 @given(st.ip_addresses(v=4))
@@ -294,6 +318,7 @@ def test_redirects_are_held_to_the_same_rules(
         "/local": (302, {"location": "http://127.0.0.1/"}, b""),
         "/elsewhere": (302, {"location": "//elsewhere.example/"}, b""),
         "/file": (302, {"location": "file:///etc/passwd"}, b""),
+        "/gopher": (302, {"location": "gopher://pictures.example:70/"}, b""),
         "/again": (302, {"location": "http://rebinding.example/again"}, b""),
         "/nowhere": (302, {}, b""),
     }
@@ -305,6 +330,7 @@ def test_redirects_are_held_to_the_same_rules(
         "/local": "url_not_allowed",
         "/elsewhere": "url_not_allowed",
         "/file": "url_failed",
+        "/gopher": "url_failed",
         "/nowhere": "url_failed",
     }
     for path, code in expected.items():
