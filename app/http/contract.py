@@ -12,6 +12,8 @@ from app.http.dialects import OWN, Dialect
 
 E = TypeVar("E")
 
+TEXT_BYTES = 8_000_000
+"""Largest body without a picture: eight times the longest prompt, since JSON may escape its characters."""
 UNMATCHED = "unmatched"
 """Stands for the path of a request that no route takes."""
 

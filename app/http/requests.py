@@ -6,27 +6,30 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import aclosing, suppress
 from typing import Any, ClassVar, TypeVar
-from urllib.parse import parse_qsl, unquote_to_bytes
+from urllib.parse import unquote_to_bytes
 
 import anyio.to_thread
 import pybase64
 from pydantic import ConfigDict
 from pydantic_core import from_json
-from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from app.errors import Refusal
+from app.errors import Refusal, body_too_large
 from app.http.body import Body, parse
 from app.http.fetch import Fetcher
 from app.http.fields import shown, unknown
-
-IMAGE = "image"
+from app.http.forms import IMAGE, Fields, parse_multipart, parse_urlencoded, too_many, unescaped
 
 AT_ONCE = 1_000_000
 """Most characters of JSON or base64 that are read on the event loop; handing them to a thread would take longer."""
-_MOST_FIELDS = 100
-"""Most fields of a form besides pictures."""
+WIDE_BYTES = 20_000_000
+"""Bytes of JSON from which on its strings must have one byte a character, as base64 has."""
+MAX_MARKS = 500_000
+"""Most lists, objects and commas in JSON: each costs a value, which may take forty times the memory of its text."""
+_WIDE = re.compile(rb"[\x80-\xff]|\\u(?!00)")
+"""What makes a whole string take two or four bytes a character."""
+_ESCAPED_BYTES = 1_000_000
+"""Most characters of a data: URI that is not in base64: its escapes take a hundred times their memory."""
 
 T = TypeVar("T")
 B = TypeVar("B", bound=Body)
@@ -44,14 +47,8 @@ class UploadParameters(Body):
 P = TypeVar("P", bound=UploadParameters)
 
 
-class _FormParser(MultiPartParser):
-    spool_max_size = 2**31  # never to disk: the body's size is limited already, and the disk may be read-only
-
-
 Source = bytes | str
 """A picture as it was sent: its bytes, or text that stands for them."""
-Fields = list[tuple[str, Any]]
-"""Names and values; those named `IMAGE` are sources."""
 
 
 async def read_upload(request: Request, model: type[P]) -> tuple[bytes, P, float]:
@@ -96,21 +93,23 @@ async def _read(request: Request, model: type[P], most: int) -> tuple[list[Sourc
     merge(model, query)  # what is wrong with the query can be told before the body has come
     content_type = request.headers.get("content-type", "").lower()
     if content_type.startswith("multipart/"):
-        fields = await _read_multipart(request, most)
+        async with aclosing(request.stream()) as stream:
+            fields = await parse_multipart(request.headers["content-type"], stream, most)
     else:
-        body = await request.body()
+        body = await body_of(request)
         # No picture begins with a brace, and a form begins with a parameter's name.
-        if body.lstrip()[:1] == b"{" or ("json" in content_type and body and body.isascii()):
+        if is_object(body) or ("json" in content_type and body and body.isascii()):
             fields = await _aside(_parse_json, body, model, most)
         elif _is_form(body, model):
-            fields = await anyio.to_thread.run_sync(_parse_form, body)
+            fields = await _aside(parse_urlencoded, body)
         else:
             fields = [(IMAGE, body)]
+        del body  # which may be large, and is held by what was read of it, if at all
     sources = [value for name, value in fields if name == IMAGE]
     if not sources:
         raise Refusal("missing_image", "there is no field 'image'; it holds the picture", IMAGE)
     if len(sources) > most:
-        raise _too_many(len(sources), most)
+        raise too_many(len(sources), most)
     merged = merge(model, query, (pair for pair in fields if pair[0] != IMAGE))
     return sources, merged, time.perf_counter()
 
@@ -135,10 +134,6 @@ def merge(model: type[UploadParameters], *sources: Iterable[tuple[str, Any]]) ->
     return merged
 
 
-def _too_many(found: int | str, most: int) -> Refusal:
-    return Refusal("too_many_images", f"there are {found} images; a request takes {most}", IMAGE)
-
-
 async def picture_of(request: Request, source: Source, field: str = IMAGE) -> bytes:
     """A picture by its bytes, or by text that stands for it: base64, a data: URI, or a URL where those are allowed.
 
@@ -154,8 +149,6 @@ async def picture_of(request: Request, source: Source, field: str = IMAGE) -> by
         except Refusal as error:
             error.field = field
             raise
-    if "%" in source:  # which is slow
-        return await anyio.to_thread.run_sync(_decode, source, field)
     return await _aside(_decode, source, field)
 
 
@@ -166,21 +159,47 @@ async def _aside(parser: Callable[..., T], text: str | bytes, *arguments: Any) -
     return await anyio.to_thread.run_sync(parser, text, *arguments)
 
 
-async def read_body(request: Request, model: type[B]) -> B:
+async def body_of(request: Request, most: int | None = None) -> bytes:
+    """The body, which the request does not keep.
+
+    Raises:
+        Refusal: it has more bytes than `most`.
+    """
+    pieces, size = [], 0
+    async with aclosing(request.stream()) as stream:
+        async for piece in stream:
+            size += len(piece)
+            if most and size > most:
+                raise body_too_large(most)
+            pieces.append(piece)
+    return b"".join(pieces)
+
+
+def is_object(body: bytes) -> bool:
+    """Tell whether a body begins as a JSON object does."""
+    return body[:100].lstrip()[:1] == b"{"
+
+
+async def read_body(request: Request, model: type[B], most: int | None = None) -> B:
     """The body of an API that takes JSON alone, whatever type it declares: curl's default is a form's.
 
     FastAPI would read it under JSON's types alone, on the event loop whatever its size, and accept NaN and lone
     surrogates.
 
     Raises:
-        Refusal: it is not a JSON object; not even declared to be JSON; see `app.http.body.parse`.
+        Refusal: it is not a JSON object; not even declared to be JSON; has more bytes than `most`; see
+            `app.http.body.parse`.
     """
-    body = await request.body()
+    return await parse_body(request, await body_of(request, most), model)
+
+
+async def parse_body(request: Request, body: bytes, model: type[B]) -> B:
+    """As `read_body`, of a body that has been read."""
     try:
         document = await _aside(_json_object, body)
     except Refusal as error:
         declared = request.headers.get("content-type", "").partition(";")[0].strip()
-        if declared and "json" not in declared.lower() and body.lstrip()[:1] not in (b"{", b"["):
+        if declared and "json" not in declared.lower() and body[:100].lstrip()[:1] not in (b"{", b"["):
             message = f"the body is {declared[:100]!r}; a JSON object is needed, as application/json"
             raise Refusal("unsupported_media_type", message) from error
         raise
@@ -188,6 +207,11 @@ async def read_body(request: Request, model: type[B]) -> B:
 
 
 def _json_object(body: bytes) -> dict[str, Any]:
+    if len(body) > MAX_MARKS and sum(map(body.count, (b",", b"[", b"{"))) > MAX_MARKS:
+        raise Refusal("bad_json", f"the body has more than {MAX_MARKS:,} lists, objects and commas")
+    if len(body) > WIDE_BYTES and _WIDE.search(body):
+        message = f"a body of more than {WIDE_BYTES:,} bytes may have ASCII alone; other text fits into the query"
+        raise Refusal("bad_json", message)
     try:
         document = from_json(body)
     except ValueError as error:
@@ -204,42 +228,9 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-async def _read_multipart(request: Request, most: int) -> Fields:
-    most_files = max(most, 8)
-    try:
-        async with aclosing(request.stream()) as stream:
-            # Text is held to no less than a file: an image may come as base64, and the body as a whole is limited.
-            parser = _FormParser(
-                request.headers, stream, max_files=most_files, max_fields=_MOST_FIELDS + most, max_part_size=2**31
-            )
-            form = await parser.parse()
-    except MultiPartException as error:
-        if error.message.startswith("Too many files"):
-            raise _too_many(f"more than {most_files}", most) from error
-        hint = ": let the client set the content-type itself" if "boundary" in error.message else ""
-        raise Refusal("bad_form", f"{error.message.rstrip('.')}{hint}") from error
-    try:
-        fields: Fields = []
-        for name, value in form.multi_items():
-            if isinstance(value, UploadFile) and name != IMAGE:
-                message = f"there is a file in {name[:100]!r}; a picture belongs in 'image'"
-                raise Refusal("unknown_parameter", message, name[:100])
-            fields.append((name, await value.read() if isinstance(value, UploadFile) else value))
-        return fields
-    finally:
-        await form.close()
-
-
 def _is_form(body: bytes, model: type[UploadParameters]) -> bool:
     name, equals, _ = body[:64].partition(b"=")
     return equals == b"=" and name.decode("latin-1") in (IMAGE, *model.model_fields) and body.isascii()
-
-
-def _parse_form(body: bytes) -> Fields:
-    try:
-        return parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
-    except ValueError as error:
-        raise Refusal("bad_form", f"a form may have {_MOST_FIELDS} fields") from error
 
 
 def _parse_json(body: bytes, model: type[UploadParameters], most: int) -> Fields:
@@ -253,8 +244,6 @@ def _parse_json(body: bytes, model: type[UploadParameters], most: int) -> Fields
     return [*((IMAGE, image) for image in images), *document.items()]
 
 
-_ESCAPES = [(f"%{code:02{case}}", chr(code)) for code in b"+/=\r\n " for case in "xX"]
-"""Escapes that base64 in a URI may have. To look for others takes a hundred times the memory of the text."""
 _ALPHABET = bytes.maketrans(b" -_", b"++/")
 """A plus sign in a form that was not URL-encoded arrives as a space."""
 
@@ -267,9 +256,11 @@ def _decode(text: str, field: str) -> bytes:
         if not comma:
             raise Refusal("bad_base64", "this data: URI has no comma; data:image/jpeg;base64,... is needed", field)
         if not header.lower().rstrip().endswith(";base64"):
+            if len(text) > _ESCAPED_BYTES:
+                message = f"a data: URI of more than {_ESCAPED_BYTES:,} characters has to be in base64"
+                raise Refusal("bad_base64", message, field)
             return unquote_to_bytes(text)
-        for code, character in _ESCAPES:
-            text = text.replace(code, character)
+        text = unescaped(text)
     elif scheme:
         message = f"{scheme[1][:20]}: URLs are not fetched; send the picture's bytes, or base64 of them"
         raise Refusal("url_not_fetched", message, field)

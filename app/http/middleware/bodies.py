@@ -6,12 +6,10 @@ from contextlib import suppress
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import Refusal
+from app.errors import Refusal, body_too_large
+from app.http.contract import TEXT_BYTES
 from app.http.errors import error_response
 from app.settings import Settings
-
-TEXT_BYTES = 8_000_000
-"""Largest body without a picture: eight times the longest prompt, since JSON may escape its characters."""
 
 
 class BodyLimitMiddleware:
@@ -86,7 +84,7 @@ class _Body:
         """Refuse a body that has more bytes than are allowed."""
         if size > self._max_bytes:
             self._kept = False
-            raise Refusal("body_too_large", f"the body is larger than {self._max_bytes:,} bytes")
+            raise body_too_large(self._max_bytes)
 
     async def _next(self) -> Message:
         message = await self._receive()

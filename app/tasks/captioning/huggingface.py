@@ -8,7 +8,7 @@ from pydantic import WithJsonSchema, model_validator
 from app.http.body import Needed, overrides, parse
 from app.http.disconnect import while_connected
 from app.http.fields import errors_in_terms_of, invalid
-from app.http.requests import picture_of, read_body
+from app.http.requests import body_of, is_object, parse_body, picture_of
 from app.serving.engine import Engine
 from app.tasks.captioning.parameters import DESCRIPTIONS, CaptionerCheckpoint, decoding_over
 from app.tasks.captioning.service import PictureJob
@@ -85,9 +85,9 @@ class CaptionInference(Inference):
 
 async def infer(request: Request, engine: Engine, checkpoint: CaptionerCheckpoint) -> list[GeneratedText]:
     """Captions of a picture that is the bare body, or stands in JSON."""
-    picture, parameters = await request.body(), parse(CaptionParameters, {})
-    if picture.lstrip()[:1] == b"{":  # no picture begins with it
-        asked = await read_body(request, CaptionInference)
+    picture, parameters = await body_of(request), parse(CaptionParameters, {})
+    if is_object(picture):  # no picture begins as one
+        asked = await parse_body(request, picture, CaptionInference)
         parameters = asked.parameters or parameters
         picture = await picture_of(request, asked.inputs, "inputs")
     decoding = parameters.decoding(checkpoint.config.decoding)

@@ -156,8 +156,9 @@ def test_a_low_temperature_searches_and_a_high_one_draws(
 
 def test_a_negative_seed_is_a_seed_and_a_negative_top_k_is_off(openai_client: openai.OpenAI, uri: str) -> None:
     def sample(seed: int, top_k: int) -> list[str | None]:
-        asked = {"seed": seed, "extra_body": {"top_k": top_k}, "temperature": 1.8, "n": 4}
-        answer = openai_client.chat.completions.create(model="tiny", messages=about(uri), **asked)
+        answer = openai_client.chat.completions.create(
+            model="tiny", messages=about(uri), seed=seed, extra_body={"top_k": top_k}, temperature=1.8, n=4
+        )
         return [choice.message.content for choice in answer.choices]
 
     assert sample(-1, -1) == sample(-1, 0) != sample(-(2**63), 0)
