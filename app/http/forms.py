@@ -20,6 +20,8 @@ IMAGE = "image"
 
 MAX_FIELDS = 100
 """Most fields of a form besides pictures."""
+MAX_URLENCODED = 20_000_000
+"""Longest URL-encoded form: to decode it takes several copies."""
 _LONG = 100_000
 """Characters from which on a value can only be base64, or the file itself."""
 _SLICE = 65_536
@@ -32,7 +34,9 @@ _ESCAPES = [(f"%{code:02{case}}", chr(code)) for code in b"+/=\r\n " for case in
 
 
 def unescaped(base64: str) -> str:
-    """Base64 without the percent-encoding that it may have."""
+    """Base64 without the percent-encoding that it may have; half of it being percent signs, it is left as it is."""
+    if base64.count("%") > len(base64) // 2:
+        return base64
     for code, character in _ESCAPES:
         base64 = base64.replace(code, character)
     return base64
@@ -42,8 +46,10 @@ def parse_urlencoded(body: bytes) -> Fields:
     """The fields of a URL-encoded form.
 
     Raises:
-        Refusal: there are too many.
+        Refusal: it is too long, or there are too many.
     """
+    if len(body) > MAX_URLENCODED:
+        raise Refusal("bad_form", f"a URL-encoded form may have {MAX_URLENCODED:,} bytes; multipart may have more")
     if body.count(b"&") >= MAX_FIELDS:
         raise Refusal("bad_form", f"a form may have {MAX_FIELDS} fields")
     pairs = (pair.partition("=") for pair in body.decode("ascii").split("&") if pair)
