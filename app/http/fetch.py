@@ -3,7 +3,7 @@
 import asyncio
 import ipaddress
 import socket
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote, urljoin, urlsplit
 
 import httpcore2
@@ -32,6 +32,14 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 """The one wrapping of IPv4 that is beside it."""
 
 
+class Room(Protocol):
+    """Counts bytes that are held in memory; `hold` may refuse."""
+
+    def hold(self, size: int) -> None: ...
+
+    def release(self, size: int) -> None: ...
+
+
 class Fetcher:
     """Fetches pictures by their URL.
 
@@ -49,44 +57,51 @@ class Fetcher:
             max_keepalive_connections=0,  # every connection is looked at anew
         )
 
-    async def fetch(self, url: str) -> bytes:
-        """The contents of an http or https URL.
+    async def fetch(self, url: str, room: Room | None = None) -> bytes:
+        """The contents of an http or https URL, which `room` counts from the first byte on.
 
         Raises:
             Refusal: URLs are not fetched, or not from there, or it can't be had; too large.
         """
         try:
             async with asyncio.timeout(self._seconds):
-                return await self._follow(url)
+                return await self._follow(url, room)
         except TimeoutError:
             raise _failed(f"it took more than {self._seconds:g} s") from None
         except (httpcore2.NetworkError, httpcore2.ProtocolError) as error:
             raise _failed("there is no connection, or it broke") from error
 
-    async def _follow(self, url: str) -> bytes:
+    async def _follow(self, url: str, room: Room | None) -> bytes:
         for _ in range(1 + REDIRECTS):
             async with self._pool.stream("GET", self._allowed(url), headers=_HEADERS) as response:
                 headers = {name.lower(): value.decode("latin-1") for name, value in response.headers}
                 if response.status == 200:
-                    return await self._read(response, headers)
+                    return await self._read(response, headers, room)
                 if response.status not in (301, 302, 303, 307, 308) or b"location" not in headers:
                     raise _failed(f"the answer there is {response.status}")
                 url = urljoin(url, headers[b"location"])
         raise _failed(f"there are more than {REDIRECTS} redirects")
 
-    async def _read(self, response: httpcore2.Response, headers: dict[bytes, str]) -> bytes:
+    async def _read(self, response: httpcore2.Response, headers: dict[bytes, str], room: Room | None) -> bytes:
         if headers.get(b"content-encoding", "identity") != "identity":
             raise _failed("the answer there is compressed, which was not asked for")
         declared = headers.get(b"content-length", "")
         data = bytearray()
-        if not (declared.isdecimal() and int(declared) > self._max_bytes):
+        too_large = Refusal("body_too_large", f"the picture there is larger than {self._max_bytes:,} bytes")
+        if declared.isdecimal() and int(declared) > self._max_bytes:
+            raise too_large
+        try:
             async for chunk in response.aiter_stream():
                 data += chunk
+                if room:
+                    room.hold(len(chunk))
                 if len(data) > self._max_bytes:
-                    break
-            else:
-                return bytes(data)
-        raise Refusal("body_too_large", f"the picture there is larger than {self._max_bytes:,} bytes")
+                    raise too_large
+        except BaseException:
+            if room:
+                room.release(len(data))
+            raise
+        return bytes(data)
 
     def _allowed(self, url: str) -> httpcore2.URL:
         """The URL in parts that can be read in one way only."""

@@ -3,8 +3,8 @@
 import asyncio
 import re
 import time
-from collections.abc import Callable, Iterable
-from contextlib import aclosing, suppress
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import unquote_to_bytes
 
@@ -24,6 +24,8 @@ AT_ONCE = 1_000_000
 """Most characters of JSON or base64 that are read on the event loop; handing them to a thread would take longer."""
 WIDE_BYTES = 20_000_000
 """Bytes of JSON from which on its strings must have one byte a character, as base64 has."""
+_SLICE = 1_000_000
+"""Characters that are looked at, or decoded, in one go: a multiple of four, for base64."""
 MAX_MARKS = 500_000
 """Most lists, objects and commas in JSON: each costs a value, which may take forty times the memory of its text."""
 _ESCAPED_BYTES = 1_000_000
@@ -65,18 +67,44 @@ async def read_upload(request: Request, model: type[P]) -> tuple[bytes, P, float
     return await picture_of(request, sources[0]), parse(model, parameters), received
 
 
-async def read_uploads(request: Request, model: type[P], most: int) -> tuple[list[bytes | Refusal], P, float]:
+class Remote:
+    """A picture that is fetched from its URL once it can be decoded, so that few are in memory at a time.
+
+    Args:
+        turns: one for each picture of the request that may be there at the same time.
+    """
+
+    def __init__(self, request: Request, url: str, turns: asyncio.Semaphore) -> None:
+        self._request, self._url, self._turns = request, url, turns
+
+    @asynccontextmanager
+    async def fetched(self) -> AsyncIterator[bytes]:
+        """Its bytes, which count as held until the context is left; raises what `picture_of` does."""
+        async with self._turns:
+            data = await picture_of(self._request, self._url)
+            try:
+                yield data
+            finally:
+                self._request.scope["state"]["body"].release(len(data))
+
+
+async def read_uploads(
+    request: Request, model: type[P], most: int, at_once: int
+) -> tuple[list[bytes | Remote | Refusal], P, float]:
     """Read several pictures, up to `most`, which share their parameters: a repeated field, or a list in JSON.
 
-    In the place of a picture that can't be had is the reason.
+    In the place of a picture that can't be had is the reason. Of those that are fetched, `at_once` are there at a time.
 
     Raises:
         Refusal: as `read_upload`, but for what is wrong with a single picture.
     """
     sources, parameters, received = await _read(request, model, most)
+    turns = asyncio.Semaphore(at_once)
 
-    async def found(source: Source) -> bytes | Refusal:
+    async def found(source: Source) -> bytes | Remote | Refusal:
         try:
+            if isinstance(source, str) and _is_url(source):
+                return Remote(request, source, turns)
             return await picture_of(request, source)
         except Refusal as error:
             return error
@@ -140,14 +168,18 @@ async def picture_of(request: Request, source: Source, field: str = IMAGE) -> by
     """
     if isinstance(source, bytes):
         return source
-    if re.match(r"\s*https?:", source[:64], re.IGNORECASE):
+    if _is_url(source):
         fetcher: Fetcher = request.app.state.fetcher
         try:
-            return await fetcher.fetch(source)
+            return await fetcher.fetch(source, request.scope["state"]["body"])
         except Refusal as error:
             error.field = field
             raise
     return await _aside(_decode, source, field)
+
+
+def _is_url(source: str) -> bool:
+    return re.match(r"\s*https?:", source[:64], re.IGNORECASE) is not None
 
 
 async def _aside(parser: Callable[..., T], text: str | bytes, *arguments: Any) -> T:
@@ -205,11 +237,7 @@ async def parse_body(request: Request, body: bytes, model: type[B]) -> B:
 
 
 def _json_object(body: bytes) -> dict[str, Any]:
-    if len(body) > MAX_MARKS and sum(map(body.count, (b",", b"[", b"{"))) > MAX_MARKS:
-        raise Refusal("bad_json", f"the body has more than {MAX_MARKS:,} lists, objects and commas")
-    if len(body) > WIDE_BYTES and not (body.isascii() and body.count(b"\\u") == body.count(b"\\u00")):
-        message = f"a body of more than {WIDE_BYTES:,} bytes may have ASCII alone; other text fits into the query"
-        raise Refusal("bad_json", message)
+    _require_affordable(body)
     try:
         document = from_json(body)
     except ValueError as error:
@@ -217,6 +245,23 @@ def _json_object(body: bytes) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise Refusal("bad_json", f"the body is a JSON {type(document).__name__}; an object is needed")
     return {name: _whole(value) for name, value in document.items()}
+
+
+def _require_affordable(body: bytes) -> None:
+    """Refuse JSON that would take much more memory than its text. It is looked at in slices, so that others go on."""
+    marks = start = 0
+    while start < len(body) > MAX_MARKS:
+        piece = body[start : start + _SLICE]
+        if len(piece) == _SLICE and b"\\" in piece[-6:]:  # an escape is not to be cut
+            piece = piece[: piece.rindex(b"\\")]
+        start += len(piece)
+        marks += piece.count(b",") + piece.count(b"[") + piece.count(b"{")
+        if marks > MAX_MARKS:
+            raise Refusal("bad_json", f"the body has more than {MAX_MARKS:,} lists, objects and commas")
+        wide = not piece.isascii() or piece.count(b"\\u") > piece.count(b"\\u00")
+        if wide and len(body) > WIDE_BYTES:
+            message = f"a body of more than {WIDE_BYTES:,} bytes may have ASCII alone; other text fits into the query"
+            raise Refusal("bad_json", message)
 
 
 def _whole(value: Any) -> Any:
@@ -242,8 +287,6 @@ def _parse_json(body: bytes, model: type[UploadParameters], most: int) -> Fields
     return [*((IMAGE, image) for image in images), *document.items()]
 
 
-_SLICE = 1_000_000
-"""Characters of base64 that are decoded in one go: a multiple of four."""
 _ALPHABET = bytes.maketrans(b" -_", b"++/")
 """A plus sign in a form that was not URL-encoded arrives as a space."""
 

@@ -90,8 +90,10 @@ async def infer(request: Request, engine: Engine, checkpoint: CaptionerCheckpoin
         asked = await parse_body(request, picture, CaptionInference)
         parameters = asked.parameters or parameters
         picture = await picture_of(request, asked.inputs, "inputs")
+        del asked
     decoding = parameters.decoding(checkpoint.config.decoding)
     (task,) = engine.worker(checkpoint).submit([PictureJob(picture, decoding)])
+    del picture  # the worker lets go of it once it is decoded
     answer = await while_connected(request, task)
     return [GeneratedText(generated_text=caption.text) for caption in answer.captions]
 

@@ -245,6 +245,7 @@ async def create_chat_completion(request: Request) -> ChatResponse | EventStream
     decoding = asked.decoding(checkpoint.config.decoding)
     picture = await picture_of(request, asked.image_url(), "messages")
     (task,) = engine.worker(checkpoint).submit([PictureJob(picture, decoding)])
+    del picture  # the worker lets go of it once it is decoded
     captions = (await while_connected(request, task)).captions
     words = usage(0, sum(len(caption.tokens) for caption in captions))
     object = f"chat.completion{'.chunk' if asked.stream else ''}"
