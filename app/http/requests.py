@@ -224,7 +224,7 @@ async def read_body(request: Request, model: type[B], most: int | None = None) -
 
 
 async def parse_body(request: Request, body: bytes, model: type[B]) -> B:
-    """As `read_body`, of a body that has been read."""
+    """The body that has been read as JSON; raises what `read_body` does."""
     try:
         document = await _aside(_json_object, body)
     except Refusal as error:
