@@ -1,11 +1,12 @@
 """POST /v1/captions and /v1/captions/batch: pictures in, their captions out."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 
 from app.errors import Refusal
 from app.http.contract import Contract
@@ -63,9 +64,9 @@ _MANY = documented(
 )
 
 
-@router.post("/v1/captions/batch", responses=ERRORS, openapi_extra=_MANY)
+@router.post("/v1/captions/batch", response_model=BatchResponse, responses=ERRORS, openapi_extra=_MANY)
 @Contract(task="captioning", body="batch")
-async def create_captions(request: Request) -> BatchResponse:
+async def create_captions(request: Request) -> Response:
     """Describes several pictures, which share their parameters.
 
     Repeat the form's field `image`, or send a list in JSON. Each picture has an answer of its own, in the order in
@@ -86,17 +87,34 @@ async def create_captions(request: Request) -> BatchResponse:
     tasks = iter(engine.worker(checkpoint).submit(jobs))
     del jobs
 
-    async def result(found: Refusal | asyncio.Task[PictureJob]) -> CaptionResponse | ErrorResponse:
+    async def result(found: Refusal | asyncio.Task[PictureJob]) -> str:
+        answer: CaptionResponse | ErrorResponse
         try:
             if isinstance(found, Refusal):
                 raise found
-            return CaptionResponse.of(await found, checkpoint, received)
+            answer = CaptionResponse.of(await found, checkpoint, received)
         except Exception as error:
-            return ErrorResponse.model_validate(tell(error, request.scope)[1])
+            answer = ErrorResponse.model_validate(tell(error, request.scope)[1])
+        return answer.model_dump_json()
 
-    found = [refusal or next(tasks) for refusal in refused]
-    results = await while_connected(request, asyncio.gather(*map(result, found)))
-    return BatchResponse(results=results)
+    async def results(found: deque[Refusal | asyncio.Task[PictureJob]]) -> list[str]:
+        """Written one by one, since attention may be megabytes: others go on, and what is written is let go of."""
+        written = []
+        try:
+            while found:
+                written.append(await result(found[0]))
+                del found[0]
+                await asyncio.sleep(0)
+        finally:
+            for task in found:
+                if isinstance(task, asyncio.Task):
+                    task.cancel()
+        return written
+
+    found = deque(refusal or next(tasks) for refusal in refused)
+    del tasks
+    written = await while_connected(request, results(found))
+    return Response(f'{{"results":[{",".join(written)}]}}', media_type="application/json")
 
 
 def _job(asked: PictureJob, found: bytes | Remote) -> PictureJob:

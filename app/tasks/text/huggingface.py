@@ -86,6 +86,7 @@ async def infer(
             n=parameters.num_return_sequences,
             logprobs=scored,
             echo=bool(parameters.decoder_input_details),
+            whole=parameters.return_full_text is not False,
         )
     if asked.stream and len(texts) > 1:
         raise invalid("num_return_sequences", len(texts), "a stream has one text")

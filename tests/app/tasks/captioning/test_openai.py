@@ -12,7 +12,8 @@ import pytest
 from huggingface_hub import InferenceClient
 from PIL import Image
 
-from app.tasks.captioning.openai import _pieces
+from app.http.body import parse
+from app.tasks.captioning.openai import ChatRequest, _pieces
 from model.tasks.captioning.captioner import Caption, Captioner, Word
 from model.tasks.captioning.config import DecodingConfig
 
@@ -146,7 +147,9 @@ def test_a_word_tied_to_the_one_before_it_is_a_piece_of_its_own() -> None:
 def test_a_low_temperature_searches_and_a_high_one_draws(
     openai_client: openai.OpenAI, served: Captioner, picture: Image.Image, uri: str
 ) -> None:
-    for temperature in (0.1, 0.3):
+    for temperature in (0, 0.1, 0.3):
+        request = parse(ChatRequest, {"messages": about(uri), "temperature": temperature})
+        assert request.decoding(served.config.decoding) == served.config.decoding
         answer = openai_client.chat.completions.create(model="tiny", messages=about(uri), temperature=temperature)
         assert [answer.choices[0].message.content] == expected(served, picture)
     drawn = openai_client.chat.completions.create(model="tiny", messages=about(uri), temperature=0.5, seed=1, n=4)

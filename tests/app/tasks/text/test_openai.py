@@ -398,3 +398,14 @@ def test_negative_seed_is_a_seed_and_a_negative_top_k_is_off(text_client: httpx2
     assert write(-1, -1) == write(-1, 0)
     assert write(-1, 0) != write(-2, 0)
     assert write(-(2**63), 0) != write(1, 0)
+
+
+def test_prompt_that_comes_back_many_times_is_no_more_than_one_may_be(text_client: httpx2.Client) -> None:
+    prompt = "ab" * 10_000
+    for path, body in (
+        (URL, {"prompt": prompt, "n": 51, "echo": True, "max_tokens": 0}),
+        ("/models/tiny-text", {"inputs": prompt, "parameters": {"num_return_sequences": 51, "max_new_tokens": 0}}),
+    ):
+        refused = text_client.post(path, json=body)
+        assert refused.status_code in (400, 422)
+        assert "51 texts would begin with" in refused.text
