@@ -22,3 +22,8 @@ class Refusal(Exception):  # noqa: N818 (it is an answer, not a mistake of ours)
 def draining() -> Refusal:
     """The refusal of requests that arrive, or are not done in time, while the service stops."""
     return Refusal("draining", "the server is shutting down", retry_after=10)
+
+
+def body_too_large(most: int) -> Refusal:
+    """The refusal of a body that has more than `most` bytes."""
+    return Refusal("body_too_large", f"the body is larger than {most:,} bytes")

@@ -114,9 +114,11 @@ class Settings(BaseSettings):
     drain_seconds: Annotated[int, Field(ge=0)] = 20
     """Seconds that what is in flight has when the server is stopped; then it ends with an error."""
     receive_seconds: Annotated[float, Field(gt=0)] = 20
-    """Seconds that a request's head may take to arrive, and so may its body, besides what its size takes."""
+    """Seconds that a request's head may take to arrive, and so may its body, besides what its size takes; in as many, a
+    client must take what its answer's size allows."""
     receive_rate: Annotated[float, Field(gt=0)] = 5_000
-    """Bytes a second that a body's size takes; slower ones are answered 408."""
+    """Bytes a second that a body's size takes; slower ones are answered 408, and who takes an answer more slowly is cut
+    off."""
     max_body_bytes: Annotated[int, Field(ge=1)] = 20_000_000
     """Most bytes in a request's body; more is answered 413 while it is still being sent."""
     max_batch_bytes: Annotated[int, Field(ge=1)] = 100_000_000

@@ -19,3 +19,7 @@ def _plain(name: str) -> str:
 
 Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_plain)]
 """Name of a model, which stands in paths, addresses, metrics and the log."""
+
+
+OffByMinusOne = AfterValidator(lambda value: max(value, 0))
+"""Annotates a number whose 0 turns something off, as does -1 elsewhere."""

@@ -20,13 +20,21 @@ LINGER_SECONDS, LINGER_BYTES = 2.0, 10_000_000
 with bytes unread resets it, which can destroy the answer on its way."""
 
 
+HALF_CLOSED_SECONDS = 2.0
+"""Seconds that a client has for its answer once it has said that it sends nothing more (RFC 9112, section 9.6). Most
+that do have left, and their work is not to go on for nobody."""
+PIECE = 1_000_000
+"""Bytes of an answer that are handed to the transport at a time, which keeps a copy of what it can't send yet."""
+
+
 class Connection(asyncio.Protocol):
     """Ends connections whose heads are slow or large, and closes connections so that answers arrive.
 
-    A head must arrive within `seconds`. Every request finds the connection in its state. The options are uvicorn's.
+    A head must arrive within `seconds`. In every such time, a client must take `rate` bytes a second of its answer, or
+    all there is of it. Every request finds the connection in its state. The options are uvicorn's.
     """
 
-    def __init__(self, seconds: float, *, app_state: dict[str, Any], **options: Any) -> None:
+    def __init__(self, seconds: float, rate: float, *, app_state: dict[str, Any], **options: Any) -> None:
         self._http = HttpToolsProtocol(app_state={**app_state, "connection": self}, **options)
         self._seconds = seconds
         self._loop = asyncio.get_running_loop()
@@ -35,7 +43,13 @@ class Connection(asyncio.Protocol):
         """Requests that are being answered."""
         self._unread = 0
         """Bytes that have arrived since the last head or piece of a body."""
-        self._lingering = self._lost = False
+        self._lingering = self._lost = self._half_closed = False
+        self._least = int(seconds * rate)
+        self._written = 0
+        """Bytes of answers, sent or not."""
+        self._slow: asyncio.TimerHandle | None = None
+        self._drained = asyncio.Event()
+        self._drained.set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -59,17 +73,25 @@ class Connection(asyncio.Protocol):
         if self._unread > (MAX_BARREN_BYTES if self._requests else MAX_HEAD_BYTES) and not self._lingering:
             self.refuse(_TOO_LARGE)
 
-    def eof_received(self) -> None:
+    def eof_received(self) -> bool:
+        """Keep the connection for a while if a request is being answered."""
         self._http.eof_received()
+        if self._requests and not self._lingering:
+            self._half_closed = True
+            self._loop.call_later(HALF_CLOSED_SECONDS, self._transport.close)
+        return self._half_closed
 
     def pause_writing(self) -> None:
+        self._drained.clear()
         self._http.pause_writing()
 
     def resume_writing(self) -> None:
+        self._drained.set()
         self._http.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        self._drained.set()
         if not self._lost:
             self._lost = True
             self._http.connection_lost(exc)
@@ -88,6 +110,16 @@ class Connection(asyncio.Protocol):
         """Note that the application has done with a request."""
         self._requests -= 1
         self._unread = 0
+        if self._half_closed:
+            self._loop.call_soon(self._close_if_idle)  # unless the next request begins, which was sent with this one
+
+    def _close_if_idle(self) -> None:
+        if not self._requests:
+            self._transport.close()
+
+    async def drained(self) -> None:
+        """Wait until next to all that was written has been sent, or the connection is lost."""
+        await self._drained.wait()
 
     def refuse(self, message: str) -> None:
         """Answer 400 to what is no request, and close."""
@@ -99,7 +131,22 @@ class Connection(asyncio.Protocol):
     def write(self, data: bytes) -> None:
         """Send a part of an answer, if the connection takes any."""
         if not self._lingering:
+            self._written += len(data)
             self._transport.write(data)
+            if self._slow is None and self._transport.get_write_buffer_size():
+                self._expect_progress()
+
+    def _expect_progress(self) -> None:
+        unsent = self._transport.get_write_buffer_size()
+        wanted = self._written - max(unsent - self._least, 0)
+        self._slow = self._loop.call_later(self._seconds, self._see_progress, wanted) if unsent else None
+
+    def _see_progress(self, wanted: int) -> None:
+        """End the connection if fewer bytes than these have been sent since its beginning."""
+        if self._written - self._transport.get_write_buffer_size() < wanted:
+            self._transport.abort()
+        else:
+            self._expect_progress()
 
     def close(self) -> None:
         """Close the connection; if what was received is no whole request, read on for a while."""
@@ -150,12 +197,23 @@ def watched(app: ASGIApp) -> ASGIApp:
                 connection.progress()
             return message
 
+        async def give(message: Message) -> None:
+            body = message.get("body", b"")
+            if len(body) > PIECE:
+                last = (len(body) - 1) // PIECE * PIECE
+                for start in range(0, last, PIECE):
+                    await send({**message, "body": body[start : start + PIECE], "more_body": True})
+                    await connection.drained()
+                message = {**message, "body": body[last:]}
+            await send(message)
+            await connection.drained()
+
         connection.begin()
         try:
             if fault := _fault(scope):
                 connection.refuse(fault)
             else:
-                await app(scope, take, send)
+                await app(scope, take, give)
         finally:
             connection.end()
 

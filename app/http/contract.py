@@ -12,6 +12,8 @@ from app.http.dialects import OWN, Dialect
 
 E = TypeVar("E")
 
+TEXT_BYTES = 8_000_000
+"""Largest body without a picture: eight times the longest prompt, since JSON may escape its characters."""
 UNMATCHED = "unmatched"
 """Stands for the path of a request that no route takes."""
 
@@ -51,7 +53,7 @@ class Match:
     parameters: Mapping[str, str]
     """The parameters in the path."""
     takes_method: bool
-    """False if the route is not for the request's method: the answer will be a 405."""
+    """False if the route is not for the request's method: the answer will be a 405. HEAD goes wherever GET does."""
 
 
 class RouteTable:
@@ -71,11 +73,11 @@ class RouteTable:
 
         Where no route takes the path, errors are reported as by the routes beside it, if these agree.
         """
-        other = None
+        other, method = None, "GET" if scope["method"] == "HEAD" else scope["method"]
         for route, contract in self._routes:
             if found := route.path_regex.match(scope["path"]):
                 methods = route.methods
-                match = Match(f"{route.path}", contract, found.groupdict(), not methods or scope["method"] in methods)
+                match = Match(f"{route.path}", contract, found.groupdict(), not methods or method in methods)
                 if match.takes_method:
                     return match
                 other = other or match

@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 _CODES = {
-    400: "bad_base64 bad_form bad_json damaged_image empty_image not_an_image",
+    400: "bad_base64 bad_encoding bad_form bad_json damaged_image empty_image not_an_image",
     401: "invalid_api_key missing_api_key",
     404: "unknown_model",
     408: "body_too_slow",
@@ -94,6 +94,8 @@ async def _http_error(request: Request, error: HTTPException) -> Response:
         message = f"nothing is at {request.url.path}; /docs shows what there is"
     elif error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "")
+        if allowed == "GET":
+            error = HTTPException(405, headers={"Allow": (allowed := "GET, HEAD")})
         message = f"{request.method} does not work on {request.url.path}; {allowed or 'another method'} does"
     return error_response(HttpRefusal(error, message), request.scope)
 

@@ -3,8 +3,7 @@
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote, urljoin, urlsplit
 
 import httpcore2
@@ -20,7 +19,25 @@ _PORTS = {"http": 80, "https": 443}
 _HEADERS = (("accept", "image/*"), ("accept-encoding", "identity"), ("user-agent", "recap"))
 _SAFE = "/?%:@!$&'()*+,;=~[]"
 """Characters that may stand in a URL's path and query unescaped."""
+MAX_URL_CHARS = 8_000
+"""Longest URL; browsers and servers agree on about as many."""
+_PUBLIC6 = ipaddress.ip_network("2000::/3")
+"""All of IPv6 that has been given out (IANA); within it, `ipaddress` knows what is not public."""
+_SPECIAL = [
+    ipaddress.ip_network(network)
+    for network in ("192.0.0.0/24", "192.88.99.0/24", "2001::/23", "2001:db8::/32", "3fff::/20")
+]
+"""Protocols, relays and examples (RFC 6890, RFC 9637), which not every version of Python takes for special."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+"""The one wrapping of IPv4 that is beside it."""
+
+
+class Room(Protocol):
+    """Counts bytes that are held in memory; `hold` may refuse."""
+
+    def hold(self, size: int) -> None: ...
+
+    def release(self, size: int) -> None: ...
 
 
 class Fetcher:
@@ -40,59 +57,69 @@ class Fetcher:
             max_keepalive_connections=0,  # every connection is looked at anew
         )
 
-    async def fetch(self, url: str) -> bytes:
-        """The contents of an http or https URL.
+    async def fetch(self, url: str, room: Room | None = None) -> bytes:
+        """The contents of an http or https URL, which `room` counts from the first byte on.
 
         Raises:
             Refusal: URLs are not fetched, or not from there, or it can't be had; too large.
         """
         try:
             async with asyncio.timeout(self._seconds):
-                return await self._follow(url)
+                return await self._follow(url, room)
         except TimeoutError:
             raise _failed(f"it took more than {self._seconds:g} s") from None
         except (httpcore2.NetworkError, httpcore2.ProtocolError) as error:
             raise _failed("there is no connection, or it broke") from error
 
-    async def _follow(self, url: str) -> bytes:
+    async def _follow(self, url: str, room: Room | None) -> bytes:
         for _ in range(1 + REDIRECTS):
             async with self._pool.stream("GET", self._allowed(url), headers=_HEADERS) as response:
                 headers = {name.lower(): value.decode("latin-1") for name, value in response.headers}
                 if response.status == 200:
-                    return await self._read(response, headers)
+                    return await self._read(response, headers, room)
                 if response.status not in (301, 302, 303, 307, 308) or b"location" not in headers:
                     raise _failed(f"the answer there is {response.status}")
                 url = urljoin(url, headers[b"location"])
         raise _failed(f"there are more than {REDIRECTS} redirects")
 
-    async def _read(self, response: httpcore2.Response, headers: dict[bytes, str]) -> bytes:
+    async def _read(self, response: httpcore2.Response, headers: dict[bytes, str], room: Room | None) -> bytes:
         if headers.get(b"content-encoding", "identity") != "identity":
             raise _failed("the answer there is compressed, which was not asked for")
         declared = headers.get(b"content-length", "")
         data = bytearray()
-        if not (declared.isdecimal() and int(declared) > self._max_bytes):
+        too_large = Refusal("body_too_large", f"the picture there is larger than {self._max_bytes:,} bytes")
+        if declared.isdecimal() and int(declared) > self._max_bytes:
+            raise too_large
+        try:
             async for chunk in response.aiter_stream():
                 data += chunk
+                if room:
+                    room.hold(len(chunk))
                 if len(data) > self._max_bytes:
-                    break
-            else:
-                return bytes(data)
-        raise Refusal("body_too_large", f"the picture there is larger than {self._max_bytes:,} bytes")
+                    raise too_large
+        except BaseException:
+            if room:
+                room.release(len(data))
+            raise
+        return bytes(data)
 
     def _allowed(self, url: str) -> httpcore2.URL:
         """The URL in parts that can be read in one way only."""
         if not self._hosts:
             raise Refusal("url_not_fetched", "URLs are not fetched; send the picture's bytes, or base64 of them")
+        if len(url) > MAX_URL_CHARS:
+            raise _failed(f"its URL has {len(url):,} characters; at most {MAX_URL_CHARS:,} are read")
         try:
             parts = urlsplit(url.strip())
             scheme = parts.scheme.lower()
             host = (parts.hostname or "").encode("idna").decode("ascii").rstrip(".")
-            port = parts.port or _PORTS[scheme]
+            usual = _PORTS[scheme]
+            port = parts.port or usual
         except (ValueError, KeyError) as error:
             raise _failed("it is not an http or https URL") from error
         if not host or ":" in host or "@" in parts.netloc:
             raise _failed("it has no host name, or a user's name before it")
-        place = host if port == _PORTS[scheme] else f"{host}:{port}"
+        place = host if port == usual else f"{host}:{port}"
         if not any(_matches(place, pattern) for pattern in self._hosts):
             raise Refusal("url_not_allowed", f"pictures are not fetched from {place[:200]}")
         target = quote(f"{parts.path or '/'}?{parts.query}".removesuffix("?"), safe=_SAFE)
@@ -139,8 +166,9 @@ async def _look_up(host: str, port: int) -> list[str]:
 def is_public(address: str) -> bool:
     """Test whether an IP address, and the one that it may wrap, belongs to the public internet."""
     outer = ipaddress.ip_address(address)
-    inner: Iterable[Any] = ()
     if isinstance(outer, ipaddress.IPv6Address):
-        nat64 = ipaddress.IPv4Address(int(outer) & 0xFFFFFFFF) if outer in _NAT64 else None
-        inner = (outer.ipv4_mapped, outer.sixtofour, nat64)
-    return all(one.is_global and not one.is_multicast for one in (outer, *inner) if one is not None)
+        if outer in _NAT64:
+            return is_public(str(ipaddress.IPv4Address(int(outer) & 0xFFFFFFFF)))
+        if outer not in _PUBLIC6 or (outer.sixtofour and not is_public(str(outer.sixtofour))):
+            return False
+    return outer.is_global and not outer.is_multicast and not any(outer in network for network in _SPECIAL)

@@ -3,30 +3,33 @@
 import asyncio
 import re
 import time
-from collections.abc import Callable, Iterable
-from contextlib import aclosing, suppress
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, ClassVar, TypeVar
-from urllib.parse import parse_qsl, unquote_to_bytes
+from urllib.parse import unquote_to_bytes
 
 import anyio.to_thread
 import pybase64
 from pydantic import ConfigDict
 from pydantic_core import from_json
-from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from app.errors import Refusal
+from app.errors import Refusal, body_too_large
 from app.http.body import Body, parse
 from app.http.fetch import Fetcher
 from app.http.fields import shown, unknown
-
-IMAGE = "image"
+from app.http.forms import IMAGE, Fields, parse_multipart, parse_urlencoded, too_many, unescaped
 
 AT_ONCE = 1_000_000
 """Most characters of JSON or base64 that are read on the event loop; handing them to a thread would take longer."""
-_MOST_FIELDS = 100
-"""Most fields of a form besides pictures."""
+WIDE_BYTES = 20_000_000
+"""Bytes of JSON from which on its strings must have one byte a character, as base64 has."""
+_SLICE = 1_000_000
+"""Characters that are looked at, or decoded, in one go: a multiple of four, for base64."""
+MAX_MARKS = 500_000
+"""Most lists, objects and commas in JSON: each costs a value, which may take forty times the memory of its text."""
+_ESCAPED_BYTES = 1_000_000
+"""Most characters of a data: URI that is not in base64: its escapes take a hundred times their memory."""
 
 T = TypeVar("T")
 B = TypeVar("B", bound=Body)
@@ -44,14 +47,8 @@ class UploadParameters(Body):
 P = TypeVar("P", bound=UploadParameters)
 
 
-class _FormParser(MultiPartParser):
-    spool_max_size = 2**31  # never to disk: the body's size is limited already, and the disk may be read-only
-
-
 Source = bytes | str
 """A picture as it was sent: its bytes, or text that stands for them."""
-Fields = list[tuple[str, Any]]
-"""Names and values; those named `IMAGE` are sources."""
 
 
 async def read_upload(request: Request, model: type[P]) -> tuple[bytes, P, float]:
@@ -70,18 +67,44 @@ async def read_upload(request: Request, model: type[P]) -> tuple[bytes, P, float
     return await picture_of(request, sources[0]), parse(model, parameters), received
 
 
-async def read_uploads(request: Request, model: type[P], most: int) -> tuple[list[bytes | Refusal], P, float]:
+class Remote:
+    """A picture that is fetched from its URL once it can be decoded, so that few are in memory at a time.
+
+    Args:
+        turns: one for each picture of the request that may be there at the same time.
+    """
+
+    def __init__(self, request: Request, url: str, turns: asyncio.Semaphore) -> None:
+        self._request, self._url, self._turns = request, url, turns
+
+    @asynccontextmanager
+    async def fetched(self) -> AsyncIterator[bytes]:
+        """Its bytes, which count as held until the context is left; raises what `picture_of` does."""
+        async with self._turns:
+            data = await picture_of(self._request, self._url)
+            try:
+                yield data
+            finally:
+                self._request.scope["state"]["body"].release(len(data))
+
+
+async def read_uploads(
+    request: Request, model: type[P], most: int, at_once: int
+) -> tuple[list[bytes | Remote | Refusal], P, float]:
     """Read several pictures, up to `most`, which share their parameters: a repeated field, or a list in JSON.
 
-    In the place of a picture that can't be had is the reason.
+    In the place of a picture that can't be had is the reason. Of those that are fetched, `at_once` are there at a time.
 
     Raises:
         Refusal: as `read_upload`, but for what is wrong with a single picture.
     """
     sources, parameters, received = await _read(request, model, most)
+    turns = asyncio.Semaphore(at_once)
 
-    async def found(source: Source) -> bytes | Refusal:
+    async def found(source: Source) -> bytes | Remote | Refusal:
         try:
+            if isinstance(source, str) and _is_url(source):
+                return Remote(request, source, turns)
             return await picture_of(request, source)
         except Refusal as error:
             return error
@@ -96,21 +119,23 @@ async def _read(request: Request, model: type[P], most: int) -> tuple[list[Sourc
     merge(model, query)  # what is wrong with the query can be told before the body has come
     content_type = request.headers.get("content-type", "").lower()
     if content_type.startswith("multipart/"):
-        fields = await _read_multipart(request, most)
+        async with aclosing(request.stream()) as stream:
+            fields = await parse_multipart(request.headers["content-type"], stream, most)
     else:
-        body = await request.body()
+        body = await body_of(request)
         # No picture begins with a brace, and a form begins with a parameter's name.
-        if body.lstrip()[:1] == b"{" or ("json" in content_type and body and body.isascii()):
+        if is_object(body) or ("json" in content_type and body and body.isascii()):
             fields = await _aside(_parse_json, body, model, most)
         elif _is_form(body, model):
-            fields = await anyio.to_thread.run_sync(_parse_form, body)
+            fields = await _aside(parse_urlencoded, body)
         else:
             fields = [(IMAGE, body)]
+        del body  # which may be large, and is held by what was read of it, if at all
     sources = [value for name, value in fields if name == IMAGE]
     if not sources:
         raise Refusal("missing_image", "there is no field 'image'; it holds the picture", IMAGE)
     if len(sources) > most:
-        raise _too_many(len(sources), most)
+        raise too_many(len(sources), most)
     merged = merge(model, query, (pair for pair in fields if pair[0] != IMAGE))
     return sources, merged, time.perf_counter()
 
@@ -135,10 +160,6 @@ def merge(model: type[UploadParameters], *sources: Iterable[tuple[str, Any]]) ->
     return merged
 
 
-def _too_many(found: int | str, most: int) -> Refusal:
-    return Refusal("too_many_images", f"there are {found} images; a request takes {most}", IMAGE)
-
-
 async def picture_of(request: Request, source: Source, field: str = IMAGE) -> bytes:
     """A picture by its bytes, or by text that stands for it: base64, a data: URI, or a URL where those are allowed.
 
@@ -147,16 +168,18 @@ async def picture_of(request: Request, source: Source, field: str = IMAGE) -> by
     """
     if isinstance(source, bytes):
         return source
-    if re.match(r"\s*https?:", source[:64], re.IGNORECASE):
+    if _is_url(source):
         fetcher: Fetcher = request.app.state.fetcher
         try:
-            return await fetcher.fetch(source)
+            return await fetcher.fetch(source, request.scope["state"]["body"])
         except Refusal as error:
             error.field = field
             raise
-    if "%" in source:  # which is slow
-        return await anyio.to_thread.run_sync(_decode, source, field)
     return await _aside(_decode, source, field)
+
+
+def _is_url(source: str) -> bool:
+    return re.match(r"\s*https?:", source[:64], re.IGNORECASE) is not None
 
 
 async def _aside(parser: Callable[..., T], text: str | bytes, *arguments: Any) -> T:
@@ -166,21 +189,47 @@ async def _aside(parser: Callable[..., T], text: str | bytes, *arguments: Any) -
     return await anyio.to_thread.run_sync(parser, text, *arguments)
 
 
-async def read_body(request: Request, model: type[B]) -> B:
+async def body_of(request: Request, most: int | None = None) -> bytes:
+    """The body, which the request does not keep.
+
+    Raises:
+        Refusal: it has more bytes than `most`.
+    """
+    pieces, size = [], 0
+    async with aclosing(request.stream()) as stream:
+        async for piece in stream:
+            size += len(piece)
+            if most and size > most:
+                raise body_too_large(most)
+            pieces.append(piece)
+    return b"".join(pieces)
+
+
+def is_object(body: bytes) -> bool:
+    """Tell whether a body begins as a JSON object does."""
+    return body[:100].lstrip()[:1] == b"{"
+
+
+async def read_body(request: Request, model: type[B], most: int | None = None) -> B:
     """The body of an API that takes JSON alone, whatever type it declares: curl's default is a form's.
 
     FastAPI would read it under JSON's types alone, on the event loop whatever its size, and accept NaN and lone
     surrogates.
 
     Raises:
-        Refusal: it is not a JSON object; not even declared to be JSON; see `app.http.body.parse`.
+        Refusal: it is not a JSON object; not even declared to be JSON; has more bytes than `most`; see
+            `app.http.body.parse`.
     """
-    body = await request.body()
+    return await parse_body(request, await body_of(request, most), model)
+
+
+async def parse_body(request: Request, body: bytes, model: type[B]) -> B:
+    """The body that has been read as JSON; raises what `read_body` does."""
     try:
         document = await _aside(_json_object, body)
     except Refusal as error:
         declared = request.headers.get("content-type", "").partition(";")[0].strip()
-        if declared and "json" not in declared.lower() and body.lstrip()[:1] not in (b"{", b"["):
+        if declared and "json" not in declared.lower() and body[:100].lstrip()[:1] not in (b"{", b"["):
             message = f"the body is {declared[:100]!r}; a JSON object is needed, as application/json"
             raise Refusal("unsupported_media_type", message) from error
         raise
@@ -188,6 +237,7 @@ async def read_body(request: Request, model: type[B]) -> B:
 
 
 def _json_object(body: bytes) -> dict[str, Any]:
+    _require_affordable(body)
     try:
         document = from_json(body)
     except ValueError as error:
@@ -197,6 +247,23 @@ def _json_object(body: bytes) -> dict[str, Any]:
     return {name: _whole(value) for name, value in document.items()}
 
 
+def _require_affordable(body: bytes) -> None:
+    """Refuse JSON that would take much more memory than its text. It is looked at in slices, so that others go on."""
+    marks = start = 0
+    while start < len(body) > MAX_MARKS:
+        piece = body[start : start + _SLICE]
+        if len(piece) == _SLICE and b"\\" in piece[-6:]:  # an escape is not to be cut
+            piece = piece[: piece.rindex(b"\\")]
+        start += len(piece)
+        marks += piece.count(b",") + piece.count(b"[") + piece.count(b"{")
+        if marks > MAX_MARKS:
+            raise Refusal("bad_json", f"the body has more than {MAX_MARKS:,} lists, objects and commas")
+        wide = not piece.isascii() or piece.count(b"\\u") > piece.count(b"\\u00")
+        if wide and len(body) > WIDE_BYTES:
+            message = f"a body of more than {WIDE_BYTES:,} bytes may have ASCII alone; other text fits into the query"
+            raise Refusal("bad_json", message)
+
+
 def _whole(value: Any) -> Any:
     """Numbers without a fraction as integers, also in objects: JSON has one kind of number, 3 is 3.0."""
     if isinstance(value, dict):
@@ -204,42 +271,9 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-async def _read_multipart(request: Request, most: int) -> Fields:
-    most_files = max(most, 8)
-    try:
-        async with aclosing(request.stream()) as stream:
-            # Text is held to no less than a file: an image may come as base64, and the body as a whole is limited.
-            parser = _FormParser(
-                request.headers, stream, max_files=most_files, max_fields=_MOST_FIELDS + most, max_part_size=2**31
-            )
-            form = await parser.parse()
-    except MultiPartException as error:
-        if error.message.startswith("Too many files"):
-            raise _too_many(f"more than {most_files}", most) from error
-        hint = ": let the client set the content-type itself" if "boundary" in error.message else ""
-        raise Refusal("bad_form", f"{error.message.rstrip('.')}{hint}") from error
-    try:
-        fields: Fields = []
-        for name, value in form.multi_items():
-            if isinstance(value, UploadFile) and name != IMAGE:
-                message = f"there is a file in {name[:100]!r}; a picture belongs in 'image'"
-                raise Refusal("unknown_parameter", message, name[:100])
-            fields.append((name, await value.read() if isinstance(value, UploadFile) else value))
-        return fields
-    finally:
-        await form.close()
-
-
 def _is_form(body: bytes, model: type[UploadParameters]) -> bool:
     name, equals, _ = body[:64].partition(b"=")
     return equals == b"=" and name.decode("latin-1") in (IMAGE, *model.model_fields) and body.isascii()
-
-
-def _parse_form(body: bytes) -> Fields:
-    try:
-        return parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
-    except ValueError as error:
-        raise Refusal("bad_form", f"a form may have {_MOST_FIELDS} fields") from error
 
 
 def _parse_json(body: bytes, model: type[UploadParameters], most: int) -> Fields:
@@ -253,8 +287,6 @@ def _parse_json(body: bytes, model: type[UploadParameters], most: int) -> Fields
     return [*((IMAGE, image) for image in images), *document.items()]
 
 
-_ESCAPES = [(f"%{code:02{case}}", chr(code)) for code in b"+/=\r\n " for case in "xX"]
-"""Escapes that base64 in a URI may have. To look for others takes a hundred times the memory of the text."""
 _ALPHABET = bytes.maketrans(b" -_", b"++/")
 """A plus sign in a form that was not URL-encoded arrives as a space."""
 
@@ -267,17 +299,43 @@ def _decode(text: str, field: str) -> bytes:
         if not comma:
             raise Refusal("bad_base64", "this data: URI has no comma; data:image/jpeg;base64,... is needed", field)
         if not header.lower().rstrip().endswith(";base64"):
+            if len(text) > _ESCAPED_BYTES:
+                message = f"a data: URI of more than {_ESCAPED_BYTES:,} characters has to be in base64"
+                raise Refusal("bad_base64", message, field)
             return unquote_to_bytes(text)
-        for code, character in _ESCAPES:
-            text = text.replace(code, character)
     elif scheme:
         message = f"{scheme[1][:20]}: URLs are not fetched; send the picture's bytes, or base64 of them"
         raise Refusal("url_not_fetched", message, field)
-    with suppress(ValueError):  # as most send it, in a tenth of the time that the rest takes
-        return pybase64.b64decode(text, validate=True)
     try:
-        data = text.strip().encode("ascii").translate(_ALPHABET, b"\r\n\t").rstrip(b"=")
-        return pybase64.b64decode(data + b"=" * (-len(data) % 4), validate=True)
+        return _base64(text.strip())
     except ValueError as error:
         message = f"{field} is not base64; to upload a file, use a form's file field, or send its bytes as the body"
         raise Refusal("bad_base64", message, field) from error
+
+
+def _base64(text: str) -> bytes:
+    """The bytes of base64, a slice at a time: copies of a long text would be as long, and hold up everyone else.
+
+    Raises:
+        ValueError: it is not base64.
+    """
+    pieces, rest, start = [], b"", 0
+    while start < len(text):
+        end = min(start + _SLICE, len(text))
+        if end < len(text) and "%" in text[end - 2 : end]:
+            end = text.rindex("%", start, end)
+        part, start = text[start:end], end
+        if not rest and (start == len(text) or part[-1] != "="):
+            with suppress(ValueError):  # as most send it, in a tenth of the time that the rest takes
+                pieces.append(pybase64.b64decode(part, validate=True))
+                continue
+        data = rest + unescaped(part).encode("ascii").translate(_ALPHABET, b"\r\n\t")
+        if start == len(text):
+            data = data.rstrip(b"=")
+            data += b"=" * (-len(data) % 4)
+        elif b"=" in data:
+            raise ValueError("there is more after its end")
+        whole = len(data) - len(data) % 4
+        pieces.append(pybase64.b64decode(data[:whole], validate=True))
+        rest = data[whole:]
+    return b"".join(pieces)

@@ -26,7 +26,7 @@ class Server(uvicorn.Server):
             settings.host,
             settings.port,
             loop="asyncio",  # whatever else is installed: what every test runs on
-            http=partial(Connection, settings.receive_seconds),  # type: ignore[arg-type]
+            http=partial(Connection, settings.receive_seconds, settings.receive_rate),  # type: ignore[arg-type]
             server_header=False,
             log_config=None,
             access_log=False,  # it would have their queries

@@ -9,7 +9,7 @@ from abc import abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext, suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -99,6 +99,10 @@ class Batcher(Worker, Generic[Item]):
         """True if the last batch had more than one item."""
         self._changed = asyncio.Event()
 
+    def supply(self, item: Item) -> AbstractAsyncContextManager[None]:
+        """The context in which an item is prepared; there it may get what it lacks, on the event loop."""
+        return nullcontext()
+
     @abstractmethod
     def prepare(self, item: Item) -> Item:
         """Makes an item ready for the network; an exception goes to its owner alone."""
@@ -167,7 +171,8 @@ class Batcher(Worker, Generic[Item]):
         self._preparing += 1
         try:
             self.require_open()
-            item, seconds = await loop.run_in_executor(self._preparers, self._prepare, item)
+            async with self.supply(item):
+                item, seconds = await loop.run_in_executor(self._preparers, self._prepare, item)
             self.require_open()
         finally:
             self._preparing -= 1

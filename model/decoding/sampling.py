@@ -54,7 +54,7 @@ def _uniform(search: Search, shape: tuple[int, int]) -> Tensor:
     sources, draws = shape
     if search.seed is None:
         return torch.from_numpy(np.random.default_rng().random((search.max_length, *shape), dtype=np.float32))
-    generators = [np.random.default_rng([search.seed, place]) for place in range(draws)]
+    generators = [np.random.default_rng([search.seed % 2**64, place]) for place in range(draws)]
     numbers = np.stack([each.random(search.max_length, dtype=np.float32) for each in generators], 1)  # (T, K)
     return torch.from_numpy(numbers)[:, None].expand(-1, sources, -1)
 

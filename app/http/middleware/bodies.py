@@ -6,19 +6,19 @@ from contextlib import suppress
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import Refusal
+from app.errors import Refusal, body_too_large
+from app.http.contract import TEXT_BYTES
 from app.http.errors import error_response
+from app.http.middleware.inflate import CODINGS, Inflater
 from app.settings import Settings
-
-TEXT_BYTES = 8_000_000
-"""Largest body without a picture: eight times the longest prompt, since JSON may escape its characters."""
 
 
 class BodyLimitMiddleware:
     """Counts bodies' bytes as they stream in, before anything has parsed them.
 
     A body that is too large is answered 413, unread where its Content-Length says so; one that is too slow 408; and 429
-    one that does not fit into memory beside those that are there.
+    one that does not fit into memory beside what is there: bodies, pictures that were fetched, and unsent answers. One
+    that is compressed is inflated within the same limits; other codings than gzip and deflate are answered 415.
 
     Closing a connection with bytes unread resets it, which can destroy an answer on its way. So an answer that comes
     before the end of the body is sent first, and the rest of the body is read and dropped, within bounds (nginx calls
@@ -41,20 +41,20 @@ class BodyLimitMiddleware:
         }
         """Kind of body, as a contract states it -> most bytes."""
         self.held = 0
-        """Bytes of all bodies in memory."""
+        """Bytes of all bodies in memory, of pictures that were fetched, and of answers that are not sent."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        body = _Body(self, scope, receive, send)
+        body = scope["state"]["body"] = _Body(self, scope, receive, send)
         try:
             body.require_room(body.declared)
-            await self.app(scope, body.receive, body.send)
+            await self.app(scope, body.decoded(), body.send)
         except Refusal as error:
             await error_response(error, scope)(scope, body.receive, body.send)
         finally:
-            self.held -= body.received
+            self.held -= body.held
         if body.answered and not body.whole:
             await body.drop_rest()
 
@@ -73,7 +73,10 @@ class _Body:
         length = headers.get("content-length", "0")
         chunked = "transfer-encoding" in headers
         self.declared = int(length) if length.isdecimal() else 0
+        self.coding = headers.get("content-encoding", "").strip().lower()
         self.received = 0
+        self.held = 0
+        """Bytes that count as held on account of this request."""
         self.whole = length == "0" and not chunked
         """True once everything has arrived, or the client has left."""
         # A client that waits for leave to send its body may never send it: what came next would be taken for the body.
@@ -86,7 +89,41 @@ class _Body:
         """Refuse a body that has more bytes than are allowed."""
         if size > self._max_bytes:
             self._kept = False
-            raise Refusal("body_too_large", f"the body is larger than {self._max_bytes:,} bytes")
+            raise body_too_large(self._max_bytes)
+
+    def hold(self, size: int) -> None:
+        """Count bytes that are now in memory, until they are released, or the request has ended."""
+        self.release(-size)
+        # Alone, there is always room.
+        if self._middleware.held > max(self._middleware.settings.max_held_bytes, self._max_bytes):
+            self._kept = False
+            text = "there is no memory for this beside what is there; try again shortly"
+            raise Refusal("bodies_full", text, retry_after=1)
+
+    def release(self, size: int) -> None:
+        """Count bytes as held no longer."""
+        self.held -= size
+        self._middleware.held -= size
+
+    def decoded(self) -> Receive:
+        """Gives the body without its compression."""
+        if self.whole or self.coding in ("", "identity"):
+            return self.receive
+        if self.coding not in CODINGS:
+            text = f"a body may be compressed with gzip or deflate, not with {self.coding[:100]!r}"
+            raise Refusal("unsupported_media_type", text)
+        inflater, inflated = Inflater(self.coding, self.receive), 0
+
+        async def receive() -> Message:
+            nonlocal inflated
+            message = await inflater.receive()
+            size = len(message.get("body", b""))
+            inflated += size
+            self.require_room(inflated)
+            self.hold(size)
+            return message
+
+        return receive
 
     async def _next(self) -> Message:
         message = await self._receive()
@@ -106,12 +143,8 @@ class _Body:
             raise Refusal("body_too_slow", text) from None
         size = len(message.get("body", b""))
         self.received += size
-        self._middleware.held += size
         self.require_room(self.received)
-        if self._middleware.held > max(settings.max_held_bytes, self._max_bytes):  # alone, there is always room
-            self._kept = False
-            text = "there is no memory for this body beside those that are there; try again shortly"
-            raise Refusal("bodies_full", text, retry_after=1)
+        self.hold(size)
         return message
 
     async def send(self, message: Message) -> None:
@@ -121,7 +154,10 @@ class _Body:
             self.answered = True
             if not self.whole:  # send the answer without its end, which would also end our right to read
                 message = {**message, "more_body": True}
+        size = len(message.get("body", b""))
+        self.release(-size)
         await self._send(message)
+        self.release(size)
 
     async def drop_rest(self) -> None:
         dropped = 0

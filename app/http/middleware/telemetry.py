@@ -37,20 +37,21 @@ class TelemetryMiddleware:
             return
         started = time.perf_counter()
         match = scope.setdefault("state", {})["match"] = self.routes.match(scope)
-        status, size, whole = _CLIENT_LEFT, 0, False
+        status, size, whole, head = _CLIENT_LEFT, 0, False, scope["method"] == "HEAD"
 
         async def watched(message: Message) -> None:
             nonlocal status, size, whole
             if message["type"] == "http.response.start":
                 status = message["status"]
             elif message["type"] == "http.response.body":
-                size += len(message.get("body", b""))
+                size += 0 if head else len(message.get("body", b""))
                 whole = not message.get("more_body", False)
             await send(message)
 
         self.metrics.in_flight.inc()
         try:
-            await self.app(scope, receive, watched)
+            # uvicorn leaves out the body, by the scope that it keeps (RFC 9110, section 9.3.2: else the answer to GET).
+            await self.app({**scope, "method": "GET"} if head and match.takes_method else scope, receive, watched)
         finally:
             self.metrics.in_flight.dec()
             seconds = time.perf_counter() - started

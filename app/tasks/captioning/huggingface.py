@@ -8,7 +8,7 @@ from pydantic import WithJsonSchema, model_validator
 from app.http.body import Needed, overrides, parse
 from app.http.disconnect import while_connected
 from app.http.fields import errors_in_terms_of, invalid
-from app.http.requests import picture_of, read_body
+from app.http.requests import body_of, is_object, parse_body, picture_of
 from app.serving.engine import Engine
 from app.tasks.captioning.parameters import CaptionerCheckpoint, decoding_over
 from app.tasks.captioning.service import PictureJob
@@ -85,13 +85,15 @@ class CaptionInference(Inference):
 
 async def infer(request: Request, engine: Engine, checkpoint: CaptionerCheckpoint) -> list[GeneratedText]:
     """Captions of a picture that is the bare body, or stands in JSON."""
-    picture, parameters = await request.body(), parse(CaptionParameters, {})
-    if picture.lstrip()[:1] == b"{":  # no picture begins with it
-        asked = await read_body(request, CaptionInference)
+    picture, parameters = await body_of(request), parse(CaptionParameters, {})
+    if is_object(picture):  # no picture begins as one
+        asked = await parse_body(request, picture, CaptionInference)
         parameters = asked.parameters or parameters
         picture = await picture_of(request, asked.inputs, "inputs")
+        del asked
     decoding = parameters.decoding(checkpoint.config.decoding)
     (task,) = engine.worker(checkpoint).submit([PictureJob(picture, decoding)])
+    del picture  # the worker lets go of it once it is decoded
     answer = await while_connected(request, task)
     return [GeneratedText(generated_text=caption.text) for caption in answer.captions]
 

@@ -64,6 +64,7 @@ async def predict(request: Request) -> MaxResponse:
     checkpoint = engine.find(CAPTIONING, None)
     decoding = decoding_over(checkpoint.config.decoding, {"method": "beam", "num_captions": 3})
     (task,) = engine.worker(checkpoint).submit([PictureJob(picture, decoding)])
+    del picture
     answer = await while_connected(request, task)
     return MaxResponse(
         status="ok",

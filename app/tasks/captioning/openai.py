@@ -1,7 +1,6 @@
 """POST /v1/chat/completions: a message with a picture in, a caption as the answer, in OpenAI's contract."""
 
-import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter, Request
@@ -22,7 +21,7 @@ from app.tasks.captioning.parameters import decoding_over
 from app.tasks.captioning.service import PictureJob
 from app.tasks.openai import CompletionUsage, StreamOptions, chunks, head, usage
 from model.tasks.captioning import CAPTIONING
-from model.tasks.captioning.captioner import Caption
+from model.tasks.captioning.captioner import Caption, Word
 from model.tasks.captioning.config import DecodingConfig
 
 router = APIRouter(tags=["chat"])
@@ -31,6 +30,8 @@ MAX_MESSAGES = 10_000
 """Most messages of a conversation."""
 _OURS = {"num_captions": "n", "max_length": "max_completion_tokens"}
 """Parameters of decoding -> OpenAI's names of them."""
+_DRAWN = 0.5
+"""Least temperature at which words are drawn. Clients that want a sober answer send 0.1 to 0.3, and search gives it."""
 _NO_TOOLS = "a captioner calls no tools"
 _OUR_PENALTY = Unsupported("block_ngram is what there is", (0,))
 
@@ -53,7 +54,7 @@ class ChatRequest(Body):
         Needed("a list of messages is needed, each an object"),
         BeforeValidator(_few),
     ]
-    """The last one of the user has the picture, as an `image_url` part with a data: URI, or a URL where the operator
+    """The latest picture that the user sent counts: an `image_url` part with a data: URI, or a URL where the operator
     allows those. Text is not understood."""
     model: str | None = None
     """Name of a captioner, as in /v1/models."""
@@ -64,7 +65,7 @@ class ChatRequest(Body):
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     """The older name of max_completion_tokens."""
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    """More than 0 draws the words at random; 0 searches for the likeliest, as does the model left to itself."""
+    """From 0.5 on, words are drawn at random; below, the search is the model's own, which is surer than to draw."""
     logprobs: bool = False
     """Whether to return each word's log-probability."""
     stream: bool = False
@@ -112,7 +113,7 @@ class ChatRequest(Body):
         wanted = self.given()
         if self.n > 1:
             wanted.setdefault("num_captions", self.n)
-        if self.temperature:
+        if self.temperature and self.temperature >= _DRAWN:
             wanted = {"method": "sample", "temperature": self.temperature} | wanted
         most = self.max_completion_tokens or self.max_tokens
         if most and most < defaults.max_length:
@@ -121,23 +122,25 @@ class ChatRequest(Body):
             return decoding_over(defaults, wanted)
 
     def image_url(self) -> str:
-        """The URL of the one picture in the user's last message.
+        """The URL of the one picture in the user's latest message that has any; a later question is about it too.
 
         Raises:
             Refusal: there is none, or there are several.
         """
-        spoken = [message for message in self.messages if message.get("role") == "user"]
+        spoken = [message.get("content") for message in self.messages if message.get("role") == "user"]
         if not spoken:
             raise _refusal("there is no message with the role user")
-        content = spoken[-1].get("content")
-        parts = content if isinstance(content, list) else []
-        urls = [_url(part) for part in parts if isinstance(part, dict) and part.get("type") == "image_url"]
-        if not urls:
-            needed = '{"type": "image_url", "image_url": {"url": "data:image/jpeg;base64,..."}}'
-            raise _refusal(f"the user's last message has no picture, and a captioner can't chat; send a part {needed}")
-        if len(urls) > 1:
-            raise _refusal(f"the user's last message has {len(urls)} pictures; a caption is about one")
-        return urls[0]
+        for content in reversed(spoken):
+            parts = content if isinstance(content, list) else []
+            pictures = [part for part in parts if isinstance(part, dict) and part.get("type") == "image_url"]
+            if len(pictures) > 1:
+                raise _refusal(
+                    f"the user's latest message with one has {len(pictures)} pictures; a caption is about one"
+                )
+            if pictures:
+                return _url(pictures[0])
+        needed = '{"type": "image_url", "image_url": {"url": "data:image/jpeg;base64,..."}}'
+        raise _refusal(f"the user has sent no picture, and a captioner can't chat; send a part {needed}")
 
 
 def _url(part: Mapping[str, Any]) -> str:
@@ -228,7 +231,7 @@ _ANSWERS = {200: {"content": event_stream()}} | errors(
 )
 @Contract(errors=OPENAI, task="captioning")
 async def create_chat_completion(request: Request) -> ChatResponse | EventStream:
-    """Describes the picture in the user's last message; a captioner does not understand what else is said.
+    """Describes the latest picture that the user sent; a captioner does not understand what else is said.
 
     The contract is OpenAI's: their clients work with `base_url` set to `/v1` here. The picture comes as an `image_url`
     part with a `data:` URI, or a URL where the operator allows those. Parameters of `/v1/captions`, such as
@@ -242,6 +245,7 @@ async def create_chat_completion(request: Request) -> ChatResponse | EventStream
     decoding = asked.decoding(checkpoint.config.decoding)
     picture = await picture_of(request, asked.image_url(), "messages")
     (task,) = engine.worker(checkpoint).submit([PictureJob(picture, decoding)])
+    del picture  # the worker lets go of it once it is decoded
     captions = (await while_connected(request, task)).captions
     words = usage(0, sum(len(caption.tokens) for caption in captions))
     object = f"chat.completion{'.chunk' if asked.stream else ''}"
@@ -253,7 +257,7 @@ async def create_chat_completion(request: Request) -> ChatResponse | EventStream
         {
             "index": index,
             "message": {"role": "assistant", "content": caption.text, "refusal": None},
-            "logprobs": _logprobs(caption) if asked.logprobs else None,
+            "logprobs": _logprobs(caption.tokens) if asked.logprobs else None,
             "finish_reason": caption.finish_reason,
         }
         for index, caption in enumerate(captions)
@@ -265,17 +269,20 @@ async def _pieces(captions: Sequence[Caption], logprobs: bool) -> AsyncIterator[
     """Captions word by word. A caption is short: it is found as a whole, which beam search needs, and then cut."""
     for index, caption in enumerate(captions):
         blank = {"index": index, "delta": {}, "logprobs": None, "finish_reason": None}
-        scores = _logprobs(caption) if logprobs else None
-        yield blank | {"delta": {"role": "assistant", "content": ""}, "logprobs": scores}
-        for word in re.findall(r"\s*\S+", caption.text):
-            yield blank | {"delta": {"content": word}}
+        yield blank | {"delta": {"role": "assistant", "content": ""}}
+        begin = 0
+        for token in caption.tokens:
+            end = caption.text.index(token.text, begin) + len(token.text)  # it may be tied to the word before it
+            scores = _logprobs([token]) if logprobs else None
+            yield blank | {"delta": {"content": caption.text[begin:end]}, "logprobs": scores}
+            begin = end
         yield blank | {"finish_reason": caption.finish_reason}
 
 
-def _logprobs(caption: Caption) -> Json:
-    """A caption's words and their log-probabilities, in OpenAI's shape."""
+def _logprobs(words: Iterable[Word]) -> Json:
+    """Words and their log-probabilities, in OpenAI's shape."""
     content = [
         {"token": token.text, "logprob": token.logprob, "bytes": list(token.text.encode()), "top_logprobs": []}
-        for token in caption.tokens
+        for token in words
     ]
     return {"content": content, "refusal": None}

@@ -1,9 +1,12 @@
 """POST /v1/captions and /v1/captions/batch: pictures in, their captions out."""
 
 import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 
 from app.errors import Refusal
 from app.http.contract import Contract
@@ -11,7 +14,7 @@ from app.http.dialects import OWN, ErrorResponse
 from app.http.disconnect import while_connected
 from app.http.errors import tell
 from app.http.openapi import EXAMPLE, FILE, TEXT, errors
-from app.http.requests import read_upload, read_uploads
+from app.http.requests import Remote, read_upload, read_uploads
 from app.serving.engine import Engine
 from app.tasks.captioning.parameters import CaptionParameters, documented, picture_job
 from app.tasks.captioning.schemas import BatchResponse, CaptionResponse
@@ -50,6 +53,7 @@ async def create_caption(request: Request) -> CaptionResponse:
     data, parameters, received = await read_upload(request, CaptionParameters)
     checkpoint = engine.find(CAPTIONING, parameters.model)
     (task,) = engine.worker(checkpoint).submit([picture_job(checkpoint, parameters, data)])
+    del data  # the worker lets go of it once it is decoded
     return CaptionResponse.of(await while_connected(request, task), checkpoint, received)
 
 
@@ -60,9 +64,9 @@ _MANY = documented(
 )
 
 
-@router.post("/v1/captions/batch", responses=ERRORS, openapi_extra=_MANY)
+@router.post("/v1/captions/batch", response_model=BatchResponse, responses=ERRORS, openapi_extra=_MANY)
 @Contract(task="captioning", body="batch")
-async def create_captions(request: Request) -> BatchResponse:
+async def create_captions(request: Request) -> Response:
     """Describes several pictures, which share their parameters.
 
     Repeat the form's field `image`, or send a list in JSON. Each picture has an answer of its own, in the order in
@@ -71,20 +75,57 @@ async def create_captions(request: Request) -> BatchResponse:
         curl -F image=@one.jpg -F image=@two.jpg localhost:8000/v1/captions/batch
     """
     engine: Engine = request.app.state.engine
-    sent, parameters, received = await read_uploads(request, CaptionParameters, engine.settings.max_batch_images)
+    settings = engine.settings
+    sent, parameters, received = await read_uploads(
+        request, CaptionParameters, settings.max_batch_images, settings.decode_threads
+    )
     checkpoint = engine.find(CAPTIONING, parameters.model)
     asked = picture_job(checkpoint, parameters, b"")
-    pictures = [replace(asked, data=data) for data in sent if isinstance(data, bytes)]
-    tasks = iter(engine.worker(checkpoint).submit(pictures))
+    refused = [found if isinstance(found, Refusal) else None for found in sent]
+    jobs = [_job(asked, found) for found in sent if not isinstance(found, Refusal)]
+    del sent  # the worker lets go of what is decoded
+    tasks = iter(engine.worker(checkpoint).submit(jobs))
+    del jobs
 
-    async def result(found: Refusal | asyncio.Task[PictureJob]) -> CaptionResponse | ErrorResponse:
+    async def result(found: Refusal | asyncio.Task[PictureJob]) -> str:
+        answer: CaptionResponse | ErrorResponse
         try:
             if isinstance(found, Refusal):
                 raise found
-            return CaptionResponse.of(await found, checkpoint, received)
+            answer = CaptionResponse.of(await found, checkpoint, received)
         except Exception as error:
-            return ErrorResponse.model_validate(tell(error, request.scope)[1])
+            answer = ErrorResponse.model_validate(tell(error, request.scope)[1])
+        return answer.model_dump_json()
 
-    found = [data if isinstance(data, Refusal) else next(tasks) for data in sent]
-    results = await while_connected(request, asyncio.gather(*map(result, found)))
-    return BatchResponse(results=results)
+    async def results(found: deque[Refusal | asyncio.Task[PictureJob]]) -> list[str]:
+        """Written one by one, since attention may be megabytes: others go on, and what is written is let go of."""
+        written = []
+        try:
+            while found:
+                written.append(await result(found[0]))
+                del found[0]
+                await asyncio.sleep(0)
+        finally:
+            for task in found:
+                if isinstance(task, asyncio.Task):
+                    task.cancel()
+        return written
+
+    found = deque(refusal or next(tasks) for refusal in refused)
+    del tasks
+    written = await while_connected(request, results(found))
+    return Response(f'{{"results":[{",".join(written)}]}}', media_type="application/json")
+
+
+def _job(asked: PictureJob, found: bytes | Remote) -> PictureJob:
+    """The work for one of several pictures."""
+    job = replace(asked, data=found if isinstance(found, bytes) else b"")
+
+    @asynccontextmanager
+    async def fetched(remote: Remote) -> AsyncIterator[None]:
+        async with remote.fetched() as job.data:
+            yield
+
+    if isinstance(found, Remote):
+        job.supply = fetched(found)
+    return job

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Hashable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -38,12 +39,14 @@ class PictureJob:
     """A picture to caption, and how; its worker fills in the rest."""
 
     data: bytes
-    """Contents of its file, until they are decoded."""
+    """Contents of its file, until they are decoded; none until then if `supply` gets them."""
     decoding: DecodingConfig
     attention: bool = False
     tree: bool = False
     """Whether to record the hypotheses of the search."""
     listener: Listener | None = None
+    supply: AbstractAsyncContextManager[None] = field(default_factory=nullcontext)
+    """The context in which `data` is there."""
     asked: float = field(default_factory=time.perf_counter)
 
     prefix: Sequence[int] = field(init=False)
@@ -95,6 +98,9 @@ class PictureWorker(Batcher[PictureJob]):
         for job in items:
             job.prefix = prefixes[job.decoding.prefix]
         return super().submit(items)
+
+    def supply(self, item: PictureJob) -> AbstractAsyncContextManager[None]:
+        return item.supply
 
     def prepare(self, item: PictureJob) -> PictureJob:
         began = time.perf_counter()

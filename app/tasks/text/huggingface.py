@@ -10,6 +10,7 @@ from starlette.types import Scope
 
 from app.errors import Refusal
 from app.http.body import Needed, overrides, parse
+from app.http.contract import TEXT_BYTES
 from app.http.disconnect import while_connected
 from app.http.errors import tell
 from app.http.events import EventStream, event
@@ -70,7 +71,7 @@ async def infer(
     request: Request, engine: Engine, checkpoint: Checkpoint[LanguageModelConfig, LanguageModel]
 ) -> list[GeneratedText] | EventStream:
     """The continuation of a prompt, whole or token by token."""
-    asked = await read_body(request, TextInference)
+    asked = await read_body(request, TextInference, TEXT_BYTES)
     parameters = asked.parameters or parse(TextParameters, {})
     overridden = parameters.given() | ({"temperature": 0.0} if parameters.do_sample is False else {})
     generation = limited(checkpoint.config.generation, engine.settings).model_copy(update=overridden)
@@ -85,6 +86,7 @@ async def infer(
             n=parameters.num_return_sequences,
             logprobs=scored,
             echo=bool(parameters.decoder_input_details),
+            whole=parameters.return_full_text is not False,
         )
     if asked.stream and len(texts) > 1:
         raise invalid("num_return_sequences", len(texts), "a stream has one text")

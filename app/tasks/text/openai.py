@@ -114,7 +114,13 @@ async def create_completion(request: Request) -> CompletionResponse | EventStrea
     checkpoint = engine.find(TEXT, asked.model)
     generation = asked.over(limited(checkpoint.config.generation, engine.settings))
     texts = text_requests(
-        asked.prompts, generation, engine.settings, n=asked.n, logprobs=asked.logprobs, echo=asked.echo
+        asked.prompts,
+        generation,
+        engine.settings,
+        n=asked.n,
+        logprobs=asked.logprobs,
+        echo=asked.echo,
+        whole=asked.echo,
     )
     start = head("cmpl", "text_completion", checkpoint.name)
     writing = engine.worker(checkpoint).generate(texts)

@@ -32,6 +32,7 @@ def text_requests(
     n: int,
     logprobs: int | None,
     echo: bool,
+    whole: bool,
 ) -> list[TextRequest]:
     """The texts to write, n for each prompt, in the order of their indices.
 
@@ -42,6 +43,7 @@ def text_requests(
         n: texts for each prompt.
         logprobs: alternatives to report with each token; None reports no tokens.
         echo: whether the prompt's tokens are reported too.
+        whole: whether each text begins with its prompt.
 
     Raises:
         Refusal: it is too much for one request.
@@ -55,6 +57,11 @@ def text_requests(
     length = sum(map(len, prompts))
     if length > settings.max_prompt_chars:
         message = f"the prompt has {length:,} characters; at most {settings.max_prompt_chars:,} are read"
+        raise Refusal("prompt_too_long", message, "prompt")
+    if whole and n * length > settings.max_prompt_chars:
+        message = (
+            f"{n} texts would begin with a prompt of {length:,} characters; at most {settings.max_prompt_chars:,} fit"
+        )
         raise Refusal("prompt_too_long", message, "prompt")
     if logprobs is not None:
         scored = texts * generation.max_tokens + n * length * echo

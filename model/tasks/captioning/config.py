@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from model.config import Config
+from model.config import Config, OffByMinusOne
 from model.decoding.search import Search
 from model.vision.config import EncoderConfig
 
@@ -49,8 +49,8 @@ class DecodingConfig(Config, use_attribute_docstrings=True):
     """Captions rank by log-probability / length ** length_penalty: 0 is off, more favours long ones."""
     temperature: Annotated[float, Field(gt=0, le=5)] = 1.0
     """Sampling: divides the logits; below 1 is safer, above 1 more varied."""
-    top_k: Annotated[int, Field(ge=0, le=1000)] = 0
-    """Sampling: only among this many likeliest words; 0 is off."""
+    top_k: Annotated[int, Field(ge=-1, le=1000), OffByMinusOne] = 0
+    """Sampling: only among this many likeliest words; 0 and -1 are off."""
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Sampling: only among the fewest words whose probabilities reach this sum (nucleus sampling); 1 is off."""
     diversity: Annotated[float, Field(ge=0, le=10)] = 0.0
@@ -60,7 +60,7 @@ class DecodingConfig(Config, use_attribute_docstrings=True):
     """No run of this many words comes twice in a caption; 0 is off."""
     neutral: bool = False
     """Say "person" rather than guess at gender or the colour of skin."""
-    seed: Annotated[int | None, Field(ge=0, lt=2**63)] = None
+    seed: Annotated[int | None, Field(ge=-(2**63), lt=2**63)] = None
     """Makes sampling repeatable."""
     prefix: Annotated[str, Field(max_length=200)] = ""
     """Words that each caption begins with."""

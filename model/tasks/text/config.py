@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import FailFast, Field
 
-from model.config import Config
+from model.config import Config, OffByMinusOne
 
 MAX_STOPS = 16
 """Most strings that may end a text."""
@@ -17,7 +17,7 @@ class GenerationConfig(Config, use_attribute_docstrings=True):
     """Most tokens written: characters, or words of a word model."""
     temperature: Annotated[float, Field(ge=0, le=2)] = 1.0
     """Divides the logits before sampling; below 1 sharpens, 0 takes the likeliest token."""
-    top_k: Annotated[int, Field(ge=0, le=1000)] = 0
+    top_k: Annotated[int, Field(ge=-1, le=1000), OffByMinusOne] = 0
     """Sample among the k most likely tokens only; 0 turns it off."""
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Sample among the fewest tokens whose probabilities reach p (nucleus sampling); 1 turns it off."""
@@ -28,7 +28,7 @@ class GenerationConfig(Config, use_attribute_docstrings=True):
         tuple[Annotated[str, Field(min_length=1, max_length=200)], ...], Field(max_length=MAX_STOPS), FailFast()
     ] = ()
     """Strings before which the text ends."""
-    seed: Annotated[int | None, Field(ge=0, lt=2**63)] = None
+    seed: Annotated[int | None, Field(ge=-(2**63), lt=2**63)] = None
     """Makes sampling repeatable."""
 
 

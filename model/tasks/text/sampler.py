@@ -38,7 +38,7 @@ class Sampler:
 
     def put(self, row: int, generation: GenerationConfig, prompt: Tensor, choice: int) -> None:
         """Gives a row to a text: `choice` says which of several from one seed; the penalty counts the prompt (T,)."""
-        seed = None if generation.seed is None else [generation.seed, choice]
+        seed = None if generation.seed is None else [generation.seed % 2**64, choice]
         self.active[row] = generation, np.random.default_rng(seed), self.column
         self.greedy[row] = generation.temperature < COLDEST
         self.temperature[row] = max(generation.temperature, COLDEST)

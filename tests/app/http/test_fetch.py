@@ -12,6 +12,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -26,7 +27,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydantic import ValidationError
 
-from app.http.fetch import is_public
+from app.errors import Refusal
+from app.http.fetch import Fetcher, is_public
 from app.main import create_app
 from app.settings import Settings
 
@@ -36,6 +38,22 @@ Serve = Callable[[FastAPI], AbstractContextManager[httpx2.Client]]
 URL = "/v1/captions"
 PUBLIC = "93.184.215.14"
 OTHER = "151.101.1.1"
+
+
+class Busy:
+    """Counts who is inside at the same time."""
+
+    def __init__(self) -> None:
+        self._lock, self._now, self.most = threading.Lock(), 0, 0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._now += 1
+            self.most = max(self.most, self._now)
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._now -= 1
 
 
 class Internet:
@@ -49,6 +67,7 @@ class Internet:
         self.connections: list[tuple[str, int]] = []
         self.pages: dict[str, tuple[int, dict[str, str], bytes]] = {}
         """Path -> status, headers and body."""
+        self.busy = Busy()
         self.asked: list[tuple[str, str]] = []
         """Hosts and paths."""
 
@@ -59,6 +78,10 @@ class Internet:
         class Site(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 internet.asked.append((self.headers["host"], self.path))
+                with internet.busy:
+                    self.answer()
+
+            def answer(self) -> None:
                 status, headers, body = internet.pages.get(self.path, (404, {}, b"no"))
                 self.send_response(status)
                 for name, value in headers.items():
@@ -245,6 +268,18 @@ def test_other_schemes_are_refused(client: httpx2.Client, url: str) -> None:
         ["::ffff:10.0.0.1"],
         ["64:ff9b::a00:1"],
         ["2002:a00:1::1"],
+        ["64:ff9b:1::a00:1"],
+        ["fec0::1"],
+        ["::7f00:1"],
+        ["::ffff:0:127.0.0.1"],
+        ["5f00::1"],
+        ["3fff::1"],
+        ["2001::1"],
+        ["2001:db8::1"],
+        ["100::1"],
+        ["ff0e::1"],
+        ["192.0.0.9"],
+        ["192.88.99.1"],
         [PUBLIC, "10.0.0.1"],
     ],
 )
@@ -254,6 +289,17 @@ def test_a_name_of_a_private_address_leads_nowhere(
     internet.names["inside.example"] = [addresses]
     assert refusal(client, "http://inside.example/") == (422, "url_not_allowed")
     assert internet.connections == []
+
+
+@pytest.mark.parametrize("address", ["93.184.215.14", "2606:4700::1111", "2a00:1450::1", "64:ff9b::5db8:d70e"])
+def test_an_address_of_the_internet_is_public(address: str) -> None:
+    assert is_public(address)
+
+
+@pytest.mark.parametrize("url", ["gopher://example.com:70/", "ftp://example.com:21/", "x:1", "://example.com:80/"])
+def test_an_unknown_scheme_with_a_port_is_refused(url: str) -> None:
+    with pytest.raises(Refusal, match="not an http or https URL"):
+        asyncio.run(Fetcher(Settings(url_hosts=("*",))).fetch(url))
 
 
 @given(st.ip_addresses(v=4))
@@ -294,6 +340,7 @@ def test_redirects_are_held_to_the_same_rules(
         "/local": (302, {"location": "http://127.0.0.1/"}, b""),
         "/elsewhere": (302, {"location": "//elsewhere.example/"}, b""),
         "/file": (302, {"location": "file:///etc/passwd"}, b""),
+        "/gopher": (302, {"location": "gopher://pictures.example:70/"}, b""),
         "/again": (302, {"location": "http://rebinding.example/again"}, b""),
         "/nowhere": (302, {}, b""),
     }
@@ -305,6 +352,7 @@ def test_redirects_are_held_to_the_same_rules(
         "/local": "url_not_allowed",
         "/elsewhere": "url_not_allowed",
         "/file": "url_failed",
+        "/gopher": "url_failed",
         "/nowhere": "url_failed",
     }
     for path, code in expected.items():
@@ -407,3 +455,73 @@ def test_any_public_host_may_be_allowed(
             assert refusal(client, image)[0] == 422
         assert refusal(client, "http://anywhere.example:81/") == (422, "url_not_allowed")
     assert {address for address, _ in internet.connections} == {PUBLIC}
+
+
+@pytest.fixture
+def narrow(
+    internet: Internet, serve: Serve, ready: Ready, checkpoints: Path
+) -> Iterator[tuple[httpx2.Client, FastAPI]]:
+    """A server with room for two pictures of 40 kB."""
+    settings = Settings(
+        checkpoints=checkpoints,
+        threads=1,
+        url_hosts=("pictures.example",),
+        max_body_bytes=50_000,
+        max_batch_bytes=50_000,
+        max_held_bytes=100_000,
+        picture_queue=4,
+        batch_size=4,
+    )
+    app = create_app(settings)
+    with serve(app) as client:
+        ready(client)
+        yield client, app
+
+
+def test_pictures_of_a_batch_are_fetched_as_they_are_decoded(
+    narrow: tuple[httpx2.Client, FastAPI], internet: Internet, encode: Encode, picture: Image.Image
+) -> None:
+    client, _ = narrow
+    small = encode(picture)
+    internet.pages["/"] = (200, {}, small + bytes(40_000 - len(small)))
+    internet.pages["/missing"] = (404, {}, b"")
+    urls = ["http://pictures.example/"] * 12
+    results = client.post(f"{URL}/batch", json={"image": [*urls, "http://pictures.example/missing"]}).json()["results"]
+    assert ["captions" in result for result in results] == [True] * 12 + [False]
+    assert results[-1]["error"]["code"] == "url_failed"
+    assert len(internet.asked) == 13
+    assert internet.busy.most <= 2
+
+
+def test_fetched_pictures_count_as_held_until_they_are_let_go(
+    narrow: tuple[httpx2.Client, FastAPI], internet: Internet, encode: Encode, picture: Image.Image, wait_for: Any
+) -> None:
+    client, app = narrow
+    small = encode(picture)
+    internet.pages["/"] = (200, {}, small + bytes(40_000 - len(small)))
+    with ThreadPoolExecutor(2) as pool:
+        with app.state.engine.pause():
+            waiting = [pool.submit(ask, client, "http://pictures.example/") for _ in range(2)]
+            wait_for(lambda: len(internet.asked) == 2)
+            wait_for(lambda: ask(client, "http://pictures.example/").json()["error"]["code"] == "bodies_full")
+        assert [one.result().status_code for one in waiting] == [200, 200]
+    assert ask(client, "http://pictures.example/").status_code == 200
+    internet.pages["/"] = (404, {}, b"")
+    for _ in range(5):
+        assert refusal(client, "http://pictures.example/") == (422, "url_failed")
+
+
+def test_room_is_asked_for_all_pictures_before_any_is_fetched(
+    narrow: tuple[httpx2.Client, FastAPI], internet: Internet, encode: Encode, picture: Image.Image, wait_for: Any
+) -> None:
+    client, app = narrow
+    engine = app.state.engine
+    worker = engine.worker(engine.get("tiny"))
+    with ThreadPoolExecutor(1) as pool:
+        with engine.pause():
+            waiting = pool.submit(client.post, URL, content=encode(picture))
+            wait_for(lambda: worker.pending == 1)
+            refused = client.post(f"{URL}/batch", json={"image": ["http://pictures.example/"] * 12})
+        assert (refused.status_code, refused.json()["error"]["code"]) == (429, "queue_full")
+        assert waiting.result().status_code == 200
+    assert internet.asked == []

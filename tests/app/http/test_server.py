@@ -101,6 +101,28 @@ def test_what_is_not_there_is_told_in_the_same_shape(client: httpx2.Client) -> N
     assert wrong.headers["allow"] == "POST"
 
 
+def test_head_is_answered_as_get_is_without_the_body(client: httpx2.Client) -> None:
+    for path in (
+        "/healthz",
+        "/readyz",
+        "/v1/models",
+        "/v1/models/tiny",
+        "/model/metadata",
+        "/",
+        "/docs",
+        "/openapi.json",
+    ):
+        get, head = client.get(path), client.head(path)
+        assert (head.status_code, head.content) == (get.status_code, b"")
+        assert head.headers["content-length"] == get.headers["content-length"]
+        assert head.headers["content-type"] == get.headers["content-type"]
+    assert client.head("/metrics").status_code == 200
+    assert client.head("/nowhere").status_code == 404
+    assert client.head(URL).status_code == 405
+    wrong = client.post("/healthz")
+    assert (wrong.status_code, wrong.headers["allow"]) == (405, "GET, HEAD")
+
+
 def test_an_unexpected_failure_tells_the_log_and_not_the_client(
     serve: Serve, checkpoints: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,7 +1,9 @@
 """POST /v1/captions/batch: several pictures, each answered on its own, over a socket."""
 
 import base64
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -124,3 +126,20 @@ def test_a_network_that_fails_is_told_of_each_picture(
     answer = client.post(URL, files=[("image", encode(picture))] * 2 + [("image", b"x")])
     assert texts(answer.json()["results"]) == ["internal_error", "internal_error", "not_an_image"]
     assert "1234" not in answer.text
+
+
+def test_large_answer_holds_up_nobody(client: httpx2.Client, encode: Encode, picture: Image.Image) -> None:
+    asked: Any = {"method": "sample", "num_captions": 10, "max_length": 100, "min_length": 100, "attention": "true"}
+    waits: list[float] = []
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(client.post, URL, files=[("image", encode(picture))] * 32, params=asked)
+        with httpx2.Client(base_url=client.base_url) as other:
+            while not answer.done():
+                began = time.monotonic()
+                assert other.get("/healthz").status_code == 200
+                waits.append(time.monotonic() - began)
+    results = answer.result().json()["results"]
+    size = len(answer.result().content)
+    assert [len(result["captions"]) for result in results] == [10] * 32
+    assert size > 4_000_000
+    assert max(waits) < 0.3

@@ -1,5 +1,6 @@
 """POST /v1/chat/completions: OpenAI's contract, with a picture, asked for with its client and by hand."""
 
+import asyncio
 import base64
 import json
 from collections.abc import Callable
@@ -11,7 +12,9 @@ import pytest
 from huggingface_hub import InferenceClient
 from PIL import Image
 
-from model.tasks.captioning.captioner import Captioner
+from app.http.body import parse
+from app.tasks.captioning.openai import ChatRequest, _pieces
+from model.tasks.captioning.captioner import Caption, Captioner, Word
 from model.tasks.captioning.config import DecodingConfig
 
 Encode = Callable[..., bytes]
@@ -113,8 +116,55 @@ def test_the_last_picture_of_a_conversation_counts(
 ) -> None:
     first, second = (f"data:image/png;base64,{base64.b64encode(encode(image)).decode()}" for image in pictures[:2])
     messages = [*about(first), {"role": "assistant", "content": "a dog"}, *about(second)]
-    answer = openai_client.chat.completions.create(model="tiny", messages=messages)
-    assert [answer.choices[0].message.content] == expected(served, pictures[1])
+    question = [{"role": "assistant", "content": "a cat"}, {"role": "user", "content": "What colour is it?"}]
+    for asked in (messages, [*messages, *question]):
+        answer = openai_client.chat.completions.create(model="tiny", messages=asked)
+        assert [answer.choices[0].message.content] == expected(served, pictures[1])
+
+
+def test_log_probabilities_stand_beside_their_words_in_a_stream(openai_client: openai.OpenAI, uri: str) -> None:
+    whole = openai_client.chat.completions.create(model="tiny", messages=about(uri), logprobs=True)
+    with openai_client.chat.completions.create(model="tiny", messages=about(uri), logprobs=True, stream=True) as stream:
+        choices = [chunk.choices[0] for chunk in stream]
+    told = [choice.logprobs.content or [] if choice.logprobs else [] for choice in choices]
+    assert [len(tokens) for tokens in told] == [0, *[1] * (len(choices) - 2), 0]
+    for choice, tokens in list(zip(choices, told, strict=True))[1:-1]:
+        assert (choice.delta.content or "").strip() == tokens[0].token
+    assert whole.choices[0].logprobs
+    assert [token for tokens in told for token in tokens] == whole.choices[0].logprobs.content
+
+
+def test_a_word_tied_to_the_one_before_it_is_a_piece_of_its_own() -> None:
+    words = tuple(Word(text, -1.0, None) for text in ("the", "man", "'s", "dog"))
+    caption = Caption("the man's dog", -4.0, 0.5, 0.5, "stop", words)
+
+    async def content() -> list[str]:
+        return [piece["delta"].get("content", "") async for piece in _pieces([caption], logprobs=False)]
+
+    assert asyncio.run(content()) == ["", "the", " man", "'s", " dog", ""]
+
+
+def test_a_low_temperature_searches_and_a_high_one_draws(
+    openai_client: openai.OpenAI, served: Captioner, picture: Image.Image, uri: str
+) -> None:
+    for temperature in (0, 0.1, 0.3):
+        request = parse(ChatRequest, {"messages": about(uri), "temperature": temperature})
+        assert request.decoding(served.config.decoding) == served.config.decoding
+        answer = openai_client.chat.completions.create(model="tiny", messages=about(uri), temperature=temperature)
+        assert [answer.choices[0].message.content] == expected(served, picture)
+    drawn = openai_client.chat.completions.create(model="tiny", messages=about(uri), temperature=0.5, seed=1, n=4)
+    asked = {"method": "sample", "num_captions": 4, "temperature": 0.5, "seed": 1}
+    assert sorted(str(choice.message.content) for choice in drawn.choices) == sorted(expected(served, picture, **asked))
+
+
+def test_a_negative_seed_is_a_seed_and_a_negative_top_k_is_off(openai_client: openai.OpenAI, uri: str) -> None:
+    def sample(seed: int, top_k: int) -> list[str | None]:
+        answer = openai_client.chat.completions.create(
+            model="tiny", messages=about(uri), seed=seed, extra_body={"top_k": top_k}, temperature=1.8, n=4
+        )
+        return [choice.message.content for choice in answer.choices]
+
+    assert sample(-1, -1) == sample(-1, 0) != sample(-(2**63), 0)
 
 
 def test_huggingfaces_client_chats_with_a_model_at_its_address(

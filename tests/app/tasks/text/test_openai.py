@@ -282,9 +282,9 @@ def test_each_of_many_gets_what_it_would_get_alone(text_client: httpx2.Client, s
         ({"max_tokens": "5"}, "invalid_parameter", "max_tokens", "integer"),
         ({"temperature": 2.1}, "invalid_parameter", "temperature", "less than or equal to 2"),
         ({"top_p": 0}, "invalid_parameter", "top_p", "greater than 0"),
-        ({"top_k": -1}, "invalid_parameter", "top_k", "greater than or equal to 0"),
+        ({"top_k": -2}, "invalid_parameter", "top_k", "greater than or equal to -1"),
         ({"repetition_penalty": 0}, "invalid_parameter", "repetition_penalty", "greater than 0"),
-        ({"seed": -1}, "invalid_parameter", "seed", "greater than or equal to 0"),
+        ({"seed": -(2**63) - 1}, "invalid_parameter", "seed", "greater than or equal to -9223372036854775808"),
         ({"stop": ""}, "invalid_parameter", "stop", "at least 1 character"),
         ({"stop": ["x"] * 17}, "invalid_parameter", "stop", "at most 16"),
         ({"stop": [[]] * 100_000 + ["a"]}, "invalid_parameter", "stop", "valid string"),
@@ -385,3 +385,27 @@ def test_a_body_without_a_picture_has_a_limit_of_its_own(text_client: httpx2.Cli
     """6.6 million stop strings, as 20 MB of JSON, once took 6 GB and the event loop for half a minute."""
     body = b'{"stop":[' + b"[]," * 2_700_000 + b'"a"]}'
     error(text_client.post(URL, content=body), 413, "body_too_large", None)
+
+
+def test_negative_seed_is_a_seed_and_a_negative_top_k_is_off(text_client: httpx2.Client) -> None:
+    def write(seed: int, top_k: int) -> str:
+        body = {"prompt": "ab", "seed": seed, "top_k": top_k, "max_tokens": 30, "temperature": 2}
+        infer = {"inputs": "ab", "parameters": {"seed": seed, "top_k": top_k, "max_new_tokens": 30, "temperature": 2}}
+        text = text_client.post(URL, json=body).json()["choices"][0]["text"]
+        assert text_client.post("/models/tiny-text", json=infer).json()[0]["generated_text"] == f"ab{text}"
+        return str(text)
+
+    assert write(-1, -1) == write(-1, 0)
+    assert write(-1, 0) != write(-2, 0)
+    assert write(-(2**63), 0) != write(1, 0)
+
+
+def test_prompt_that_comes_back_many_times_is_no_more_than_one_may_be(text_client: httpx2.Client) -> None:
+    prompt = "ab" * 10_000
+    for path, body in (
+        (URL, {"prompt": prompt, "n": 51, "echo": True, "max_tokens": 0}),
+        ("/models/tiny-text", {"inputs": prompt, "parameters": {"num_return_sequences": 51, "max_new_tokens": 0}}),
+    ):
+        refused = text_client.post(path, json=body)
+        assert refused.status_code in (400, 422)
+        assert "51 texts would begin with" in refused.text
