@@ -73,6 +73,8 @@ class Batcher(Worker, Generic[Item]):
         metrics = resources.metrics
         self.cores = resources.cores
         self._preparers = resources.preparers
+        self._slow_preparers = resources.slow_preparers
+        self._share = resources.settings.decode_threads
         self._queue_seconds = metrics.queue_seconds.labels(task)
         self._batch_size = metrics.batch_size.labels(task)
         self._items = metrics.items.labels(task, model)
@@ -103,6 +105,10 @@ class Batcher(Worker, Generic[Item]):
         """The context in which an item is prepared; there it may get what it lacks, on the event loop."""
         return nullcontext()
 
+    def takes_long(self, item: Item) -> bool:
+        """Looks at an item, and tells whether to prepare it takes more than some tenths of a second."""
+        return False
+
     @abstractmethod
     def prepare(self, item: Item) -> Item:
         """Makes an item ready for the network; an exception goes to its owner alone."""
@@ -129,7 +135,8 @@ class Batcher(Worker, Generic[Item]):
         self.enter(len(items))
         if self._running is None:
             self._running = asyncio.create_task(self._run())
-        tasks = [asyncio.create_task(self._attend(item)) for item in items]
+        turns = asyncio.Semaphore(self._share)  # many items of one caller do not stand before one of another
+        tasks = [asyncio.create_task(self._attend(item, turns)) for item in items]
         for task in tasks:
             self._tasks.add(task)
             task.add_done_callback(self._leave)
@@ -157,22 +164,26 @@ class Batcher(Worker, Generic[Item]):
         self._tasks.discard(task)
         self.leave(1)
 
-    async def _attend(self, item: Item) -> Item:
+    async def _attend(self, item: Item, turns: asyncio.Semaphore) -> Item:
         """Follows an item from its arrival to its result."""
         try:
-            return await self._within(self._deadline, self._follow(item))
+            return await self._within(self._deadline, self._follow(item, turns))
         except TimeoutError:
             message = f"it was not done within {self._deadline:g} s, and is given up"
             raise Refusal("deadline_exceeded", message) from None
 
-    async def _follow(self, item: Item) -> Item:
+    async def _follow(self, item: Item, turns: asyncio.Semaphore) -> Item:
         loop = asyncio.get_running_loop()
         asked = self._clock()
         self._preparing += 1
         try:
             self.require_open()
-            async with self.supply(item):
-                item, seconds = await loop.run_in_executor(self._preparers, self._prepare, item)
+            async with turns, self.supply(item):
+                prepared = await loop.run_in_executor(self._preparers, self._prepare, item, False)
+                if prepared is None:
+                    prepared = await loop.run_in_executor(self._slow_preparers, self._prepare, item, True)
+                assert prepared
+            item, seconds = prepared
             self.require_open()
         finally:
             self._preparing -= 1
@@ -187,9 +198,12 @@ class Batcher(Worker, Generic[Item]):
                 self._remove(kind, waiting)
             raise
 
-    def _prepare(self, item: Item) -> tuple[Item, float]:
+    def _prepare(self, item: Item, slowly: bool) -> tuple[Item, float] | None:
+        """The item, ready, and the seconds that it took; None if that would take long, and this is not where it may."""
         self.require_open()  # on its thread, since it may have waited for one
         began = self._clock()
+        if not slowly and self.takes_long(item):
+            return None
         return self.prepare(item), self._clock() - began
 
     async def _run(self) -> None:

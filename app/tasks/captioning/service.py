@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Hashable, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -21,7 +21,7 @@ from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Caption, Captioner, UnknownPrefixError, Word
 from model.tasks.captioning.config import CaptionerConfig, DecodingConfig
 from model.vision.formats import PictureError
-from model.vision.pictures import Picture
+from model.vision.pictures import Picture, PictureFile
 
 
 class Listener(Protocol):
@@ -51,6 +51,8 @@ class PictureJob:
 
     prefix: Sequence[int] = field(init=False)
     """Numbers of the words of `decoding.prefix`."""
+    file: PictureFile = field(init=False)
+    """Opened, and not decoded yet."""
     picture: Picture = field(init=False)
     """Its size and format; the pixels, which may be many, are released."""
     pixels: Tensor = field(init=False)
@@ -102,17 +104,21 @@ class PictureWorker(Batcher[PictureJob]):
     def supply(self, item: PictureJob) -> AbstractAsyncContextManager[None]:
         return item.supply
 
+    def takes_long(self, item: PictureJob) -> bool:
+        most = {"max_pixels": self._settings.max_pixels, "max_side": self._settings.max_dimension}
+        with _told():
+            item.file = self._captioner.open(item.data, **most)
+        item.data = b""
+        return item.file.takes_long
+
     def prepare(self, item: PictureJob) -> PictureJob:
         began = time.perf_counter()
-        most = {"max_pixels": self._settings.max_pixels, "max_side": self._settings.max_dimension}
-        try:
-            item.picture = self._captioner.open(item.data, **most).read()
-        except PictureError as error:
-            raise Refusal(error.code, str(error), "image") from error
+        with _told():
+            item.picture = item.file.read()
+        del item.file
         item.pixels = self._captioner.preprocess(item.picture.rgb)  # (3, S, S)
         item.seconds = {"decode": time.perf_counter() - began}
         self._stages["decode"].observe(item.seconds["decode"])
-        item.data = b""
         item.picture.rgb.close()
         if item.listener:
             item.listener.decoded(item.picture)
@@ -172,6 +178,15 @@ def load_worker(checkpoint: Checkpoint[CaptionerConfig, Captioner], resources: R
     captioner = resources.loader.load(checkpoint)
     _warm_up(captioner)
     return PictureWorker(checkpoint.name, captioner, resources)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Raise what is wrong with a picture as a refusal."""
+    try:
+        yield
+    except PictureError as error:
+        raise Refusal(error.code, str(error), "image") from error
 
 
 def _warm_up(captioner: Captioner) -> None:

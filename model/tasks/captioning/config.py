@@ -36,7 +36,7 @@ class DecodingConfig(Config, use_attribute_docstrings=True):
     """Parameters of decoding captions; ranges and descriptions are those of the HTTP API."""
 
     method: Literal["greedy", "beam", "sample"] = "beam"
-    """How words are chosen: the likeliest each time, beam search, or at random by their probability."""
+    """The way words are chosen: the likeliest each time, beam search, or at random by their probability."""
     beam_size: Annotated[int, Field(ge=1, le=10)] = 3
     """Captions kept in view at each step of beam search."""
     num_captions: Annotated[int, Field(ge=1, le=10)] = 1

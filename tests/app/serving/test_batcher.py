@@ -79,6 +79,9 @@ class Kitchen(Batcher[int]):
         self.prepared.append(item)
         return item
 
+    def takes_long(self, item: int) -> bool:
+        return item >= 1_000
+
     def kind(self, item: int) -> int:
         return item % 2 if self.apart else 0
 
@@ -246,6 +249,57 @@ def test_requests_of_other_kinds_keep_their_order() -> None:
     assert kitchen.batches == [[0], [1, 3], [2, 4], [5], [6]]
 
 
+def test_items_that_take_long_hold_up_no_others() -> None:
+    kitchen = Kitchen(size=1)
+    slow = threading.Event()
+    prepare = kitchen.prepare
+
+    def prepare_slowly(item: int) -> int:
+        assert item < 1_000 or slow.wait(20)
+        return prepare(item)
+
+    kitchen.prepare = prepare_slowly  # type: ignore[method-assign]
+
+    async def guests() -> None:
+        long = kitchen.submit([1_000, 1_001])
+        assert [await task for task in kitchen.submit([2])] == [4]
+        assert not any(task.done() for task in long)
+        slow.set()
+        assert [await task for task in long] == [1_000_000, 1_002_001]
+
+    kitchen.serve(guests)
+
+
+def test_many_items_of_one_caller_do_not_stand_before_one_of_another() -> None:
+    kitchen = Kitchen(size=1)
+
+    async def guests() -> None:
+        kitchen.raw.clear()
+        many = kitchen.submit([1, 2, 3, 4])
+        one = kitchen.submit([5])
+        await asyncio.sleep(0)
+        kitchen.raw.set()
+        assert [await task for task in (*many, *one)] == [1, 4, 9, 16, 25]
+        assert kitchen.prepared.index(5) <= 1
+
+    kitchen.serve(guests)
+
+
+def test_several_items_together_leave_room_for_one() -> None:
+    kitchen = Kitchen(size=2, queue=6)
+
+    async def guests() -> None:
+        kitchen.raw.clear()
+        tasks = kitchen.submit([1, 2, 3])
+        with pytest.raises(Refusal, match="3 numbers wait already"):
+            kitchen.submit([4, 5])
+        tasks += kitchen.submit([4])
+        kitchen.raw.set()
+        assert [await task for task in tasks] == [1, 4, 9, 16]
+
+    kitchen.serve(guests)
+
+
 def test_lanes_start_when_a_full_batch_waits() -> None:
     kitchen = Kitchen(size=4, lanes=3, pause=0)
 
@@ -303,7 +357,7 @@ def test_batch_outside_lanes_has_at_most_half_the_size() -> None:
 
 
 def test_queue_takes_all_requests_of_a_caller_or_none() -> None:
-    kitchen = Kitchen(size=2, queue=3)
+    kitchen = Kitchen(size=2, queue=8)
 
     async def guests() -> None:
         many = kitchen.submit(list(range(20, 30)))  # nobody was there
