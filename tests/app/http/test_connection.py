@@ -58,7 +58,7 @@ def impatient(serve: Serve, ready: Ready, checkpoints: Path) -> Iterator[httpx2.
         checkpoints=checkpoints,
         threads=1,
         receive_seconds=0.5,
-        receive_rate=100_000,
+        receive_rate=4_000,
         max_body_bytes=10_000,
         max_batch_bytes=10_000,
         max_held_bytes=500_000,
@@ -90,7 +90,7 @@ def test_answer_that_is_read_slowly_but_steadily_is_whole(impatient: httpx2.Clie
         found, began = 0, time.monotonic()
         while time.monotonic() - began < 1.5:  # three times what a client has that takes nothing
             found += len(sock.recv(20_000))
-            time.sleep(0.02)
+            time.sleep(0.01)
         sock.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
         rest = everything(sock)
     assert found + len(rest) > ANSWER
