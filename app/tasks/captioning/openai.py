@@ -30,7 +30,7 @@ MAX_MESSAGES = 10_000
 """Most messages of a conversation."""
 _OURS = {"num_captions": "n", "max_length": "max_completion_tokens"}
 """Parameters of decoding -> OpenAI's names of them."""
-_DRAWN = 0.5
+_DRAWN = 1.0
 """Least temperature at which words are drawn. Clients that want a sober answer send 0.1 to 0.3, and search gives it."""
 _NO_TOOLS = "a captioner calls no tools"
 _OUR_PENALTY = Unsupported("block_ngram is what there is", (0,))
@@ -65,7 +65,7 @@ class ChatRequest(Body):
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     """The older name of max_completion_tokens."""
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    """From 0.5 on, words are drawn at random; below, the search is the model's own, which is surer than to draw."""
+    """From 1 on, words are drawn at random; below, the search is the model's own, which is surer than to draw."""
     logprobs: bool = False
     """Whether to return each word's log-probability."""
     stream: bool = False

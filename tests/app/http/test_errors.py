@@ -7,12 +7,12 @@ from tests.conftest import ROOT
 
 
 def codes() -> set[str]:
-    """The code of each refusal that the service makes, itself or by a subclass."""
+    """The code of each refusal that the service makes, itself, by a subclass or of a picture's error."""
     calls = []
-    for file in (ROOT / "app").rglob("*.py"):
+    for file in (*(ROOT / "app").rglob("*.py"), *(ROOT / "model" / "vision").glob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             match node:
-                case ast.Call(func=ast.Name(id="Refusal")):
+                case ast.Call(func=ast.Name(id="Refusal" | "PictureError")):
                     calls.append(node)
                 case ast.ClassDef(bases=[ast.Name(id="Refusal"), *_]):
                     made = [part for part in ast.walk(node) if isinstance(part, ast.Call)]

@@ -147,13 +147,13 @@ def test_a_word_tied_to_the_one_before_it_is_a_piece_of_its_own() -> None:
 def test_a_low_temperature_searches_and_a_high_one_draws(
     openai_client: openai.OpenAI, served: Captioner, picture: Image.Image, uri: str
 ) -> None:
-    for temperature in (0, 0.1, 0.3):
+    for temperature in (0, 0.1, 0.3, 0.9):
         request = parse(ChatRequest, {"messages": about(uri), "temperature": temperature})
         assert request.decoding(served.config.decoding) == served.config.decoding
         answer = openai_client.chat.completions.create(model="tiny", messages=about(uri), temperature=temperature)
         assert [answer.choices[0].message.content] == expected(served, picture)
-    drawn = openai_client.chat.completions.create(model="tiny", messages=about(uri), temperature=0.5, seed=1, n=4)
-    asked = {"method": "sample", "num_captions": 4, "temperature": 0.5, "seed": 1}
+    drawn = openai_client.chat.completions.create(model="tiny", messages=about(uri), temperature=1.2, seed=1, n=4)
+    asked = {"method": "sample", "num_captions": 4, "temperature": 1.2, "seed": 1}
     assert sorted(str(choice.message.content) for choice in drawn.choices) == sorted(expected(served, picture, **asked))
 
 
