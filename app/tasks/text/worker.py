@@ -26,6 +26,8 @@ SHORTEST_TURN, LONGEST_TURN = 0.005, 0.05
 """Bounds, in seconds, of a batch's turn while other threads wait for the cores: it takes as long as it has waited."""
 NEWS = 0.02
 """Seconds between messages to the event loop, each with all tokens of that time."""
+JOIN_SECONDS = 1.0
+"""Patience with the thread's last step when the server stops."""
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +104,7 @@ class TextWorker(Worker):
             self.closed = True
             self._changed.notify()
         if self._thread:
-            await anyio.to_thread.run_sync(self._thread.join, 10)
+            await anyio.to_thread.run_sync(self._thread.join, JOIN_SECONDS)
 
     def _build(self) -> TextBatch:
         """A batch that is warm."""
