@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 
 import torch
 from pydantic import ValidationError
+from pydantic_core import to_jsonable_python
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -61,6 +62,10 @@ class Checkpoint(Generic[C, M]):
     manifest: Manifest
     config: C
     metrics: dict[str, Any]
+    card: str = ""
+    """The model card, in Markdown; empty where there is none."""
+    created: int = 0
+    """When config.json was written, in seconds since 1970."""
 
     @property
     def name(self) -> str:
@@ -76,15 +81,9 @@ class Checkpoint(Generic[C, M]):
         """All that the model is made from, as JSON: its configuration, and digests of its files."""
         return self.manifest.model_dump_json()
 
-    @property
-    def card(self) -> str:
-        """The model card, in Markdown; empty where there is none."""
-        file = self.path / CARD
-        return file.read_text(encoding="utf-8") if file.is_file() else ""
-
     @staticmethod
     def open(path: Path) -> "Checkpoint[Any, Any]":
-        """Reads config.json and metrics.json."""
+        """Reads config.json, metrics.json and the card."""
         manifest = _validated(path, Manifest, _read_json(path / CONFIG))
         task = next((task for task in TASKS.values() if task.pipeline == manifest.task), None)
         if task is None:
@@ -96,7 +95,18 @@ class Checkpoint(Generic[C, M]):
                 raise CheckpointError(f"{path / CONFIG}: sha256: no digest for {name}")
             if not (path / name).is_file():
                 raise CheckpointError(f"{path / name}: no such file")
-        return Checkpoint(path, task, manifest, config, _read_json(path / METRICS))
+        metrics = _read_json(path / METRICS)
+        if not isinstance(metrics, dict):
+            raise CheckpointError(f"{path / METRICS}: an object is needed, with a name for each of its values")
+        created = int((path / CONFIG).stat().st_mtime)
+        try:  # now, so that it can be told later whatever has become of the files, or of the values in them
+            file = path / METRICS
+            json.dumps(to_jsonable_python(metrics), ensure_ascii=False, allow_nan=False).encode()
+            file = path / CARD
+            card = file.read_text(encoding="utf-8") if file.is_file() else ""
+        except (OSError, ValueError) as error:
+            raise CheckpointError(f"{file}: {error}") from error
+        return Checkpoint(path, task, manifest, config, metrics, card, created)
 
     def expect(self, task: Task[D, N]) -> "Checkpoint[D, N]":
         """This checkpoint, if it is of a task; raises CheckpointError otherwise."""

@@ -1,6 +1,6 @@
 """Continuous batching: many texts out of a language model at once, each the same as if it were alone.
 
-A text joins the batch at any step and leaves it at any step, also for a while. What it says depends on the model, its prompt, its
+A text joins the batch at any step, pauses and leaves at any step. What it says depends on the model, its prompt, its
 parameters and its seed alone: products have the shape of whole blocks, or rows that are known not to depend on each
 other (see `model.tasks.text.step`), everything else works row by row, and each text has its own random numbers.
 
