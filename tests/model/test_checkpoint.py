@@ -119,3 +119,15 @@ def test_damage_is_named(saved: Path, damage: Callable[[Path], None], message: s
     damage(saved)
     with pytest.raises(CheckpointError, match=message):
         Checkpoint.open(saved).load()
+
+
+def test_what_is_served_of_a_checkpoint_is_read_and_checked_when_it_is_opened(tiny_checkpoint: Path) -> None:
+    card = Checkpoint.open(tiny_checkpoint).card
+    (tiny_checkpoint / "README.md").write_bytes(b"caf\xe9")
+    with pytest.raises(CheckpointError, match=r"README\.md: 'utf-8' codec"):
+        Checkpoint.open(tiny_checkpoint)
+    (tiny_checkpoint / "README.md").write_text(card)
+    for wrong in ("[]", '{"a": NaN}', '{"a": "\\ud800"}'):
+        (tiny_checkpoint / "metrics.json").write_text(wrong)
+        with pytest.raises(CheckpointError, match=r"metrics\.json: "):
+            Checkpoint.open(tiny_checkpoint)
