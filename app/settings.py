@@ -102,11 +102,13 @@ class Settings(BaseSettings):
     max_batch_images: Annotated[int, Field(ge=1, le=1000)] = 32
     """Most pictures in a request to `/v1/captions/batch`."""
     deadline_seconds: Annotated[float, Field(gt=0)] = 30
-    """Seconds after which a picture that has no captions yet is given up and answered 504."""
+    """Seconds after which a picture that has no captions yet, or a request for texts of which none has begun, is given
+    up and answered 504."""
     text_slots: Annotated[int, Field(ge=1, le=1024)] = 32
-    """Texts that each language model writes at the same time."""
+    """Texts that each language model writes at the same time; requests take turns at them."""
     text_queue: Annotated[int, Field(ge=0)] = 256
-    """Texts that may wait for their turn, for each language model; more are answered 429."""
+    """Texts that may wait for their turn, for each language model, and half as many of one client; more are answered
+    429."""
     max_tokens: Annotated[int, Field(ge=1)] = 100_000
     """Most tokens that a request may ask for in one text."""
     max_prompt_chars: Annotated[int, Field(ge=1)] = 1_000_000

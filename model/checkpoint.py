@@ -14,7 +14,7 @@ from typing import Annotated, Any, Generic, TypeVar
 
 import torch
 from pydantic import Field, ValidationError
-from pydantic_core import from_json
+from pydantic_core import from_json, to_jsonable_python
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch.overrides import TorchFunctionMode
@@ -65,6 +65,10 @@ class Checkpoint(Generic[C, M]):
     manifest: Manifest
     config: C
     metrics: dict[str, Any]
+    card: str = ""
+    """The model card, in Markdown; empty where there is none."""
+    created: int = 0
+    """When config.json was written, in seconds since 1970."""
 
     @property
     def name(self) -> str:
@@ -80,15 +84,9 @@ class Checkpoint(Generic[C, M]):
         """All that the model is made from, as JSON: its configuration, and digests of its files."""
         return self.manifest.model_dump_json()
 
-    @property
-    def card(self) -> str:
-        """The model card, in Markdown; empty where there is none."""
-        file = self.path / CARD
-        return file.read_text(encoding="utf-8") if file.is_file() else ""
-
     @staticmethod
     def open(path: Path) -> "Checkpoint[Any, Any]":
-        """Reads config.json and metrics.json."""
+        """Reads config.json, metrics.json and the card."""
         manifest = _validated(path, Manifest, _read_json(path / CONFIG))
         task = next((task for task in TASKS.values() if task.pipeline == manifest.task), None)
         if task is None:
@@ -106,7 +104,15 @@ class Checkpoint(Generic[C, M]):
         metrics = _read_json(path / METRICS)
         if not isinstance(metrics, dict):
             raise CheckpointError(f"{path / METRICS}: an object is needed, with a name for each of its values")
-        return Checkpoint(path, task, manifest, config, metrics)
+        created = int((path / CONFIG).stat().st_mtime)
+        try:  # now, so that it can be told later whatever has become of the files, or of the values in them
+            file = path / METRICS
+            json.dumps(to_jsonable_python(metrics), ensure_ascii=False, allow_nan=False).encode()
+            file = path / CARD
+            card = file.read_text(encoding="utf-8") if file.is_file() else ""
+        except (OSError, ValueError) as error:
+            raise CheckpointError(f"{file}: {error}") from error
+        return Checkpoint(path, task, manifest, config, metrics, card, created)
 
     def expect(self, task: Task[D, N]) -> "Checkpoint[D, N]":
         """This checkpoint, if it is of a task; raises CheckpointError otherwise."""

@@ -4,10 +4,13 @@ import sys
 from importlib import import_module
 
 from recap.installation import PACKAGES, require_own_packages
+from recap.stopping import leave, on_stop
 
 
 def main() -> None:
     """Runs `recap`."""
+    if sys.argv[1:2] == ["serve"]:  # it may be told to stop while all is still being imported
+        on_stop(lambda *_: leave(0))
     _run("app.cli")
 
 

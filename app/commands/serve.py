@@ -1,14 +1,17 @@
 """`recap serve`."""
 
+import asyncio
+import errno
 import gc
 import logging
-import signal
-import sys
+import os
+import socket
 from typing import Annotated
 
 import typer
 
 from app.commands import Checkpoints, DeviceOption, fail, quiet_pillow, read_settings
+from recap.stopping import leave, on_stop
 
 
 def serve(
@@ -21,8 +24,15 @@ def serve(
 
     Every setting is also an environment variable, RECAP_ and its name.
     """
+    on_stop(lambda *_: leave(0))  # until the server can drain
     gc.disable()  # until all is loaded; collecting while it is imported would take a tenth of the start
     settings = read_settings(host=host, port=port, checkpoints=checkpoints, device=device)
+    try:
+        sockets = listen(settings.host, settings.port)
+    except (OSError, UnicodeError) as error:
+        number = error.errno if isinstance(error, OSError) and error.errno else 0
+        reason = os.strerror(number) if number in errno.errorcode else "the host's name can't be resolved"
+        fail(f"host {settings.host}, port {settings.port}: {reason}; name others with --host and --port")
 
     from app.http.server import Server
     from app.logs import configure_logs
@@ -44,11 +54,31 @@ def serve(
     if "api_keys" in settings.model_fields_set and not settings.api_keys:
         logging.getLogger(__name__).warning("RECAP_API_KEYS is set, but empty: the API is open to all")
     server = Server(application)
-    # uvicorn finishes what is in flight, then raises the signal again; being asked to stop is no failure.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    try:
-        server.run()
-    except KeyboardInterrupt:
-        raise typer.Exit(0) from None
-    if failures:
-        fail(failures[0])
+
+    async def run() -> None:
+        await server.serve(sockets)
+        if failures:
+            typer.echo(f"error: {failures[0]}", err=True)
+        leave(2 if failures else 0)
+
+    asyncio.run(run())
+
+
+def listen(host: str, port: int) -> list[socket.socket]:
+    """Sockets that listen on all addresses of a host, as far as this machine has them; clients wait to be accepted.
+
+    Raises:
+        OSError: the port is taken or not allowed, or there is no such address.
+    """
+    found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    sockets, missing = [], None
+    for family, address in dict.fromkeys((family, address) for family, *_, address in found):
+        try:
+            sockets.append(socket.create_server(address[:2], family=family))
+        except OSError as error:
+            if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):  # such as ::1 where there is no IPv6
+                raise
+            missing = error
+    if missing and not sockets:
+        raise missing
+    return sockets

@@ -9,6 +9,8 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from app.http.crowd import Crowd
+
 MAX_HEAD_BYTES = 32_768
 """Largest request head, in bytes; nginx's default."""
 _TOO_LARGE = f"The head of a request may have {MAX_HEAD_BYTES:,} bytes."
@@ -34,13 +36,15 @@ class Connection(asyncio.Protocol):
     all there is of it. Every request finds the connection in its state. The options are uvicorn's.
     """
 
-    def __init__(self, seconds: float, rate: float, *, app_state: dict[str, Any], **options: Any) -> None:
+    def __init__(self, seconds: float, rate: float, crowd: Crowd, *, app_state: dict[str, Any], **options: Any) -> None:
         self._http = HttpToolsProtocol(app_state={**app_state, "connection": self}, **options)
-        self._seconds = seconds
+        self._seconds, self._crowd = seconds, crowd
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        self._requests = 0
+        self.answering = 0
         """Requests that are being answered."""
+        self.sending = False
+        """Whether the application still waits for a part of the last one."""
         self._unread = 0
         """Bytes that have arrived since the last head or piece of a body."""
         self._lingering = self._lost = self._half_closed = False
@@ -56,27 +60,29 @@ class Connection(asyncio.Protocol):
         self._transport = transport
         self._http.connection_made(_Transport(transport, self))  # type: ignore[arg-type]
         self._timer = self._loop.call_later(self._seconds, self.close)
+        self._crowd.enter(self)
 
     def data_received(self, data: bytes) -> None:
+        self._crowd.touch(self)
         self._unread += len(data)
         if self._lingering:
             if self._unread > LINGER_BYTES:
                 self._transport.close()
             return
-        if not self._requests and self._timer is None:  # another request on the same connection
+        if not self.answering and self._timer is None:  # another request on the same connection
             self._timer = self._loop.call_later(self._seconds, self.close)
         self._http.data_received(data)
         if self._unread > MAX_HEAD_BYTES:
             self._loop.call_soon(self._check)  # once the application has taken a head or a body that was in it
 
     def _check(self) -> None:
-        if self._unread > (MAX_BARREN_BYTES if self._requests else MAX_HEAD_BYTES) and not self._lingering:
+        if self._unread > (MAX_BARREN_BYTES if self.answering else MAX_HEAD_BYTES) and not self._lingering:
             self.refuse(_TOO_LARGE)
 
     def eof_received(self) -> bool:
         """Keep the connection for a while if a request is being answered."""
         self._http.eof_received()
-        if self._requests and not self._lingering:
+        if self.answering and not self._lingering:
             self._half_closed = True
             self._loop.call_later(HALF_CLOSED_SECONDS, self._transport.close)
         return self._half_closed
@@ -92,6 +98,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
         self._drained.set()
+        if self._lost or not self._lingering:  # else it is still open
+            self._crowd.leave(self)
         if not self._lost:
             self._lost = True
             self._http.connection_lost(exc)
@@ -99,7 +107,8 @@ class Connection(asyncio.Protocol):
     def begin(self) -> None:
         """Note that the application has a request's head."""
         self._stop_timer()
-        self._requests += 1
+        self.answering += 1
+        self.sending = True
         self._unread = 0
 
     def progress(self) -> None:
@@ -108,13 +117,14 @@ class Connection(asyncio.Protocol):
 
     def end(self) -> None:
         """Note that the application has done with a request."""
-        self._requests -= 1
+        self.answering -= 1
         self._unread = 0
+        self._crowd.touch(self)
         if self._half_closed:
             self._loop.call_soon(self._close_if_idle)  # unless the next request begins, which was sent with this one
 
     def _close_if_idle(self) -> None:
-        if not self._requests:
+        if not self.answering:
             self._transport.close()
 
     async def drained(self) -> None:
@@ -147,6 +157,10 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
         else:
             self._expect_progress()
+
+    def abort(self) -> None:
+        """End the connection, whatever is under way."""
+        self._transport.abort()
 
     def close(self) -> None:
         """Close the connection; if what was received is no whole request, read on for a while."""
@@ -193,6 +207,7 @@ def watched(app: ASGIApp) -> ASGIApp:
 
         async def take() -> Message:
             message = await receive()
+            connection.sending = message.get("more_body", False)
             if message.get("body"):
                 connection.progress()
             return message

@@ -32,7 +32,7 @@ def card_of(checkpoint: Checkpoint[Any, Any], registry: Registry) -> ModelCard:
     task = TASKS[checkpoint.task.name]
     return task.card()(
         id=checkpoint.name,
-        created=int((checkpoint.path / "config.json").stat().st_mtime),
+        created=checkpoint.created,
         default=registry.defaults[task.name] == checkpoint.name,
         sha256=checkpoint.sha256,
         metrics=checkpoint.metrics,

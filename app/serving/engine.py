@@ -1,5 +1,6 @@
 """The models that are served, and their life cycle; blind to what their tasks are."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -72,8 +73,7 @@ class Engine:
 
     async def close(self) -> None:
         """Gives up what waits, ends texts that are being written, and ends the threads."""
-        for worker in self._workers.values():
-            await worker.close()
+        await asyncio.gather(*[worker.close() for worker in self._workers.values()])
         self._resources.close()
 
     def worker(self, checkpoint: Checkpoint[Any, Any]) -> Any:

@@ -119,7 +119,7 @@ class Runtime:
     def _key(self, description: str) -> str:
         """Folder name: a digest of the description, the code of `model`, and the libraries' versions."""
         made_from = [description, code_digests(PACKAGE), self._openvino.get_version(), torch.__version__]
-        return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
+        return _digest(made_from)
 
     def _trace(self, network: Network) -> "openvino.Model":
         # torch.export gives programs with the same bits and speed, but takes eight times as long (16 s of CPU time for
@@ -145,6 +145,8 @@ class Runtime:
             return None
         try:
             digests: dict[str, str] = json.loads((folder / DIGESTS).read_text())
+            if digests.pop(DIGESTS) != _digest(digests):
+                raise ValueError(f"{DIGESTS} was changed")
             versions = {Path(name).stem: folder / name for name in digests if name.endswith(".xml")}
             models = {}
             for name, file in self._take(versions).items():
@@ -168,7 +170,8 @@ class Runtime:
             fresh = Path(tempfile.mkdtemp(prefix=".", dir=folder.parent))
             for name, model in models.items():
                 self._openvino.save_model(model, fresh / f"{name}.xml", compress_to_fp16=False)
-            (fresh / DIGESTS).write_text(json.dumps({file.name: file_sha256(file) for file in fresh.iterdir()}))
+            digests = {file.name: file_sha256(file) for file in fresh.iterdir()}
+            (fresh / DIGESTS).write_text(json.dumps({**digests, DIGESTS: _digest(digests)}))
             fresh.chmod(0o755)
             fresh.rename(folder)
             for other in folder.parent.iterdir():
@@ -180,6 +183,11 @@ class Runtime:
         finally:
             if fresh:
                 shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _digest(value: Any) -> str:
+    """SHA-256 of a value as JSON."""
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
 
 
 def code_digests(package: Path) -> dict[str, str]:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 import httpx2
@@ -31,11 +31,13 @@ LOGGED = {"event", "level", "logger", "timestamp"}
 
 
 @contextmanager
-def serving(checkpoints: Path, **settings: object) -> Iterator[tuple[subprocess.Popen[str], httpx2.Client]]:
+def serving(
+    checkpoints: Path, command: list[str] = COMMAND, **settings: object
+) -> Iterator[tuple[subprocess.Popen[str], httpx2.Client]]:
     """A process that is ready, and a client of it."""
     environment = {f"RECAP_{name.upper()}": str(value) for name, value in settings.items()}
     environment |= os.environ | {"RECAP_CHECKPOINTS": str(checkpoints), "RECAP_THREADS": "1"}
-    with subprocess.Popen(COMMAND, stderr=subprocess.PIPE, text=True, env=environment) as process:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
         try:
             assert process.stderr is not None
             log = ""
@@ -120,12 +122,14 @@ def test_what_is_in_flight_is_finished_and_what_is_new_refused(
     assert not any("exception" in entry for entry in log)
 
 
+ENDLESS = {"prompt": "A", "max_tokens": 100_000, "n": 20, "stream": True}
+
+
 def test_what_takes_too_long_ends_with_an_error(both_checkpoints: Path, encode: Callable[..., bytes]) -> None:
-    endless = {"prompt": "A", "max_tokens": 100_000, "n": 20, "stream": True}
     with serving(both_checkpoints, drain_seconds=1) as (process, client):
         with (
             begin(client, encode(Image.new("RGB", (8, 8)))) as sock,
-            client.stream("POST", "/v1/completions", json=endless) as response,
+            client.stream("POST", "/v1/completions", json=ENDLESS) as response,
         ):
             lines = response.iter_lines()
             assert next(lines)
@@ -155,6 +159,144 @@ def test_told_twice_it_hurries(checkpoints: Path, serve: Serve, ready: Ready, ta
         with sock:
             assert answer(sock)[0] == 503  # its last byte never came
         assert time.monotonic() - began < 10  # much less than it would have waited
+
+
+def test_two_signals_take_no_longer_than_one(both_checkpoints: Path) -> None:
+    took = []
+    for signals in (1, 2):
+        with (
+            serving(both_checkpoints, drain_seconds=3) as (process, client),
+            client.stream("POST", "/v1/completions", json=ENDLESS) as response,
+        ):
+            lines = response.iter_lines()
+            assert next(lines)
+            began = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            if signals == 2:
+                while client.get("/readyz").status_code == 200:
+                    pass
+                process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 0
+            took.append(time.monotonic() - began)
+    assert 3 < took[0] < 6
+    assert took[1] < 3
+
+
+def test_it_stops_at_any_moment_of_its_start(checkpoints: Path) -> None:
+    environment = os.environ | {"RECAP_CHECKPOINTS": str(checkpoints)}
+    for sig in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for seconds in (0.3, 0.7, 1.2, 2.0):
+            command = [sys.executable, "-m", "recap", "serve", "--port", "0"]
+            with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+                time.sleep(seconds)
+                process.send_signal(sig)
+                assert process.wait(10) == 0
+                assert process.stderr is not None
+                assert "Traceback" not in process.stderr.read()
+
+
+def test_a_closed_terminal_lets_it_finish_and_log_rotation_does_nothing(
+    checkpoints: Path, encode: Callable[..., bytes], picture: Image.Image
+) -> None:
+    body = encode(picture)
+    with serving(checkpoints) as (process, client), begin(client, body) as flying:
+        for sig in (signal.SIGUSR1, signal.SIGUSR2):
+            process.send_signal(sig)
+        assert client.post(URL, content=body).status_code == 200
+        for _ in range(3):
+            process.send_signal(signal.SIGHUP)
+        while client.get("/readyz").status_code == 200:
+            pass
+        flying.sendall(body[-1:])
+        assert answer(flying)[0] == 200
+        assert process.wait(20) == 0
+
+
+HOLDS_ON = """
+import ctypes, threading, time
+import app.http.server
+
+app.http.server.FLUSH_SECONDS = app.http.server.PATIENCE = 1
+handle_exit = app.http.server.Server.handle_exit
+
+def hold():
+    told.wait()
+    (ctypes.PyDLL if {lock} else ctypes.CDLL)(None).sleep(120)
+
+def told_to_stop(server, sig, frame):
+    handle_exit(server, sig, frame)
+    told.set()
+
+told = threading.Event()
+threading.Thread(target=hold).start()
+app.http.server.Server.handle_exit = told_to_stop
+
+from app.cli import main
+main()
+"""
+"""A server, one of whose threads stays in native code once it is told to stop."""
+
+
+@pytest.mark.parametrize("lock", [False, True])
+def test_it_is_gone_whatever_its_threads_do(checkpoints: Path, lock: bool) -> None:
+    command = [sys.executable, "-c", HOLDS_ON.format(lock=lock), *COMMAND[3:]]
+    with serving(checkpoints, command, drain_seconds=1) as (process, _):
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == (1 if lock else 0)  # the interpreter's lock keeps it from saying good-bye
+        assert time.monotonic() - began < 8
+        assert process.stderr is not None
+        log = process.stderr.read()
+    assert ("Timeout" in log) == lock
+    assert ("Finished server process" in log) != lock
+
+
+def test_an_address_that_is_taken_is_told_before_anything_is_loaded(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        for options, reason in (
+            (["--port", f"{port}"], f"error: host 127.0.0.1, port {port}: Address already in use; "),
+            (["--host", "192.0.2.1"], "error: host 192.0.2.1, port 0: Cannot assign requested address; "),
+            (["--host", "x" * 70], f"error: host {'x' * 70}, port 0: the host's name can't be resolved; "),
+        ):
+            # Where there are no checkpoints either, the address comes first.
+            command = [*COMMAND, *options, "--checkpoints", str(tmp_path)]
+            result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+            assert (result.returncode, result.stderr[: len(reason)]) == (2, reason)
+
+
+FEW_FILES = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (64, {hard}));" + COMMAND[2]
+
+
+def test_descriptors_are_taken_as_far_as_they_are_allowed(checkpoints: Path) -> None:
+    command = [sys.executable, "-c", FEW_FILES.format(hard=512), *COMMAND[3:]]
+    with serving(checkpoints, command) as (_, client), ExitStack() as silent:
+        for _ in range(200):
+            silent.enter_context(socket.create_connection((client.base_url.host, client.base_url.port or 80)))
+        assert client.get("/healthz").status_code == 200
+        assert "process_max_fds 512.0" in client.get("/metrics").text
+
+
+def test_it_answers_newcomers_when_descriptors_run_out(
+    checkpoints: Path, encode: Callable[..., bytes], picture: Image.Image
+) -> None:
+    command = [sys.executable, "-c", FEW_FILES.format(hard=64), *COMMAND[3:]]
+    body = encode(picture)
+    with serving(checkpoints, command) as (process, client), ExitStack() as silent, begin(client, body) as flying:
+        place = (client.base_url.host, client.base_url.port or 80)
+        began = time.monotonic()
+        for _ in range(5):
+            for _ in range(60):
+                silent.enter_context(socket.create_connection(place, timeout=20))
+            with httpx2.Client(base_url=client.base_url, timeout=10) as stranger:
+                assert stranger.get("/healthz").status_code == 200
+        seconds = time.monotonic() - began
+        flying.sendall(body[-1:])  # those without a request have gone before it
+        assert flying.recv(12) == b"HTTP/1.1 200"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+        assert process.stderr is not None
+        assert process.stderr.read().count("can't be accepted") <= seconds + 2
 
 
 def test_a_head_that_does_not_come_is_not_waited_for(checkpoints: Path, serve: Serve, ready: Ready) -> None:

@@ -204,3 +204,15 @@ def test_a_full_disk_leaves_the_old_checkpoint(tiny_captioner: Captioner, saved:
         assert caught.value.filename == str(saved)
         assert {file.name: file.read_bytes() for file in saved.iterdir()} == before
         assert [entry.name for entry in saved.parent.iterdir()] == ["copy"]
+
+
+def test_what_is_served_of_a_checkpoint_is_read_and_checked_when_it_is_opened(tiny_checkpoint: Path) -> None:
+    card = Checkpoint.open(tiny_checkpoint).card
+    (tiny_checkpoint / "README.md").write_bytes(b"caf\xe9")
+    with pytest.raises(CheckpointError, match=r"README\.md: 'utf-8' codec"):
+        Checkpoint.open(tiny_checkpoint)
+    (tiny_checkpoint / "README.md").write_text(card)
+    for wrong in ("[]", '{"a": NaN}', '{"a": "\\ud800"}'):
+        (tiny_checkpoint / "metrics.json").write_text(wrong)
+        with pytest.raises(CheckpointError, match=r"metrics\.json: "):
+            Checkpoint.open(tiny_checkpoint)

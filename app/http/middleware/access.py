@@ -36,7 +36,8 @@ class AccessMiddleware:
                 owner = self._owner(Headers(scope=scope))
             except Refusal as error:
                 refusal = error  # counted by its address, as a guess
-        if self.rates and (seconds := self.rates.count(owner or _address(scope), time.monotonic())):
+        client = scope["state"]["client"] = owner or _address(scope)
+        if self.rates and (seconds := self.rates.count(client, time.monotonic())):
             message = f"this client may ask {self.rates.per_minute:g} times a minute; try again in {seconds} s"
             raise Refusal("rate_limit_exceeded", message, retry_after=seconds)
         if refusal:

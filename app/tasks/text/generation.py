@@ -44,12 +44,15 @@ class Generation:
     """The texts of a caller, so many of them.
 
     Iterating gives updates by the index of their request, until all texts have ended; it raises a `Refusal` if the
-    model fails, or the server shuts down. Leaving the context calls `end` if any text is not finished.
+    model fails, or the server shuts down. Leaving the context calls `end`.
     """
 
-    def __init__(self, texts: int, end: Callable[["Generation"], None]) -> None:
+    def __init__(self, texts: int, client: str, end: Callable[["Generation"], None]) -> None:
+        self.client = client
+        self.unfinished = texts
+        self.begun = False
+        """Whether any of them has had a slot."""
         self._end = end
-        self._unfinished = texts
         self._updates: dict[int, Update] = {}
         self._changed = asyncio.Event()
         self._error: Refusal | None = None
@@ -58,14 +61,13 @@ class Generation:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._unfinished and self._error is None:
-            self._end(self)
+        self._end(self)
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> dict[int, Update]:
-        if not self._updates and not self._unfinished:
+        if not self._updates and not self.unfinished and not self._error:
             raise StopAsyncIteration
         await self._changed.wait()
         self._changed.clear()
@@ -86,10 +88,10 @@ class Generation:
         """Takes in news of a text; a slow caller finds all of them in one update."""
         self._updates.setdefault(index, Update(update.stream)).extend(update)
         if update.finish_reason:
-            self._unfinished -= 1
+            self.unfinished -= 1
         self._changed.set()
 
     def fail(self, error: Refusal) -> None:
         """Ends the iteration with an error."""
-        self._error = error
+        self._error, self.unfinished = error, 0
         self._changed.set()

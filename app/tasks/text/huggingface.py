@@ -92,7 +92,7 @@ async def infer(
         raise invalid("num_return_sequences", len(texts), "a stream has one text")
     worker = engine.worker(checkpoint)
     answer = _Answer(parameters, texts[0], worker.vocabulary)
-    writing = worker.generate(texts)
+    writing = worker.generate(texts, request.state.client)
     if asked.stream:
         return EventStream(answer.events(writing, request.scope), writing)
     with writing:

@@ -123,7 +123,7 @@ async def create_completion(request: Request) -> CompletionResponse | EventStrea
         whole=asked.echo,
     )
     start = head("cmpl", "text_completion", checkpoint.name)
-    writing = engine.worker(checkpoint).generate(texts)
+    writing = engine.worker(checkpoint).generate(texts, request.state.client)
     choices = [_Choice(index, asked) for index in range(len(texts))]
 
     def tokens() -> Json:

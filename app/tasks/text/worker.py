@@ -1,10 +1,15 @@
-"""Continuous batching: a language model's thread drives one batch, which texts join and leave at any step."""
+"""Continuous batching: a language model's thread drives one batch, which texts join and leave at any step.
+
+Slots are shared out in turns. A slot goes to the client who has the fewest of them, and of its requests to the one that
+has the fewest. While others wait who have fewer, a text whose turn is over gives its slot back, and goes on later.
+"""
 
 import asyncio
 import logging
+import math
 import threading
 import time
-from collections import deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -26,6 +31,10 @@ SHORTEST_TURN, LONGEST_TURN = 0.005, 0.05
 """Bounds, in seconds, of a batch's turn while other threads wait for the cores: it takes as long as it has waited."""
 NEWS = 0.02
 """Seconds between messages to the event loop, each with all tokens of that time."""
+TURN = 0.5
+"""Seconds, of some 1,000 tokens, for which a text keeps its slot while others wait who have fewer."""
+JOIN_SECONDS = 1.0
+"""Patience with the thread's last step when the server stops."""
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +49,10 @@ class _Text:
     index: int
     request: TextRequest
     asked: float = field(default_factory=time.monotonic)
+    stream: TextStream | None = None
+    """None before it has begun."""
+    since: float = 0.0
+    """When its turn began, by `time.monotonic`."""
     update: Update | None = None
     """The part that the event loop does not know yet."""
 
@@ -60,41 +73,68 @@ class TextWorker(Worker):
         self._tokens = metrics.text_tokens.labels(name)
         self._characters = metrics.text_characters.labels(name)
         self._slots = settings.text_slots
+        self._share = settings.text_slots + math.ceil(settings.text_queue / 2)
+        """Most texts that a client may have pending, unless it had none."""
+        self._deadline = settings.deadline_seconds
         # The thread's own.
         self._batch: TextBatch | None = self._build()
         self._texts: dict[TextStream, _Text] = {}
         self._news: list[_Text] = []
-        self._told = 0.0
+        self._told = self._shared = 0.0
+        # The event loop's own.
+        self._callers: defaultdict[str, dict[Generation, asyncio.TimerHandle]] = defaultdict(dict)
         # Both sides', changed under the condition.
         self._changed = threading.Condition()
-        self._waiting: deque[_Text] = deque()
+        self._waiting: dict[Generation, deque[_Text]] = {}
+        """Texts without a slot, those first that have had one; none of the queues is empty."""
         self._ended: set[Generation] = set()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def generate(self, requests: Sequence[TextRequest]) -> Generation:
+    def generate(self, requests: Sequence[TextRequest], client: str = "") -> Generation:
         """Takes on the texts of a caller, all or none; on the event loop.
 
         Raises:
-            Refusal: too many texts wait already; the server is shutting down.
+            Refusal: too many texts wait already, or too many of this client; the server is shutting down. Iterating
+                raises it if none of the texts has begun in time.
         """
-        generation = Generation(len(requests), self.end)
+        pending = sum(generation.unfinished for generation in self._callers.get(client, ()))
+        if pending and pending + len(requests) > self._share:
+            message = f"this client has {pending:,} texts here already, and no more are taken; try again shortly"
+            raise Refusal("queue_full", message, retry_after=1)
+        generation = Generation(len(requests), client, self.end)
         with self._changed:
             self.enter(len(requests))
-            self._waiting.extend(_Text(generation, index, request) for index, request in enumerate(requests))
+            self._waiting[generation] = deque(_Text(generation, index, text) for index, text in enumerate(requests))
             if self._thread is None:
                 self._loop = asyncio.get_running_loop()
                 self._thread = threading.Thread(target=self._run, name=f"text of {self.name}", daemon=True)
                 self._thread.start()
             self._changed.notify()
+        timer = asyncio.get_running_loop().call_later(self._deadline, self._give_up, generation)
+        self._callers[client][generation] = timer
         return generation
+
+    def _give_up(self, generation: Generation) -> None:
+        """Ends a caller's wait, if none of its texts has begun."""
+        with self._changed:
+            if generation.begun:
+                return
+            self._forget_waiting({generation})
+        message = f"it did not begin within {self._deadline:g} s, and is given up"
+        generation.fail(Refusal("deadline_exceeded", message))
 
     def end(self, generation: Generation) -> None:
         """Frees a caller's slots, before the next step, and its places in the queue."""
-        with self._changed:
-            self._forget_waiting({generation})
-            self._ended.add(generation)
-            self._changed.notify()
+        callers = self._callers[generation.client]
+        callers.pop(generation).cancel()
+        if not callers:
+            del self._callers[generation.client]
+        if generation.unfinished:
+            with self._changed:
+                self._forget_waiting({generation})
+                self._ended.add(generation)
+                self._changed.notify()
 
     async def close(self) -> None:
         """Ends all texts and, when its step is over, the thread."""
@@ -102,7 +142,7 @@ class TextWorker(Worker):
             self.closed = True
             self._changed.notify()
         if self._thread:
-            await anyio.to_thread.run_sync(self._thread.join, 10)
+            await anyio.to_thread.run_sync(self._thread.join, JOIN_SECONDS)
 
     def _build(self) -> TextBatch:
         """A batch that is warm."""
@@ -123,7 +163,7 @@ class TextWorker(Worker):
                         break
                 self._tell()
         with self._changed:
-            everyone = {text.generation for text in (*self._waiting, *self._texts.values())}
+            everyone = {*self._waiting, *(text.generation for text in self._texts.values())}
         self._fail(everyone, draining)
 
     def _wait(self) -> bool:
@@ -163,7 +203,7 @@ class TextWorker(Worker):
             stricken = {text.generation for text in self._texts.values()}
             if self._batch is None:
                 with self._changed:
-                    stricken |= {text.generation for text in self._waiting}
+                    stricken |= self._waiting.keys()
             self._batch = None
             self._fail(stricken, _failed)
             return True
@@ -177,28 +217,71 @@ class TextWorker(Worker):
         return True
 
     def _let_join(self, batch: TextBatch) -> None:
-        while batch.free:
-            with self._changed:
-                if not self._waiting or self.closed:
-                    return
-                text = self._waiting.popleft()
-            request = text.request
+        """Shares out the slots that are free, and from time to time those of texts whose turn is over."""
+        now = time.monotonic()
+        if not self._waiting or not (batch.free or now >= self._shared + NEWS):
+            return
+        self._shared = now
+        held = Counter[Generation | str]()  # slots, by request and by client
+        for other in self._texts.values():
+            held.update((other.generation, other.generation.client))
+        while text := self._next(batch, held, now):
+            held.update((text.generation, text.generation.client))
+            text.since = now
             try:
-                stream = batch.join(
-                    request.prompt,
-                    request.generation,
-                    choice=request.choice,
-                    alternatives=request.logprobs or 0,
-                    prompt_logprobs=request.prompt_logprobs,
-                )
+                if text.stream:
+                    batch.resume(text.stream)
+                else:
+                    text.stream = self._begin(batch, text)
             except Exception:
                 logger.exception("%s could not begin a text", self.name)
                 self.leave(1)
                 self._fail({text.generation}, _failed)
             else:
-                self._texts[stream] = text
-                self._queue_seconds.observe(time.monotonic() - text.asked)
-                self._prompt_tokens.inc(stream.prompt_tokens)
+                self._texts[text.stream] = text
+
+    def _next(self, batch: TextBatch, held: Counter[Generation | str], now: float) -> _Text | None:
+        """Takes the next text that may have a slot out of the queue, and another's slot from it if none is free."""
+
+        def share(generation: Generation) -> tuple[int, int]:
+            return held[generation.client], held[generation]
+
+        with self._changed:
+            if not self._waiting or self.closed:
+                return None
+            generation = min(self._waiting, key=share)
+            if not batch.free:
+                over = [text for text in self._texts.values() if now - text.since >= TURN]
+                other = max(over, key=lambda text: (*share(text.generation), now - text.since), default=None)
+                if other is None or not other.stream:
+                    return None
+                # Of two clients the slots of each count, of one client those of its requests.
+                same = other.generation.client == generation.client
+                if share(generation)[same] >= share(other.generation)[same]:
+                    return None
+                batch.pause(other.stream)
+                del self._texts[other.stream]
+                held.subtract((other.generation, other.generation.client))
+                self._waiting.setdefault(other.generation, deque()).appendleft(other)
+            queue = self._waiting[generation]
+            text = queue.popleft()
+            if not queue:
+                del self._waiting[generation]
+            generation.begun = True
+            return text
+
+    def _begin(self, batch: TextBatch, text: _Text) -> TextStream:
+        request = text.request
+        stream = batch.join(
+            request.prompt,
+            request.generation,
+            choice=request.choice,
+            alternatives=request.logprobs or 0,
+            prompt_logprobs=request.prompt_logprobs,
+        )
+        self._queue_seconds.observe(time.monotonic() - text.asked)
+        self._prompt_tokens.inc(stream.prompt_tokens)
+        return stream
 
     def _tell(self) -> None:
         """Sends the news to the event loop, in one message."""
@@ -238,9 +321,8 @@ class TextWorker(Worker):
         self.leave(len(left))
 
     def _forget_waiting(self, generations: Collection[Generation]) -> None:
-        before = len(self._waiting)
-        self._waiting = deque(text for text in self._waiting if text.generation not in generations)
-        self.leave(before - len(self._waiting))
+        for generation in generations:
+            self.leave(len(self._waiting.pop(generation, ())))
 
     def _on_loop(self, function: Callable[[], None]) -> None:
         assert self._loop

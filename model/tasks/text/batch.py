@@ -1,6 +1,6 @@
 """Continuous batching: many texts out of a language model at once, each the same as if it were alone.
 
-A text joins the batch at any step and leaves it at any step. What it says depends on the model, its prompt, its
+A text joins the batch at any step, pauses and leaves at any step. What it says depends on the model, its prompt, its
 parameters and its seed alone: products have the shape of whole blocks, or rows that are known not to depend on each
 other (see `model.tasks.text.step`), everything else works row by row, and each text has its own random numbers.
 
@@ -24,7 +24,7 @@ from model.tasks.text.language import LanguageModel
 from model.tasks.text.prompt import CHUNK, MAX_ALTERNATIVES, Prompt, Token, likeliest
 from model.tasks.text.sampler import Sampler
 from model.tasks.text.step import build_stepper
-from model.tasks.text.stream import Delta, TextStream
+from model.tasks.text.stream import Delta, Kept, TextStream
 from model.vocabulary import SPECIALS
 
 
@@ -87,9 +87,7 @@ class TextBatch:
         """
         if not 0 <= alternatives <= MAX_ALTERNATIVES:
             raise ValueError(f"alternatives={alternatives}: must be from 0 to {MAX_ALTERNATIVES}")
-        if None not in self.streams:
-            raise BatchFullError(f"all {self.capacity} slots are taken")
-        slot = self.streams.index(None)  # the lowest, so that few texts need few blocks
+        slot = self._free_slot()
         reading = self._shared(prompt, generation, alternatives, prompt_logprobs)
         reading = reading or Prompt(prompt, self.model, alternatives, logprobs=prompt_logprobs)
         stream = TextStream(slot, generation, choice, alternatives, reading)
@@ -112,6 +110,35 @@ class TextBatch:
             self.sampler.remove(stream.slot)
             if not stream.placed:
                 self.waiting.remove(stream)
+
+    @torch.inference_mode()
+    def pause(self, stream: TextStream) -> None:
+        """Frees the slot of a text that has not ended; `resume` has it go on exactly where it was."""
+        slot, self.streams[stream.slot] = stream.slot, None
+        if not stream.placed:
+            self.waiting.remove(stream)
+            return
+        state = self.blocks[slot // self.width].take(slot % self.width)
+        stream.kept = Kept(state, self.last[slot].clone(), None if stream.reading else self.sampler.take(slot))
+
+    @torch.inference_mode()
+    def resume(self, stream: TextStream) -> None:
+        """Gives a paused text a slot; raises BatchFullError if there is none."""
+        slot = stream.slot = self._free_slot()
+        self.streams[slot] = stream
+        if stream.kept is None:
+            self.waiting.append(stream)
+            return
+        self.blocks[slot // self.width].put(slot % self.width, stream.kept.state)
+        self.last[slot] = stream.kept.last
+        if stream.kept.drawing:
+            self.sampler.restore(slot, stream.kept.drawing)
+        stream.kept = None
+
+    def _free_slot(self) -> int:
+        if None not in self.streams:
+            raise BatchFullError(f"all {self.capacity} slots are taken")
+        return self.streams.index(None)  # the lowest, so that few texts need few blocks
 
     @torch.inference_mode()
     def step(self) -> list[tuple[TextStream, Delta]]:

@@ -66,6 +66,9 @@ class CompiledBlock(Block):
     def put(self, row: int, state: State | None) -> None:
         self.state[:, row] = 0.0 if state is None else torch.cat(state)[:, 0]
 
+    def take(self, row: int) -> State:
+        return (self.state[:, row, None].clone(),)  # all parts in one
+
     def step(self, tokens: Tensor, rows: int) -> Tensor:
         used = self.stepper.width or rows
         if used != len(self.used[0]):

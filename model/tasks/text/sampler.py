@@ -1,10 +1,12 @@
 """The next token of many texts, each by its own rules and from its own random numbers, in a few operations for all."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from model.decoding.sampling import inverse_transform, keep_nucleus, keep_top_k
 from model.tasks.text.config import GenerationConfig
@@ -14,6 +16,15 @@ DRAWS = 256
 """Random numbers that a text takes from its generator at a time."""
 COLDEST = 1e-4
 """Below this temperature, the likeliest token: logits divided by less may be infinite."""
+
+
+class Drawing(NamedTuple):
+    """The drawing of a text's tokens, wherever it has got to."""
+
+    generation: GenerationConfig
+    generator: np.random.Generator
+    ahead: Tensor  # (A,), random numbers that were taken from the generator and not used yet
+    seen: Tensor  # (V,), tokens that the text has
 
 
 class Sampler:
@@ -39,15 +50,28 @@ class Sampler:
     def put(self, row: int, generation: GenerationConfig, prompt: Tensor, choice: int) -> None:
         """Gives a row to a text: `choice` says which of several from one seed; the penalty counts the prompt (T,)."""
         seed = None if generation.seed is None else [generation.seed % 2**64, choice]
-        self.active[row] = generation, np.random.default_rng(seed), self.column
+        seen = torch.zeros_like(self.seen[row])
+        seen[prompt.to(self.device)] = True
+        self.restore(row, Drawing(generation, np.random.default_rng(seed), self.uniform[row, :0], seen))
+
+    def restore(self, row: int, drawing: Drawing) -> None:
+        """Gives a row to a text whose drawing was taken out of any row."""
+        generation, generator, ahead, self.seen[row] = drawing
+        self.uniform[row] = pad(ahead, (0, DRAWS - len(ahead))).roll(self.column)
+        self.active[row] = generation, generator, (self.column + len(ahead)) % DRAWS
         self.greedy[row] = generation.temperature < COLDEST
         self.temperature[row] = max(generation.temperature, COLDEST)
         self.top_k[row] = generation.top_k
         self.top_p[row] = generation.top_p
         self.penalty[row] = generation.repetition_penalty
-        self.seen[row] = False
-        self.seen[row, prompt.to(self.device)] = True
         self._note_rules()
+
+    def take(self, row: int) -> Drawing:
+        """Takes a row back, and returns all that `restore` needs."""
+        generation, generator, first = self.active[row]
+        ahead = self.uniform[row].roll(-self.column)[: (first - self.column) % DRAWS]  # (A,)
+        self.remove(row)
+        return Drawing(generation, generator, ahead, self.seen[row].clone())
 
     def remove(self, row: int) -> None:
         """Takes a row back, if a text has it."""

@@ -46,7 +46,11 @@ class Block(ABC):
 
     @abstractmethod
     def put(self, row: int, state: State | None) -> None:
-        """Gives a row the state after a prompt, (L, 1, H) tensors; zeros if None."""
+        """Gives a row the state after a prompt, (L, 1, H) tensors, or one that was taken; zeros if None."""
+
+    @abstractmethod
+    def take(self, row: int) -> State:
+        """A copy of a row's state, for `put` of any block of the same stepper."""
 
     @abstractmethod
     def step(self, tokens: Tensor, rows: int) -> Tensor:
@@ -108,6 +112,11 @@ class CellBlock(Block):
         for number, layer in enumerate(self.states):
             for place, part in enumerate(layer):
                 part[:, row] = 0.0 if state is None else state[place][number, 0]
+
+    def take(self, row: int) -> State:
+        return tuple(
+            torch.stack([part[:, None, row] for part in layers]).mT for layers in zip(*self.states, strict=True)
+        )
 
     def step(self, tokens: Tensor, rows: int) -> Tensor:
         stepper, dtype = self.stepper, self.stepper.dtype
@@ -184,6 +193,9 @@ class LSTMBlock(Block):
         for number, parts in enumerate(zip(self.h, self.c, strict=True)):
             for place, part in enumerate(parts):
                 part[:, row] = 0.0 if state is None else state[place][number, 0]
+
+    def take(self, row: int) -> State:
+        return tuple(torch.stack([part[:, None, row] for part in layers]).mT for layers in (self.h, self.c))
 
     def step(self, tokens: Tensor, rows: int) -> Tensor:
         stepper = self.stepper

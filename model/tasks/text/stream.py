@@ -1,10 +1,14 @@
 """A text in the making, and the deltas that steps add to it."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
+from torch import Tensor
+
+from model.cells import State
 from model.tasks.text.config import GenerationConfig
 from model.tasks.text.prompt import Prompt, Token
+from model.tasks.text.sampler import Drawing
 
 FinishReason = Literal["stop", "length"]
 
@@ -21,6 +25,14 @@ class Delta:
     """Set in the last delta: `stop` before a stop string, `length` after the most tokens allowed."""
 
 
+class Kept(NamedTuple):
+    """The place in the batch that a paused text goes on from, if it had taken part in steps."""
+
+    state: State
+    last: Tensor  # (), the token that its next step begins with
+    drawing: Drawing | None  # None while it still goes through its prompt
+
+
 class TextStream:
     """A text in the making, in a slot of the batch. Its arguments are those of `TextBatch.join`."""
 
@@ -34,6 +46,7 @@ class TextStream:
         self.written = 0  # tokens so far, also those held back
         self.reading: Prompt | None = reading  # None once writing has begun
         self.placed = False  # whether it takes part in the steps
+        self.kept: Kept | None = None  # while it is paused
         self.held: list[Token] = []
         self.held_text = ""
 

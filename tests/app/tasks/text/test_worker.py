@@ -6,9 +6,10 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from model.tasks.text.batch import TextBatch, generate
 from model.tasks.text.config import GenerationConfig
 from model.tasks.text.language import LanguageModel
 from model.tasks.text.stream import TextStream
-from tests.app.conftest import worker_of
+from tests.app.conftest import alone, worker_of
 
 Serve = Callable[..., AbstractContextManager[httpx2.Client]]
 Ready = Callable[[httpx2.Client], None]
@@ -69,7 +70,12 @@ def client(service: httpx2.Client, worker: TextWorker) -> httpx2.Client:
     return service
 
 
-def connect(client: httpx2.Client, body: dict[str, Any], receive_buffer: int | None = None) -> socket.socket:
+def connect(
+    client: httpx2.Client,
+    body: dict[str, Any],
+    receive_buffer: int | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> socket.socket:
     """A bare connection over which a request has been sent."""
     sock = socket.socket()
     sock.settimeout(30)
@@ -77,7 +83,9 @@ def connect(client: httpx2.Client, body: dict[str, Any], receive_buffer: int | N
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
     sock.connect((client.base_url.host, client.base_url.port or 80))
     data = json.dumps(body).encode()
-    sock.sendall(b"POST %b HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%b" % (URL.encode(), len(data), data))
+    more = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
+    head = f"POST {URL} HTTP/1.1\r\nhost: x\r\n{more}content-length: {len(data)}\r\n\r\n"
+    sock.sendall(head.encode() + data)
     return sock
 
 
@@ -169,6 +177,97 @@ def test_queue_holds_texts_and_refuses_too_many(
 def test_queue_takes_any_number_of_texts_when_nobody_waits(client: httpx2.Client) -> None:
     answer = client.post(URL, json={"prompt": "A", "max_tokens": 5, "n": 20, "seed": 2}).json()
     assert [len(choice["text"]) for choice in answer["choices"]] == [5] * 20
+
+
+def test_short_text_is_answered_beside_a_request_for_everything(
+    both_checkpoints: Path, served_text: LanguageModel, serve: Serve, ready: Ready, wait_for: WaitFor
+) -> None:
+    app = create_app(Settings(checkpoints=both_checkpoints, threads=1))
+    with serve(app) as client:
+        ready(client)
+        worker: TextWorker = worker_of(app, "tiny-text")
+        with connect(client, {**LONG, "n": 128}):
+            wait_for(lambda: worker.pending == 128)
+            for seed in range(3):
+                began = time.monotonic()
+                body = {"prompt": "A", "max_tokens": 20, "seed": seed}
+                answer = client.post(URL, json=body).json()["choices"][0]["text"]
+                assert time.monotonic() - began < 3  # about half a second where nothing else runs
+                assert answer == alone(served_text, "A", max_tokens=20, seed=seed)
+            assert worker.pending == 128
+
+
+def test_texts_that_take_turns_are_the_same(
+    client: httpx2.Client,
+    worker: TextWorker,
+    served_text: LanguageModel,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    paused: list[TextStream] = []
+    pause = TextBatch.pause
+
+    def noted(self: TextBatch, stream: TextStream) -> None:
+        paused.append(stream)
+        pause(self, stream)
+
+    monkeypatch.setattr(TextBatch, "pause", noted)
+    monkeypatch.setattr("app.tasks.text.worker.TURN", 0.01)
+    bodies = [{"prompt": "The dog" * seed, "max_tokens": 2000, "seed": seed, "logprobs": 2} for seed in range(3)]
+    with ThreadPoolExecutor(3) as pool:
+        answers = list(pool.map(lambda body: client.post(URL, json=body).json()["choices"][0], bodies))
+    assert len(set(paused)) == 3
+    for seed, answer in enumerate(answers):
+        assert answer["text"] == alone(served_text, "The dog" * seed, max_tokens=2000, seed=seed)
+        assert len(answer["logprobs"]["tokens"]) == 2000
+
+
+def test_texts_of_one_request_do_not_take_turns(
+    client: httpx2.Client, worker: TextWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.tasks.text.worker.TURN", 0.0)
+    monkeypatch.delattr(TextBatch, "pause")
+    assert client.post(URL, json={"prompt": "A", "max_tokens": 500, "n": 6}).status_code == 200
+
+
+def test_text_that_does_not_begin_in_time_is_given_up(
+    both_checkpoints: Path, serve: Serve, ready: Ready, wait_for: WaitFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.tasks.text.worker.TURN", 1000.0)
+    app = create_app(Settings(checkpoints=both_checkpoints, threads=1, text_slots=1, deadline_seconds=0.5))
+    with serve(app) as client:
+        ready(client)
+        worker: TextWorker = worker_of(app, "tiny-text")
+        with streaming(client, n=2) as lines:  # it has begun, so its second text may wait as long as it takes
+            refused = client.post(URL, json={"prompt": "A", "max_tokens": 5})
+            assert refused.status_code == 504
+            assert refused.json()["error"]["message"] == "it did not begin within 0.5 s, and is given up"
+            with client.stream("POST", URL, json={"prompt": "A", "stream": True}) as response:
+                rest = [line for line in response.iter_lines() if line]
+            assert "it did not begin" in json.loads(rest[-1].removeprefix("data: "))["error"]["message"]
+            assert worker.pending == 2
+            assert next(line for line in lines if line).startswith("data: ")
+        wait_for(lambda: worker.pending == 0)
+        assert client.post(URL, json={"prompt": "A", "max_tokens": 5}).status_code == 200
+
+
+def test_client_has_a_share_of_the_queue(both_checkpoints: Path, serve: Serve, ready: Ready, wait_for: WaitFor) -> None:
+    keys = tuple(sha256(name.encode()).hexdigest() for name in ("one", "two"))
+    app = create_app(Settings(checkpoints=both_checkpoints, threads=1, text_slots=2, text_queue=4, api_keys=keys))
+    with serve(app) as client:
+        ready(client)
+        worker: TextWorker = worker_of(app, "tiny-text")
+        one, two = ({"authorization": f"Bearer {name}"} for name in ("one", "two"))
+        short = {"prompt": "A", "max_tokens": 5}
+        with connect(client, {**LONG, "n": 4}, headers=one) as held:
+            wait_for(lambda: worker.pending == 4)
+            refused = client.post(URL, json=short, headers=one)
+            assert refused.status_code == 429
+            assert "this client has 4 texts here already" in refused.json()["error"]["message"]
+            assert int(refused.headers["retry-after"]) >= 1
+            assert client.post(URL, json={**short, "n": 2}, headers=two).status_code == 200
+            held.close()
+        wait_for(lambda: worker.pending == 0)
+        assert client.post(URL, json={**short, "n": 6}, headers=one).status_code == 200
 
 
 def test_failed_step_fails_its_texts_and_no_others(

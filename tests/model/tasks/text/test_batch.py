@@ -3,6 +3,7 @@
 import gc
 import resource
 import sys
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,6 +31,8 @@ class Request:
     alternatives: int
     wait: int
     """Steps of the batch before it joins."""
+    rest: int = 0
+    """Steps after which it is paused, again and again; 0 is never."""
 
 
 REQUESTS = st.builds(
@@ -48,6 +51,7 @@ REQUESTS = st.builds(
     choice=st.integers(0, 3),
     alternatives=st.sampled_from([0, 0, 2, 5]),
     wait=st.integers(0, 3),
+    rest=st.sampled_from([0, 0, 1, 2, 5]),
 )
 
 
@@ -55,10 +59,21 @@ def together(model: LanguageModel, requests: Sequence[Request], capacity: int) -
     """The texts of requests that join a batch as it goes on, when their time has come and there is a slot."""
     batch = TextBatch(model, capacity=capacity)
     written: dict[TextStream, Written] = {}
+    rests: dict[TextStream, int] = {}
+    paused: deque[TextStream] = deque()
+    steps = 0
 
     def step() -> None:
+        nonlocal steps
+        steps += 1
+        while batch.free and paused:
+            batch.resume(paused.popleft())
         for stream, delta in batch.step():
             written[stream].add(delta)
+        for stream in [stream for stream in batch.streams if stream]:
+            if rests[stream] and steps % rests[stream] == 0:
+                batch.pause(stream)
+                paused.append(stream)
 
     for request in requests:
         for _ in range(request.wait):
@@ -68,8 +83,8 @@ def together(model: LanguageModel, requests: Sequence[Request], capacity: int) -
         stream = batch.join(
             request.prompt, request.generation, choice=request.choice, alternatives=request.alternatives
         )
-        written[stream] = Written()
-    while batch.free < capacity:
+        written[stream], rests[stream] = Written(), request.rest
+    while paused or batch.free < capacity:
         step()
     return list(written.values())
 
@@ -102,7 +117,7 @@ def test_compiled_texts_are_what_they_are_alone(independent: bool, runtime: Runt
     assert isinstance(model.stepper, CompiledStepper)
     model.stepper.width = 0 if independent else BLOCK
     given = [
-        Request("abc"[: number % 4], GenerationConfig(max_tokens=9, seed=number), 0, number % 3, number % 2)
+        Request("abc"[: number % 4], GenerationConfig(max_tokens=9, seed=number), 0, number % 3, number % 2, number % 4)
         for number in range(20)
     ]
     found = together(model, given, 18)
@@ -134,6 +149,17 @@ def test_many_texts_of_a_large_model_are_what_they_are_alone(in_torch: bool, req
     found = together(model, requests, 32)
     assert found == [alone(model, request) for request in requests]
     assert len({text.text for text in found}) == len(found)
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru", "compiled"])
+def test_paused_texts_go_on_exactly_where_they_were(kind: str, runtime: Runtime) -> None:
+    model = compiled(random_model(), "random", runtime) if kind == "compiled" else random_model(cell=kind)
+    long = GenerationConfig(max_tokens=700, repetition_penalty=1.1)  # random numbers are drawn ahead by the hundreds
+    given = [
+        Request("ab" * number * CHUNK, long.model_copy(update={"seed": number}), 0, 0, 0, rest)
+        for number, rest in enumerate((3, 97, 256, 0, 300))
+    ]
+    assert together(model, given, 3) == [alone(model, request) for request in given]
 
 
 def test_leaving_frees_the_slot_at_once() -> None:
