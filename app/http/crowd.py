@@ -79,7 +79,8 @@ class Crowd:
 
     def _make_room(self, error: OSError) -> None:
         ended, before = 0, len(self._guests)
-        while ended < RESERVE and (guest := self._idlest(sending=not ended)):
+        crowded = before >= self.most // 2  # else those that were ended a moment ago still hold their descriptors
+        while ended < RESERVE and (guest := self._idlest(sending=crowded and not ended)):
             guest.abort()
             ended += 1
         message = "a connection can't be accepted: %s; of %d, the %d idlest are ended"

@@ -142,6 +142,9 @@ class Batcher(Worker, Generic[Item]):
             task.add_done_callback(self._leave)
         return tasks
 
+    def room_for(self, items: int) -> int:
+        return self._room if items == 1 else self._room // 2  # several together leave some for those who have one
+
     async def widen(self) -> None:
         lanes = await anyio.to_thread.run_sync(self.open_lanes, abandon_on_cancel=True)
         if lanes > 1:

@@ -36,8 +36,7 @@ class Resources:
 class Worker(ABC):
     """A loaded checkpoint and the threads that run it. Counts the items that it has taken on, and refuses too many.
 
-    A caller who finds none pending may submit any number: there will be no better time. Several items together fill
-    half of the room at most, so that there is some left for those who have one. How items are submitted is the
+    A caller who finds none pending may submit any number: there will be no better time. How items are submitted is the
     scheduler's own: `Batcher.submit`, or `TextWorker.generate`.
 
     Args:
@@ -65,10 +64,14 @@ class Worker(ABC):
     def require_room(self, items: int = 1) -> None:
         """Raises a `Refusal` if too many items wait already, or the server is shutting down; on any thread."""
         self.require_open()
-        if self.pending and self.pending + items > (self._room if items == 1 else self._room // 2):
+        if self.pending and self.pending + items > self.room_for(items):
             seconds = max(1, math.ceil(self.pending * self.seconds))
             message = f"{self.pending:,} {self._noun} wait already, and no more are taken; try again in {seconds} s"
             raise Refusal("queue_full", message, retry_after=seconds)
+
+    def room_for(self, items: int) -> int:
+        """Most items that may be pending with these."""
+        return self._room
 
     def require_open(self) -> None:
         """Raises a `Refusal` if the server is shutting down."""

@@ -278,12 +278,13 @@ def test_descriptors_are_taken_as_far_as_they_are_allowed(checkpoints: Path) -> 
 
 
 def test_it_answers_newcomers_when_descriptors_run_out(
-    checkpoints: Path, encode: Callable[..., bytes], picture: Image.Image
+    checkpoints: Path, taken_in: TakenIn, encode: Callable[..., bytes], picture: Image.Image
 ) -> None:
     command = [sys.executable, "-c", FEW_FILES.format(hard=64), *COMMAND[3:]]
     body = encode(picture)
     with serving(checkpoints, command) as (process, client), ExitStack() as silent, begin(client, body) as flying:
         place = (client.base_url.host, client.base_url.port or 80)
+        taken_in(client, 1)
         began = time.monotonic()
         for _ in range(5):
             for _ in range(60):
