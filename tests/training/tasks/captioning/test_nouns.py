@@ -45,6 +45,11 @@ def test_singulars_of_regular_plurals(word: str, expected: str | None) -> None:
     assert (expected in singulars(word)) if expected else list(singulars(word)) == []
 
 
+def test_no_noun_stands_twice(nouns: Nouns) -> None:
+    names = [noun.name for noun in nouns.nouns]
+    assert len(set(names)) == len(names)
+
+
 def test_every_imagenet_class_is_a_noun(nouns: Nouns) -> None:
     classes = imagenet_nouns(nouns)
     assert len(classes) == 1000
