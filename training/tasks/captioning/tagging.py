@@ -37,6 +37,8 @@ from training.trainer import Backward, Objective, Validation
 
 FEWEST = 5
 """Pictures of dev that have a noun, for its average precision to count."""
+UNLIKELY = -4.0
+"""Least logit of the nouns that the calibration is fitted to."""
 SURE = 0.1
 """Least probability of the tags whose calibration is measured."""
 
@@ -168,8 +170,9 @@ def mean_features(
 def tag_report(captioner: Captioner, recipe: TaggingRecipe) -> tuple[TaggingConfig, dict[str, float]]:
     """The calibration of a trained captioner's tagger on dev, and how good its tags are there.
 
-    The figures are, for each data set by its folder's name, the `precision` of nouns, see `mean_average_precision`, and
-    the calibration `error`; beside them the `error` of all, and the `uncalibrated_error`, see `calibrate_tags`.
+    The figures are, for each data set by its folder's name, the `precision` of nouns, see `mean_average_precision`, the
+    calibration `error`, and the `head_error` where the classifier sees nothing; beside them the `error` of all in
+    halves that were not fitted, and the `uncalibrated_error`, see `calibrate_tags`.
     """
     tagger = captioner.tagger
     assert tagger is not None
@@ -186,6 +189,9 @@ def tag_report(captioner: Captioner, recipe: TaggingRecipe) -> tuple[TaggingConf
             found = tagger(inputs[:, None])
         figures[f"{path.name}_precision"] = mean_average_precision(found, answers)
         figures[f"{path.name}_error"] = _error(found, answers)
+        with torch.inference_mode():
+            unshown = tagger.shown(inputs) < SURE / 2
+        figures[f"{path.name}_head_error"] = _error(found * unshown, answers)
     return config, figures | {"error": error, "uncalibrated_error": before}
 
 
@@ -231,8 +237,12 @@ def _probabilities(logits: Tensor, shown: Tensor, learnt: Tensor, intercept: Ten
 
 def _fit(logits: Tensor, shown: Tensor, targets: Tensor, learnt: Tensor) -> tuple[Tensor, Tensor]:
     """Intercept and slope of the head's logits that make the captions' nouns likeliest."""
-    doubtful = (shown < SURE / 2) & (learnt == 1)  # where the classifier decides, the head is not to make up for it
+    # Where the classifier sees a thing, captions often leave it out, and the head is not to make up for that. Nor are
+    # the many nouns that nobody would take for tags to decide.
+    doubtful = (shown < SURE / 2) & (learnt == 1) & (logits > UNLIKELY)  # (N, V)
     chosen, answers = logits[doubtful], targets[doubtful]
+    if not len(chosen):
+        return torch.tensor(0.0), torch.tensor(1.0)
     parameters = torch.tensor([0.0, 1.0], requires_grad=True)
     optimizer = torch.optim.LBFGS([parameters], max_iter=30, line_search_fn="strong_wolfe")
 
