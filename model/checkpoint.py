@@ -96,7 +96,8 @@ class Checkpoint(Generic[C, M]):
         files = (WEIGHTS, *(asset.file for asset in task.assets))
         if unknown := manifest.sha256.keys() - set(files):
             raise CheckpointError(f"{path / CONFIG}: sha256: {min(unknown)!r} is none of {', '.join(files)}")
-        for name in files:
+        optional = {asset.file for asset in task.assets if asset.optional and asset.file not in manifest.sha256}
+        for name in (file for file in files if file not in optional):
             if name not in manifest.sha256:
                 raise CheckpointError(f"{path / CONFIG}: sha256: no digest for {name}")
             if not (path / name).is_file():
@@ -130,7 +131,7 @@ class Checkpoint(Generic[C, M]):
             if found != expected:
                 raise CheckpointError(f"{self.path / name}: sha256 is {found}, config.json says {expected}")
         assets = {}
-        for asset in self.task.assets:
+        for asset in (asset for asset in self.task.assets if asset.file in self.manifest.sha256):
             try:
                 assets[asset.name] = asset.kind.read(self.path / asset.file)
             except (OSError, ValueError) as error:
@@ -227,9 +228,10 @@ def save(
         tensors = {key: tensor.cpu().contiguous() for key, tensor in model.state_dict().items()}
         halved = {key: tensor.half() if tensor.is_floating_point() else tensor for key, tensor in tensors.items()}
         save_tensors(fresh / WEIGHTS, halved)
-        for asset in task.assets:
+        assets = [asset for asset in task.assets if not asset.optional or getattr(model, asset.name) is not None]
+        for asset in assets:
             getattr(model, asset.name).write(fresh / asset.file)
-        digests = {file: file_sha256(fresh / file) for file in (WEIGHTS, *(asset.file for asset in task.assets))}
+        digests = {file: file_sha256(fresh / file) for file in (WEIGHTS, *(asset.file for asset in assets))}
         config: Any = model.config
         manifest = Manifest(name=name, sha256=digests, task=task.pipeline, model=config.model_dump(mode="json"))
         _write(fresh / CONFIG, manifest.model_dump_json(indent=2))

@@ -32,6 +32,7 @@ class Asset:
     name: str  # the model's attribute, and the parameter that `Task.build` takes it by
     file: str  # its name in the checkpoint
     kind: type[AssetKind]
+    optional: bool = False  # whether a checkpoint may lack it: the model's attribute is then None
 
 
 @dataclass(frozen=True)

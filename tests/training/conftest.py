@@ -150,6 +150,33 @@ save_every = 3
 
 
 @pytest.fixture
+def tagging_recipe(tiny_data: Path, tiny_checkpoint: Path, tmp_path: Path) -> Path:
+    """A recipe that gives `tiny_checkpoint` a tagger: 2 epochs."""
+    path = tmp_path / "tiny-tags.toml"
+    path.write_text(f"""
+task = "captioning"
+objective = "tagging"
+name = "tiny-tags"
+start = "{tiny_checkpoint}"
+output = "{tmp_path / "tags" / "checkpoint"}"
+run = "{tmp_path / "tags" / "run"}"
+classifier = "none"
+[data]
+path = "{tiny_data}"
+min_count = 1
+[features]
+cache = "{tmp_path / "tag-features"}"
+[training]
+epochs = 2
+batch_size = 7
+warmup_steps = 0
+learning_rate = 2e-3
+save_every = 3
+""")
+    return path
+
+
+@pytest.fixture
 def other_captioner(tiny_captioner: Captioner) -> Captioner:
     """With the words of `tiny_captioner`, and another decoder, size and (fresh) weights."""
     config = CaptionerConfig(
@@ -199,12 +226,15 @@ sample_tokens = 20
 
 
 @pytest.fixture
-def recipes(tiny_recipe: Path, tuning_recipe: Path, selfcritical_recipe: Path, text_recipe: Path) -> dict[str, Path]:
+def recipes(
+    tiny_recipe: Path, tuning_recipe: Path, selfcritical_recipe: Path, tagging_recipe: Path, text_recipe: Path
+) -> dict[str, Path]:
     """A recipe for each objective."""
     return {
         "cross-entropy": tiny_recipe,
         "tuning": tuning_recipe,
         "self-critical": selfcritical_recipe,
+        "tagging": tagging_recipe,
         "running-text": text_recipe,
     }
 
@@ -234,6 +264,7 @@ FORKS.set_forkserver_preload(
         "training.tasks.captioning.cross_entropy",
         "training.tasks.text.running_text",
         "training.tasks.captioning.self_critical",
+        "training.tasks.captioning.tagging",
         "training.tasks.captioning.tuning",
     ]
 )

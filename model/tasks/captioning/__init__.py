@@ -9,16 +9,24 @@ from model.task import Asset, Task
 from model.tasks.captioning.captioner import Captioner
 from model.tasks.captioning.config import CaptionerConfig
 from model.tasks.captioning.networks import CompiledDecoder, CompiledEncoder, captioner_networks
+from model.tasks.captioning.tagger import Tags
 from model.vocabulary import Vocabulary
 
 
 def build(
-    config: CaptionerConfig, vocabulary: Vocabulary, *, programs: Mapping[str, Program] | None = None
+    config: CaptionerConfig,
+    vocabulary: Vocabulary,
+    tags: Tags | None = None,
+    *,
+    programs: Mapping[str, Program] | None = None,
 ) -> Captioner:
-    """A captioner with fresh weights, or around compiled networks; ValueError for an unknown encoder or cell."""
+    """A captioner with fresh weights, or around compiled networks; ValueError for an unknown encoder or cell.
+
+    One around compiled networks does not tag.
+    """
     if programs:
         return Captioner(config, vocabulary, CompiledEncoder(programs), CompiledDecoder(programs))
-    captioner = Captioner(config, vocabulary)
+    captioner = Captioner(config, vocabulary, tags=tags)
     captioner.encoder.to(memory_format=torch.channels_last)  # a quarter faster on a CPU
     return captioner
 
@@ -28,7 +36,7 @@ CAPTIONING = Task(
     pipeline="image-to-text",
     noun="captioner",
     config=CaptionerConfig,
-    assets=(Asset("vocabulary", "vocabulary.json", Vocabulary),),
+    assets=(Asset("vocabulary", "vocabulary.json", Vocabulary), Asset("tags", "tags.json", Tags, optional=True)),
     build=build,
     networks=captioner_networks,
 )

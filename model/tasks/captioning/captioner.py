@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from model.decoding.constraints import Constraint, MinLength, NoRepeat, Prefix, Specials
 from model.decoding.decode import decode
 from model.decoding.search import Hypotheses, Observer
-from model.tasks.captioning.config import CaptionerConfig, DecodingConfig
+from model.tasks.captioning.config import CaptionerConfig, DecodingConfig, TaggingConfig
 from model.tasks.captioning.decoder import Decoder, build_decoder
 from model.tasks.captioning.neutral import Neutral
+from model.tasks.captioning.tagger import Tagger, Tags
 from model.vision.encoder import build_encoder
 from model.vision.formats import MAX_PIXELS, MAX_SIDE
 from model.vision.pictures import PictureFile
@@ -59,7 +60,8 @@ class UnknownPrefixError(ValueError):
 class Captioner(nn.Module):
     """An encoder, from pixels (B, 3, S, S) to grids (B, P, E), a decoder, from grids to words, and their vocabulary.
 
-    By default both have fresh weights. The decoder is a `RecurrentDecoder`, which can be trained, or a compiled one.
+    With tags it has a tagger too, over the same grids. By default all have fresh weights.
+    The decoder is a `RecurrentDecoder`, which can be trained, or a compiled one.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Captioner(nn.Module):
         vocabulary: Vocabulary,
         encoder: nn.Module | None = None,
         decoder: Decoder[Any] | None = None,
+        tags: Tags | None = None,
     ) -> None:
         super().__init__()
         self.config, self.vocabulary = config, vocabulary
@@ -77,6 +80,16 @@ class Captioner(nn.Module):
             assert isinstance(num_features, int)
             decoder = build_decoder(config.decoder, num_features=num_features, vocabulary_size=len(vocabulary))
         self.decoder: Any = decoder
+        self.tagger: Tagger | None = None
+        if tags is not None:
+            num_features = self.encoder.num_features
+            assert isinstance(num_features, int)
+            self.tagger = Tagger(tags, num_features, config.tagging or TaggingConfig())
+
+    @property
+    def tags(self) -> Tags | None:
+        """The nouns that its tagger knows."""
+        return self.tagger.tags if self.tagger else None
 
     @property
     def device(self) -> torch.device:

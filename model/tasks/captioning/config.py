@@ -101,6 +101,13 @@ class CalibrationConfig(Config):
         return 1 / (1 + math.exp(-score)) if score > -700 else 0.0
 
 
+class TaggingConfig(Config):
+    """Maps a tagger's logits to how likely things are there (Platt, 1999)."""
+
+    intercept: float = 0.0
+    slope: Annotated[float, Field(gt=0)] = 1.0
+
+
 class CaptionerConfig(Config):
     """Everything needed to rebuild a captioner around its weights."""
 
@@ -110,3 +117,5 @@ class CaptionerConfig(Config):
     """Defaults, which a request may override."""
     calibration: CalibrationConfig | None = None
     """Turns a caption's probability into a confidence; without it, they are the same."""
+    tagging: TaggingConfig | None = None
+    """Calibration of the tags, where the captioner has a tagger."""

@@ -47,6 +47,16 @@ def pretrained_encoder(config: EncoderConfig, weights: str) -> nn.Module:
     return encoder.eval()
 
 
+def package_classifier(name: str) -> tuple[Tensor, Tensor]:
+    """Weight (1000, E) and bias (1000,) of the classifier of ImageNet that the package's encoder was trained with.
+
+    Raises:
+        BackboneError: no package has this encoder, or it is not installed.
+    """
+    weight, bias = list(_read(_package_file(name)).values())[-2:]
+    return weight.float(), bias.float()
+
+
 def _package_file(name: str) -> Path:
     if name not in SCALES:
         raise BackboneError(f"no package carries weights for {name}; there are packages for {', '.join(SCALES)}")

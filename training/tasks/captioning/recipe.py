@@ -180,3 +180,31 @@ class SelfCriticalRecipe(ContinuedRecipe):
     objective: Literal["self-critical"] = "self-critical"
     features: FeaturesRecipe = FeaturesRecipe()
     training: SelfCriticalTraining = SelfCriticalTraining()
+
+
+class TaggingTraining(Optimisation):
+    """`[training]` of a tagger; see `training.tasks.captioning.tagging`."""
+
+    epochs: Annotated[int, Field(ge=1)] = 10
+    batch_size: Annotated[int, Field(ge=1)] = 512
+    """Pictures a step, over all processes."""
+    learning_rate: Annotated[float, Field(gt=0)] = 3e-3
+    warmup_steps: Annotated[int, Field(ge=0)] = 10
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    penalty: Annotated[float, Field(ge=0)] = 0.03
+    """Weight of the sum of the head's squared weights. An encoder that was tuned on the same pictures knows them by
+    heart, so without it the head trusts features that other pictures do not have."""
+
+
+class TaggingRecipe(ContinuedRecipe):
+    """The recipe of `training.tasks.captioning.tagging`."""
+
+    objective: Literal["tagging"] = "tagging"
+    more: tuple[Path, ...] = ()
+    """Further data sets to learn nouns from; one with an `objects.csv` gives labels of objects, too."""
+    classifier: Literal["package", "none"] = "package"
+    """The classifier beside the head: that of the package which has the encoder's first weights, or none."""
+    doubt: Annotated[float, Field(gt=0, le=1)] = 0.05
+    """Probability by the classifier from which on a noun that no caption has is unknown, and not taken for absent."""
+    features: FeaturesRecipe = FeaturesRecipe()
+    training: TaggingTraining = TaggingTraining()

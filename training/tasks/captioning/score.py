@@ -24,7 +24,7 @@ from training.tasks.captioning.calibration import CalibrationError, calibrate, c
 from training.tasks.captioning.ensemble import Ensemble
 from training.tasks.captioning.metrics import CaptionScorer
 from training.tasks.captioning.readers import CaptionedImage, open_dataset
-from training.tasks.captioning.recipe import CaptioningRecipe
+from training.tasks.captioning.recipe import CaptioningRecipe, TaggingRecipe
 from training.tasks.captioning.wording import WORDING
 from training.trainer import Validation
 
@@ -154,6 +154,11 @@ def report(checkpoint: Path, recipe: CaptioningRecipe) -> Report:
         config, metrics["calibration"] = _calibrated(config, evaluation)
     except CalibrationError as error:
         metrics["notes"] = [*metrics.get("notes", ()), f"not calibrated: {error}"]
+    if isinstance(recipe, TaggingRecipe):
+        from training.tasks.captioning.tagging import tag_report  # which imports the objectives' base
+
+        tagging, metrics["tags"] = tag_report(captioner, recipe)
+        config = config.model_copy(update={"tagging": tagging})
     metrics["vocabulary"] = len(captioner.vocabulary)
     metrics["data_sha256"] = open_dataset(recipe.data.path).sha256()
     return Report(evaluation.figures, metrics, config)

@@ -30,8 +30,10 @@ def start_from(path: Path, *, dropout: float, decoding: DecodingConfig | None, s
     if size is not None:
         encoder = encoder.model_copy(update={"preprocessing": encoder.preprocessing.model_copy(update={"size": size})})
     decoder = loaded.config.decoder.model_copy(update={"dropout": dropout})
-    config = CaptionerConfig(encoder=encoder, decoder=decoder, decoding=decoding or loaded.config.decoding)
-    captioner = Captioner(config, loaded.vocabulary)
+    config = CaptionerConfig(
+        encoder=encoder, decoder=decoder, decoding=decoding or loaded.config.decoding, tagging=loaded.config.tagging
+    )
+    captioner = Captioner(config, loaded.vocabulary, tags=loaded.tags)
     captioner.load_state_dict(loaded.state_dict())
     captioner.encoder.eval()
     return captioner

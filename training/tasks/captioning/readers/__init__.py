@@ -9,6 +9,7 @@ from training.tasks.captioning.readers.coco import annotation_years, read_coco
 from training.tasks.captioning.readers.dataset import CaptionDataset, CaptionedImage
 from training.tasks.captioning.readers.flickr import read_flickr8k, read_kaggle
 from training.tasks.captioning.readers.karpathy import read_karpathy
+from training.tasks.captioning.readers.table import read_table
 
 __all__ = ["CaptionDataset", "CaptionedImage", "DataError", "open_dataset"]
 
@@ -25,6 +26,7 @@ class _Layout(NamedTuple):
 _LAYOUTS = (
     _Layout("Flickr8k", "Flickr8k.token.txt", read_flickr8k),
     _Layout("Flickr8k from Kaggle", "captions.txt", read_kaggle),
+    _Layout("table of captions", "captions.csv", read_table),
     _Layout("Karpathy's splits", "dataset_*.json", read_karpathy),
     _Layout("COCO", "annotations/captions_*20*.json", read_coco, annotation_years),
 )

@@ -17,7 +17,7 @@ def test_nothing_recognised(tmp_path: Path) -> None:
         open_dataset(tmp_path)
     assert str(caught.value) == (
         f"{tmp_path}: no data set that Recap reads; looked for Flickr8k.token.txt (Flickr8k), "
-        "captions.txt (Flickr8k from Kaggle), dataset_*.json (Karpathy's splits), "
+        "captions.txt (Flickr8k from Kaggle), captions.csv (table of captions), dataset_*.json (Karpathy's splits), "
         "annotations/captions_*20*.json (COCO)"
     )
 
