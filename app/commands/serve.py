@@ -49,6 +49,8 @@ def serve(
     try:
         application = create_app(settings, on_failure=stop)
     except (CheckpointError, ValueError) as error:
+        for listener in sockets:
+            listener.close()
         fail(str(error))
     configure_logs(settings.log_format, settings.log_level)
     if "api_keys" in settings.model_fields_set and not settings.api_keys:

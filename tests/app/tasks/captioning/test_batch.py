@@ -132,14 +132,16 @@ def test_large_answer_holds_up_nobody(client: httpx2.Client, encode: Encode, pic
     asked: Any = {"method": "sample", "num_captions": 10, "max_length": 100, "min_length": 100, "attention": "true"}
     waits: list[float] = []
     with ThreadPoolExecutor(1) as pool:
+        started = time.monotonic()
         answer = pool.submit(client.post, URL, files=[("image", encode(picture))] * 32, params=asked)
         with httpx2.Client(base_url=client.base_url) as other:
             while not answer.done():
                 began = time.monotonic()
                 assert other.get("/healthz").status_code == 200
                 waits.append(time.monotonic() - began)
+    took = time.monotonic() - started
     results = answer.result().json()["results"]
     size = len(answer.result().content)
     assert [len(result["captions"]) for result in results] == [10] * 32
     assert size > 4_000_000
-    assert max(waits) < 0.3
+    assert max(waits) < took / 3  # to write the answer at once takes most of the time
