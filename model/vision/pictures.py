@@ -128,18 +128,20 @@ class PictureFile:
         """True if decoding may take more than some tenths of a second."""
 
     def read(self) -> Picture:
-        """The first frame.
+        """The first frame; once.
 
         Raises:
             PictureError: the file is truncated or damaged.
         """
-        try:
-            with _one_by_one if self._cost > _LARGE else nullcontext():
+        with _one_by_one if self._cost > _LARGE else nullcontext():
+            try:
                 rgb = self._pixels()
-        except Exception as error:
-            raise PictureError("damaged_image", f"this {FORMATS[self._name]} is truncated or damaged") from error
-        size = self._image.size if self._name == "TIFF" else self._size  # Pillow sets a TIFF upright while it loads
-        rotation = _rotation(self._image)
+            except Exception as error:
+                raise PictureError("damaged_image", f"this {FORMATS[self._name]} is truncated or damaged") from error
+            size = self._image.size if self._name == "TIFF" else self._size  # Pillow sets a TIFF upright while it loads
+            rotation = _rotation(self._image)
+            if rgb is not self._image:
+                self._image.close()  # now, before the next one takes as much memory
         width, height = reversed(size) if rotation in _SIDEWAYS else size
         return Picture(rgb if rotation is None else rgb.transpose(rotation), width, height, FORMATS[self._name])
 
