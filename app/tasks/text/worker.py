@@ -99,7 +99,7 @@ class TextWorker(Worker):
                 raises it if none of the texts has begun in time.
         """
         pending = sum(generation.unfinished for generation in self._callers.get(client, ()))
-        reserve = max(1, self._share // 8) if len(requests) > 1 else 0  # several together leave room for single ones
+        reserve = self._share // 8 if len(requests) > 1 else 0  # several together leave room for single ones
         if pending and pending + len(requests) > self._share - reserve:
             message = f"this client has {pending:,} texts here already, and no more are taken; try again shortly"
             raise Refusal("queue_full", message, retry_after=1)
