@@ -1,9 +1,13 @@
 """Memory of weights that OpenVINO has mapped from the cache, and needs no more."""
 
 import ctypes
-import mmap
 from contextlib import suppress
 from pathlib import Path
+
+
+_PAGEOUT = 21
+"""Linux's MADV_PAGEOUT, which loses nothing whatever memory it is told of: by then, another thread may have unmapped the
+file and put something else in its place."""
 
 
 def release_mapped(folder: Path) -> None:
@@ -18,6 +22,6 @@ def release_mapped(folder: Path) -> None:
         files = f" {folder.resolve()}/"
         for line in Path("/proc/self/maps").read_text().splitlines():
             span, access, *_ = line.split(maxsplit=2)
-            if files in line and access == "r--s":  # read-only and shared with the file: nothing to lose
+            if files in line and access == "r--s":  # read-only and shared with the file
                 begin, end = (int(address, 16) for address in span.split("-"))
-                ctypes.CDLL(None).madvise(ctypes.c_void_p(begin), ctypes.c_size_t(end - begin), mmap.MADV_DONTNEED)
+                ctypes.CDLL(None).madvise(ctypes.c_void_p(begin), ctypes.c_size_t(end - begin), _PAGEOUT)

