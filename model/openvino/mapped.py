@@ -4,7 +4,6 @@ import ctypes
 from contextlib import suppress
 from pathlib import Path
 
-
 _PAGEOUT = 21
 """Linux's MADV_PAGEOUT, which loses nothing whatever memory it is told of: by then, another thread may have unmapped the
 file and put something else in its place."""

@@ -199,7 +199,11 @@ def test_a_closed_terminal_lets_it_finish_and_log_rotation_does_nothing(
     checkpoints: Path, encode: Callable[..., bytes], picture: Image.Image
 ) -> None:
     body = encode(picture)
-    with serving(checkpoints) as (process, client), begin(client, body) as flying:
+    inherited = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # it stays ignored where it is, as under nohup
+    with ExitStack() as stack:
+        stack.callback(signal.signal, signal.SIGHUP, inherited)
+        process, client = stack.enter_context(serving(checkpoints))
+        flying = stack.enter_context(begin(client, body))
         for sig in (signal.SIGUSR1, signal.SIGUSR2):
             process.send_signal(sig)
         assert client.post(URL, content=body).status_code == 200
