@@ -5,8 +5,8 @@ from contextlib import suppress
 from pathlib import Path
 
 _PAGEOUT = 21
-"""Linux's MADV_PAGEOUT, which loses nothing whatever memory it is told of: by then, another thread may have unmapped the
-file and put something else in its place."""
+"""Linux's MADV_PAGEOUT, which loses nothing whatever memory it is told of: by then, another thread may have unmapped
+the file and put something else in its place."""
 
 
 def release_mapped(folder: Path) -> None:

@@ -182,6 +182,15 @@ def test_two_signals_take_no_longer_than_one(both_checkpoints: Path) -> None:
     assert took[1] < 3
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """SIGHUP arrives in processes that are started, also where it is ignored, as under nohup."""
+    inherited = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, inherited)
+
+
+@pytest.mark.usefixtures("heard")
 def test_it_stops_at_any_moment_of_its_start(checkpoints: Path) -> None:
     environment = os.environ | {"RECAP_CHECKPOINTS": str(checkpoints)}
     for sig in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -195,15 +204,12 @@ def test_it_stops_at_any_moment_of_its_start(checkpoints: Path) -> None:
                 assert "Traceback" not in process.stderr.read()
 
 
+@pytest.mark.usefixtures("heard")
 def test_a_closed_terminal_lets_it_finish_and_log_rotation_does_nothing(
     checkpoints: Path, encode: Callable[..., bytes], picture: Image.Image
 ) -> None:
     body = encode(picture)
-    inherited = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # it stays ignored where it is, as under nohup
-    with ExitStack() as stack:
-        stack.callback(signal.signal, signal.SIGHUP, inherited)
-        process, client = stack.enter_context(serving(checkpoints))
-        flying = stack.enter_context(begin(client, body))
+    with serving(checkpoints) as (process, client), begin(client, body) as flying:
         for sig in (signal.SIGUSR1, signal.SIGUSR2):
             process.send_signal(sig)
         assert client.post(URL, content=body).status_code == 200

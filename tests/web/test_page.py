@@ -72,6 +72,7 @@ def test_the_theme_is_the_systems_until_another_is_chosen(browser: Browser, serv
         page.goto(server)
         dark = page.evaluate(background)
         page.get_by_role("button", name="Light or dark").click()
+        page.wait_for_function(f"{background} !== {dark!r}")
         light = page.evaluate(background)
         assert sum(map(int, light[4:-1].split(", "))) > 600 > 150 > sum(map(int, dark[4:-1].split(", ")))
         page.reload()

@@ -497,12 +497,13 @@ def test_fetched_pictures_count_as_held_until_they_are_let_go(
     narrow: tuple[httpx2.Client, FastAPI], internet: Internet, encode: Encode, picture: Image.Image, wait_for: Any
 ) -> None:
     client, app = narrow
+    worker = app.state.engine.worker(app.state.engine.get("tiny"))
     small = encode(picture)
     internet.pages["/"] = (200, {}, small + bytes(40_000 - len(small)))
     with ThreadPoolExecutor(2) as pool:
         with app.state.engine.pause():
             waiting = [pool.submit(ask, client, "http://pictures.example/") for _ in range(2)]
-            wait_for(lambda: len(internet.asked) == 2)
+            wait_for(lambda: worker.pending == 2)
             wait_for(lambda: ask(client, "http://pictures.example/").json()["error"]["code"] == "bodies_full")
         assert [one.result().status_code for one in waiting] == [200, 200]
     assert ask(client, "http://pictures.example/").status_code == 200
