@@ -44,7 +44,7 @@ class Connection(asyncio.Protocol):
         self.answering = 0
         """Requests that are being answered."""
         self.sending = False
-        """Whether the application still waits for a part of the last one."""
+        """True while the application waits for a part of the last one."""
         self._unread = 0
         """Bytes that have arrived since the last head or piece of a body."""
         self._lingering = self._lost = self._half_closed = False

@@ -23,7 +23,7 @@ class Guest(Protocol):
     answering: int
     """Requests that are being answered."""
     sending: bool
-    """Whether the client is still sending the last of them."""
+    """True while the client is sending the last of them."""
 
     def abort(self) -> None:
         """Ends the connection at once."""

@@ -57,7 +57,7 @@ class Server(uvicorn.Server):
         self._until = 0.0
         """When draining ends, by `time.monotonic`."""
         self._owner = False
-        """Whether it may end the process: it has the main thread, and the signals."""
+        """True if it may end the process: it has the main thread, and the signals."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -25,6 +25,8 @@ _MOST_CHUNKS = 100_000
 _MOST_ENTRIES = 4_096
 """Entries of a TIFF's directory."""
 _MOST_STRIPS = 100_000
+_MOST_VALUES = 3 * 2**16
+"""Numbers in an entry of a TIFF's directory: those of the largest palette."""
 _MOST_RLE_PIXELS = 4_000_000
 """Pixels of a BMP in run-length encoding, which Pillow decodes in Python."""
 _MOST_RLE_BYTES = 1_000_000
@@ -207,11 +209,13 @@ def bmp(data: bytes) -> Content:
     return Content(data)
 
 
-_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION = 256, 257, 258, 259, 262, 274
+_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
 _STRIPS, _SAMPLES, _ROWS, _STRIP_BYTES, _PLANAR = 273, 277, 278, 279, 284
 _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_BYTES, _FORMAT = 322, 323, 324, 325, 339
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 """Type of a TIFF's value -> bytes."""
+_OPAQUE = (1, 2, 6, 7)
+"""Types of values that stay bytes: metadata and profiles, of any size."""
 _KINDS = {0: "grey", 1: "grey", 2: "RGB", 3: "palette", 4: "mask", 5: "CMYK", 6: "YCbCr", 8: "L*a*b*", 9: "L*a*b*"}
 
 
@@ -231,14 +235,16 @@ class _Directory:
         self._data = data
         self._entries: dict[int, tuple[int, int, int]] = {}
         """Tag -> type, number of values, their place."""
-        start, head, step, inline = (16, "Q", 20, 8) if self.big else (8, "H", 12, 4)
-        (at,) = self._unpack("Q" if self.big else "I", start // 2)
+        head, step, inline = ("Q", 20, 8) if self.big else ("H", 12, 4)
+        (at,) = self._unpack("Q" if self.big else "I", inline)
         (count,) = self._unpack(head, at)
         if count > _MOST_ENTRIES:
             raise _excessive("TIFF", f"over {_MOST_ENTRIES:,} entries in its directory")
         total = 0
         for place in range(at + struct.calcsize(head), at + struct.calcsize(head) + count * step, step):
             tag, kind, number = self._unpack("HHQ" if self.big else "HHI", place)
+            if kind not in _OPAQUE and number > _MOST_VALUES:
+                raise _excessive("TIFF", f"{number:,} numbers in one entry of its directory")
             size = number * _SIZES.get(kind, 1)
             total += size
             value = place + step - inline

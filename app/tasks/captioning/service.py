@@ -43,7 +43,7 @@ class PictureJob:
     decoding: DecodingConfig
     attention: bool = False
     tree: bool = False
-    """Whether to record the hypotheses of the search."""
+    """True records the hypotheses of the search."""
     listener: Listener | None = None
     supply: AbstractAsyncContextManager[None] = field(default_factory=nullcontext)
     """The context in which `data` is there."""

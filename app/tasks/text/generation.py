@@ -51,7 +51,7 @@ class Generation:
         self.client = client
         self.unfinished = texts
         self.begun = False
-        """Whether any of them has had a slot."""
+        """True once any of them has had a slot."""
         self._end = end
         self._updates: dict[int, Update] = {}
         self._changed = asyncio.Event()

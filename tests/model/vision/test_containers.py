@@ -58,7 +58,7 @@ def strips(number: int) -> bytes:
 
 
 def overlapping(number: int) -> bytes:
-    """As many values as a TIFF may have, all in the same megabyte."""
+    """A TIFF with so many values, all in the same megabyte."""
     entries = [(256, 4, 1, 1), (257, 4, 1, 1), *((700 + tag, 7, 10**6, 8) for tag in range(number))]
     return tiff(entries, bytes(10**6))
 
@@ -89,6 +89,9 @@ ATTACKS: dict[str, Callable[[Encode, Image.Image], bytes]] = {
     "entries of a TIFF": lambda encode, picture: tiff([(256, 4, 1, 1)] * 60_000),
     "bits of a TIFF's samples": lambda encode, picture: tiff(
         [(256, 4, 1, 1), (257, 4, 1, 1), (258, 1, 4_000_000, 8)], bytes(4_000_000)
+    ),
+    "numbers of a TIFF's tag": lambda encode, picture: tiff(
+        [(256, 4, 1, 1), (257, 4, 1, 1), (266, 3, 2_000_000, 8)], bytes(4_000_000)
     ),
     "runs of a BMP": lambda encode, picture: run_lengths(30_000, 1_666),
     "comments of a GIF": lambda encode, picture: short(
