@@ -1,13 +1,10 @@
 """A data set of drawn pictures in Flickr8k's own layout, and a recipe that learns it in seconds."""
 
-import multiprocessing
-import os
 import random
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
-from multiprocessing.process import BaseProcess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +16,7 @@ from model.tasks.captioning.captioner import Captioner
 from model.tasks.captioning.config import CaptionerConfig, DecoderConfig
 from model.vision.config import EncoderConfig, PreprocessingConfig
 from tests.conftest import draw
+from tests.forks import begin
 from training.cli import main
 from training.tasks import TASKS, read_recipe
 from training.trainer import Trainer
@@ -254,34 +252,6 @@ def train(trainer: Trainer[Any, Any], steps: int) -> list[float]:
             if len(numbers) == steps:
                 return numbers
         trainer.progress.epoch, trainer.progress.done = trainer.progress.epoch + 1, 0
-
-
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(
-    [
-        "tests.training.conftest",
-        "torch._dynamo",
-        "training.tasks.captioning.cross_entropy",
-        "training.tasks.text.running_text",
-        "training.tasks.captioning.self_critical",
-        "training.tasks.captioning.tagging",
-        "training.tasks.captioning.tuning",
-    ]
-)
-
-
-def begin(function: Callable[..., None], *arguments: object, **environment: str) -> BaseProcess:
-    """Calls a function in a process of its own, where all libraries are imported already: that takes the longest."""
-    process = FORKS.Process(target=call, args=({**os.environ, **environment}, function, arguments))
-    process.start()
-    return process
-
-
-def call(environment: dict[str, str], function: Callable[..., None], arguments: tuple[object, ...]) -> None:
-    """What such a process does: the server that forks it has an environment of its own."""
-    os.environ.clear()
-    os.environ.update(environment)
-    function(*arguments)
 
 
 def recap_train(*arguments: str) -> None:

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from tests.conftest import FullDisk
-from tests.training.conftest import begin, recap_train, run_command
+from tests.forks import begin
+from tests.training.conftest import recap_train, run_command
 from training.cache import new_array
 from training.data.base import DataError
 from training.evaluate import write_json

@@ -16,7 +16,8 @@ from safetensors.torch import load_file
 
 from model.checkpoint import Checkpoint, file_sha256
 from model.figures import Figure, figures_of
-from tests.training.conftest import begin, kill_once, open_trainer, run_command, train
+from tests.forks import begin
+from tests.training.conftest import kill_once, open_trainer, run_command, train
 from training.run_state import StateError
 from training.tasks import TASKS
 from training.trainer import Trainer, Validation
