@@ -85,6 +85,17 @@ def recap(*arguments: str) -> None:
     main()
 
 
+def recap_printing_to(file: str, *arguments: str) -> None:
+    """The command with its standard output in a file, or in a pipe that nobody reads if there is no name."""
+    if file:
+        output = os.open(file, os.O_WRONLY)
+    else:
+        reader, output = os.pipe()
+        os.close(reader)
+    os.dup2(output, sys.stdout.fileno())
+    recap(*arguments)
+
+
 def recap_with_few_files(most: int, *arguments: str) -> None:
     """The command where 64 files may be open, and `most` if it asks for more."""
     import resource

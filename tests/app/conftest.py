@@ -159,6 +159,12 @@ def taken_in() -> Callable[[httpx2.Client, int], None]:
     return wait
 
 
+@pytest.fixture
+def soon_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that sends nothing more counts as gone a moment later, and not only after two seconds."""
+    monkeypatch.setattr("app.http.connection.HALF_CLOSED_SECONDS", 0.1)
+
+
 @pytest.fixture(scope="session")
 def wait_for() -> Callable[[Callable[[], bool]], None]:
     """Waits for a condition to come true."""

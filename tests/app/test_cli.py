@@ -29,10 +29,11 @@ from model.tasks.captioning.captioner import Captioner
 from model.tasks.captioning.config import DecodingConfig
 from model.tasks.text import TEXT
 from model.tasks.text.language import LanguageModel
+from tests.forks import Forked, recap_printing_to
+from tests.forks import recap as forked_recap
 
 Serve = Callable[..., AbstractContextManager[httpx2.Client]]
 Ready = Callable[[httpx2.Client], None]
-COMMAND = [sys.executable, "-c", "from app.cli import main; main()"]
 
 
 @pytest.fixture
@@ -219,8 +220,7 @@ def test_killed_and_resumed_no_picture_is_lost_or_answered_twice(tmp_path: Path,
     picture.resize((600, 600)).save(folder / "000.png", compress_level=1)
     for number in range(1, 100):
         os.link(folder / "000.png", folder / f"{number:03}.png")
-    command = [*COMMAND, "caption", str(folder), "--jsonl", str(output)]
-    with subprocess.Popen(command) as process:
+    with Forked(forked_recap, "caption", str(folder), "--jsonl", str(output)) as process:
         until = time.monotonic() + 60
         while not output.exists() or output.read_bytes().count(b"\n") < 20:
             assert process.poll() is None
@@ -279,20 +279,35 @@ def test_what_is_no_regular_file_is_an_answer_too(folder: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
+    ("arguments", "output", "reason"),
+    [
+        (["models"], "/dev/full", "no space left on device"),
+        (["caption", "PICTURE"], "/dev/full", "no space left on device"),
+        (["caption", "PICTURE", "--json"], "", "broken pipe"),
+        (["caption", "PICTURE", "--jsonl", "/dev/full"], "/dev/null", "/dev/full: not a regular file"),
+    ],
+)
+def test_streams_that_are_full_are_told(folder: Path, arguments: list[str], output: str, reason: str) -> None:
+    given = [str(folder / "0.png") if argument == "PICTURE" else argument for argument in arguments]
+    with Forked(recap_printing_to, output, *given) as process:
+        told = process.stderr.read()
+    assert process.poll() == 2
+    assert told.startswith("error: ")
+    assert told.endswith(f"{reason}\n")
+    assert len(told.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
     ("arguments", "redirection", "reason"),
     [
-        ("models", ">/dev/full", "no space left on device"),
         ("models --json", ">&-", "standard output: bad file descriptor"),
-        ("caption {picture}", ">/dev/full", "no space left on device"),
         ("caption {picture}", ">&-", "standard output: bad file descriptor"),
-        ("caption {picture} --json", "| (exec <&-)", "broken pipe"),
-        ("caption {picture} --jsonl /dev/full", "", "/dev/full: not a regular file"),
         ("caption {picture} --jsonl {folder}/o.jsonl", ">&- 2>{folder}/errors", None),
         ("caption {picture} --jsonl {folder}/o.jsonl", "2>&-", None),
         ("generate --prompt -", "<&-", "bad file descriptor"),
     ],
 )
-def test_streams_that_are_full_or_closed_are_told(
+def test_streams_that_are_closed_are_told(
     folder: Path, tmp_path: Path, arguments: str, redirection: str, reason: str | None
 ) -> None:
     places = {"picture": folder / "0.png", "folder": tmp_path}

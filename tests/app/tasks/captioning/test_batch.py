@@ -140,6 +140,8 @@ def test_large_answer_holds_up_nobody(client: httpx2.Client, encode: Encode, pic
                 assert other.get("/healthz").status_code == 200
                 longest = max(longest, time.monotonic() - began)
             shares.append(longest / (time.monotonic() - started))
+            if shares[-1] < 0.3:
+                break
     assert [len(result["captions"]) for result in answer.result().json()["results"]] == [10] * 32
     assert len(answer.result().content) > 4_000_000
     assert min(shares) < 0.3  # to write the answer at once takes most of the time
