@@ -96,6 +96,12 @@ def recap_printing_to(file: str, *arguments: str) -> None:
     recap(*arguments)
 
 
+def recap_telling(file: str, *arguments: str) -> None:
+    """The command with its errors in a file, which takes any number of them."""
+    os.dup2(os.open(file, os.O_WRONLY), sys.stderr.fileno())
+    recap(*arguments)
+
+
 def recap_with_few_files(most: int, *arguments: str) -> None:
     """The command where 64 files may be open, and `most` if it asks for more."""
     import resource
