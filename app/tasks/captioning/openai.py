@@ -10,11 +10,10 @@ from app.errors import Refusal
 from app.http.body import Body, Ignored, Needed, Unsupported, overrides
 from app.http.contract import Contract
 from app.http.dialects import OPENAI
-from app.http.disconnect import while_connected
 from app.http.events import EventStream
 from app.http.fields import errors_in_terms_of, invalid
 from app.http.openapi import EXAMPLE, Json, errors, event_stream, json_content
-from app.http.requests import picture_of, read_body
+from app.http.requests import picture_of, read_body, while_connected
 from app.http.schema import Schema
 from app.serving.engine import Engine
 from app.tasks.captioning.parameters import decoding_over

@@ -11,11 +11,10 @@ from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
 from app.http.contract import Contract
-from app.http.disconnect import while_connected
 from app.http.errors import tell
 from app.http.events import EventStream, event
 from app.http.openapi import FILE, TEXT, event_stream
-from app.http.requests import read_upload
+from app.http.requests import read_upload, while_connected
 from app.http.schema import ModelInfo, Schema
 from app.serving.engine import Engine
 from app.tasks.captioning.parameters import CaptionerCheckpoint, CaptionParameters, documented, picture_job
