@@ -18,6 +18,7 @@ FORKS.set_forkserver_preload(
         "app.logs",
         "app.main",
         "training.tasks.captioning.cross_entropy",
+        "training.tasks.captioning.mixture",
         "training.tasks.captioning.self_critical",
         "training.tasks.captioning.tagging",
         "training.tasks.captioning.tuning",

@@ -196,6 +196,7 @@ def test_two_processes_learn_as_one_does(recipes: dict[str, Path], tmp_path: Pat
         "self-critical": still,
         "tuning": [*still, *slow, "training.attention_penalty=0", "training.label_smoothing=0"],
         "tagging": ["training.precision=no"],
+        "mixture": ["training.precision=no", "decoder.dropout=0", *slow[:1]],
         "running-text": ["training.precision=no", "model.dropout=0", "training.k1=8", "training.k2=24"],
     }
     assert given.keys() == recipes.keys()
