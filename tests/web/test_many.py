@@ -19,7 +19,7 @@ from playwright.sync_api import Page, expect
 from app.serving.worker import Resources
 from app.settings import Settings
 from app.tasks.captioning.files import Line, caption_files
-from app.tasks.captioning.service import PictureWorker
+from app.tasks.captioning.service import PictureJob, PictureWorker
 from model.checkpoint import Checkpoint
 from model.tasks.captioning import CAPTIONING
 from tests.conftest import ROOT, draw
@@ -157,7 +157,7 @@ def test_lines_are_those_of_the_command(sheet: Page, tmp_path: Path, contents: d
     worker = PictureWorker("flickr8k", checkpoint.load(), resources)
 
     async def lines() -> list[Line]:
-        return [line async for line in caption_files(worker, files, decoding)]
+        return [line async for line in caption_files(worker, files, lambda data: PictureJob(data, decoding))]
 
     with ThreadPoolExecutor(1) as pool:  # Playwright has a loop on this thread
         expected = pool.submit(lambda: asyncio.run(lines())).result()

@@ -63,7 +63,7 @@ class CaptionParameters(InferenceParameters):
         Raises:
             Refusal: names the parameter that is at odds with another.
         """
-        given = self.given()
+        given = self.given(DecodingConfig)
         if given.get("max_length", 0) > defaults.max_length:
             del given["max_length"]
         if self.do_sample is not None:

@@ -72,7 +72,7 @@ async def infer(
     """The continuation of a prompt, whole or token by token."""
     asked = await read_body(request, TextInference, TEXT_BYTES)
     parameters = asked.parameters or parse(TextParameters, {})
-    overridden = parameters.given() | ({"temperature": 0.0} if parameters.do_sample is False else {})
+    overridden = parameters.given(GenerationConfig) | ({"temperature": 0.0} if parameters.do_sample is False else {})
     generation = limited(checkpoint.config.generation, engine.settings).model_copy(update=overridden)
     scored = parameters.top_n_tokens
     if scored is None and (parameters.details or asked.stream):
