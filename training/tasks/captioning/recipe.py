@@ -177,10 +177,6 @@ class SelfCriticalTraining(ContinuedTraining):
     """In place of the checkpoint's. Captions are drawn, and learn, with the same units dropped."""
     bleu_weight: Annotated[float, Field(ge=0)] = 0.0
     """Weight of sentence BLEU-4 (0 to 1) in the reward, beside CIDEr-D (0 to 10)."""
-    hidden: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of the pictures whose grid a decoder that reads tags does not see."""
-    repeat: Annotated[int, Field(ge=1)] = 1
-    """Times that each picture of `more` comes in an epoch."""
     end_token: bool = True
     """Whether the end token is a word of the reward. Without it captions come to end in "with a"."""
 

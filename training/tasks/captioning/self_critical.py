@@ -59,9 +59,7 @@ class SelfCritical(Objective[Captioner]):
         self.model.encoder.requires_grad_(False)
         if self.model.tagger:
             self.model.tagger.requires_grad_(False)
-        first = self.pictures.first
-        self.order = [*range(first), *list(range(first, len(pictures))) * training.repeat]
-        lengths = [1] * len(self.order)
+        lengths = [1] * len(pictures)
         self.buckets = LengthBuckets(lengths, training.batch_size, training.seed, smallest=accelerator.num_processes)
         self.updates_per_epoch = len(self.buckets)
 
@@ -82,10 +80,8 @@ class SelfCritical(Objective[Captioner]):
             views = chance.integers(self.recipe.features.views, size=len(batch))
             uniform = chance.random((len(batch), training.samples, self.length), dtype=np.float32)  # (B, K, T)
             share = slice(self.accelerator.process_index, None, processes)
-            hidden = torch.from_numpy(chance.random(len(batch)) < training.hidden)[share]  # (B,)
-            pictures, seen_as = [self.order[place] for place in batch[share]], views[share].tolist()
-            grid = self.pictures.grids(pictures, seen_as).masked_fill(hidden[:, None, None], 0)
-            grid = grid.to(self.accelerator.device).float()  # (B, P, E)
+            pictures, seen_as = batch[share], views[share].tolist()
+            grid = self.pictures.grids(pictures, seen_as).to(self.accelerator.device).float()  # (B, P, E)
             seen = self.seen and self.seen.take(pictures).to(grid.device)
             tokens, logprobs = network(grid, torch.from_numpy(uniform[share]).to(grid.device), seen)
             captions = words_said(tokens)

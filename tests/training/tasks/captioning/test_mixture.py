@@ -68,7 +68,7 @@ def test_checkpoint_reads_tags_and_can_be_reinforced(
     with pytest.raises(SystemExit, match="0"):
         recap_train(
             *("train", "--config", str(selfcritical_recipe), "--set", f"start={path}", "--set", "training.epochs=1"),
-            *("--set", f'more=["{tmp_path / "more"}"]', "--set", "training.hidden=0.5", "--set", "training.repeat=2"),
+            *("--set", f'more=["{tmp_path / "more"}"]'),
         )
 
 
