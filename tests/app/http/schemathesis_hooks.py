@@ -46,7 +46,7 @@ NOT_IN_THE_DOCUMENT = (
     r"max_(new_)?tokens=\d+: at most 20 are written here",
     # The words and tags that there are depend on the model, and what a request may say on its task.
     r"prefix: ",
-    r"mention=\S+: this captioner has no tags",
+    r"(mention|people)=\S+: this captioner has no tags",
     r"unknown parameter .*; (did you mean|there are)",
 )
 """Why a request may be refused although it is as the document says."""

@@ -37,6 +37,10 @@ class Pictures:
         self._caches: list[FeatureCache] = []
         self._places: list[tuple[int, int]] = []  # a cache, and the picture's place there
 
+        data = {path: open_dataset(path) for path in paths}
+        splits = {path: (read.split("train"), read.split("dev")) for path, read in data.items()}
+        checked = [image.path for parts in splits.values() for images in parts for image in images]
+
         def cache(path: Path, split: str, images: Sequence[CaptionedImage], views: int) -> FeatureCache:
             with accelerator.main_process_first():  # one process builds, the others read
                 return cached_features(
@@ -47,11 +51,10 @@ class Pictures:
                     views=views,
                     device=accelerator.device,
                     batch_size=recipe.batch_size,
+                    checked=checked,
                 )
 
-        for number, path in enumerate(paths):
-            data = open_dataset(path)
-            train, dev = data.split("train"), data.split("dev")
+        for number, (path, (train, dev)) in enumerate(splits.items()):
             self.dev[path.name] = dev, cache(path, "dev", dev, 1)
             self._caches.append(cache(path, "train", train, recipe.views))
             self._places += [(number, place) for place in range(len(train))]

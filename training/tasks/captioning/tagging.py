@@ -59,7 +59,7 @@ class Tagging(Objective[Captioner]):
         names = [noun.name for noun in nouns.nouns]
         width = loaded.encoder.num_features
         assert isinstance(width, int)
-        classifier = Tagger(Tags(names, nouns.broader, classes, ()), width, TaggingConfig())
+        classifier = Tagger(Tags(names, nouns.broader, classes), width, TaggingConfig())
         if classifier.classifier is not None:
             weight, bias = package_classifier(loaded.config.encoder.name)
             classifier.classifier.load_state_dict({"weight": weight, "bias": bias})
