@@ -2,38 +2,20 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from model.tasks.captioning.captioner import Captioner
 from model.tasks.captioning.config import CaptionerConfig
 from model.tasks.captioning.decoder import TagReader
 from model.vocabulary import SPECIALS, Vocabulary, tokenize
+from training.data.vectors import Vectors
 from training.errors import TrainingError
 from training.tasks.captioning.nouns import Nouns
 from training.tasks.captioning.recipe import MixtureRecipe
 
 RIDGE = 1.0
 """Weight of the squared coefficients in the map from vectors to embeddings."""
-
-
-class Vectors:
-    """Word vectors made elsewhere, from `words.txt` and `vectors.npy` of a folder."""
-
-    def __init__(self, folder: Path) -> None:
-        words = (folder / "words.txt").read_text(encoding="utf-8").splitlines()
-        self._rows = np.load(folder / "vectors.npy", mmap_mode="r")
-        self._places = {word: place for place, word in enumerate(words)}
-
-    def __contains__(self, word: str) -> bool:
-        return word in self._places
-
-    def of(self, words: Sequence[str]) -> Tensor:
-        """(N, D) of words that it has."""
-        return torch.from_numpy(np.asarray(self._rows[[self._places[word] for word in words]], np.float32))
 
 
 def mixture_vocabulary(
@@ -57,7 +39,7 @@ def tag_reader(start: Captioner, vocabulary: Vocabulary, recipe: MixtureRecipe) 
     the linear map that fits the others best; without a vector they begin at random.
 
     Raises:
-        TrainingError: the start has no tagger, another kind of decoder, or longer embeddings.
+        TrainingError: the start has no tagger, another kind of decoder, or longer embeddings; no vectors can be read.
     """
     if start.tagger is None:
         raise TrainingError(f"{recipe.start}: no tagger; train one with the objective tagging")
