@@ -248,6 +248,8 @@ class Captioner(nn.Module):
     def to_mention(self, decoding: DecodingConfig, tags: Tensor | None) -> Mentions | None:
         """The words that say what the tagger is sure of, by its probabilities (B, V'); None if nothing has to be said.
 
+        Where `decoding.people` lets a caption speak of people, they are what it is about, and nothing has to be said.
+
         Raises:
             ValueError: there is no tagger.
         """
@@ -255,7 +257,11 @@ class Captioner(nn.Module):
             return None
         if tags is None or self.naming is None:
             raise ValueError(f"mention={decoding.mention:g}: {NO_TAGS.format(off=1)}")
-        return Mentions(self.naming.to_mention(tags, decoding.mention))
+        words = self.naming.to_mention(tags, decoding.mention)
+        if decoding.people:
+            crowded = (self.naming.people(tags) >= decoding.people).tolist()
+            words = [() if people else found for found, people in zip(words, crowded, strict=True)]
+        return Mentions(words)
 
     def caption(
         self, images: Sequence[Image.Image], decoding: DecodingConfig | None = None, *, attention: bool = False

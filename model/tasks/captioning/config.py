@@ -64,7 +64,7 @@ class DecodingConfig(Config, use_attribute_docstrings=True):
     """Say "person" rather than guess at gender or the colour of skin."""
     mention: Annotated[float, Field(ge=0, le=1)] = 1.0
     """Beam search: captions that say the likeliest tag with a word in the vocabulary, where its confidence is at least
-    this, come before others; 1 is off. Only for models with tags."""
+    this, come before others; 1 is off. With `people`, only of pictures without them. Only for models with tags."""
     people: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Least confidence of a tag for people, for captions to speak of any; 0 is off. Only for models with tags."""
     seed: Annotated[int | None, Field(ge=-(2**63), lt=2**63)] = None

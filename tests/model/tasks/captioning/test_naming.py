@@ -175,3 +175,17 @@ def test_prefix_may_name_people(captioner: Captioner) -> None:
     assert all(best[0].text.startswith("a boy") for best in captions)
     others = {WORDS.words[number] for number in NAMING.words_for_people} - {"boy"}
     assert not any(others & {*best[0].text.split()} for best in captions)
+
+
+def test_where_people_are_seen_nothing_else_has_to_be_said(captioner: Captioner) -> None:
+    tags = torch.zeros(2, len(NAMES))
+    tags[:, NAMES.index("dog")] = 0.9
+    tags[1, NAMES.index("man")] = 0.4
+    asked = {
+        people: captioner.to_mention(DecodingConfig(mention=0.5, people=people), tags) for people in (0.0, 0.3, 0.5)
+    }
+    assert [list(mentions.asked) for mentions in asked.values() if mentions] == [
+        [True, True],
+        [True, False],
+        [True, True],
+    ]
