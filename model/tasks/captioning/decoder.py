@@ -65,7 +65,7 @@ class Decoder(nn.Module, ABC, Generic[M]):
     """The interface that a search needs, of decoders in torch and of compiled ones."""
 
     reads_tags = False
-    """Whether `encode_source` needs the words that a tagger sees."""
+    """True if `encode_source` needs the words that a tagger sees."""
 
     @abstractmethod
     def encode_source(self, grid: Tensor, seen: Seen | None = None) -> M:
