@@ -23,6 +23,7 @@ FORKS.set_forkserver_preload(
         "training.tasks.captioning.tagging",
         "training.tasks.captioning.tuning",
         "training.tasks.text.running_text",
+        "training.tasks.transcription.ctc",
     ]
 )
 

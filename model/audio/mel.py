@@ -16,7 +16,7 @@ FFT = 512
 LOWEST, HIGHEST = 60.0, RATE / 2
 """Ends of the bands, in hertz."""
 FLOOR = 1e-6
-"""Power that is added to each band, so that silence has a logarithm: below it is what 16 bits can't tell from silence."""
+"""Power that is added to each band, so that silence has a logarithm; below it is what 16 bits can't tell from none."""
 
 
 def log_mel(waveforms: Tensor, bands: int) -> Tensor:

@@ -21,6 +21,7 @@ from model.tasks.captioning.tagger import Tags
 from model.vision.config import EncoderConfig, PreprocessingConfig
 from tests.conftest import draw
 from tests.forks import begin
+from tests.recordings import write_recordings
 from training.cli import main
 from training.tasks import TASKS, read_recipe
 from training.tasks.captioning.nouns import Nouns
@@ -289,6 +290,50 @@ sample_tokens = 20
 
 
 @pytest.fixture
+def transcription_recipe(tmp_path: Path) -> Path:
+    """A recipe for the recordings of `write_recordings`: 2 epochs of some steps."""
+    path = tmp_path / "tiny-transcription.toml"
+    path.write_text(f"""
+task = "transcription"
+objective = "ctc"
+name = "tiny"
+output = "{tmp_path / "transcription" / "checkpoint"}"
+run = "{tmp_path / "transcription" / "run"}"
+[data]
+path = "{write_recordings(tmp_path / "recordings")}"
+[model]
+bands = 16
+channels = 4
+hidden_size = 24
+num_layers = 1
+dropout = 0.1
+[model.language]
+hidden_size = 16
+num_layers = 1
+[augmentation]
+speed = 0.02
+level = 3
+babble = 0.1
+noise = 0.1
+room = 0.1
+telephone = 0.1
+bands = 1
+frames = 2
+[training]
+epochs = 2
+batch_size = 7
+warmup_steps = 2
+learning_rate = 0.01
+ema_decay = 0.9
+save_every = 3
+digits = 2
+silences = 0.1
+language = 1.0
+""")
+    return path
+
+
+@pytest.fixture
 def recipes(
     tiny_recipe: Path,
     tuning_recipe: Path,
@@ -296,6 +341,7 @@ def recipes(
     tagging_recipe: Path,
     mixture_recipe: Path,
     text_recipe: Path,
+    transcription_recipe: Path,
 ) -> dict[str, Path]:
     """A recipe for each objective."""
     return {
@@ -305,6 +351,7 @@ def recipes(
         "tagging": tagging_recipe,
         "mixture": mixture_recipe,
         "running-text": text_recipe,
+        "ctc": transcription_recipe,
     }
 
 

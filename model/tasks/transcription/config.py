@@ -38,7 +38,7 @@ class TranscriptionConfig(Config):
     hidden_size: Annotated[int, Field(ge=1)] = 240
     num_layers: Annotated[int, Field(ge=1, le=16)] = 3
     bidirectional: bool = True
-    """Whether layers also run from the end back; False hears nothing that comes later, and can write while one speaks."""
+    """Whether layers also run from the end back; False hears nothing that comes later, and writes while one speaks."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
     """Share of a layer's outputs that the layer above, or the softmax, does not see in training."""
     language: LanguageModelConfig = LanguageModelConfig(hidden_size=256, num_layers=1, dropout=0.3)

@@ -77,7 +77,7 @@ class AcousticNetwork(nn.Module):
         causal = not config.bidirectional
         self.first = Convolution(1, config.channels, STRIDE, causal=causal)
         self.second = Convolution(config.channels, config.channels, 1, causal=causal)
-        bands = -(-(-(-config.bands // 2)) // 2)
+        bands = (config.bands + 3) // 4
         hidden = config.hidden_size * (2 if config.bidirectional else 1)
         sizes = [config.channels * bands, *[hidden] * (config.num_layers - 1)]
         self.layers = nn.ModuleList(Layer(config, size) for size in sizes)

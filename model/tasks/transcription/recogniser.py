@@ -1,4 +1,4 @@
-"""Recordings to texts: what is heard at each frame, searched for what was said, with the times and the confidence of words."""
+"""Recordings to texts: the letters heard at each frame, a search for what was said, times and confidence of words."""
 
 import math
 from collections.abc import Sequence

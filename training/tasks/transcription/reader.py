@@ -2,12 +2,12 @@
 
 A folder has some of these, as they are published:
 
-- `an4`: `wav/an4_clstk/SPEAKER/*`, `etc/an4_train.fileids` and `etc/an4_train.transcription`, and the same of test. Every
-  eighth speaker of its train is dev.
-- `fsdd`: `recordings/DIGIT_SPEAKER_NUMBER.wav`, or `recordings.zip` of them. Numbers 0 to 4 are test, by its authors; 5 to
-  9 are dev. Everyone speaks in all splits, but for those that are to be left out.
-- `speech_commands`: `WORD/SPEAKER_nohash_*`, `_unknown_/WORD_SPEAKER_nohash_*` and `_silence_/*`. A tenth of the speakers,
-  by a digest of the name, is dev, and a tenth test.
+- `an4`: `wav/an4_clstk/SPEAKER/*`, `etc/an4_train.fileids` and `etc/an4_train.transcription`, and the same of test.
+  Every eighth speaker of its train is dev.
+- `fsdd`: `recordings/DIGIT_SPEAKER_NUMBER.wav`, or `recordings.zip` of them. Numbers 0 to 4 are test, by its authors; 5
+  to 9 are dev. Everyone speaks in all splits, but for those that are to be left out.
+- `speech_commands`: `WORD/SPEAKER_nohash_*`, `_unknown_/WORD_SPEAKER_nohash_*` and `_silence_/*`. A tenth of the
+  speakers, by a digest of the name, is dev, and a tenth test.
 """
 
 import hashlib
@@ -74,15 +74,9 @@ class _Entry:
     split: str
     speaker: str
     text: str
-    file: Path
-    member: str = ""  # of a zip archive
-    name: str = ""
-
-    def read(self) -> bytes:
-        if not self.member:
-            return read_bytes(self.file)
-        with zipfile.ZipFile(self.file) as archive:
-            return archive.read(self.member)
+    name: str
+    file: Path  # or, in an archive, its place there
+    data: bytes | None = None  # of the file, if it has been read
 
 
 def read_recordings(path: Path, *, without: Sequence[str] = (), splits: Sequence[str] = SPLITS) -> Recordings:
@@ -125,10 +119,10 @@ def read_recordings(path: Path, *, without: Sequence[str] = (), splits: Sequence
 def _load(wanted: tuple[str, _Entry]) -> tuple[bytes, NDArray[np.int16]]:
     _, entry = wanted
     try:
-        data = entry.read()
+        data = read_bytes(entry.file) if entry.data is None else entry.data
         waveform = read_waveform(data)
-    except (OSError, KeyError, zipfile.BadZipFile, WaveformError) as error:
-        raise DataError(f"{entry.file}{'/' if entry.member else ''}{entry.member}: {error}") from error
+    except (OSError, WaveformError) as error:
+        raise DataError(f"{entry.file}: {error}") from error
     return hashlib.sha256(data).digest(), (waveform * 32767).round().astype(np.int16)
 
 
@@ -146,6 +140,9 @@ def _an4(path: Path) -> Iterator[_Entry]:
     people = sorted({_person(name) for name in names["train"][0]})
     held_out = set(people[7::8]) or set(people[-1:])
     for part, (identifiers, lines) in names.items():
+        if len(identifiers) != len(lines):
+            found = f"has {len(lines):,} texts for {len(identifiers):,} recordings"
+            raise DataError(f"{path / 'etc'}: an4_{part}.transcription {found}")
         for name, line in zip(identifiers, lines, strict=True):
             match = re.fullmatch(r"(?:<s>)?(.*?)(?:</s>)?\s*\((\S+)\)", line)
             if not match or match[2] != name.rpartition("/")[2]:
@@ -155,7 +152,7 @@ def _an4(path: Path) -> Iterator[_Entry]:
                 raise DataError(f"{path / 'wav' / name}: no such recording")
             speaker = _person(name)
             split = part if part == "test" else "dev" if speaker in held_out else "train"
-            yield _Entry("an4", split, speaker, " ".join(match[1].lower().split()), file, name=name)
+            yield _Entry("an4", split, speaker, " ".join(match[1].lower().split()), name, file)
 
 
 def _person(name: str) -> str:
@@ -165,24 +162,25 @@ def _person(name: str) -> str:
 
 def _fsdd(path: Path) -> Iterator[_Entry]:
     archive = path / "recordings.zip"
+    found: list[tuple[Path, bytes | None]]
     if archive.is_file():
         try:
             with zipfile.ZipFile(archive) as file:
                 members = sorted(name for name in file.namelist() if name.endswith(".wav"))
+                found = [(archive / member, file.read(member)) for member in members]
         except (OSError, zipfile.BadZipFile) as error:
             raise DataError(f"{archive}: {error}") from error
-        found = [(Path(member).stem, archive, member) for member in members]
     else:
-        found = [(file.stem, file, "") for file in sorted((path / "recordings").glob("*.wav"))]
+        found = [(file, None) for file in sorted((path / "recordings").glob("*.wav"))]
     if not found:
         raise DataError(f"{path}: has neither recordings/*.wav nor recordings.zip")
-    for stem, file, member in found:
-        match = re.fullmatch(r"(\d)_([a-z]+)_(\d+)", stem)
+    for place, data in found:
+        match = re.fullmatch(r"(\d)_([a-z]+)_(\d+)", place.stem)
         if not match:
-            raise DataError(f"{file}: {stem!r} is not named DIGIT_SPEAKER_NUMBER")
+            raise DataError(f"{place}: is not named DIGIT_SPEAKER_NUMBER")
         number = int(match[3])
         split = "test" if number < 5 else "dev" if number < 10 else "train"
-        yield _Entry("fsdd", split, match[2], DIGITS[int(match[1])], file, member, stem)
+        yield _Entry("fsdd", split, match[2], DIGITS[int(match[1])], place.stem, place, data)
 
 
 def _speech_commands(path: Path) -> Iterator[_Entry]:
@@ -195,9 +193,8 @@ def _speech_commands(path: Path) -> Iterator[_Entry]:
         speaker = name if folder == SILENCE else rest.split("_nohash_")[0]
         place = int(hashlib.sha256(speaker.encode()).hexdigest(), 16) % 10
         split = ("dev", "test")[place] if place < 2 else "train"
-        yield _Entry(
-            "speech_commands", split, speaker, "" if folder == SILENCE else word, file, name=f"{folder}/{name}"
-        )
+        text = "" if folder == SILENCE else word
+        yield _Entry("speech_commands", split, speaker, text, f"{folder}/{name}", file)
 
 
 def _lines(path: Path) -> list[str]:

@@ -1,0 +1,78 @@
+"""Recordings in the layouts of the three sets: each letter is a tone, so that small networks can learn them."""
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from model.audio import RATE, Samples
+from training.tasks.transcription.reader import DIGITS
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz'"
+SENTENCES = ("yes", "no", "go on", "a b", "stop", "on", "b a")
+
+
+def spoken(text: str, pitch: float = 1.0, rate: int = RATE) -> Samples:
+    """A tenth of a second a letter, in a tone of its own; spaces are silent."""
+    time = np.arange(rate // 10) / rate
+    fade = np.sin(np.pi * np.arange(len(time)) / len(time))
+    tones = []
+    for letter in f" {text} ":
+        hertz = pitch * 200 * 1.12 ** (LETTERS.find(letter) + 1)
+        tones.append(0.3 * fade * np.sin(2 * np.pi * hertz * time) * (letter != " "))
+    noise = 0.001 * np.random.default_rng(len(text)).normal(size=len(time) * len(tones))
+    return (np.concatenate(tones) + noise).astype(np.float32)
+
+
+def write_an4(folder: Path, speakers: int = 9) -> None:
+    identifiers, lines = [], []
+    for speaker in range(speakers):
+        name = f"{'fm'[speaker % 2]}{chr(97 + speaker)}xx"
+        for number, text in enumerate(SENTENCES[speaker % 3 : speaker % 3 + 3]):
+            stem = f"an{number}-{name}-b"
+            file = folder / "wav" / "an4_clstk" / name / f"{stem}.{('wav', 'opus')[speaker % 2]}"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            samples = spoken(text, 1 + 0.01 * speaker)
+            soundfile.write(file, samples, RATE, **({"format": "OGG", "subtype": "OPUS"} if speaker % 2 else {}))
+            identifiers.append(f"an4_clstk/{name}/{stem}")
+            lines.append(f"<s> {text.upper()} </s> ({stem})")
+    (folder / "etc").mkdir()
+    (folder / "etc" / "an4_train.fileids").write_text("\n".join(identifiers) + "\n")
+    (folder / "etc" / "an4_train.transcription").write_text("\n".join(lines) + "\n")
+
+
+def write_fsdd(folder: Path, speakers: tuple[str, ...] = ("ann", "bob"), numbers: range = range(4, 12)) -> None:
+    folder.mkdir(parents=True)
+    with zipfile.ZipFile(folder / "recordings.zip", "w") as archive:
+        for place, speaker in enumerate(speakers):
+            for digit in (0, 1, 2):
+                for number in numbers:
+                    file = io.BytesIO()
+                    samples = spoken(DIGITS[digit], 1 + 0.02 * place, 8_000)
+                    soundfile.write(file, samples, 8_000, format="WAV", subtype="PCM_16")
+                    archive.writestr(f"{digit}_{speaker}_{number}.wav", file.getvalue())
+
+
+def write_commands(folder: Path, speakers: int = 24) -> None:
+    for number in range(speakers):
+        word = ("yes", "no", "_unknown_")[number % 3]
+        text = "bed" if word == "_unknown_" else word
+        name = f"{number:08x}_nohash_0.wav"
+        file = folder / word / (f"bed_{name}" if word == "_unknown_" else name)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(file, spoken(text), RATE)
+    quiet = folder / "_silence_"
+    quiet.mkdir()
+    for number in range(12):
+        noise = 0.01 * np.random.default_rng(number).normal(size=RATE // 2)
+        soundfile.write(quiet / f"{number}.wav", noise, RATE)
+
+
+def write_recordings(folder: Path) -> Path:
+    """A folder with all three sets."""
+    write_an4(folder / "an4")
+    write_fsdd(folder / "fsdd")
+    write_commands(folder / "speech_commands")
+    return folder
