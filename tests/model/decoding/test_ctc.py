@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from itertools import groupby, product
+from itertools import groupby, pairwise, product
 
 import numpy as np
 import pytest
@@ -46,7 +46,7 @@ class Bigrams(Language[int]):
     def logprob(self, symbols: Symbols) -> float:
         """Of a whole sequence, its end included."""
         around = (BLANK, *symbols, BLANK)
-        return sum(self.logprobs[before][after] for before, after in zip(around, around[1:], strict=False))
+        return sum(self.logprobs[before][after] for before, after in pairwise(around))
 
 
 def drawn(seed: int, rows: int, columns: int, sharpness: float = 2.0) -> Floats:

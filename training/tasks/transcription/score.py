@@ -327,7 +327,7 @@ def evaluate(checkpoints: Sequence[Path], data: Path, split: str, *, device: tor
 
 
 def report(checkpoint: Path, recipe: RecogniserRecipe) -> Report:
-    """Fits the search and the confidence of a trained recogniser on dev, and scores it there, and on test if there is one."""
+    """Fits the search and the confidence of a trained recogniser on dev, and scores it there and on test, if any."""
     recordings = read_recordings(recipe.data.path, without=recipe.data.without, splits=("dev", "test"))
     model = Checkpoint.open(checkpoint).expect(TRANSCRIPTION).load(available_device())
     model.config = fitted(model, recordings.split("dev"))
