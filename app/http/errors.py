@@ -18,14 +18,14 @@ logger = logging.getLogger(__name__)
 
 
 _CODES = {
-    400: "bad_base64 bad_encoding bad_form bad_json damaged_image empty_image not_an_image",
+    400: "bad_base64 bad_encoding bad_form bad_json damaged_audio damaged_image empty_audio empty_image not_an_image",
     401: "invalid_api_key missing_api_key",
     404: "unknown_model",
     408: "body_too_slow",
     413: "body_too_large",
-    415: "unsupported_format unsupported_media_type",
-    422: "conflicting_parameter image_too_large invalid_parameter missing_image prompt_too_long too_many_images "
-    "unknown_parameter url_failed url_not_allowed url_not_fetched",
+    415: "unsupported_audio unsupported_format unsupported_media_type",
+    422: "audio_too_large conflicting_parameter image_too_large invalid_parameter missing_audio missing_image "
+    "prompt_too_long too_many_images unknown_parameter url_failed url_not_allowed url_not_fetched",
     429: "bodies_full queue_full rate_limit_exceeded",
     500: "internal_error",
     503: "draining failed loading",

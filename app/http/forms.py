@@ -59,18 +59,19 @@ def too_many(found: int | str, most: int) -> Refusal:
     return Refusal("too_many_images", f"there are {found} images; a request takes {most}", IMAGE)
 
 
-async def parse_multipart(content_type: str, body: AsyncIterator[bytes], most: int) -> Fields:
+async def parse_multipart(content_type: str, body: AsyncIterator[bytes], most: int, file: str = IMAGE) -> Fields:
     """The fields of a multipart form: files as bytes, text as text.
 
     Args:
         content_type: with the boundary; a character set is passed over.
         body: in pieces.
         most: pictures that the request may have, as files or as text.
+        file: the field that files belong in.
 
     Raises:
         Refusal: it can't be parsed, or has too many parts.
     """
-    parts = _Parts(most)
+    parts = _Parts(most, file)
     try:
         boundary = parse_options_header(content_type)[1][b"boundary"]
         parser = MultipartParser(boundary, parts.callbacks)  # type: ignore[arg-type]
@@ -89,9 +90,9 @@ async def parse_multipart(content_type: str, body: AsyncIterator[bytes], most: i
 class _Parts:
     """The parts of a multipart form, as its parser finds them."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, file: str) -> None:
         self.fields: Fields = []
-        self._most = most
+        self._most, self._file = most, file
         self._files, self._texts = max(most, 8), MAX_FIELDS + most
         """Parts that may still come."""
         self.callbacks = {name: getattr(self, name) for name in dir(self) if name.startswith("on_")}
@@ -129,8 +130,9 @@ class _Parts:
         self._value += data[start:end]
 
     def on_part_end(self) -> None:
-        if self._is_file and self._name != IMAGE:
-            message = f"there is a file in {self._name[:100]!r}; a picture belongs in 'image'"
+        if self._is_file and self._name != self._file:
+            what = "a picture" if self._file == IMAGE else "it"
+            message = f"there is a file in {self._name[:100]!r}; {what} belongs in {self._file!r}"
             raise Refusal("unknown_parameter", message, self._name[:100])
         self.fields.append((self._name, bytes(self._value) if self._is_file else _text(self._value)))
         self._value = bytearray()

@@ -145,12 +145,13 @@ class Recogniser(nn.Module):
         heard = iter(self.hear([w[slice(*piece)] for w, own in zip(waveforms, pieces, strict=True) for piece in own]))
         return [
             Transcript(
-                tuple(self._segment(next(heard), begin, end, decoding) for begin, end in own), len(waveform) / RATE
+                tuple(self.segment(next(heard), begin, end, decoding) for begin, end in own), len(waveform) / RATE
             )
             for waveform, own in zip(waveforms, pieces, strict=True)
         ]
 
-    def _segment(self, logprobs: Floats, begin: int, end: int, decoding: DecodingConfig | None) -> Segment:
+    def segment(self, logprobs: Floats, begin: int, end: int, decoding: DecodingConfig | None = None) -> Segment:
+        """The words in the frames (T, V) of a piece, which begins and ends at these samples of a recording."""
         words = self.words(logprobs, self.search(logprobs, decoding), begin / RATE)
         return Segment(words, begin / RATE, end / RATE)
 
