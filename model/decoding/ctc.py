@@ -125,6 +125,7 @@ def prefix_beam_search(
     weights: Weights = Weights(),
     *,
     least: float = NEVER,
+    most: int | None = None,
 ) -> list[Found]:
     """The sequences with the best scores, best first, among those that a beam of prefixes finds.
 
@@ -138,6 +139,7 @@ def prefix_beam_search(
         language: scores the symbols; None leaves them to the frames.
         weights: of the language model and of the length.
         least: log-probability below which a symbol is not heard at a frame.
+        most: symbols that are heard at a frame, the likeliest; None for all. It bounds what unclear frames cost.
     """
     root: _Prefix[S] = _Prefix((), 0.0, blank=0.0)
     if language:
@@ -146,6 +148,8 @@ def prefix_beam_search(
     for frame in logprobs:
         heard: list[float] = frame.tolist()
         audible = [symbol for symbol in range(1, len(heard)) if heard[symbol] > least]
+        if most is not None and len(audible) > most:
+            audible = sorted(audible, key=lambda symbol: -heard[symbol])[:most]
         grown = {prefix.symbols: prefix for prefix in beam}
         for prefix in beam:
             last = prefix.symbols[-1] if prefix.symbols else BLANK

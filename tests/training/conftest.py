@@ -310,6 +310,8 @@ dropout = 0.1
 [model.language]
 hidden_size = 16
 num_layers = 1
+[model.decoding]
+beam_size = 2
 [augmentation]
 speed = 0.02
 level = 3

@@ -22,8 +22,8 @@ from model.vocabulary import SPECIALS
 
 SECONDS = STRIDE * HOP / RATE
 """Of a frame of letters."""
-_INAUDIBLE = -9.0
-"""Log-probability below which the search takes a letter for not said at a frame."""
+_INAUDIBLE, _LETTERS = -7.0, 6
+"""Log-probability below which a letter is not said at a frame, for the search, and most letters that may be."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,8 @@ class Recogniser(nn.Module):
             return greedy(logprobs)
         weights = Weights(decoding.language_weight, decoding.length_bonus)
         language = Letters(self.language) if decoding.language_weight else None
-        return prefix_beam_search(logprobs, decoding.beam_size, language, weights, least=_INAUDIBLE)[0].symbols
+        best, *_ = prefix_beam_search(logprobs, decoding.beam_size, language, weights, least=_INAUDIBLE, most=_LETTERS)
+        return best.symbols
 
     def words(self, logprobs: Floats, symbols: Sequence[int], begin: float = 0.0) -> tuple[Word, ...]:
         """The words of symbols that are said in frames (T, V), which begin at a time in seconds."""

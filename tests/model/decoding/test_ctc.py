@@ -117,6 +117,13 @@ def test_inaudible_symbols_are_not_tried() -> None:
     }
 
 
+def test_only_the_likeliest_symbols_are_tried() -> None:
+    logprobs = np.log(np.array([[0.1, 0.3, 0.4, 0.2], [0.1, 0.5, 0.1, 0.3]], np.float32))
+    found = {each.symbols for each in prefix_beam_search(logprobs, 100, most=1)}
+    assert found == {(), (2,), (1,), (2, 1)}
+    assert len({each.symbols for each in prefix_beam_search(logprobs, 100, most=3)}) == 1 + 3 + 6
+
+
 @settings(max_examples=60, deadline=None)
 @given(seed=seeds, frames=st.integers(0, 6))
 def test_greedy_is_the_text_of_the_likeliest_path(seed: int, frames: int) -> None:

@@ -29,9 +29,9 @@ from training.tasks.transcription.recipe import RecogniserRecipe
 
 BATCH_SECONDS = 120
 """Seconds of recordings that are heard at once."""
-STRINGS = 100
+STRINGS = 25
 """Strings of digits that a speaker's recordings are joined to."""
-NOISES_EACH = 40
+NOISES_EACH = 30
 """Recordings of each kind of noise in which nothing is said."""
 GREEDY = DecodingConfig(beam_size=1)
 _LANGUAGE_WEIGHTS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
