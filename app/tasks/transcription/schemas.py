@@ -20,7 +20,7 @@ class Usage(Schema):
 
 
 class TranscriptionText(Schema):
-    """What is said in a recording."""
+    """The text of a recording."""
 
     text: str
     """Empty where nothing is said."""
@@ -39,7 +39,7 @@ class TranscriptionWord(Schema):
 
 
 class TranscriptionSegment(Schema):
-    """What is said between two pauses."""
+    """The text between two pauses."""
 
     id: int
     seek: int
@@ -60,7 +60,7 @@ class TranscriptionSegment(Schema):
 
 
 class VerboseTranscription(Schema):
-    """What is said in a recording, with the times of segments or words."""
+    """The text of a recording, with the times of segments or words."""
 
     task: Literal["transcribe"] = "transcribe"
     language: Literal["english"] = "english"
@@ -80,7 +80,7 @@ class Chunk(Schema):
 
 
 class AutomaticSpeechRecognition(Schema):
-    """What is said in a recording, in Hugging Face's words."""
+    """The text of a recording, in Hugging Face's words."""
 
     text: str
     chunks: Annotated[list[Chunk] | None, UNLESS_NONE] = None

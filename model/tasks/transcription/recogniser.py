@@ -21,7 +21,7 @@ from model.tasks.transcription.pieces import cuts
 from model.vocabulary import SPECIALS
 
 SECONDS = STRIDE * HOP / RATE
-"""Of a frame of letters."""
+"""Length of a frame of letters."""
 _INAUDIBLE, _LETTERS = -7.0, 6
 """Log-probability below which a letter is not said at a frame, for the search, and most letters that may be."""
 

@@ -44,9 +44,9 @@ class Score:
     """Errors in the texts of some recordings."""
 
     texts: list[str]
-    """What was said."""
+    """The texts that were said."""
     heard: list[str]
-    """What the recogniser took it for."""
+    """The texts that the recogniser took them for."""
 
     @property
     def word_error_rate(self) -> float:
@@ -156,7 +156,7 @@ CONDITIONS: Mapping[str, Callable[[Draw, Samples, Sequence[Samples]], Samples]] 
     "babble_10_db": with_babble(10),
     "babble_5_db": with_babble(5),
 }
-"""What recordings are scored in."""
+"""Conditions that recordings are scored in."""
 
 
 def digit_strings(clips: Sequence[Clip]) -> list[Clip]:
