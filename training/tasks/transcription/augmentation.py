@@ -4,9 +4,11 @@ Each draws from the generator that it is given, so that an example is the same w
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import soxr
+from numpy.typing import NDArray
 
 from model.audio import RATE, Samples
 from training.tasks.transcription.recipe import Augmentation
@@ -107,7 +109,7 @@ def babble(draw: Draw, length: int, voices: Sequence[Samples]) -> Samples:
     """Some voices at a time, equally loud."""
     waveform = np.zeros(length, np.float32)
     for _ in range(draw.integers(TALKERS[0], TALKERS[1] + 1)):
-        voice = voices[draw.integers(len(voices))]
+        voice = voices[int(draw.integers(len(voices)))]
         waveform += _scaled(fitted(voice, length, int(draw.integers(len(voice)))))
     return waveform
 
@@ -129,7 +131,7 @@ def augmented(draw: Draw, waveform: Samples, asked: Augmentation, voices: Sequen
     return (waveform * np.float32(gain)).clip(-1, 1)
 
 
-def _scaled(waveform: Samples) -> Samples:
+def _scaled(waveform: NDArray[Any]) -> Samples:
     """A waveform with a mean square of 0.01, or silence."""
     size = np.sqrt(np.square(waveform).mean())
     return (waveform * (0.1 / size) if size else waveform).astype(np.float32)
