@@ -76,12 +76,10 @@ class TemporalClassification(Objective[Recogniser]):
             return [self.examples.waveform(examples[number], epoch, number) for number in share]
 
         with ThreadPoolExecutor(1) as ahead:  # a batch is made while the network works on the one before
-            ready = ahead.submit(load, batches[0]) if batches else None
-            for batch, after in zip(batches, (*batches[1:], None), strict=True):
-                assert ready
-                waveforms = ready.result()
-                if after:
-                    ready = ahead.submit(load, after)
+            waiting = [ahead.submit(load, batch) for batch in batches[:1]]
+            for place, batch in enumerate(batches):
+                waveforms = waiting.pop().result()
+                waiting += [ahead.submit(load, after) for after in batches[place + 1 : place + 2]]
                 texts = [examples[number].text for number in batch]
                 yield self._update(network, backward, waveforms, texts)
 
