@@ -5,15 +5,15 @@ and the one that gives the recurrent weight its gradient, dW = sum_t (dL/ds_t)^T
 the gates' functions. Without them, a step has one product each way and the cell's pointwise operations.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import dropout
 
-from model.cells import Cell, State, build_cell
+from model.cells import Cell, Gates, State, build_cell
 
 FUSED: dict[str, Callable[..., nn.RNNBase]] = {
     "rnn": lambda *sizes, **options: nn.RNN(*sizes, **options),
@@ -60,6 +60,35 @@ def unroll(cell: Cell, inputs: Tensor, state: State) -> tuple[Tensor, State]:
         state = cell.pointwise(inputs_t, torch.addmm(bias_t, recurrent, turned), state)
         outputs.append(state[0])
     return torch.stack(outputs), state
+
+
+class Trace(NamedTuple):
+    """All that a layer does: its state after each step, and its gates at each step, (N, T, H) each."""
+
+    states: State
+    gates: Gates
+
+    @property
+    def last(self) -> State:
+        """The last state, (N, H) each."""
+        return tuple(part[:, -1] for part in self.states)
+
+
+def trace(cell: Cell, inputs: Tensor, state: State) -> Trace:
+    """A cell over all steps of inputs (N, T, D), for those who want to see more than h; it leaves no graph."""
+    with torch.no_grad():
+        from_input = cell.project(inputs)  # (N, T, G H)
+        turned = cell.recurrent_weight().t()  # (R, G H)
+        states, gates = [], []
+        for inputs_t in from_input.unbind(1):
+            from_state = torch.addmm(cell.bias_hh, cell.recurrent_input(state), turned)  # (N, G H)
+            found, state = cell.equations(inputs_t, from_state, state)
+            states.append(state)
+            gates.append(found)
+        return Trace(
+            tuple(torch.stack(parts, 1) for parts in zip(*states, strict=True)),
+            {name: torch.stack([found[name] for found in gates], 1) for name in gates[0]},
+        )
 
 
 class Layers(nn.ModuleList):
@@ -124,6 +153,19 @@ class Recurrent(nn.Module):
             return self.network(inputs, state)  # type: ignore[no-any-return]
         outputs, last = self.network(inputs, state[0] if state else None)
         return outputs, (last,)
+
+    def traces(self, inputs: Tensor, before: Sequence[State] | None = None, layers: int | None = None) -> list[Trace]:
+        """Inputs (N, T, D) to all that each layer does with them, without dropout.
+
+        Args:
+            before: each layer's `Trace.last` of the call before; zeros if None.
+            layers: stop after so many, from below; all, if None.
+        """
+        traces: list[Trace] = []
+        for layer, cell in enumerate(self.cells()[:layers]):
+            traces.append(trace(cell, inputs, before[layer] if before else cell.zero_state(inputs)))
+            inputs = traces[-1].states[0]  # (N, T, H)
+        return traces
 
     def cells(self) -> list[Cell]:
         """The layers as cells that share these parameters, to go a step at a time."""
