@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from model.cells import Gates, State
-from model.recurrent import Trace
+from model.recurrent import FUSED, Trace, trace, trace_some
 from model.tasks.text.language import LanguageModel
 from model.vocabulary import pieces
 
-CHUNK = 64
-"""Tokens that are read in one go, on cores that others may be waiting for."""
+CHUNK = 256
+"""Tokens that are read in one go, on cores that others may be waiting for. A call of torch's takes 2 ms to begin."""
 
 
 class CellStates(NamedTuple):
@@ -37,9 +37,11 @@ class StateReader:
         self.tokens = pieces(text, model.config.unit)
         """The text's characters or words, also those that the model reads as unknown."""
         self._ids = torch.tensor(model.vocabulary.encode(self.tokens), device=model.device)  # (T,)
+        self._layers = model.recurrent.layers()[:layer]
+        self._states: list[State | None] = [None] * layer
         self._place = 0
-        self._before: list[State] | None = None
-        self._traces: list[Trace] = []
+        self._read: list[tuple[Tensor, Tensor]] = []
+        """The layer's inputs and its h, of each chunk."""
 
     @property
     def left(self) -> int:
@@ -49,29 +51,33 @@ class StateReader:
     @torch.inference_mode()
     def read(self) -> None:
         """Reads the next chunk, if any is left."""
-        chunk = self._ids[self._place : self._place + CHUNK]  # (T,)
-        traces = self.model.recurrent.traces(self.model.inputs(chunk[None]), self._before, self.layer)
-        self._before = [trace.last for trace in traces]
-        self._traces.append(traces[-1])
+        chunk = self._ids[self._place : self._place + CHUNK]  # (t,)
+        inputs, hidden = None, self.model.inputs(chunk[None])  # (1, t, D)
+        for number, layer in enumerate(self._layers):
+            inputs = hidden
+            hidden, self._states[number] = layer(inputs, self._states[number])  # (1, t, H)
+        assert inputs is not None
+        self._read.append((inputs, hidden))
         self._place += len(chunk)
 
     @torch.inference_mode()
     def top(self, count: int) -> list[int]:
         """The cells whose h varied most over what has been read, that which varied most first."""
-        hidden = torch.cat([trace.states[0][0] for trace in self._traces])  # (T, H)
-        return hidden.var(0, correction=0).topk(min(count, hidden.shape[1])).indices.tolist()
+        hidden = torch.cat([hidden[0] for _, hidden in self._read])  # (T, H)
+        places: list[int] = hidden.var(0, correction=0).topk(min(count, hidden.shape[1])).indices.tolist()
+        return places
 
     @torch.inference_mode()
     def of(self, cells: Sequence[int]) -> CellStates:
         """What these cells did over what has been read."""
         chosen = list(cells)
-        parts = zip(*(trace.states for trace in self._traces), strict=True)
-        states = tuple(_joined(part, chosen) for part in parts)
-        names = self._traces[0].gates
-        gates = {name: _joined([trace.gates[name] for trace in self._traces], chosen) for name in names}
-        return CellStates(chosen, states, gates)
-
-
-def _joined(pieces: Sequence[Tensor], cells: list[int]) -> Tensor:
-    """Values of these cells (T, K), out of those of all, (1, t, H) a piece."""
-    return torch.cat([piece[0][:, cells] for piece in pieces]).cpu()
+        inputs, hidden = (torch.cat(parts, 1) for parts in zip(*self._read, strict=True))  # (1, T, D or H)
+        cell = self.model.recurrent.cells()[self.layer - 1]
+        if self.model.recurrent.kind in FUSED:
+            found = trace_some(cell, chosen, inputs, hidden)
+        else:
+            every = trace(cell, inputs, cell.zero_state(inputs))
+            gates = {name: values[:, :, chosen] for name, values in every.gates.items()}
+            found = Trace(tuple(part[:, :, chosen] for part in every.states), gates)
+        states = tuple(part[0].cpu() for part in found.states)
+        return CellStates(chosen, states, {name: values[0].cpu() for name, values in found.gates.items()})

@@ -7,7 +7,7 @@ from model.cells import CELLS
 from model.tasks.text.states import CHUNK, StateReader
 from tests.model.conftest import LETTERS, random_model
 
-TEXT = "a bad cab. \nfed a deaf head; a face, " * 5  # `;`, `h` and `,` are unknown
+TEXT = "a bad cab. \nfed a deaf head; a face, " * 18  # `;`, `h` and `,` are unknown
 CELLS_ASKED = [5, 0, 23]
 
 
