@@ -162,6 +162,31 @@ def calibrate(
 
 
 @lab.command()
+def cells(
+    checkpoint: Annotated[
+        Path, typer.Option(help="Checkpoint folder of a language model; cells.json is written into it.")
+    ],
+    data: Annotated[Path, typer.Option(help="Its text, whose dev part is read.")],
+    out: Annotated[Path, typer.Option(help="Folder of the tables, the figures and the summary.")] = Path("runs/cells"),
+    tokens: Annotated[
+        int, typer.Option(min=2, help="Most tokens to read: half of them choose, and the other half report.")
+    ] = 200_000,
+) -> None:
+    """Find the cells of a language model that one can read, and how often gates are shut or open."""
+    from model.checkpoint import Checkpoint
+    from model.tasks.text import TEXT
+    from training.files import make_folder
+    from training.lab.cells import search, store, summary, write
+
+    make_folder(out / "summary.md")  # now: what can't be written shows before the work is done
+    opened = Checkpoint.open(checkpoint).expect(TEXT)
+    findings = search(opened, data, tokens)
+    paths = write(findings, out)
+    store(opened, findings.readable)
+    typer.echo("\n".join([summary(findings), *map(str, paths), str(checkpoint / "cells.json")]))
+
+
+@lab.command()
 def gradients(
     out: Annotated[Path, typer.Option(help="Folder of the table, the figure and the summary.")] = Path(
         "runs/gradients"
