@@ -69,7 +69,7 @@ class StateReader:
 
     @torch.inference_mode()
     def of(self, cells: Sequence[int]) -> CellStates:
-        """What these cells did over what has been read."""
+        """The states and gates of these cells over what has been read."""
         chosen = list(cells)
         inputs, hidden = (torch.cat(parts, 1) for parts in zip(*self._read, strict=True))  # (1, T, D or H)
         cell = self.model.recurrent.cells()[self.layer - 1]
