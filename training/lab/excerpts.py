@@ -47,7 +47,7 @@ def plot(excerpts: Sequence[Excerpt]) -> Figure:
     axes.axis("off")
     row = 0
     for excerpt in excerpts:
-        axes.text(0, row + 0.55, excerpt.title, fontsize=7.5, fontweight="bold", va="center")
+        axes.text(0, row + 0.55, excerpt.title, fontsize=7.5, fontweight="bold", va="center", parse_math=False)
         row, column = row + 1, 0
         low, high = float(excerpt.values.min()), float(excerpt.values.max())
         for token, value in zip(excerpt.tokens, excerpt.values.tolist(), strict=True):

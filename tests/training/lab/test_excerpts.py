@@ -24,7 +24,7 @@ def test_excerpt_of_a_trait_that_never_varies_or_of_few_lines() -> None:
 
 
 def test_largest_value_is_darkest() -> None:
-    figure = plot([Excerpt("title", "    \n", torch.tensor([0.2, 0.1, 0.9, 0.5, 0.0]))])
+    figure = plot([Excerpt("inside $$maths$$", "    \n", torch.tensor([0.2, 0.1, 0.9, 0.5, 0.0]))])
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=100)
     with Image.open(file) as picture:
