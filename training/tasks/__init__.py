@@ -7,8 +7,9 @@ from training.recipe import Recipe, RecipeError, read_values
 from training.task import TaskTraining
 from training.tasks.captioning import CAPTIONING
 from training.tasks.text import TEXT
+from training.tasks.translation import TRANSLATION
 
-TASKS: dict[str, TaskTraining] = {training.task.name: training for training in (CAPTIONING, TEXT)}
+TASKS: dict[str, TaskTraining] = {training.task.name: training for training in (CAPTIONING, TEXT, TRANSLATION)}
 """By name."""
 
 
