@@ -36,6 +36,8 @@ class Subwords:
         if specials != SPECIALS:
             raise ValueError(f"subwords begin with {', '.join(SPECIALS)}; these with {', '.join(specials)}")
         self.pieces = tuple(self._processor.id_to_piece(number) for number in range(len(self)))
+        self.characters = frozenset(piece for piece in self.pieces if len(piece) == 1)
+        """Those that have a piece; any other is written in bytes."""
 
     @classmethod
     def learn(cls, sentences: Iterable[str], size: int) -> Self:

@@ -225,9 +225,60 @@ sample_tokens = 20
     return path
 
 
+SIDES = {
+    "en": ("red", "dog", "runs", "green", "cat", "sleeps"),
+    "de": ("rot", "Hund", "rennt", "gr\u00fcn", "Katze", "schl\u00e4ft"),
+}
+
+
+@pytest.fixture
+def translation_recipe(tmp_path: Path) -> Path:
+    """A recipe for 60 pairs of two to six words in random order, with numbers: 2 epochs of 9 steps."""
+    folder = tmp_path / "parallel"
+    folder.mkdir()
+    chance = random.Random(0)
+    for split, number in (("train", 60), ("dev", 12), ("test", 8)):
+        rows = [[chance.randrange(6) for _ in range(chance.randint(2, 6))] for _ in range(number)]
+        for language, words in SIDES.items():
+            lines = [" ".join([f"{place}", *(words[word] for word in row)]) for place, row in enumerate(rows)]
+            (folder / f"{split}.{language}").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    path = tmp_path / "tiny-translation.toml"
+    path.write_text(f"""
+task = "translation"
+objective = "parallel-text"
+name = "tiny"
+output = "{tmp_path / "translation" / "checkpoint"}"
+run = "{tmp_path / "translation" / "run"}"
+[data]
+path = "{folder}"
+[subwords]
+size = 310
+[model]
+embedding_size = 12
+encoder_size = 8
+hidden_size = 16
+attention_size = 8
+dropout = 0.1
+decoding = {{ max_length = 12, beam_size = 2 }}
+[training]
+epochs = 2
+batch_size = 7
+warmup_steps = 2
+learning_rate = 0.01
+ema_decay = 0.9
+save_every = 4
+""")
+    return path
+
+
 @pytest.fixture
 def recipes(
-    tiny_recipe: Path, tuning_recipe: Path, selfcritical_recipe: Path, tagging_recipe: Path, text_recipe: Path
+    tiny_recipe: Path,
+    tuning_recipe: Path,
+    selfcritical_recipe: Path,
+    tagging_recipe: Path,
+    text_recipe: Path,
+    translation_recipe: Path,
 ) -> dict[str, Path]:
     """A recipe for each objective."""
     return {
@@ -236,6 +287,7 @@ def recipes(
         "self-critical": selfcritical_recipe,
         "tagging": tagging_recipe,
         "running-text": text_recipe,
+        "parallel-text": translation_recipe,
     }
 
 
@@ -266,6 +318,7 @@ FORKS.set_forkserver_preload(
         "training.tasks.captioning.self_critical",
         "training.tasks.captioning.tagging",
         "training.tasks.captioning.tuning",
+        "training.tasks.translation.parallel_text",
     ]
 )
 

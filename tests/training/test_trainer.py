@@ -89,7 +89,11 @@ def test_figures_are_published_with_the_first_one_chosen_by(recipes: dict[str, P
     recipe = open_trainer(recipes[objective], ["training.epochs=1"], resume=True).recipe
     checkpoint = Checkpoint.open(recipe.output)
     figures = figures_of(checkpoint.metrics)
-    expected = {"captioning": ("CIDEr", True), "text": ("bits_per_character", False)}[recipe.task]
+    expected = {
+        "captioning": ("CIDEr", True),
+        "text": ("bits_per_character", False),
+        "translation": ("BLEU", True),
+    }[recipe.task]
     assert (figures[0].name, figures[0].higher_is_better) == expected
     assert {figure.split for figure in figures} <= {"dev", "test"}
     assert checkpoint.metrics["recipe"]["objective"] == objective
@@ -196,6 +200,7 @@ def test_two_processes_learn_as_one_does(recipes: dict[str, Path], tmp_path: Pat
         "tuning": [*still, *slow, "training.attention_penalty=0", "training.label_smoothing=0"],
         "tagging": ["training.precision=no"],
         "running-text": ["training.precision=no", "model.dropout=0", "training.k1=8", "training.k2=24"],
+        "parallel-text": ["training.precision=no", "model.dropout=0", "subwords.dropout=0", "training.invented=0"],
     }
     assert given.keys() == recipes.keys()
     alone, folder, states = {}, tmp_path / "together", {}

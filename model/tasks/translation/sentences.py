@@ -54,7 +54,9 @@ def _ends(text: str) -> list[int]:
     found = []
     for match in _END.finditer(text):
         line_break = match.end() == match.start()
-        if match.end() and (line_break or not (match[0] == "." and _SHORT.search(text, max(0, match.end() - 12), match.end()))):
+        if match.end() and (
+            line_break or not (match[0] == "." and _SHORT.search(text, max(0, match.end() - 12), match.end()))
+        ):
             found.append(match.end())
     return found
 

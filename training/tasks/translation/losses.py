@@ -21,7 +21,9 @@ def translation_loss(written: Written, sources: Tensor, targets: Tensor, label_s
         label_smoothing: share of the weight that all pieces have alike.
     """
     logits = written.logits.float()
-    written_nats = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view(targets.shape)  # (B, T)
+    written_nats = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view(
+        targets.shape
+    )  # (B, T)
     pointed = (written.attention.float() * (sources[:, None] == targets[..., None])).sum(2)  # (B, T)
     gate = written.copying.float().squeeze(2)  # (B, T)
     likely = F.logsigmoid(-gate) - written_nats, F.logsigmoid(gate) + pointed.clamp(min=1e-9).log()
