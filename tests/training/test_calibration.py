@@ -7,7 +7,7 @@ from training.calibration import CalibrationError, calibrate, calibration_error
 
 
 def drawn(number: int, *, slope: float = 1.0) -> tuple[list[float], list[float]]:
-    """Probabilities, and scores of 1 for good outputs, of which there are as many as sigmoid(slope * logit + 1) says."""
+    """Probabilities, and scores: 1 for as many good outputs as sigmoid(slope * logit + 1) says, else 0."""
     torch.manual_seed(0)
     given = torch.rand(number, dtype=torch.float64)  # (N,)
     good = torch.rand(number, dtype=torch.float64) < (slope * given.logit(eps=1e-9) + 1).sigmoid()

@@ -1,7 +1,5 @@
 """LibreTranslate's API: /translate, /languages and /detect, in JSON or as a form."""
 
-import json
-from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Request
@@ -17,8 +15,15 @@ from app.http.openapi import Json, errors, json_content
 from app.http.requests import body_of, is_object, parse_body
 from app.http.schema import UNLESS_NONE, Schema
 from app.serving.engine import Engine
-from app.tasks.translation.request import LANGUAGES, MAX_TEXTS, find_translator, read_texts, translate
-from app.tasks.translation.service import TranslatorCheckpoint, TranslatorWorker
+from app.tasks.translation.request import (
+    LANGUAGES,
+    MAX_TEXTS,
+    find_translator,
+    read_texts,
+    translate,
+    translators,
+)
+from app.tasks.translation.service import TranslatorWorker
 from model.tasks.translation import TRANSLATION
 
 router = APIRouter(tags=["LibreTranslate"])
@@ -99,29 +104,21 @@ class DetectionList(RootModel[list[Detection]]):
     """The languages that a text may be in, likeliest first."""
 
 
-async def _read(request: Request, model: type[B], numbers: Mapping[str, type[int]] = {}) -> B:
-    """The body as JSON or as a URL-encoded form, whose values are texts."""
+async def _read(request: Request, model: type[B]) -> B:
+    """The body as JSON or as a URL-encoded form, whose values are read for what they say."""
     body = await body_of(request)
     declared = request.headers.get("content-type", "").lower()
     if is_object(body) or not declared.startswith("application/x-www-form-urlencoded"):
         return await parse_body(request, body, model)
     if not body.isascii():
         raise Refusal("bad_form", "the form is not URL-encoded: it has bytes that are not ASCII")
-    given: dict[str, Any] = dict(parse_urlencoded(body))
-    if given.get("q", "").startswith("["):  # clients send a list as JSON
-        try:
-            given["q"] = json.loads(given["q"])
-        except ValueError:
-            pass
-    for name in numbers.keys() & given.keys():
-        if given[name].isdecimal():
-            given[name] = numbers[name](given[name][:20])
-    return parse(model, given)
+    return parse(model, dict(parse_urlencoded(body)), strict=False)
 
 
 def _body(model: type[Body], example: Json) -> Json:
     """The documentation of a body in JSON or as a form."""
     content = json_content(model.json_schema(), example)
+    content["content"]["application/x-www-form-urlencoded"] = content["content"]["application/json"]
     return {"requestBody": content}
 
 
@@ -139,7 +136,7 @@ async def create_translation(request: Request) -> TranslateResponse:
 
     curl localhost:8000/translate -d 'q=A dog runs.&source=en&target=de'
     """
-    asked = await _read(request, TranslateRequest, {"alternatives": int})
+    asked = await _read(request, TranslateRequest)
     engine: Engine = request.app.state.engine
     sent = [asked.q] if isinstance(asked.q, str) else asked.q
     with errors_in_terms_of({"text": "q"}):
@@ -172,7 +169,7 @@ async def create_translation(request: Request) -> TranslateResponse:
 def list_languages(request: Request) -> LanguageList:
     """The languages that are translated, as LibreTranslate lists them."""
     targets: dict[str, list[str]] = {}
-    for checkpoint in _translators(request.app.state.engine):
+    for checkpoint in translators(request.app.state.engine):
         config = checkpoint.config
         to = targets.setdefault(config.source, [])
         to += [config.target] * (config.target not in to)
@@ -193,10 +190,6 @@ async def detect_language(request: Request) -> DetectionList:
     engine: Engine = request.app.state.engine
     with errors_in_terms_of({"text": "q"}):
         return DetectionList(_detect(engine, asked.q))
-
-
-def _translators(engine: Engine) -> list[TranslatorCheckpoint]:
-    return [found for found in engine.registry.checkpoints.values() if found.task is TRANSLATION]
 
 
 def _detect(engine: Engine, text: str) -> list[Detection]:

@@ -35,29 +35,31 @@ def language_of(code: str) -> str:
     return _CODES.get(bare, bare)
 
 
+def translators(engine: Engine) -> list[TranslatorCheckpoint]:
+    """All that are served."""
+    return [found for found in engine.registry.checkpoints.values() if found.task is TRANSLATION]
+
+
 def find_translator(engine: Engine, model: str | None, source: str | None, target: str | None) -> TranslatorCheckpoint:
     """The checkpoint that a request names, or the first for its languages; the default if it names nothing.
 
     Raises:
         Refusal: there is none, or the one that it names is for other languages.
     """
-    translators = [found for found in engine.registry.checkpoints.values() if found.task is TRANSLATION]
-    default = engine.find(TRANSLATION, model)
-    if model is not None or (source is None and target is None):
-        candidates = [default]
-    else:
-        candidates = [default, *translators]
+    candidates = [engine.find(TRANSLATION, model)]
+    if model is None and (source, target) != (None, None):
+        candidates += translators(engine)
     for checkpoint in candidates:
         config = checkpoint.config
         if (source is None or language_of(source) == config.source) and (
             target is None or language_of(target) == config.target
         ):
             return checkpoint
-    pairs = ", ".join(sorted({f"{found.config.source} to {found.config.target}" for found in candidates}))
-    asked = {"source": source, "target": target}
-    sides = {"source": {c.config.source for c in candidates}, "target": {c.config.target for c in candidates}}
-    name = next((side for side, code in asked.items() if code and language_of(code) not in sides[side]), "target")
-    raise invalid(name, asked[name], f"{model or 'this server'} translates {pairs}")
+    served = sorted({(found.config.source, found.config.target) for found in candidates})
+    wrong = source is not None and language_of(source) not in dict(served)
+    name, code = ("source", source) if wrong or target is None else ("target", target)
+    pairs = ", ".join(f"{one} to {other}" for one, other in served)
+    raise invalid(name, code, f"{model or 'this server'} translates {pairs}")
 
 
 def read_texts(translator: Translator, texts: Sequence[str], *, attention: bool = False) -> list[Text]:

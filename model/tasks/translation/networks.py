@@ -16,8 +16,8 @@ from model.tasks.translation.translator import Translator
 def translator_networks(translator: Translator) -> dict[str, Network]:
     """The networks of a translator in torch, over sentences of any length.
 
-    `source`: sentences (B, P) to the memory that a step reads; `step`: tokens (N,), states (N, S) and the memory, without
-    its start, to log-probabilities (N, V), states (N, S), and attention weights (N, P).
+    `source`: sentences (B, P) to the memory that a step reads; `step`: tokens (N,), states (N, S) and the memory,
+    without its start, to log-probabilities (N, V), states (N, S), and attention weights (N, P).
 
     Raises:
         ValueError: torch has no kernel for the cell. Tracing would unroll the loop over a sentence of one length.

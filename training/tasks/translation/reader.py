@@ -55,7 +55,7 @@ def read_pairs(path: Path, split: str, source: str, target: str) -> Pairs:
     if len(sides[0]) != len(sides[1]):
         files = f"{stem}.{source} has {len(sides[0])} lines, {stem}.{target} has {len(sides[1])}"
         raise DataError(f"{path}: {files}; each needs a sentence a line, in the same order")
-    return Pairs(*sides, digest.hexdigest())
+    return Pairs(sides[0], sides[1], digest.hexdigest())
 
 
 def _stem(path: Path, split: str, source: str, target: str) -> str | None:

@@ -1,4 +1,4 @@
-"""A server with two translators: one that has learnt five sentences, and one the other way round, with fresh weights."""
+"""A server with two translators: one that has learnt five sentences, and one the other way round with fresh weights."""
 
 from collections.abc import Iterator
 from pathlib import Path

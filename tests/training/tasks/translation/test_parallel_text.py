@@ -74,7 +74,7 @@ def test_what_cannot_be_learnt_from_is_refused(translation_recipe: Path, option:
 
 
 def test_one_language_is_not_translated(translation_recipe: Path) -> None:
-    with pytest.raises(RecipeError, match="model.target=en is the source too"):
+    with pytest.raises(RecipeError, match=r"model\.target=en is the source too"):
         open_trainer(translation_recipe, ["model.target=en"])
 
 
