@@ -37,7 +37,7 @@ class Subwords:
             raise ValueError(f"subwords begin with {', '.join(SPECIALS)}; these with {', '.join(specials)}")
         self.pieces = tuple(self._processor.id_to_piece(number) for number in range(len(self)))
         self.characters = frozenset(piece for piece in self.pieces if len(piece) == 1)
-        """Those that have a piece; any other is written in bytes."""
+        """Characters that have a piece; any other is written in bytes."""
 
     @classmethod
     def learn(cls, sentences: Iterable[str], size: int) -> Self:
@@ -91,7 +91,7 @@ class Subwords:
         return self._processor.decode([number for number in numbers if number >= len(SPECIALS)])  # type: ignore[no-any-return]
 
     def texts(self, numbers: Sequence[int]) -> list[str]:
-        """What each piece adds to the text, with the space before it; of a byte, its name (`<0xE2>`)."""
+        """The part of the text that each piece adds, with the space before it; of a byte, its name (`<0xE2>`)."""
         return [self.pieces[number].replace(SPACE, " ") for number in numbers]
 
 

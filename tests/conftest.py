@@ -265,7 +265,7 @@ def tiny_translator() -> Translator:
     subwords = Subwords.learn([*SENTENCES, *GERMAN], 360)
     words = Vocabulary.build(map(tokenize, SENTENCES))
     sides = [[subwords.encode(sentence) for sentence in side] for side in (SENTENCES, GERMAN)]
-    languages = Languages.learn(("en", "de"), *sides, size=len(subwords))
+    languages = Languages.learn(("en", "de"), sides[0], sides[1], len(subwords))
     config = TranslatorConfig(embedding_size=24, encoder_size=24, hidden_size=40, attention_size=16, dropout=0.0)
     with torch.random.fork_rng():
         torch.manual_seed(0)

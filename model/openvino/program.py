@@ -25,7 +25,7 @@ class Network(NamedTuple):
     """Format of products, if the CPU has instructions for it; float32 otherwise. `int8` is for products with weights:
     all others are in float32 then."""
     free: tuple[int, ...] | None = None
-    """How many leading dimensions of each input may be any in later calls; None is the first of each."""
+    """Number of leading dimensions of each input that may be any in later calls; None is the first of each."""
 
 
 class Program:

@@ -11,7 +11,7 @@ class TranslationToken(Schema):
     """A piece of a word of a translation."""
 
     text: str
-    """What it adds to the text. The name of a byte, `<0xE2>`, for a character that the model has no piece for."""
+    """Its part of the text. The name of a byte, `<0xE2>`, for a character that the model has no piece for."""
     logprob: float
     """Natural logarithm of its probability, given the source and the pieces before it."""
     attention: Annotated[list[float] | None, UNLESS_NONE] = None

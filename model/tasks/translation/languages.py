@@ -62,7 +62,7 @@ class Languages:
         path.write_text(json.dumps(values) + "\n", encoding="utf-8")
 
     def probabilities(self, numbers: Sequence[int]) -> dict[str, float]:
-        """How likely a text is in each of the languages, from its subwords; a half each if they say nothing."""
+        """The probability that a text is in each of the languages, from its subwords; a half if they say nothing."""
         total = math.fsum(self.evidence[number] for number in numbers)
         first = 1 / (1 + math.exp(-max(-50.0, min(50.0, total))))
         return {self.names[0]: first, self.names[1]: 1 - first}

@@ -38,7 +38,7 @@ class SourceMemory(NamedTuple):
 
 
 class Written(NamedTuple):
-    """What the decoder says about the piece after each, whether it writes it or copies it."""
+    """The decoder's word on the piece after each, whether it writes it or copies it."""
 
     logits: Tensor  # (..., V), of the pieces that are written
     copying: Tensor  # (..., 1), logit of the probability that the piece is copied from the source instead

@@ -27,7 +27,7 @@ class Piece:
     """A piece of a translation: a word, or a part of one."""
 
     text: str
-    """What it adds to the text, with the space before it."""
+    """Its part of the text, with the space before it."""
     logprob: float
     attention: list[float] | None
     """Attention weights over the pieces of the source, which sum to 1."""
@@ -93,7 +93,7 @@ class Translator(nn.Module):
         return torch.tensor([*self.subwords.encode(sentence)[:LONGEST], EOS])
 
     def fits(self, sentence: str) -> bool:
-        """Whether a sentence is translated whole."""
+        """Tell whether a sentence is translated whole."""
         return len(self.subwords.encode(sentence)) <= LONGEST
 
     def unknown(self, text: str) -> list[str]:
@@ -101,7 +101,7 @@ class Translator(nn.Module):
         return list(dict.fromkeys(word for word in tokenize(text) if word not in self.words))
 
     def detect(self, text: str) -> dict[str, float]:
-        """How likely a text is in each of the two languages."""
+        """The probability that a text is in each of the two languages."""
         return self.languages.probabilities(self.subwords.encode(text))
 
     @torch.inference_mode()

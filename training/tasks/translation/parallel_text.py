@@ -52,7 +52,7 @@ class ParallelText(Objective[Translator]):
         self.names = [common_names(*pair) for pair in self.pairs]
         words = Vocabulary.build(tokenize(sentence) for sentence in pairs.sources)
         torch.manual_seed(training.seed)
-        self.model = Translator(config, subwords, words, Languages.learn(languages, *sides, size=len(subwords)))
+        self.model = Translator(config, subwords, words, Languages.learn(languages, sides[0], sides[1], len(subwords)))
         self.network = self.model.network
         self.dropout = SubwordDropout(subwords, recipe.subwords.dropout)
         lengths = [len(target) for _, target in self.encoded]

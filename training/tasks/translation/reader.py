@@ -20,7 +20,7 @@ class Pairs(NamedTuple):
 
 
 def has_split(path: Path, split: str, source: str, target: str) -> bool:
-    """Whether a folder has both files of a split."""
+    """Tell whether a folder has both files of a split."""
     return _stem(path, split, source, target) is not None
 
 

@@ -25,7 +25,7 @@ class SubwordsRecipe(Config):
     """The pieces that words are cut into, learnt from both sides of the training sentences."""
 
     size: Annotated[int, Field(ge=300)] = 6000
-    """How many there are, 260 for specials and bytes among them."""
+    """Number of pieces, 260 for specials and bytes among them."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Share of a training sentence's pieces that are cut once more, anew in each epoch; so are their parts (Provilkov,
     Emelianenko and Voita, "BPE-dropout", 2020)."""
