@@ -38,7 +38,8 @@ def test_form_and_json_are_read_alike(
     translation_client: httpx2.Client, served_translator: Translator, form: bool
 ) -> None:
     given = {"q": SENTENCES[0], "source": "auto", "target": "de", "alternatives": 2, "format": "text", "api_key": ""}
-    answer = translation_client.post("/translate", **({"data": given} if form else {"json": given})).json()
+    body: dict[str, Any] = {"data": given} if form else {"json": given}
+    answer = translation_client.post("/translate", **body).json()
     ((best, *others),) = served_translator.translate([SENTENCES[0]], TranslationDecodingConfig(num_translations=3))
     assert answer["translatedText"] == best.text == GERMAN[0]
     assert answer["alternatives"] == [other.text for other in others]
