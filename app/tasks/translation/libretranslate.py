@@ -39,11 +39,11 @@ class LibreTranslateError(Schema):
 
 
 def _libretranslate(error: Refusal, status: int, request_id: str) -> Shape:
-    return 400 if status in (404, 415, 422) else status, {"error": error.message}
+    return 400 if status in (415, 422) else status, {"error": error.message}
 
 
 LIBRETRANSLATE = Dialect(LibreTranslateError, _libretranslate)
-"""The shape of LibreTranslate's errors, where a faulty request is always a 400."""
+"""The shape of LibreTranslate's errors, where a faulty request is a 400."""
 
 
 class TranslateRequest(Body):
@@ -122,7 +122,14 @@ def _body(model: type[Body], example: Json) -> Json:
     return {"requestBody": content}
 
 
-_ERRORS = errors(LIBRETRANSLATE, {400: "A request that can't be read, or that asks for what is not there"})
+_ERRORS = errors(
+    LIBRETRANSLATE,
+    {
+        400: "A request that can't be read, or that asks for languages that are not there",
+        404: "No translator is served",
+        504: "It took too long",
+    },
+)
 
 
 @router.post(
