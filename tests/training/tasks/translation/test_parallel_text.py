@@ -14,6 +14,7 @@ from tests.training.conftest import open_trainer, run_command, train
 from training.data.base import DataError
 from training.recipe import RecipeError
 from training.tasks.translation.losses import translation_loss
+from training.tasks.translation.parallel_text import ParallelText
 from training.tasks.translation.score import evaluate, score
 
 
@@ -28,8 +29,15 @@ def test_loss_is_that_of_the_mixture() -> None:
     torch.testing.assert_close(translation_loss(written, sources, targets, 0.1), 0.9 * expected + 0.1 * uniform)
 
 
+def objective_of(path: Path, *options: str) -> ParallelText:
+    """The objective of a recipe, without chance in its pairs unless the options ask for it."""
+    objective = open_trainer(path, ["subwords.dropout=0", "training.invented=0", *options]).objective
+    assert isinstance(objective, ParallelText)
+    return objective
+
+
 def test_pairs_are_collated_with_their_ends(translation_recipe: Path) -> None:
-    objective = open_trainer(translation_recipe, ["subwords.dropout=0", "training.invented=0"]).objective
+    objective = objective_of(translation_recipe)
     sources, inputs, targets = objective.collated([0, 1, 2])
     for row in range(3):
         source, target = objective.encoded[row]
@@ -39,7 +47,7 @@ def test_pairs_are_collated_with_their_ends(translation_recipe: Path) -> None:
 
 
 def test_invented_numbers_are_on_both_sides(translation_recipe: Path) -> None:
-    objective = open_trainer(translation_recipe, ["subwords.dropout=0", "training.invented=1"]).objective
+    objective = objective_of(translation_recipe, "training.invented=1")
     sources, _, targets = objective.collated(range(20))
     for row in range(20):
         texts = [objective.model.subwords.decode(side[row].tolist()) for side in (sources, targets)]
