@@ -75,6 +75,9 @@ class Settings(BaseSettings):
     """Folder where compiled networks are kept, for 60 days after a start; unset: `recap` among the user's caches."""
     threads: Annotated[int, Field(ge=1, le=256)] | None = None
     """CPU threads of the networks; unset takes one a core."""
+    min_confidence: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Least confidence of a caption that is told, unless a request names another: below it, tags or nothing take its
+    place, and it is marked for review. 0 is off."""
     api_keys: Annotated[tuple[Annotated[str, _pattern("[0-9a-f]{64}")], ...], *COMMAS] = ()
     """SHA-256 digests, in hexadecimal, of the keys that open the API; with none of them, it is open to all."""
     rate_per_minute: Annotated[float, Field(gt=0)] | None = None

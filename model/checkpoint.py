@@ -16,7 +16,6 @@ import torch
 from pydantic import Field, ValidationError
 from pydantic_core import from_json, to_jsonable_python
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
 from torch.overrides import TorchFunctionMode
 
 from model.config import Config, Name
@@ -115,6 +114,10 @@ class Checkpoint(Generic[C, M]):
             raise CheckpointError(f"{file}: {error}") from error
         return Checkpoint(path, task, manifest, config, metrics, card, created)
 
+    def has(self, asset: str) -> bool:
+        """True if it has this asset of its task, which may be an optional one."""
+        return any(kind.file in self.manifest.sha256 for kind in self.task.assets if kind.name == asset)
+
     def expect(self, task: Task[D, N]) -> "Checkpoint[D, N]":
         """This checkpoint, if it is of a task; raises CheckpointError otherwise."""
         if self.task is not task:
@@ -153,8 +156,9 @@ class Checkpoint(Generic[C, M]):
                 model = self.task.build(self.config, **assets)
         except (ValueError, TypeError, RuntimeError) as error:  # the last two for numbers beyond what torch counts to
             raise CheckpointError(f"{self.path / CONFIG}: model: {str(error).splitlines()[0]}") from error
-        if model.state_dict():  # a model whose networks are all compiled has no weights of its own
-            model.load_state_dict(load_file(self.path / WEIGHTS))
+        if own := model.state_dict():  # of a model whose networks are compiled: the rest, or nothing
+            with safe_open(self.path / WEIGHTS, framework="pt") as file:
+                model.load_state_dict({name: file.get_tensor(name) for name in own})
         return model.float().eval()
 
     def load(self, device: torch.device | str = "cpu") -> M:

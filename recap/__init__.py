@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 from recap.installation import checkpoints_folder, require_own_packages
 
 if TYPE_CHECKING:
-    from recap.captioner import Caption, Captioner, PictureError
+    from recap.captioner import Caption, Captioner, PictureError, Tag
     from recap.language_model import LanguageModel, Text
 
-__all__ = ["Caption", "Captioner", "LanguageModel", "PictureError", "Text", "checkpoints_folder"]
+__all__ = ["Caption", "Captioner", "LanguageModel", "PictureError", "Tag", "Text", "checkpoints_folder"]
 
-_HOMES = dict.fromkeys(("Caption", "Captioner", "PictureError"), "recap.captioner")
+_HOMES = dict.fromkeys(("Caption", "Captioner", "PictureError", "Tag"), "recap.captioner")
 _HOMES |= dict.fromkeys(("LanguageModel", "Text"), "recap.language_model")
 
 

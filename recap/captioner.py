@@ -13,11 +13,13 @@ from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Caption
 from model.tasks.captioning.captioner import Captioner as Network
 from model.tasks.captioning.config import CaptionerConfig, DecodingConfig
+from model.tasks.captioning.tagger import Tag
+from model.tasks.captioning.wording import Wording, worded
 from model.vision import formats
 from model.vision.pictures import as_rgb
 from recap.loading import Model, configured
 
-__all__ = ["Caption", "Captioner", "Picture", "PictureError"]
+__all__ = ["Caption", "Captioner", "Picture", "PictureError", "Tag"]
 
 Picture = str | Path | bytes | Image.Image
 """A picture: the path of a file, a file's bytes, or a picture that Pillow has opened."""
@@ -42,6 +44,7 @@ class Captioner(Model[CaptionerConfig, Network]):
 
     Calls take keyword arguments for how the words are chosen, those of `POST /v1/captions`: `beam_size`, `max_length`,
     `method="sample"`, `temperature`, `seed`, `neutral`, `prefix` and so on. The checkpoint has a default for each.
+    `format="alt"` and `min_confidence` say how captions are told; see `model.tasks.captioning.wording`.
     """
 
     task = CAPTIONING
@@ -88,14 +91,42 @@ class Captioner(Model[CaptionerConfig, Network]):
             decoding.setdefault("beam_size", max(self.defaults.beam_size, number))
         return self._caption([picture], attention, {**decoding, "num_captions": number})[0]
 
-    def _caption(self, pictures: Iterable[Picture], attention: bool, decoding: dict[str, Any]) -> list[list[Caption]]:
+    @overload
+    def tags(self, picture: Picture, /, *, neutral: bool = False) -> list[Tag]: ...  # type: ignore[overload-overlap]
+
+    @overload
+    def tags(self, pictures: Iterable[Picture], /, *, neutral: bool = False) -> list[list[Tag]]: ...
+
+    def tags(self, given: Picture | Iterable[Picture], /, *, neutral: bool = False) -> list[Tag] | list[list[Tag]]:
+        """The things in a picture, or in each of many, likeliest first: at most five, of 0.1 confidence or more.
+
+        Raises:
+            ValueError: the checkpoint has no tagger.
+            PictureError, OSError: as for a call.
+        """
+        if self.network.tagger is None:
+            raise ValueError(f"{self.name} has no tagger")
+        pictures = [given] if isinstance(given, Picture) else given
+        found = [tags for grid in self._grids(pictures) for tags in self.network.tag(grid, neutral=neutral)]
+        return found[0] if isinstance(given, Picture) else found
+
+    def _caption(self, pictures: Iterable[Picture], attention: bool, given: dict[str, Any]) -> list[list[Caption]]:
+        decoding = {name: value for name, value in given.items() if name not in Wording.model_fields}
         config = configured(self.defaults, decoding)
+        told = {name: value for name, value in given.items() if name in Wording.model_fields}
+        wording = configured(Wording(min_confidence=self._settings.min_confidence), told)
         captions: list[list[Caption]] = []
+        for grid in self._grids(pictures):
+            tags = self.network.tag(grid, neutral=config.neutral) if wording.min_confidence else [[]] * len(grid)
+            for seen, found in zip(tags, self.network.generate(grid, config, attention=attention), strict=True):
+                captions.append([worded(caption, seen, wording) for caption in found])
+        return captions
+
+    def _grids(self, pictures: Iterable[Picture]) -> Iterator[torch.Tensor]:
+        """Pictures in batches, each a grid of features (B, P, E)."""
         images = self._read(pictures)
         while batch := list(islice(images, BATCH)):
-            pixels = torch.stack([self.network.preprocess(image) for image in batch])  # (B, 3, S, S)
-            captions += self.network.generate(self.network.encode(pixels), config, attention=attention)
-        return captions
+            yield self.network.encode(torch.stack([self.network.preprocess(image) for image in batch]))
 
     def _read(self, pictures: Iterable[Picture]) -> Iterator[Image.Image]:
         """Each picture in RGB, upright."""

@@ -16,7 +16,7 @@ import torch
 from hypothesis import settings
 from PIL import Image, ImageDraw
 from safetensors.torch import load_model, save_model
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torch.nn.utils.rnn import pad_sequence
 
 from model.checkpoint import save
@@ -24,6 +24,7 @@ from model.subwords import Subwords
 from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Captioner
 from model.tasks.captioning.config import CaptionerConfig, DecoderConfig
+from model.tasks.captioning.tagger import Tags
 from model.tasks.text import TEXT
 from model.tasks.text.config import GenerationConfig, LanguageModelConfig
 from model.tasks.text.language import LanguageModel
@@ -56,6 +57,10 @@ GERMAN = (
     "Ein schwarzer Hund springt \u00fcber einen h\u00f6lzernen Zaun .",
 )
 """Translations of `SENTENCES`."""
+
+NOUNS = ("animal", "dog", "grass", "person", "man", "woman", "shirt", "rock", "water", "bicycle", "fence")
+BROADER = {"dog": ["animal"], "man": ["person"], "woman": ["person"]}
+"""Nouns of `SENTENCES`, and what some of them are kinds of."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -210,6 +215,38 @@ def tiny_captioner() -> Captioner:
 
     learn_once(captioner, "tiny", learn)
     return captioner.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="session")
+def tagged_captioner(tiny_captioner: Captioner) -> Captioner:
+    """`tiny_captioner` with a tagger that has learnt which of `NOUNS` are in each of the five sentences.
+
+    Shared by the whole run: do not change it.
+    """
+    tags = Tags(NOUNS, [[NOUNS.index(word) for word in BROADER.get(noun, ())] for noun in NOUNS])
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        captioner = Captioner(tiny_captioner.config, tiny_captioner.vocabulary, tags=tags)
+    captioner.load_state_dict(tiny_captioner.state_dict(), strict=False)
+    tagger = captioner.eval().tagger
+    assert tagger is not None
+
+    def learn() -> None:
+        pixels = torch.stack([captioner.preprocess(image) for image in draw_pictures()])  # (B, 3, S, S)
+        features = tiny_captioner.encode(pixels).mean(1).clone()  # (B, E)
+        tagger.centre.copy_(features.mean(0))
+        tagger.scale.copy_(features.std(0).clamp(min=1e-3))
+        there = [[noun in sentence.lower().split() for noun in NOUNS] for sentence in SENTENCES]
+        labels = torch.tensor(there).float()  # (B, V)
+        optimizer = torch.optim.Adam(tagger.head.parameters(), lr=0.002)
+        for _ in range(60):
+            loss = binary_cross_entropy_with_logits(tagger.logits(features), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+    learn_once(tagger, "tiny-tagger", learn)
+    return captioner.requires_grad_(False)
 
 
 @pytest.fixture

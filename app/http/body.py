@@ -52,8 +52,8 @@ class Body(BaseModel):
         strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True, json_schema_extra=_nullable
     )
 
-    overridden: ClassVar[Mapping[str, str]] = {}
-    """Fields that override a configuration's -> the configuration's names of them. See `overrides`."""
+    overridden: ClassVar[Mapping[type[Config], Mapping[str, str]]] = {}
+    """Configurations, each with the fields that override its own -> its names of them. See `overrides`."""
 
     @model_validator(mode="before")
     @classmethod
@@ -65,9 +65,9 @@ class Body(BaseModel):
                 raise unknown(name, cls.model_fields)
         return {name: value for name, value in document.items() if value is not None}
 
-    def given(self) -> dict[str, Any]:
-        """The overrides that were given, by the configuration's names."""
-        values = ((ours, getattr(self, theirs)) for theirs, ours in self.overridden.items())
+    def given(self, config: type[Config]) -> dict[str, Any]:
+        """The overrides of a configuration that were given, by its names."""
+        values = ((ours, getattr(self, theirs)) for theirs, ours in self.overridden[config].items())
         return {name: value for name, value in values if value is not None}
 
     @classmethod
@@ -143,7 +143,7 @@ def overrides(config: type[Config], names: Mapping[str, str] | None = None) -> C
                 kind = _one_or_more(kind)
             fields[theirs] = (kind, Field(None, description=field.description))
         made = create_model(body.__name__, __base__=body, __module__=body.__module__, __doc__=body.__doc__, **fields)
-        made.overridden = added
+        made.overridden = {**body.overridden, config: added}
         return made
 
     return add

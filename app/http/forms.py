@@ -12,6 +12,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
 from app.errors import Refusal
+from app.http.encoded import unescaped
 
 Fields = list[tuple[str, Any]]
 """Names and values, in the order in which they came; those named `IMAGE` are pictures."""
@@ -29,17 +30,6 @@ _SLICE = 65_536
 
 _QUOTED = re.compile(rb'"(?:\\.|[^"\\])*"')
 _FILENAME = re.compile(rb";\s*filename\*?\s*=", re.IGNORECASE)
-_ESCAPES = [(f"%{code:02{case}}", chr(code)) for code in b"+/=\r\n " for case in "xX"]
-"""Escapes that base64 may have. To look for all others takes a hundred times the memory of the text."""
-
-
-def unescaped(base64: str) -> str:
-    """Base64 without the percent-encoding that it may have; half of it being percent signs, it is left as it is."""
-    if base64.count("%") > len(base64) // 2:
-        return base64
-    for code, character in _ESCAPES:
-        base64 = base64.replace(code, character)
-    return base64
 
 
 def parse_urlencoded(body: bytes) -> Fields:

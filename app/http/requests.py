@@ -1,35 +1,32 @@
-"""HTTP requests to what they carry: uploads in every form that callers send them, and JSON bodies."""
+"""HTTP requests: what they carry, in every form that callers send it, and work that ends when the client leaves."""
 
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, ClassVar, TypeVar
-from urllib.parse import unquote_to_bytes
 
 import anyio.to_thread
-import pybase64
 from pydantic import ConfigDict
 from pydantic_core import from_json
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from app.errors import Refusal, body_too_large
 from app.http.body import Body, parse
+from app.http.encoded import decode
 from app.http.fetch import Fetcher
 from app.http.fields import shown, unknown
-from app.http.forms import IMAGE, Fields, parse_multipart, parse_urlencoded, too_many, unescaped
+from app.http.forms import IMAGE, Fields, parse_multipart, parse_urlencoded, too_many
 
 AT_ONCE = 1_000_000
 """Most characters of JSON or base64 that are read on the event loop; handing them to a thread would take longer."""
 WIDE_BYTES = 20_000_000
 """Bytes of JSON from which on its strings must have one byte a character, as base64 has."""
 _SLICE = 1_000_000
-"""Characters that are looked at, or decoded, in one go: a multiple of four, for base64."""
+"""Bytes that are looked at in one go."""
 MAX_MARKS = 500_000
 """Most lists, objects and commas in JSON: each costs a value, which may take forty times the memory of its text."""
-_ESCAPED_BYTES = 1_000_000
-"""Most characters of a data: URI that is not in base64: its escapes take a hundred times their memory."""
 
 T = TypeVar("T")
 B = TypeVar("B", bound=Body)
@@ -175,7 +172,7 @@ async def picture_of(request: Request, source: Source, field: str = IMAGE) -> by
         except Refusal as error:
             error.field = field
             raise
-    return await _aside(_decode, source, field)
+    return await _aside(decode, source, field)
 
 
 def _is_url(source: str) -> bool:
@@ -287,55 +284,26 @@ def _parse_json(body: bytes, model: type[UploadParameters], most: int) -> Fields
     return [*((IMAGE, image) for image in images), *document.items()]
 
 
-_ALPHABET = bytes.maketrans(b" -_", b"++/")
-"""A plus sign in a form that was not URL-encoded arrives as a space."""
-
-
-def _decode(text: str, field: str) -> bytes:
-    """A picture in a string: base64, of either alphabet and wrapped or not, or a data: URI."""
-    scheme = re.match(r"\s*([a-z][a-z0-9+.-]+):", text[:64], re.IGNORECASE)
-    if scheme and scheme[1].lower() == "data":
-        header, comma, text = text.partition(",")
-        if not comma:
-            raise Refusal("bad_base64", "this data: URI has no comma; data:image/jpeg;base64,... is needed", field)
-        if not header.lower().rstrip().endswith(";base64"):
-            if len(text) > _ESCAPED_BYTES:
-                message = f"a data: URI of more than {_ESCAPED_BYTES:,} characters has to be in base64"
-                raise Refusal("bad_base64", message, field)
-            return unquote_to_bytes(text)
-    elif scheme:
-        message = f"{scheme[1][:20]}: URLs are not fetched; send the picture's bytes, or base64 of them"
-        raise Refusal("url_not_fetched", message, field)
-    try:
-        return _base64(text.strip())
-    except ValueError as error:
-        message = f"{field} is not base64; to upload a file, use a form's file field, or send its bytes as the body"
-        raise Refusal("bad_base64", message, field) from error
-
-
-def _base64(text: str) -> bytes:
-    """The bytes of base64, a slice at a time: copies of a long text would be as long, and hold up everyone else.
+async def while_connected(request: Request, work: Awaitable[T]) -> T:
+    """The result of `work`, which is cancelled once the client has left; the request's body has been read.
 
     Raises:
-        ValueError: it is not base64.
+        ClientDisconnect: the client has left.
     """
-    pieces, rest, start = [], b"", 0
-    while start < len(text):
-        end = min(start + _SLICE, len(text))
-        if end < len(text) and "%" in text[end - 2 : end]:
-            end = text.rindex("%", start, end)
-        part, start = text[start:end], end
-        if not rest and (start == len(text) or part[-1] != "="):
-            with suppress(ValueError):  # as most send it, in a tenth of the time that the rest takes
-                pieces.append(pybase64.b64decode(part, validate=True))
-                continue
-        data = rest + unescaped(part).encode("ascii").translate(_ALPHABET, b"\r\n\t")
-        if start == len(text):
-            data = data.rstrip(b"=")
-            data += b"=" * (-len(data) % 4)
-        elif b"=" in data:
-            raise ValueError("there is more after its end")
-        whole = len(data) - len(data) % 4
-        pieces.append(pybase64.b64decode(data[:whole], validate=True))
-        rest = data[whole:]
-    return b"".join(pieces)
+    task = asyncio.ensure_future(work)
+    watcher = asyncio.create_task(_disconnected(request))
+    watcher.add_done_callback(lambda _: task.cancel())
+    try:
+        return await task
+    except asyncio.CancelledError:
+        if watcher.done():
+            raise ClientDisconnect from None
+        raise
+    finally:
+        watcher.cancel()
+
+
+async def _disconnected(request: Request) -> None:
+    """Return when the client has left."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -37,7 +37,7 @@ def card_of(checkpoint: Checkpoint[Any, Any], registry: Registry) -> ModelCard:
         sha256=checkpoint.sha256,
         metrics=checkpoint.metrics,
         card=checkpoint.card,
-        **task.fields(checkpoint.config),
+        **task.fields(checkpoint),
     )
 
 

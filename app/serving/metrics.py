@@ -45,6 +45,9 @@ class Metrics:
         self.ready = gauge("ready", "Whether the models are loaded and the server is not shutting down.")
         self.model_info = gauge("model_info", "1 for each model that is served.", "model", "task", "sha256")
         self.items = counter("items", "Items done: pictures captioned, texts written.", "task", "model")
+        self.captions_withheld = counter(
+            "captions_withheld", "Pictures whose best caption was less sure than min_confidence.", "model"
+        )
         self.queue_depth = gauge("queue_depth", "Items that wait or are being worked on.", "task")
         self.queue_seconds = histogram("queue_seconds", "Time that an item waited.", "task")
         self.batch_size = histogram(

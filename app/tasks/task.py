@@ -34,8 +34,8 @@ class TaskService:
     """Its part of `POST /models/{name}`, Hugging Face's inference contract."""
     schema: str
     """The cards of its models, as /v1/models documents them."""
-    fields: Callable[[Any], dict[str, Any]]
-    """Fields of a model's card that only this task's cards have, from its configuration."""
+    fields: Callable[["Checkpoint[Any, Any]"], dict[str, Any]]
+    """Fields of a model's card that only this task's cards have."""
     network: Callable[[dict[str, Any]], str]
     """A few words about a network, from those fields, for `recap models`."""
     command: Callable[..., None]

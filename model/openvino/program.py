@@ -52,6 +52,11 @@ class Program:
         self._cores: CoreLock | None = None  # the lock that `_shared` was compiled for
         self._compiling = threading.Lock()
 
+    @property
+    def num_features(self) -> int:
+        """Length of the last dimension of the first output."""
+        return self._whole.num_features
+
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """The outputs, copied."""
         request = self._request()
@@ -107,6 +112,11 @@ class _Request:
         self._given: list[Tensor | None] = [None] * self.num_inputs
         self._outputs = range(len(compiled.outputs))
         self._unpacked = folder
+
+    @property
+    def num_features(self) -> int:
+        length: int = self._request.get_compiled_model().output(0).partial_shape[-1].get_length()
+        return length
 
     def run(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """The outputs in the plugin's memory, which the next call overwrites."""

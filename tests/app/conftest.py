@@ -75,6 +75,14 @@ def checkpoints(tiny_captioner: Captioner, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture(scope="session")
+def tagged_checkpoints(tagged_captioner: Captioner, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one checkpoint, `tagged`, which has a tagger. Shared: do not change it."""
+    folder = tmp_path_factory.mktemp("tagged")
+    save(folder / "tagged", CAPTIONING, tagged_captioner, name="tagged", metrics={}, card="# tagged\n")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def both_checkpoints(
     tiny_captioner: Captioner, tiny_language_model: LanguageModel, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
@@ -101,6 +109,20 @@ def served(checkpoints: Path) -> Captioner:
 def client(checkpoints: Path) -> Iterator[httpx2.Client]:
     """A client of a server that is ready, with the limits an operator gets by default."""
     with serving(create_app(Settings(checkpoints=checkpoints, threads=1))) as client:
+        wait_until_ready(client)
+        yield client
+
+
+@pytest.fixture(scope="session")
+def served_tagged(tagged_checkpoints: Path) -> Captioner:
+    """The captioner that `tagged_client` asks: `tagged_captioner`, rounded to the checkpoint's half precision."""
+    return Checkpoint.open(tagged_checkpoints / "tagged").expect(CAPTIONING).load()
+
+
+@pytest.fixture(scope="session")
+def tagged_client(tagged_checkpoints: Path) -> Iterator[httpx2.Client]:
+    """A client of a server whose captioner has a tagger."""
+    with serving(create_app(Settings(checkpoints=tagged_checkpoints, threads=1))) as client:
         wait_until_ready(client)
         yield client
 
@@ -157,6 +179,12 @@ def taken_in() -> Callable[[httpx2.Client, int], None]:
         wait_until(lambda: line in client.get("/metrics").text)
 
     return wait
+
+
+@pytest.fixture
+def soon_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that sends nothing more counts as gone a moment later, and not only after two seconds."""
+    monkeypatch.setattr("app.http.connection.HALF_CLOSED_SECONDS", 0.1)
 
 
 @pytest.fixture(scope="session")

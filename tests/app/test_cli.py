@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import socket
 import subprocess
 import sys
@@ -29,10 +30,11 @@ from model.tasks.captioning.captioner import Captioner
 from model.tasks.captioning.config import DecodingConfig
 from model.tasks.text import TEXT
 from model.tasks.text.language import LanguageModel
+from tests.forks import Forked, recap_printing_to
+from tests.forks import recap as forked_recap
 
 Serve = Callable[..., AbstractContextManager[httpx2.Client]]
 Ready = Callable[[httpx2.Client], None]
-COMMAND = [sys.executable, "-c", "from app.cli import main; main()"]
 
 
 @pytest.fixture
@@ -93,6 +95,47 @@ def test_gender_is_left_unsaid_where_it_is_asked_for(folder: Path) -> None:
     assert "man" not in neutral.stdout.split()
 
 
+def test_tags_are_told_of_a_folder(folder: Path, tagged_checkpoints: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.jsonl"
+    options = ("--tags", "--checkpoints", tagged_checkpoints)
+    assert recap("caption", folder, "--jsonl", output, *options).exit_code == 1  # one is no picture
+    written = lines(output)
+    assert [line["file"] for line in written if "error" in line] == [str(folder / "3b.JPG")]
+    for line in written:
+        assert line.keys() == ({"file", "error"} if "error" in line else {"file", "caption", "captions", "tags"})
+    tags = {Path(line["file"]).name: [tag["name"] for tag in line.get("tags", ())] for line in written}
+    assert tags["0.png"][:2] == ["grass", "dog"]
+    assert tags["2.png"][:3] == ["man", "rock", "shirt"]
+    whole = output.read_bytes()
+    output.write_bytes(whole[:-200])
+    assert recap("caption", folder, "--jsonl", output, "--resume", *options).exit_code == 1
+    again = lines(output)
+    assert [line.get("caption") for line in again] == [line.get("caption") for line in written]
+    assert [[tag["name"] for tag in line.get("tags", ())] for line in again] == list(tags.values())
+    shown = recap("caption", folder / "0.png", *options)
+    caption, tags_line = shown.stdout.splitlines()
+    assert caption == f"{folder / '0.png'}: a brown dog runs through the green grass"
+    assert re.fullmatch(r" +tags: grass 1\.00, dog 1\.00, person 0\.4\d", tags_line)
+
+
+def test_alternative_text_and_what_is_withheld(folder: Path, checkpoints: Path) -> None:
+    one = folder / "0.png"
+    assert recap("caption", one, "--format", "alt").stdout == f"{one}: A brown dog runs through the green grass\n"
+    withheld = recap("caption", one, "--format", "alt", "--min-confidence", "0.9")
+    assert withheld.exit_code == 0
+    assert withheld.stdout == f"{one}: (needs review: a brown dog runs through the green grass)\n"
+    (line,) = json.loads(recap("caption", one, "--min-confidence", "0.9", "--json").stdout)
+    assert line["caption"] == ""
+    assert line["captions"][0]["original"] == "a brown dog runs through the green grass"
+    assert line["captions"][0]["needs_review"] is True
+
+
+def test_operators_threshold_is_the_commands_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECAP_MIN_CONFIDENCE", "0.9")
+    assert "(needs review:" in recap("caption", folder / "0.png").stdout
+    assert "review" not in recap("caption", folder / "0.png", "--min-confidence", "0").stdout
+
+
 def test_plain_output_is_for_reading(folder: Path, pictures: list[Image.Image], served: Captioner) -> None:
     one, two = folder / "0.png", folder / "1.png"
     result = recap("caption", two, one, two)
@@ -127,6 +170,12 @@ def test_a_file_that_cannot_be_read_is_an_answer_too(folder: Path, tmp_path: Pat
         (["caption", "PICTURE", "--model", "nobody"], "no model 'nobody'; there is tiny"),
         (["caption", "PICTURE", "--beam-size", "99"], "beam_size=99: input should be less than or equal to 10"),
         (["caption", "PICTURE", "--beam-size", "2", "--num-captions", "3"], "num_captions=3 is above beam_size=2"),
+        (["caption", "PICTURE", "--tags"], "tags=true: tiny has no tagger"),
+        (["caption", "PICTURE", "--format", "html"], "format='html': input should be 'caption' or 'alt'"),
+        (
+            ["caption", "PICTURE", "--min-confidence", "2"],
+            "min_confidence=2.0: input should be less than or equal to 1",
+        ),
         (["caption", "PICTURE", "--resume"], "--jsonl"),
         (["caption", "PICTURE", "--json", "--jsonl", "x"], "exclude each other"),
         (["caption", "PICTURE", "--jsonl", "nowhere/x"], "nowhere/x"),
@@ -219,8 +268,7 @@ def test_killed_and_resumed_no_picture_is_lost_or_answered_twice(tmp_path: Path,
     picture.resize((600, 600)).save(folder / "000.png", compress_level=1)
     for number in range(1, 100):
         os.link(folder / "000.png", folder / f"{number:03}.png")
-    command = [*COMMAND, "caption", str(folder), "--jsonl", str(output)]
-    with subprocess.Popen(command) as process:
+    with Forked(forked_recap, "caption", str(folder), "--jsonl", str(output)) as process:
         until = time.monotonic() + 60
         while not output.exists() or output.read_bytes().count(b"\n") < 20:
             assert process.poll() is None
@@ -279,20 +327,35 @@ def test_what_is_no_regular_file_is_an_answer_too(folder: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
+    ("arguments", "output", "reason"),
+    [
+        (["models"], "/dev/full", "no space left on device"),
+        (["caption", "PICTURE"], "/dev/full", "no space left on device"),
+        (["caption", "PICTURE", "--json"], "", "broken pipe"),
+        (["caption", "PICTURE", "--jsonl", "/dev/full"], "/dev/null", "/dev/full: not a regular file"),
+    ],
+)
+def test_streams_that_are_full_are_told(folder: Path, arguments: list[str], output: str, reason: str) -> None:
+    given = [str(folder / "0.png") if argument == "PICTURE" else argument for argument in arguments]
+    with Forked(recap_printing_to, output, *given) as process:
+        told = process.stderr.read()
+    assert process.poll() == 2
+    assert told.startswith("error: ")
+    assert told.endswith(f"{reason}\n")
+    assert len(told.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
     ("arguments", "redirection", "reason"),
     [
-        ("models", ">/dev/full", "no space left on device"),
         ("models --json", ">&-", "standard output: bad file descriptor"),
-        ("caption {picture}", ">/dev/full", "no space left on device"),
         ("caption {picture}", ">&-", "standard output: bad file descriptor"),
-        ("caption {picture} --json", "| (exec <&-)", "broken pipe"),
-        ("caption {picture} --jsonl /dev/full", "", "/dev/full: not a regular file"),
         ("caption {picture} --jsonl {folder}/o.jsonl", ">&- 2>{folder}/errors", None),
         ("caption {picture} --jsonl {folder}/o.jsonl", "2>&-", None),
         ("generate --prompt -", "<&-", "bad file descriptor"),
     ],
 )
-def test_streams_that_are_full_or_closed_are_told(
+def test_streams_that_are_closed_are_told(
     folder: Path, tmp_path: Path, arguments: str, redirection: str, reason: str | None
 ) -> None:
     places = {"picture": folder / "0.png", "folder": tmp_path}

@@ -50,7 +50,7 @@ def test_requests_of_all_kinds(benchmarks: Any, service: Any) -> None:
 
 
 def test_slow_senders_hold_up_nobody(benchmarks: Any, service: Any) -> None:
-    figures = asyncio.run(benchmarks("load").slow(service, 20, 3))
+    figures = asyncio.run(benchmarks("load").slow(service, 20, 1.5))
     assert figures["requests"] > 6
     assert figures["failed"] == 0
 

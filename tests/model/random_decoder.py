@@ -1,6 +1,6 @@
 """Small random networks for searches, and what they say."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 from model.cells import State
 from model.decoding.constraints import Constraint, MinLength, NoRepeat, Prefix, Specials
 from model.decoding.decode import decode
+from model.decoding.mentions import Mentions
 from model.decoding.search import Hypotheses, Observer, Search, Step
 from model.vocabulary import BOS, EOS, PAD, UNK
 
@@ -59,18 +60,23 @@ class RandomDecoder:
         observers: Sequence[Observer] = (),
         min_length: int = 0,
         block_ngram: int = 0,
+        mentions: Sequence[Collection[int]] | None = None,
+        rules: Sequence[Constraint] = (),
         **options: Any,
     ) -> Hypotheses:
         sources = self.sources if sources is None else sources
         search = Search(**{"max_length": LENGTH, **options})
-        constraints: list[Constraint] = [Specials(), MinLength(min_length)]
+        constraints: list[Constraint] = [*rules, Specials(), MinLength(min_length)]
         if block_ngram:
             constraints.append(NoRepeat(block_ngram))
         if prefix:
             constraints = [Prefix(prefix, constraints)]
         start = sources.repeat_interleave(search.rows_per_source, 0)
         memory = Vectors(sources)
-        return decode(self.step, (start,), memory, search, constraints, attention=attention, observers=observers)
+        say = None if mentions is None else Mentions(mentions)
+        return decode(
+            self.step, (start,), memory, search, constraints, mentions=say, attention=attention, observers=observers
+        )
 
     def logprob(self, source: int, tokens: list[int]) -> float:
         """Of a whole sentence, walked through a word at a time."""

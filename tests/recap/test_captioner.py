@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from model.checkpoint import Checkpoint, CheckpointError
-from recap import Caption, Captioner, PictureError
+from model.checkpoint import Checkpoint, CheckpointError, save
+from model.tasks.captioning import CAPTIONING
+from model.tasks.captioning.captioner import Captioner as Network
+from recap import Caption, Captioner, PictureError, Tag
 from tests.conftest import SENTENCES
 
 
@@ -63,6 +65,38 @@ def test_parameters_reach_the_search(captioner: Captioner, picture: Image.Image)
     (attention,) = {len(token.attention or ()) for token in captioner(picture, attention=True).tokens}
     assert attention == 2  # rows of the grid
     assert captioner(picture).tokens[0].attention is None
+
+
+def test_tags_are_of_one_picture_or_of_each(
+    tagged_captioner: Network, tmp_path: Path, pictures: list[Image.Image], captioner: Captioner
+) -> None:
+    save(tmp_path / "tagged", CAPTIONING, tagged_captioner, name="tagged", metrics={}, card="")
+    tagged = Captioner.load(tmp_path / "tagged")
+    many = tagged.tags(pictures * 4)
+    assert [tags[0].name for tags in many] == ["grass", "water", "man", "bicycle", "fence"] * 4
+    alone = tagged.tags(pictures[2])
+    assert all(isinstance(tag, Tag) and tag.confidence >= 0.1 for tag in alone)
+    assert [tag.name for tag in alone] == [tag.name for tag in many[2]]
+    assert "man" not in [tag.name for tag in tagged.tags(pictures[2], neutral=True)]
+    assert tagged(pictures[0], min_confidence=0.9).text == "grass, dog"
+    with pytest.raises(ValueError, match="tiny has no tagger"):
+        captioner.tags(pictures[0])
+
+
+def test_captions_are_told_as_asked(
+    captioner: Captioner, picture: Image.Image, monkeypatch: pytest.MonkeyPatch, tiny_checkpoint: Path
+) -> None:
+    plain = captioner(picture)
+    assert (plain.original, plain.needs_review) == (None, False)
+    alt = captioner(picture, format="alt", max_length=3)
+    assert (alt.text, alt.original, alt.needs_review) == ("A brown dog", "a brown dog", False)
+    withheld = captioner(picture, min_confidence=0.9)
+    assert (withheld.text, withheld.original, withheld.needs_review) == ("", plain.text, True)
+    monkeypatch.setenv("RECAP_MIN_CONFIDENCE", "0.9")
+    assert Captioner.load(tiny_checkpoint)(picture).needs_review
+    assert not Captioner.load(tiny_checkpoint)(picture, min_confidence=0).needs_review
+    with pytest.raises(ValueError, match=r"^min_confidence=2: input should be less than or equal to 1$"):
+        captioner(picture, min_confidence=2)
 
 
 def test_candidates_come_best_first(captioner: Captioner, picture: Image.Image) -> None:

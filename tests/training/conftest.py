@@ -1,26 +1,29 @@
 """A data set of drawn pictures in Flickr8k's own layout, and a recipe that learns it in seconds."""
 
-import multiprocessing
-import os
 import random
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
-from multiprocessing.process import BaseProcess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from accelerate.state import AcceleratorState
 
+from model.checkpoint import save
+from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Captioner
 from model.tasks.captioning.config import CaptionerConfig, DecoderConfig
+from model.tasks.captioning.tagger import Tags
 from model.vision.config import EncoderConfig, PreprocessingConfig
 from tests.conftest import draw
+from tests.forks import begin
 from training.cli import main
 from training.tasks import TASKS, read_recipe
+from training.tasks.captioning.nouns import Nouns
 from training.trainer import Trainer
 
 COLOURS = ("red", "green", "blue", "black")
@@ -177,6 +180,66 @@ save_every = 3
 
 
 @pytest.fixture
+def tagged_checkpoint(tiny_captioner: Captioner, tmp_path: Path) -> Path:
+    """`tiny_captioner` with a tagger of fresh weights, whose head has learnt the things of `tiny_data`."""
+    nouns = Nouns.read()
+    learnt = [nouns.numbers[thing] for thing in THINGS]
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        tags = Tags(list(nouns.numbers), nouns.broader, learnt=learnt)
+        captioner = Captioner(tiny_captioner.config, tiny_captioner.vocabulary, tags=tags)
+    captioner.load_state_dict(tiny_captioner.state_dict(), strict=False)
+    return save(
+        tmp_path / "checkpoints" / "tagged", CAPTIONING, captioner, name="tagged", metrics={}, card="# tagged\n"
+    ).path
+
+
+@pytest.fixture
+def mixture_recipe(tiny_data: Path, tagged_checkpoint: Path, tmp_path: Path) -> Path:
+    """A recipe that makes `tagged_checkpoint` read its tags: 2 epochs of 10 steps, 2 of them on sentences alone."""
+    more = tmp_path / "more"
+    (more / "images").mkdir(parents=True)
+    rows = ["image,caption"]
+    for number in range(8):
+        draw(number).save(more / "images" / f"{number}.jpg")
+        rows.append(f"{number}.jpg,A zebra {THINGS[number % 5]} runs fast .")
+    (more / "captions.csv").write_text("\n".join(rows) + "\n")
+    sentences = [f"a {colour} zebra and a {thing}" for colour in COLOURS for thing in THINGS]
+    (tmp_path / "sentences.txt").write_text("\n".join([*sentences, "hi"]) + "\n")
+    (tmp_path / "words.txt").write_text("\n".join(("a", "zebra", "dog", "runs", "fast")) + "\n")
+    np.save(tmp_path / "vectors.npy", np.eye(5, dtype=np.float16))
+    path = tmp_path / "tiny-reader.toml"
+    path.write_text(f"""
+task = "captioning"
+objective = "mixture"
+name = "tiny-reader"
+start = "{tagged_checkpoint}"
+output = "{tmp_path / "reader" / "checkpoint"}"
+run = "{tmp_path / "reader" / "run"}"
+more = ["{more}"]
+sentences = ["{tmp_path / "sentences.txt"}"]
+vectors = "{tmp_path}"
+min_count = 1
+[data]
+path = "{tiny_data}"
+[features]
+cache = "{tmp_path / "reader-features"}"
+views = 2
+[decoder]
+tags = 4
+embedding_size = 20
+[training]
+epochs = 2
+batch_size = 16
+sentences = 32
+warmup_steps = 0
+learning_rate = 5e-3
+save_every = 3
+""")
+    return path
+
+
+@pytest.fixture
 def other_captioner(tiny_captioner: Captioner) -> Captioner:
     """With the words of `tiny_captioner`, and another decoder, size and (fresh) weights."""
     config = CaptionerConfig(
@@ -277,6 +340,7 @@ def recipes(
     tuning_recipe: Path,
     selfcritical_recipe: Path,
     tagging_recipe: Path,
+    mixture_recipe: Path,
     text_recipe: Path,
     translation_recipe: Path,
 ) -> dict[str, Path]:
@@ -286,6 +350,7 @@ def recipes(
         "tuning": tuning_recipe,
         "self-critical": selfcritical_recipe,
         "tagging": tagging_recipe,
+        "mixture": mixture_recipe,
         "running-text": text_recipe,
         "parallel-text": translation_recipe,
     }
@@ -306,35 +371,6 @@ def train(trainer: Trainer[Any, Any], steps: int) -> list[float]:
             if len(numbers) == steps:
                 return numbers
         trainer.progress.epoch, trainer.progress.done = trainer.progress.epoch + 1, 0
-
-
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(
-    [
-        "tests.training.conftest",
-        "torch._dynamo",
-        "training.tasks.captioning.cross_entropy",
-        "training.tasks.text.running_text",
-        "training.tasks.captioning.self_critical",
-        "training.tasks.captioning.tagging",
-        "training.tasks.captioning.tuning",
-        "training.tasks.translation.parallel_text",
-    ]
-)
-
-
-def begin(function: Callable[..., None], *arguments: object, **environment: str) -> BaseProcess:
-    """Calls a function in a process of its own, where all libraries are imported already: that takes the longest."""
-    process = FORKS.Process(target=call, args=({**os.environ, **environment}, function, arguments))
-    process.start()
-    return process
-
-
-def call(environment: dict[str, str], function: Callable[..., None], arguments: tuple[object, ...]) -> None:
-    """What such a process does: the server that forks it has an environment of its own."""
-    os.environ.clear()
-    os.environ.update(environment)
-    function(*arguments)
 
 
 def recap_train(*arguments: str) -> None:

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from tests.conftest import FullDisk
-from tests.training.conftest import begin, recap_train, run_command
+from tests.forks import begin
+from tests.training.conftest import recap_train, run_command
 from training.cache import new_array
 from training.data.base import DataError
 from training.evaluate import write_json
@@ -69,7 +70,7 @@ def test_training_names_all_broken_pictures_before_it_works(
     errors = capsys.readouterr().err
     assert "recap-train: 4 of 32 pictures can't be read" in errors
     assert named(errors) == BROKEN.keys()
-    assert not list(tmp_path.rglob("*.npy"))
+    assert not list(tmp_path.rglob("grids.npy"))
 
 
 @pytest.mark.usefixtures("no_java")

@@ -16,7 +16,8 @@ from safetensors.torch import load_file
 
 from model.checkpoint import Checkpoint, file_sha256
 from model.figures import Figure, figures_of
-from tests.training.conftest import begin, kill_once, open_trainer, run_command, train
+from tests.forks import begin
+from tests.training.conftest import kill_once, open_trainer, run_command, train
 from training.run_state import StateError
 from training.tasks import TASKS
 from training.trainer import Trainer, Validation
@@ -199,6 +200,7 @@ def test_two_processes_learn_as_one_does(recipes: dict[str, Path], tmp_path: Pat
         "self-critical": still,
         "tuning": [*still, *slow, "training.attention_penalty=0", "training.label_smoothing=0"],
         "tagging": ["training.precision=no"],
+        "mixture": ["training.precision=no", "decoder.dropout=0", *slow[:1]],
         "running-text": ["training.precision=no", "model.dropout=0", "training.k1=8", "training.k2=24"],
         "parallel-text": ["training.precision=no", "model.dropout=0", "subwords.dropout=0", "training.invented=0"],
     }

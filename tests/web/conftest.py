@@ -2,8 +2,6 @@
 
 import io
 import os
-import subprocess
-import sys
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
@@ -16,8 +14,7 @@ from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.conftest import ROOT, find_browser
-
-COMMAND = [sys.executable, "-c", "from app.cli import main; main()", "serve", "--port", "0"]
+from tests.forks import begin, recap_telling
 
 expect.set_options(timeout=20_000)  # for machines that are slow, or busy
 
@@ -62,21 +59,22 @@ def caption_example(page: Page) -> None:
 @pytest.fixture(scope="package")
 def server() -> Iterator[str]:
     """Address of a server with the checkpoints that are shipped, once it is ready."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("RECAP_")}
-    environment |= {"RECAP_CHECKPOINTS": str(ROOT / "checkpoints"), "RECAP_THREADS": "1"}
-    with (
-        NamedTemporaryFile("r", encoding="utf-8") as log,
-        subprocess.Popen(COMMAND, stderr=log.fileno(), env=environment, cwd=ROOT) as process,
-    ):
+    options = ("serve", "--port", "0", "--checkpoints", str(ROOT / "checkpoints"))
+    with NamedTemporaryFile("r", encoding="utf-8") as log:
+        with pytest.MonkeyPatch.context() as patch:
+            for name in [name for name in os.environ if name.startswith("RECAP_")]:
+                patch.delenv(name)
+            process = begin(recap_telling, log.name, *options, RECAP_THREADS="1")
         try:
             until = time.monotonic() + 150  # machines may be slow, or busy
             while "serving " not in (told := Path(log.name).read_text(encoding="utf-8")) or "http://" not in told:
-                assert process.poll() is None, told
+                assert process.is_alive(), told
                 assert time.monotonic() < until, told
                 time.sleep(0.1)
             yield "http://" + told.partition("http://")[2].split()[0].strip('",')
         finally:
             process.kill()
+            process.join()
 
 
 @pytest.fixture(scope="package")

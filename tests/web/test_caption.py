@@ -13,8 +13,7 @@ from playwright.sync_api import Page, expect
 
 from app.main import create_app
 from app.settings import Settings
-from tests.app.conftest import serving
-from tests.conftest import ROOT
+from tests.app.conftest import serving, wait_until_ready
 from tests.web.conftest import Encode, Open, drop
 
 pytestmark = pytest.mark.browser
@@ -196,12 +195,12 @@ def test_a_busy_server_is_waited_for(open_page: Open, photo: bytes) -> None:
 
 
 def test_a_key_is_asked_for_and_a_large_picture_sent_smaller(
-    open_page: Open, encode: Encode, tmp_path: Path, photo: bytes
+    open_page: Open, encode: Encode, tiny_checkpoint: Path, photo: bytes
 ) -> None:
-    (tmp_path / "flickr8k").symlink_to(ROOT / "checkpoints" / "flickr8k")
     digest = hashlib.sha256(b"open sesame").hexdigest()
-    settings = Settings(checkpoints=tmp_path, threads=1, api_keys=(digest,), max_pixels=600_000)
+    settings = Settings(checkpoints=tiny_checkpoint.parent, threads=1, api_keys=(digest,), max_pixels=600_000)
     with serving(create_app(settings)) as client:
+        wait_until_ready(client)
         page = open_page(url=str(client.base_url).rstrip("/"))
         drop(page, {"photo.jpg": photo})
         dialog = page.get_by_role("dialog", name="This server wants a key")

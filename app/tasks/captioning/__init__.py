@@ -10,11 +10,12 @@ SERVICE = TaskService(
     routes=("routes:router", "stream:router", "openai:router", "ibm_max:router"),
     handler="huggingface:HANDLER",
     schema="schemas:CaptionerCard",
-    fields=lambda config: {
-        "encoder": config.encoder.name,
-        "preprocessing": config.encoder.preprocessing.model_dump(mode="json"),
-        "decoder": config.decoder.kind,
-        "decoding": config.decoding.model_dump(),
+    fields=lambda checkpoint: {
+        "encoder": checkpoint.config.encoder.name,
+        "preprocessing": checkpoint.config.encoder.preprocessing.model_dump(mode="json"),
+        "decoder": checkpoint.config.decoder.kind,
+        "decoding": checkpoint.config.decoding.model_dump(),
+        "tags": checkpoint.has("tags"),
     },
     network="{encoder}, {decoder}".format_map,
     command=caption,

@@ -5,8 +5,9 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -27,6 +28,13 @@ def caption(
     num_captions: Annotated[int | None, typer.Option(help="Captions for each picture, 1 to 10.")] = None,
     neutral: Annotated[
         bool | None, typer.Option(help='Say "person" rather than guess at gender or the colour of skin.')
+    ] = None,
+    tags: Annotated[bool | None, typer.Option("--tags", help="Also say which things are there.")] = None,
+    format: Annotated[
+        str | None, typer.Option(help="caption, or alt: alternative text for a page.", metavar="FORMAT")
+    ] = None,
+    min_confidence: Annotated[
+        float | None, typer.Option(help="Withhold captions of less confidence, 0 to 1.", metavar="SHARE")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list, and nothing else.")] = False,
     jsonl: Annotated[
@@ -71,7 +79,14 @@ def caption(
             if answered:
                 typer.echo(f"{len(answered)} of {len(files)} pictures are answered already", err=True)
             files = [file for file in files if str(file) not in log.answered]
-        parameters = {"beam_size": beam_size, "num_captions": num_captions, "neutral": neutral}
+        parameters = {
+            "beam_size": beam_size,
+            "num_captions": num_captions,
+            "neutral": neutral,
+            "tags": tags,
+            "format": format,
+            "min_confidence": min_confidence,
+        }
         quiet = as_json or write is not None
         answers: list[Line] = []
 
@@ -101,7 +116,7 @@ def _caption(
     files: "list[Path]",
     settings: "Settings",
     model: str | None,
-    parameters: dict[str, int | None],
+    parameters: dict[str, Any],
     take: "Callable[[Line], None]",
     *,
     bar: bool,
@@ -118,7 +133,7 @@ def _caption(
     from app.http.body import parse
     from app.serving.worker import Resources
     from app.tasks.captioning.files import AHEAD, caption_files
-    from app.tasks.captioning.parameters import CaptionParameters, decoding_over
+    from app.tasks.captioning.parameters import CaptionParameters, picture_job
     from app.tasks.captioning.service import load_worker
     from model.checkpoint import CheckpointError
     from model.tasks.captioning import CAPTIONING
@@ -126,7 +141,8 @@ def _caption(
     checkpoint = find_checkpoint(settings, CAPTIONING, model)
     patient = {"picture_queue": 2 * AHEAD, "batch_pause_ms": PAUSE_MS, "deadline_seconds": math.inf}
     try:
-        decoding = decoding_over(checkpoint.config.decoding, parse(CaptionParameters, parameters).given())
+        asked = parse(CaptionParameters, parameters)
+        picture_job(checkpoint, asked, b"")  # what is wrong is told before a model is loaded
         resources = Resources(settings.model_copy(update=patient))
         worker = load_worker(checkpoint, resources)
     except (Refusal, CheckpointError, ValueError) as error:
@@ -135,7 +151,7 @@ def _caption(
     async def run() -> None:
         try:
             with tqdm(total=len(files), unit="picture", disable=None if bar else True) as progress:
-                async for line in caption_files(worker, files, decoding):
+                async for line in caption_files(worker, files, partial(picture_job, checkpoint, asked)):
                     take(line)
                     progress.update()
         finally:
@@ -155,6 +171,14 @@ def _show(line: "Line", *, quiet: bool) -> None:
         tqdm.write(f"{line['file']}: {line['error']['message']}", file=sys.stderr)
     elif not quiet:
         # The name as its bytes are on disk, whatever the encoding makes of them.
-        typer.echo(os.fsencode(f"{line['file']}: {line['caption']}"))
-        for other in line["captions"][1:]:
-            typer.echo(f"{' ' * len(line['file'])}  {other['text']}")
+        first, *others = map(_shown, line["captions"])
+        typer.echo(os.fsencode(f"{line['file']}: {first}"))
+        tags = ", ".join(f"{tag['name']} {tag['confidence']:.2f}" for tag in line.get("tags", ()))
+        for other in [*others, *([f"tags: {tags or 'none'}"] if "tags" in line else [])]:
+            typer.echo(f"{' ' * len(line['file'])}  {other}")
+
+
+def _shown(caption: "Line") -> str:
+    """A caption's text; of one that is withheld, also what a person is to look at."""
+    text = str(caption["text"])
+    return f"{text} (needs review: {caption.get('original', '')})".lstrip() if "needs_review" in caption else text

@@ -5,22 +5,27 @@ import json
 import os
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from app.errors import Refusal
 from app.tasks.captioning.service import PictureJob, PictureWorker
 from model.files import read_bytes, require_regular
-from model.tasks.captioning.config import DecodingConfig
+from model.tasks.captioning.captioner import Caption
 from model.vision.formats import EXTENSIONS
 
 AHEAD = 48
 """Pictures that are read and decoded while others are captioned: enough for full batches, few enough for memory."""
 
 Line = dict[str, Any]
-"""`{file, caption, captions: [{text, logprob, confidence}]}`, or `{file, error: {code, message}}`."""
+"""`{file, caption, captions: [{text, logprob, confidence}]}`, or `{file, error: {code, message}}`.
+
+With tags, a caption's line has `tags: [{name, confidence}]` too. Captions whose text is not the network's sentence have
+it as `original`, and those that are withheld have `needs_review: true`.
+"""
 
 
 def find_pictures(paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:
@@ -51,30 +56,49 @@ def find_pictures(paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:
     return list(taken), left
 
 
-async def caption_files(worker: PictureWorker, files: Iterable[Path], decoding: DecodingConfig) -> AsyncIterator[Line]:
-    """A line for each file, in order. At most `AHEAD` pictures are read beyond the one whose line comes next."""
+async def caption_files(
+    worker: PictureWorker, files: Iterable[Path], ask: Callable[[bytes], PictureJob]
+) -> AsyncIterator[Line]:
+    """A line for each file, in order. At most `AHEAD` pictures are read beyond the one whose line comes next.
+
+    Args:
+        worker: captions the pictures.
+        files: of pictures.
+        ask: makes the work of a file's bytes.
+    """
     waiting: deque[asyncio.Task[Line]] = deque()
     for file in files:
-        waiting.append(asyncio.create_task(_line(worker, file, decoding)))
+        waiting.append(asyncio.create_task(_line(worker, file, ask)))
         if len(waiting) > AHEAD:
             yield await waiting.popleft()
     while waiting:
         yield await waiting.popleft()
 
 
-async def _line(worker: PictureWorker, file: Path, decoding: DecodingConfig) -> Line:
+async def _line(worker: PictureWorker, file: Path, ask: Callable[[bytes], PictureJob]) -> Line:
     try:
         data = await asyncio.to_thread(read_bytes, file)
     except OSError as error:
         message = (error.strerror or str(error)).lower()
         return {"file": str(file), "error": {"code": "unreadable_file", "message": message}}
     try:
-        (task,) = worker.submit([PictureJob(data, decoding)])
-        captions = (await task).captions
+        (task,) = worker.submit([ask(data)])
+        del data
+        answer = await task
     except Refusal as error:
         return {"file": str(file), "error": {"code": error.code, "message": error.message}}
-    told = [{name: getattr(caption, name) for name in ("text", "logprob", "confidence")} for caption in captions]
-    return {"file": str(file), "caption": captions[0].text, "captions": told}
+    captions = [_told(caption) for caption in answer.captions]
+    tags = {} if answer.tags is None else {"tags": [asdict(tag) for tag in answer.tags]}
+    return {"file": str(file), "caption": captions[0]["text"], "captions": captions} | tags
+
+
+def _told(caption: Caption) -> Line:
+    told: Line = {name: getattr(caption, name) for name in ("text", "logprob", "confidence")}
+    if caption.original is not None:
+        told["original"] = caption.original
+    if caption.needs_review:
+        told["needs_review"] = True
+    return told
 
 
 def to_json(value: object, indent: int | None = None) -> bytes:
@@ -143,7 +167,7 @@ def _answer(line: bytes) -> Line | None:
     except (ValueError, RecursionError):
         return None
     keys = answer.keys() if isinstance(answer, dict) and isinstance(answer.get("file"), str) else set()
-    return answer if keys in ({"file", "caption", "captions"}, {"file", "error"}) else None
+    return answer if keys - {"tags"} == {"file", "caption", "captions"} or keys == {"file", "error"} else None
 
 
 def _is_cut(line: bytes, *, first: bool) -> bool:

@@ -6,9 +6,8 @@ from fastapi import Request
 from pydantic import WithJsonSchema, model_validator
 
 from app.http.body import Needed, overrides, parse
-from app.http.disconnect import while_connected
 from app.http.fields import errors_in_terms_of, invalid
-from app.http.requests import body_of, is_object, parse_body, picture_of
+from app.http.requests import body_of, is_object, parse_body, picture_of, while_connected
 from app.serving.engine import Engine
 from app.tasks.captioning.parameters import CaptionerCheckpoint, decoding_over
 from app.tasks.captioning.service import PictureJob
@@ -64,7 +63,7 @@ class CaptionParameters(InferenceParameters):
         Raises:
             Refusal: names the parameter that is at odds with another.
         """
-        given = self.given()
+        given = self.given(DecodingConfig)
         if given.get("max_length", 0) > defaults.max_length:
             del given["max_length"]
         if self.do_sample is not None:

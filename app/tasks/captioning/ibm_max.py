@@ -7,9 +7,8 @@ from fastapi import APIRouter, Request
 
 from app.http.contract import Contract
 from app.http.dialects import IBM_MAX
-from app.http.disconnect import while_connected
 from app.http.openapi import FILE, errors
-from app.http.requests import read_upload
+from app.http.requests import read_upload, while_connected
 from app.http.schema import Schema
 from app.serving.engine import Engine
 from app.tasks.captioning.parameters import CaptionParameters, decoding_over

@@ -10,11 +10,10 @@ from app.errors import Refusal
 from app.http.body import Body, Ignored, Needed, Unsupported, overrides
 from app.http.contract import Contract
 from app.http.dialects import OPENAI
-from app.http.disconnect import while_connected
 from app.http.events import EventStream
 from app.http.fields import errors_in_terms_of, invalid
 from app.http.openapi import EXAMPLE, Json, errors, event_stream, json_content
-from app.http.requests import picture_of, read_body
+from app.http.requests import picture_of, read_body, while_connected
 from app.http.schema import Schema
 from app.serving.engine import Engine
 from app.tasks.captioning.parameters import decoding_over
@@ -23,6 +22,7 @@ from app.tasks.openai import CompletionUsage, StreamOptions, chunks, head, usage
 from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Caption, Word
 from model.tasks.captioning.config import DecodingConfig
+from model.tasks.captioning.wording import Wording
 
 router = APIRouter(tags=["chat"])
 
@@ -43,9 +43,10 @@ def _few(messages: Any) -> Any:
     return messages
 
 
+@overrides(Wording)
 @overrides(DecodingConfig)
 class ChatRequest(Body):
-    """A request for a chat completion: OpenAI's parameters, and those of decoding."""
+    """A request for a chat completion: OpenAI's parameters, and those of decoding and wording."""
 
     messages: Annotated[
         list[dict[str, Any]],
@@ -110,7 +111,7 @@ class ChatRequest(Body):
         Raises:
             Refusal: names the parameter that is at odds with another.
         """
-        wanted = self.given()
+        wanted = self.given(DecodingConfig)
         if self.n > 1:
             wanted.setdefault("num_captions", self.n)
         if self.temperature and self.temperature >= _DRAWN:
@@ -161,7 +162,8 @@ class ChatMessage(Schema):
     role: Literal["assistant"]
     content: str
     """The caption."""
-    refusal: None
+    refusal: str | None
+    """The reason why `content` is not the caption: its confidence is below min_confidence."""
 
 
 class ChatTokenLogprob(Schema):
@@ -244,8 +246,9 @@ async def create_chat_completion(request: Request) -> ChatResponse | EventStream
     checkpoint = engine.find(CAPTIONING, request.path_params.get("name", asked.model))
     decoding = asked.decoding(checkpoint.config.decoding)
     picture = await picture_of(request, asked.image_url(), "messages")
-    (task,) = engine.worker(checkpoint).submit([PictureJob(picture, decoding)])
+    job = PictureJob(picture, decoding, wording=asked.given(Wording))
     del picture  # the worker lets go of it once it is decoded
+    (task,) = engine.worker(checkpoint).submit([job])
     captions = (await while_connected(request, task)).captions
     words = usage(0, sum(len(caption.tokens) for caption in captions))
     object = f"chat.completion{'.chunk' if asked.stream else ''}"
@@ -256,7 +259,7 @@ async def create_chat_completion(request: Request) -> ChatResponse | EventStream
     choices = [
         {
             "index": index,
-            "message": {"role": "assistant", "content": caption.text, "refusal": None},
+            "message": {"role": "assistant", "content": caption.text, "refusal": _refused(caption)},
             "logprobs": _logprobs(caption.tokens) if asked.logprobs else None,
             "finish_reason": caption.finish_reason,
         }
@@ -270,13 +273,24 @@ async def _pieces(captions: Sequence[Caption], logprobs: bool) -> AsyncIterator[
     for index, caption in enumerate(captions):
         blank = {"index": index, "delta": {}, "logprobs": None, "finish_reason": None}
         yield blank | {"delta": {"role": "assistant", "content": ""}}
-        begin = 0
-        for token in caption.tokens:
-            end = caption.text.index(token.text, begin) + len(token.text)  # it may be tied to the word before it
-            scores = _logprobs([token]) if logprobs else None
-            yield blank | {"delta": {"content": caption.text[begin:end]}, "logprobs": scores}
-            begin = end
+        if caption.original is None:
+            begin = 0
+            for token in caption.tokens:
+                end = caption.text.index(token.text, begin) + len(token.text)  # it may be tied to the word before it
+                scores = _logprobs([token]) if logprobs else None
+                yield blank | {"delta": {"content": caption.text[begin:end]}, "logprobs": scores}
+                begin = end
+        else:  # in words that are not the network's
+            scores = _logprobs(caption.tokens) if logprobs else None
+            yield blank | {"delta": {"content": caption.text, "refusal": _refused(caption)}, "logprobs": scores}
         yield blank | {"finish_reason": caption.finish_reason}
+
+
+def _refused(caption: Caption) -> str | None:
+    """The reason why a caption is not told, or only what is sure of it."""
+    if not caption.needs_review:
+        return None
+    return f"needs review: the caption is not sure enough, with a confidence of {caption.confidence:.2f}"
 
 
 def _logprobs(words: Iterable[Word]) -> Json:

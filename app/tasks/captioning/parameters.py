@@ -14,13 +14,15 @@ from app.tasks.captioning.service import PictureJob
 from model.checkpoint import Checkpoint
 from model.tasks.captioning.captioner import Captioner
 from model.tasks.captioning.config import CaptionerConfig, DecodingConfig
+from model.tasks.captioning.wording import Wording
 
 CaptionerCheckpoint = Checkpoint[CaptionerConfig, Captioner]
 
 
+@overrides(Wording)
 @overrides(DecodingConfig)
 class DecodingParameters(UploadParameters):
-    """The parameters that choose and search."""
+    """The parameters that choose, search and word."""
 
     may_be_empty: ClassVar = ("prefix",)
 
@@ -35,6 +37,8 @@ class CaptionParameters(DecodingParameters):
     """Also return, for each word, where in the picture the network looked."""
     tree: bool | None = None
     """Also return the hypotheses that beam search kept at each step."""
+    tags: bool | None = None
+    """Also return the things that the network sees, as nouns: at most five, each with a confidence of 0.1 or more."""
 
 
 def decoding_over(defaults: DecodingConfig, given: Mapping[str, Any]) -> DecodingConfig:
@@ -63,16 +67,26 @@ def picture_job(checkpoint: CaptionerCheckpoint, parameters: CaptionParameters, 
     """A picture's file as work for the captioner's worker.
 
     Raises:
-        Refusal: parameters are at odds with each other, or the captioner has no attention to return.
+        Refusal: parameters are at odds with each other, or the captioner has no attention or no tags to return.
     """
-    decoding = decoding_over(checkpoint.config.decoding, parameters.given())
+    decoding = decoding_over(checkpoint.config.decoding, parameters.given(DecodingConfig))
     if parameters.attention and checkpoint.config.decoder.kind == "show-and-tell":
         message = f"attention=true: {checkpoint.name} sees the picture as a whole, so there is no attention to show"
         raise Refusal("invalid_parameter", message, "attention")
     if parameters.tree and decoding.method == "sample":
         message = "tree=true: samples are drawn one by one, so there is no tree; use method=beam"
         raise Refusal("invalid_parameter", message, "tree")
-    return PictureJob(data, decoding, bool(parameters.attention), bool(parameters.tree))
+    if parameters.tags and not checkpoint.has("tags"):
+        message = f"tags=true: {checkpoint.name} has no tagger; the models that have one have tags=true in /v1/models"
+        raise Refusal("invalid_parameter", message, "tags")
+    return PictureJob(
+        data,
+        decoding,
+        bool(parameters.attention),
+        bool(parameters.tree),
+        tag=bool(parameters.tags),
+        wording=parameters.given(Wording),
+    )
 
 
 def parameter_schemas() -> dict[str, Json]:

@@ -11,10 +11,9 @@ from fastapi import APIRouter, Request, Response
 from app.errors import Refusal
 from app.http.contract import Contract
 from app.http.dialects import OWN, ErrorResponse
-from app.http.disconnect import while_connected
 from app.http.errors import tell
 from app.http.openapi import EXAMPLE, FILE, TEXT, errors
-from app.http.requests import Remote, read_upload, read_uploads
+from app.http.requests import Remote, read_upload, read_uploads, while_connected
 from app.serving.engine import Engine
 from app.tasks.captioning.parameters import CaptionParameters, documented, picture_job
 from app.tasks.captioning.schemas import BatchResponse, CaptionResponse

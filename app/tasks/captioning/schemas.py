@@ -26,6 +26,7 @@ class Caption(Schema):
     """A sentence about the picture."""
 
     text: str
+    """With format=alt, alternative text; see there and at min_confidence when it is empty."""
     logprob: float
     """Natural logarithm of the sentence's probability, its end included."""
     confidence: Annotated[float, Field(ge=0, le=1)]
@@ -34,6 +35,19 @@ class Caption(Schema):
     finish_reason: Literal["stop", "length"]
     """`stop`: the sentence is complete; `length`: it was cut at max_length."""
     tokens: tuple[Token, ...]
+    """The words that the network wrote, also where `text` has others."""
+    original: Annotated[str | None, UNLESS_NONE] = None
+    """The sentence of these words, where `text` is another."""
+    needs_review: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
+    """True where the caption's confidence is below min_confidence, so that `text` does not have it. Else left out."""
+
+
+class Tag(Schema):
+    """A thing in the picture."""
+
+    name: str
+    confidence: Annotated[float, Field(ge=0, le=1)]
+    """The probability that it is there."""
 
 
 class ImageInfo(Schema):
@@ -115,6 +129,8 @@ class CaptionResponse(Schema):
     timing_ms: Timing
     tree: Annotated[BeamTree | None, UNLESS_NONE] = None
     """Only with tree=true."""
+    tags: Annotated[list[Tag] | None, UNLESS_NONE] = None
+    """Likeliest first; only with tags=true."""
 
     @classmethod
     def of(cls, job: PictureJob, checkpoint: Checkpoint[Any, Any], received: float, id: str | None = None) -> Self:
@@ -127,6 +143,7 @@ class CaptionResponse(Schema):
             "image": job.picture,
             "timing_ms": {stage: round(1000 * value, 2) for stage, value in seconds.items()},
             "tree": job.beams and {"steps": job.beams.steps, "captions": job.beams.sequences},
+            "tags": job.tags,
         }
         return cls.model_validate(whole)
 
@@ -155,3 +172,5 @@ class CaptionerCard(ModelCard):
     decoder: str
     decoding: dict[str, Any]
     """Its defaults for the parameters of a request."""
+    tags: bool
+    """True if it can tell tags."""

@@ -2,10 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from PIL import Image
@@ -18,8 +18,10 @@ from model.checkpoint import Checkpoint
 from model.decoding.observers import BeamTree, TreeObserver, WordObserver
 from model.openvino.lanes import can_share
 from model.tasks.captioning import CAPTIONING
-from model.tasks.captioning.captioner import Caption, Captioner, UnknownPrefixError, Word
+from model.tasks.captioning.captioner import NO_TAGS, Caption, Captioner, UnknownPrefixError, Word
 from model.tasks.captioning.config import CaptionerConfig, DecodingConfig
+from model.tasks.captioning.tagger import Tag
+from model.tasks.captioning.wording import Wording, worded
 from model.vision.formats import PictureError
 from model.vision.pictures import Picture, PictureFile
 
@@ -31,7 +33,10 @@ class Listener(Protocol):
         """The bytes turned out to be a picture."""
 
     def word(self, caption: int, place: int, token: Word) -> None:
-        """The caption of this number has this word at this place; repeated if the search has to start again."""
+        """The caption of this number has this word at this place; repeated if the search has to start again.
+
+        Nothing is told of captions that may be withheld.
+        """
 
 
 @dataclass(eq=False)
@@ -44,11 +49,16 @@ class PictureJob:
     attention: bool = False
     tree: bool = False
     """True records the hypotheses of the search."""
+    tag: bool = False
+    """True finds tags, with a captioner that can."""
+    wording: Mapping[str, Any] = field(default_factory=dict)
+    """Differences from the worker's `Wording`."""
     listener: Listener | None = None
     supply: AbstractAsyncContextManager[None] = field(default_factory=nullcontext)
     """The context in which `data` is there."""
     asked: float = field(default_factory=time.perf_counter)
 
+    told: Wording = field(init=False)
     prefix: Sequence[int] = field(init=False)
     """Numbers of the words of `decoding.prefix`."""
     file: PictureFile = field(init=False)
@@ -58,6 +68,8 @@ class PictureJob:
     pixels: Tensor = field(init=False)
     """(3, S, S), ready for the network."""
     captions: list[Caption] = field(init=False)
+    """In the form in which they are told."""
+    tags: list[Tag] | None = field(init=False)
     beams: BeamTree | None = field(init=False)
     seconds: dict[str, float] = field(init=False)
     """Time of each stage: `queue`; `decode`; `encode` and `generate`, each of the whole batch. On a lane, `encode`
@@ -73,6 +85,8 @@ class PictureWorker(Batcher[PictureJob]):
     def __init__(self, name: str, captioner: Captioner, resources: Resources) -> None:
         self._captioner = captioner
         self._settings = settings = resources.settings
+        self._wording = Wording(min_confidence=settings.min_confidence)
+        self._withheld = resources.metrics.captions_withheld.labels(name)
         seconds = resources.metrics.stage_seconds
         self._stages = {stage: seconds.labels(CAPTIONING.name, stage) for stage in ("decode", "encode", "generate")}
         super().__init__(
@@ -90,15 +104,22 @@ class PictureWorker(Batcher[PictureJob]):
         """Takes on all pictures, or none. Cancelling a task withdraws its picture.
 
         Raises:
-            Refusal: a prefix has words that the captioner does not know; too many pictures wait already; the server is
-                shutting down. From a task: the bytes are not a picture that is read; it took too long.
+            Refusal: a prefix has words that the captioner does not know, or there are no tags to mention; too many
+                pictures wait already; the server is shutting down. From a task: the bytes are not a picture that is
+                read; it took too long.
         """
         try:
             prefixes = {text: self._captioner.encode_prefix(text) for text in {job.decoding.prefix for job in items}}
         except UnknownPrefixError as error:
             raise Refusal("invalid_parameter", f"prefix: {error}", "prefix") from error
+        if self._captioner.tags is None:
+            for job in items:
+                for name, off in (("mention", 1), ("people", 0)):
+                    if (value := getattr(job.decoding, name)) != off:
+                        raise Refusal("invalid_parameter", f"{name}={value:g}: {NO_TAGS.format(off=off)}", name)
         for job in items:
             job.prefix = prefixes[job.decoding.prefix]
+            job.told = self._wording.model_copy(update=dict(job.wording))
         return super().submit(items)
 
     def supply(self, item: PictureJob) -> AbstractAsyncContextManager[None]:
@@ -132,12 +153,14 @@ class PictureWorker(Batcher[PictureJob]):
         words = [
             WordObserver(captioner.words, place, draws=job.decoding.method == "sample", tell=job.listener.word)
             for place, job in enumerate(batch)
-            if job.listener
+            if job.listener and not job.told.min_confidence  # else all that is said may have to be taken back
         ]
         trees = {place: TreeObserver(captioner.vocabulary, place) for place, job in enumerate(batch) if job.tree}
         with self.cores.whole():
             began = time.perf_counter()
             grids = captioner.encode(torch.stack([job.pixels for job in batch]))  # (B, P, E)
+            wanted = any(job.tag or job.told.min_confidence for job in batch)
+            tags = captioner.tag(grids, neutral=first.decoding.neutral) if wanted else [[] for _ in batch]
             if grids.is_cuda:
                 torch.cuda.synchronize()
             encode = time.perf_counter() - began
@@ -155,14 +178,17 @@ class PictureWorker(Batcher[PictureJob]):
         self._stages["encode"].observe(encode)
         self._stages["generate"].observe(generate)
         for place, (job, captions) in enumerate(zip(batch, found, strict=True)):
-            job.captions = captions
+            job.captions = [worded(caption, tags[place], job.told) for caption in captions]
+            job.tags = tags[place] if job.tag else None
+            self._withheld.inc(any(caption.needs_review for caption in job.captions[:1]))
             job.beams = trees[place].tree if job.tree else None
             queue = ended - job.asked - job.seconds["decode"] - encode - generate
             job.seconds |= {"queue": queue, "encode": encode, "generate": generate}
         return batch
 
     def open_lanes(self) -> int:
-        if self.cores.shares == 1 or not can_share(self._captioner):
+        # The tagger stays in torch and takes a thread, as all of torch beside programs, for two products with a vector.
+        if self.cores.shares == 1 or not can_share(self._captioner.decoder):
             return 1
         with self.cores.shared():
             _warm_up(self._captioner)

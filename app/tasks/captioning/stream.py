@@ -11,11 +11,10 @@ from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
 from app.http.contract import Contract
-from app.http.disconnect import while_connected
 from app.http.errors import tell
 from app.http.events import EventStream, event
 from app.http.openapi import FILE, TEXT, event_stream
-from app.http.requests import read_upload
+from app.http.requests import read_upload, while_connected
 from app.http.schema import ModelInfo, Schema
 from app.serving.engine import Engine
 from app.tasks.captioning.parameters import CaptionerCheckpoint, CaptionParameters, documented, picture_job
@@ -52,7 +51,8 @@ async def stream_captions(request: Request) -> EventStream:
     - `image`, when the picture is decoded: the answer's `id`, `model` and `image`.
     - `token`, for each word: `index`, the number of its caption, and `token`. Greedy decoding and sampling give a word
       as soon as it is chosen; beam search when all that can still win agree on it, and the rest at the end. Nothing is
-      taken back. Several samples are numbered as they are drawn.
+      taken back. Several samples are numbered as they are drawn. Where captions may be withheld, by `min_confidence`,
+      there are none.
     - `caption`, at the end: all that `/v1/captions` answers, captions best first.
     - `error`, in place of the rest: an error's body. What goes wrong before `image` is answered by a status, as
       elsewhere.

@@ -10,12 +10,12 @@ SERVICE = TaskService(
     routes=("openai:router",),
     handler="huggingface:HANDLER",
     schema="schemas:LanguageModelCard",
-    fields=lambda config: {
-        "unit": config.unit,
-        "cell": config.cell,
-        "num_layers": config.num_layers,
-        "hidden_size": config.hidden_size,
-        "generation": config.generation.model_dump(),
+    fields=lambda checkpoint: {
+        "unit": checkpoint.config.unit,
+        "cell": checkpoint.config.cell,
+        "num_layers": checkpoint.config.num_layers,
+        "hidden_size": checkpoint.config.hidden_size,
+        "generation": checkpoint.config.generation.model_dump(),
     },
     network="{num_layers} x {hidden_size} {cell}, {unit}s".format_map,
     command=generate,

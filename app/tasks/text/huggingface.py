@@ -11,11 +11,10 @@ from starlette.types import Scope
 from app.errors import Refusal
 from app.http.body import Needed, overrides, parse
 from app.http.contract import TEXT_BYTES
-from app.http.disconnect import while_connected
 from app.http.errors import tell
 from app.http.events import EventStream, event
 from app.http.fields import errors_in_terms_of, invalid
-from app.http.requests import read_body
+from app.http.requests import read_body, while_connected
 from app.serving.engine import Engine
 from app.tasks.huggingface import GeneratedText, Handler, Inference, InferenceParameters
 from app.tasks.text.generation import Generation, TextRequest, Update
@@ -73,7 +72,7 @@ async def infer(
     """The continuation of a prompt, whole or token by token."""
     asked = await read_body(request, TextInference, TEXT_BYTES)
     parameters = asked.parameters or parse(TextParameters, {})
-    overridden = parameters.given() | ({"temperature": 0.0} if parameters.do_sample is False else {})
+    overridden = parameters.given(GenerationConfig) | ({"temperature": 0.0} if parameters.do_sample is False else {})
     generation = limited(checkpoint.config.generation, engine.settings).model_copy(update=overridden)
     scored = parameters.top_n_tokens
     if scored is None and (parameters.details or asked.stream):

@@ -11,10 +11,9 @@ from app.errors import Refusal
 from app.http.body import Unsupported
 from app.http.contract import Contract
 from app.http.dialects import OPENAI
-from app.http.disconnect import while_connected
 from app.http.events import EventStream
 from app.http.openapi import Json, errors, event_stream, json_content
-from app.http.requests import read_body
+from app.http.requests import read_body, while_connected
 from app.serving.engine import Engine
 from app.tasks.openai import StreamOptions, chunks, head, usage
 from app.tasks.text.generation import Generation, Update

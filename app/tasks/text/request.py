@@ -21,7 +21,7 @@ class GenerationParameters(Body):
 
     def over(self, defaults: GenerationConfig) -> GenerationConfig:
         """The model's defaults with what was given."""
-        return defaults.model_copy(update=self.given())
+        return defaults.model_copy(update=self.given(GenerationConfig))
 
 
 def text_requests(

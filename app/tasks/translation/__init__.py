@@ -10,12 +10,12 @@ SERVICE = TaskService(
     routes=("routes:router", "libretranslate:router"),
     handler="huggingface:HANDLER",
     schema="schemas:TranslatorCard",
-    fields=lambda config: {
-        "source": config.source,
-        "target": config.target,
-        "cell": config.cell,
-        "hidden_size": config.hidden_size,
-        "decoding": config.decoding.model_dump(),
+    fields=lambda checkpoint: {
+        "source": checkpoint.config.source,
+        "target": checkpoint.config.target,
+        "cell": checkpoint.config.cell,
+        "hidden_size": checkpoint.config.hidden_size,
+        "decoding": checkpoint.config.decoding.model_dump(),
     },
     network="{source} to {target}, {hidden_size} {cell}".format_map,
     command=translate,

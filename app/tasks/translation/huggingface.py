@@ -71,7 +71,7 @@ async def infer(request: Request, engine: Engine, checkpoint: TranslatorCheckpoi
     with errors_in_terms_of({"text": "inputs", "source": "src_lang", "target": "tgt_lang"}):
         find_translator(engine, checkpoint.name, parameters.src_lang, parameters.tgt_lang)
         texts = read_texts(worker.translator, [asked.inputs])
-    decoding = checkpoint.config.decoding.model_copy(update=parameters.given())
+    decoding = checkpoint.config.decoding.model_copy(update=parameters.given(TranslationDecodingConfig))
     (found,) = await translate(request, worker, texts, decoding)
     return [HuggingFaceTranslation(translation_text=translation.text) for translation in found]
 

@@ -8,8 +8,8 @@ from typing import Any
 from starlette.requests import Request
 
 from app.errors import Refusal
-from app.http.disconnect import while_connected
 from app.http.fields import invalid, shown
+from app.http.requests import while_connected
 from app.serving.engine import Engine
 from app.tasks.translation.service import SentenceJob, TranslatorCheckpoint, TranslatorWorker
 from model.tasks.translation import TRANSLATION

@@ -72,7 +72,7 @@ async def create_translations(request: Request) -> TranslationResponse:
     texts = read_texts(
         worker.translator, [asked.text] if isinstance(asked.text, str) else asked.text, attention=attention
     )
-    decoding = checkpoint.config.decoding.model_copy(update=asked.given())
+    decoding = checkpoint.config.decoding.model_copy(update=asked.given(TranslationDecodingConfig))
     found = await translate(request, worker, texts, decoding, attention=attention)
     return TranslationResponse(
         id=f"translation-{uuid4().hex}",

@@ -45,7 +45,8 @@ export default {
     album.on("changed", (picture) => {
       if (picture.state !== "done" || picture.told === picture.answer) return;
       picture.told = picture.answer; // once for each answer
-      announce(`${picture.name}: ${asText(picture)} ${percent(picture.answer?.captions[0]?.confidence ?? 0)} confident.`);
+      const best = picture.answer?.captions[0];
+      announce(`${picture.name}: ${asText(picture)} ${percent(best?.confidence ?? 0)} confident${best?.needs_review ? ", needs review" : ""}.`);
     });
     keys.on("entered", () => {
       caption(album.pictures.filter((picture) => picture.error?.status === 401));

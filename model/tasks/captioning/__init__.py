@@ -8,6 +8,7 @@ from model.openvino.program import Program
 from model.task import Asset, Task
 from model.tasks.captioning.captioner import Captioner
 from model.tasks.captioning.config import CaptionerConfig
+from model.tasks.captioning.decoder import DECODERS
 from model.tasks.captioning.networks import CompiledDecoder, CompiledEncoder, captioner_networks
 from model.tasks.captioning.tagger import Tags
 from model.vocabulary import Vocabulary
@@ -22,10 +23,11 @@ def build(
 ) -> Captioner:
     """A captioner with fresh weights, or around compiled networks; ValueError for an unknown encoder or cell.
 
-    One around compiled networks does not tag.
+    The tagger, two products with a single vector, stays in torch beside compiled networks.
     """
     if programs:
-        return Captioner(config, vocabulary, CompiledEncoder(programs), CompiledDecoder(programs))
+        decoder = CompiledDecoder(programs, reads_tags=DECODERS[config.decoder.kind].reads_tags)
+        return Captioner(config, vocabulary, CompiledEncoder(programs), decoder, tags)
     captioner = Captioner(config, vocabulary, tags=tags)
     captioner.encoder.to(memory_format=torch.channels_last)  # a quarter faster on a CPU
     return captioner

@@ -1,7 +1,7 @@
 """A picture to sentences: encoder, decoder and vocabulary in one module."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -10,18 +10,27 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from model.cells import State
+from model.decoding.barred import BarredMemory, barring
 from model.decoding.constraints import Constraint, MinLength, NoRepeat, Prefix, Specials
 from model.decoding.decode import decode
-from model.decoding.search import Hypotheses, Observer
+from model.decoding.mentions import Mentions
+from model.decoding.search import Hypotheses, Observer, StepFunction
 from model.tasks.captioning.config import CaptionerConfig, DecodingConfig, TaggingConfig
-from model.tasks.captioning.decoder import Decoder, build_decoder
+from model.tasks.captioning.decoder import Decoder, Seen, build_decoder
+from model.tasks.captioning.naming import Naming
 from model.tasks.captioning.neutral import Neutral
-from model.tasks.captioning.tagger import Tagger, Tags
+from model.tasks.captioning.tagger import Tag, Tagger, Tags, TagWords
 from model.vision.encoder import build_encoder
 from model.vision.formats import MAX_PIXELS, MAX_SIDE
 from model.vision.pictures import PictureFile
 from model.vision.preprocessing import preprocess, useful_side
 from model.vocabulary import EOS, PAD, Vocabulary, detokenize, tokenize
+
+MOST_TAGS = 5
+"""Most tags that are told of a picture."""
+LEAST_CONFIDENCE = 0.1
+"""Least confidence of a tag that is told."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +57,16 @@ class Caption:
     finish_reason: Literal["stop", "length"]
     """`stop`: the network ended the sentence; `length`: the search cut it at max_length."""
     tokens: tuple[Word, ...]
+    original: str | None = None
+    """The sentence as the network wrote it, where `text` is another; see `model.tasks.captioning.wording`."""
+    needs_review: bool = False
+    """True if it is not sure enough to be told as it is."""
 
     def __str__(self) -> str:
         return self.text
+
+
+NO_TAGS = "this captioner has no tags to go by; only {off}, which is off, is possible"
 
 
 class UnknownPrefixError(ValueError):
@@ -85,6 +101,10 @@ class Captioner(nn.Module):
             num_features = self.encoder.num_features
             assert isinstance(num_features, int)
             self.tagger = Tagger(tags, num_features, config.tagging or TaggingConfig())
+        if self.decoder.reads_tags:
+            if tags is None:
+                raise ValueError(f"a {config.decoder.kind} needs tags")
+            self.tag_words = TagWords(tags, vocabulary)
 
     @property
     def tags(self) -> Tags | None:
@@ -93,7 +113,7 @@ class Captioner(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Device of the weights; the CPU for compiled networks, which have none."""
+        """Device of the weights; the CPU for compiled networks."""
         weight = next(self.parameters(), None)
         return torch.device("cpu") if weight is None else weight.device
 
@@ -101,6 +121,11 @@ class Captioner(nn.Module):
     def neutral(self) -> Neutral:
         """The constraint of `neutral=true`."""
         return Neutral(self.vocabulary)
+
+    @cached_property
+    def naming(self) -> Naming | None:
+        """The words that say its tags, if it has a tagger."""
+        return Naming(self.tagger.tags, self.vocabulary) if self.tagger else None
 
     def open(self, data: bytes, *, max_pixels: int = MAX_PIXELS, max_side: int = MAX_SIDE) -> PictureFile:
         """Opens a picture's file, to be read at the least size that `preprocess` makes use of. Thread-safe.
@@ -120,6 +145,29 @@ class Captioner(nn.Module):
         """Turns preprocessed pictures (B, 3, S, S) into grids (B, P, E)."""
         return self.encoder(pixels.to(self.device))  # type: ignore[no-any-return]
 
+    def seen(self, grid: Tensor, tags: Tensor | None = None) -> Seen | None:
+        """The words of the tags of grids (B, P, E), if the decoder reads them.
+
+        `tags` has the tagger's probabilities (B, V'), where they are known already.
+        """
+        if not self.decoder.reads_tags:
+            return None
+        assert self.tagger is not None
+        with torch.no_grad():
+            narrowest = self.tagger.narrowest(self.tagger(grid) if tags is None else tags)  # (B, V')
+            return self.tag_words(narrowest, self.config.decoder.tags)  # type: ignore[no-any-return]
+
+    def encode_source(self, grid: Tensor, tags: Tensor | None = None) -> Any:
+        """Grids (B, P, E) to the memory that the decoder's steps read; for `tags`, see `seen`."""
+        return self.decoder.encode_source(grid, self.seen(grid, tags))
+
+    @torch.inference_mode()
+    def tag(self, grid: Tensor, *, neutral: bool = False) -> list[list[Tag]]:
+        """The tags of grids (B, P, E) that are worth telling: a few of each, likeliest first; none without a tagger."""
+        if self.tagger is None:
+            return [[] for _ in grid]
+        return self.tagger.tags_of(grid, MOST_TAGS, least=LEAST_CONFIDENCE, neutral=neutral)
+
     @torch.inference_mode()
     def generate(
         self,
@@ -127,20 +175,94 @@ class Captioner(nn.Module):
         decoding: DecodingConfig,
         *,
         prefix: Sequence[int] | None = None,
+        mentions: Sequence[Collection[int]] | None = None,
         attention: bool = False,
         observers: Sequence[Observer] = (),
     ) -> list[list[Caption]]:
         """Writes `decoding.num_captions` captions for each of the grids (B, P, E), best first.
 
         There are fewer if fewer are possible, as when the prefix fills max_length. The observers watch the search.
-        The prefix and the error that it may raise are those of `constraints`.
+        For each picture, `mentions` has the numbers of words of which its caption is to have one, none if it need not;
+        left out, they are those that say what the tagger is sure of, by `decoding.mention`, see `Naming.to_mention`.
+        The prefix is that of `constraints`.
+
+        Raises:
+            UnknownPrefixError: the prefix has words that the vocabulary lacks.
+            ValueError: `decoding.mention` or `decoding.people` needs a tagger, and there is none.
         """
-        search = decoding.search
+        asked = self.decoder.reads_tags or decoding.people > 0 or (decoding.mention < 1 and mentions is None)
+        tags = self.tagger(grid) if self.tagger and asked else None  # (B, V')
+        memory = self.encode_source(grid, tags)
+        state = self.decoder.initial_state(memory, decoding.search.rows_per_source)
+        return self.search(
+            *(self.decoder.step, state, memory, decoding, tags),
+            prefix=prefix,
+            mentions=None if mentions is None else Mentions(mentions),
+            attention=attention,
+            observers=observers,
+        )
+
+    def search(
+        self,
+        step: StepFunction[Any],
+        state: State,
+        memory: Any,
+        decoding: DecodingConfig,
+        tags: Tensor | None,
+        *,
+        prefix: Sequence[int] | None = None,
+        mentions: Mentions | None = None,
+        attention: bool = False,
+        observers: Sequence[Observer] = (),
+    ) -> list[list[Caption]]:
+        """Does what `generate` does, with the step, state and memory of any decoder, and the tagger's view (B, V')."""
         constraints = self.constraints(decoding, prefix)
-        memory = self.decoder.encode_source(grid)
-        state = self.decoder.initial_state(memory, search.rows_per_source)
-        found = decode(self.decoder.step, state, memory, search, constraints, attention=attention, observers=observers)
+        if (barred := self.barred(decoding, tags, prefix)) is not None:
+            step, memory = barring(step), BarredMemory(memory, barred)
+        mentions = mentions or self.to_mention(decoding, tags)
+        found = decode(
+            *(step, state, memory, decoding.search, constraints),
+            mentions=mentions,
+            attention=attention,
+            observers=observers,
+        )
         return self.captions(found)
+
+    def barred(self, decoding: DecodingConfig, tags: Tensor | None, prefix: Sequence[int] | None) -> Tensor | None:
+        """The words (B, V) for people where the tagger sees none, by its view (B, V'); None if all may be said.
+
+        Words of the prefix may be.
+
+        Raises:
+            ValueError: there is no tagger.
+        """
+        if decoding.people == 0:
+            return None
+        if tags is None or self.naming is None:
+            raise ValueError(f"people={decoding.people:g}: {NO_TAGS.format(off=0)}")
+        unseen = self.naming.people(tags) < decoding.people  # (B,)
+        words = torch.zeros(len(self.vocabulary), dtype=torch.bool)  # (V,)
+        words[list(self.naming.words_for_people)] = True
+        words[list(self.encode_prefix(decoding.prefix) if prefix is None else prefix)] = False
+        return unseen[:, None] & words.to(unseen.device)
+
+    def to_mention(self, decoding: DecodingConfig, tags: Tensor | None) -> Mentions | None:
+        """The words that say what the tagger is sure of, by its probabilities (B, V'); None if nothing has to be said.
+
+        Where `decoding.people` lets a caption speak of people, they are what it is about, and nothing has to be said.
+
+        Raises:
+            ValueError: there is no tagger.
+        """
+        if decoding.mention == 1:
+            return None
+        if tags is None or self.naming is None:
+            raise ValueError(f"mention={decoding.mention:g}: {NO_TAGS.format(off=1)}")
+        words = self.naming.to_mention(tags, decoding.mention)
+        if decoding.people:
+            crowded = (self.naming.people(tags) >= decoding.people).tolist()
+            words = [() if people else found for found, people in zip(words, crowded, strict=True)]
+        return Mentions(words)
 
     def caption(
         self, images: Sequence[Image.Image], decoding: DecodingConfig | None = None, *, attention: bool = False

@@ -14,7 +14,7 @@ from model.vision.config import EncoderConfig
 class DecoderConfig(Config):
     """The recurrent network that turns a grid into words."""
 
-    kind: Literal["show-and-tell", "soft-attention", "top-down"] = "top-down"
+    kind: Literal["show-and-tell", "soft-attention", "top-down", "tag-reader"] = "top-down"
     cell: str = "lstm"
     """A name in `model.cells.CELLS`."""
     embedding_size: Annotated[int, Field(ge=1)] = 512
@@ -24,6 +24,8 @@ class DecoderConfig(Config):
     num_layers: Annotated[int, Field(ge=1, le=8)] = 1
     """Stacked recurrent layers of show-and-tell; the attention decoders have a fixed number (1 and 2)."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    tags: Annotated[int, Field(ge=1, le=100)] = 15
+    """Words that a tag reader sees of each picture."""
 
     @model_validator(mode="after")
     def _layers_only_where_stacked(self) -> Self:
@@ -60,6 +62,11 @@ class DecodingConfig(Config, use_attribute_docstrings=True):
     """No run of this many words comes twice in a caption; 0 is off."""
     neutral: bool = False
     """Say "person" rather than guess at gender or the colour of skin."""
+    mention: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Beam search: captions that say the likeliest tag with a word in the vocabulary, where its confidence is at least
+    this, come before others; 1 is off. With `people`, only of pictures without them. Only for models with tags."""
+    people: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Least confidence of a tag for people, for captions to speak of any; 0 is off. Only for models with tags."""
     seed: Annotated[int | None, Field(ge=-(2**63), lt=2**63)] = None
     """Makes sampling repeatable."""
     prefix: Annotated[str, Field(max_length=200)] = ""
@@ -119,3 +126,11 @@ class CaptionerConfig(Config):
     """Turns a caption's probability into a confidence; without it, they are the same."""
     tagging: TaggingConfig | None = None
     """Calibration of the tags, where the captioner has a tagger."""
+
+    @model_validator(mode="after")
+    def _mentions_only_tags(self) -> Self:
+        for name, off in (("mention", 1), ("people", 0)):
+            value = getattr(self.decoding, name)
+            if value != off and self.tagging is None:
+                raise ValueError(f"decoding.{name}={value:g}: without `tagging` there are no tags to go by")
+        return self

@@ -6,6 +6,7 @@ logits, for a search, and `forward` runs over whole sentences, for training. Eve
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar, Generic, NamedTuple
 
 import torch
@@ -21,12 +22,31 @@ from model.tasks.captioning.config import DecoderConfig
 from model.vocabulary import PAD
 
 
+class Seen(NamedTuple):
+    """The words of the things that a tagger sees in pictures, likeliest first; `<pad>` where there are fewer."""
+
+    words: Tensor  # (B, K)
+    logits: Tensor  # (B, K), of how likely each is: half precision has no numbers between 0.998 and 1
+
+    def take(self, pictures: Sequence[int]) -> "Seen":
+        """The words seen in some of the pictures, by their numbers."""
+        return Seen(*(part[list(pictures)] for part in self))
+
+    def to(self, device: torch.device) -> "Seen":
+        """The words on a device."""
+        return Seen(*(part.to(device) for part in self))
+
+
 class GridMemory(NamedTuple):
-    """The projected grids of the pictures."""
+    """The projected grids of the pictures, and the words seen in them where a decoder reads these."""
 
     values: Tensor  # (B, P, H)
     mean: Tensor  # (B, H), of the values, or what the decoder makes of it
     keys: Tensor  # (B, P, A); (B, 0) without attention
+    tags: Tensor  # (B, K, A); this and what follows is (B, 0) without tags
+    tag_keys: Tensor  # (B, K, A)
+    copy_keys: Tensor  # (B, K, A)
+    words: Tensor  # (B, K)
 
     def take(self, sources: Tensor) -> "GridMemory":
         """The memory of some of the pictures, by their numbers."""
@@ -44,9 +64,12 @@ class Hidden(NamedTuple):
 class Decoder(nn.Module, ABC, Generic[M]):
     """The interface that a search needs, of decoders in torch and of compiled ones."""
 
+    reads_tags = False
+    """True if `encode_source` needs the words that a tagger sees."""
+
     @abstractmethod
-    def encode_source(self, grid: Tensor) -> M:
-        """Grids (B, P, E) to what the steps read of them."""
+    def encode_source(self, grid: Tensor, seen: Seen | None = None) -> M:
+        """Grids (B, P, E), and the words seen in them, to what the steps read of them."""
 
     @abstractmethod
     def initial_state(self, memory: M, rows_per_source: int = 1) -> State:
@@ -60,7 +83,7 @@ class Decoder(nn.Module, ABC, Generic[M]):
 class RecurrentDecoder(Decoder[GridMemory]):
     """The parts that all decoders in torch share: the word embedding, the projected grid and the output layer."""
 
-    reads: ClassVar[tuple[str, ...]] = GridMemory._fields  # the parts of the memory that a step reads
+    reads: ClassVar[tuple[str, ...]] = ("values", "mean", "keys")  # the parts of the memory that a step reads
 
     def __init__(self, config: DecoderConfig, *, num_features: int, vocabulary_size: int) -> None:
         super().__init__()
@@ -73,9 +96,9 @@ class RecurrentDecoder(Decoder[GridMemory]):
         nn.init.uniform_(self.output.weight, -0.1, 0.1)
         nn.init.zeros_(self.output.bias)
 
-    def encode_source(self, grid: Tensor) -> GridMemory:
+    def encode_source(self, grid: Tensor, seen: Seen | None = None) -> GridMemory:
         values = self.dropout(torch.relu(self.project(grid)))  # (B, P, H)
-        return GridMemory(values, self._mean(values), self._keys(values))
+        return GridMemory(values, self._mean(values), self._keys(values), *(values.new_empty(len(values), 0),) * 4)
 
     def _mean(self, values: Tensor) -> Tensor:
         return values.mean(1)
@@ -91,17 +114,18 @@ class RecurrentDecoder(Decoder[GridMemory]):
     def cell_step(self, embedded: Tensor, state: State, memory: GridMemory) -> Hidden:
         """The last words (N, W), as `embed` returns them, to the hidden vectors that the output layer reads."""
 
-    def logits(self, hidden: Tensor) -> Tensor:
-        """Hidden vectors (..., H) to logits (..., V)."""
+    def logits(self, hidden: Tensor, memory: GridMemory) -> Tensor:
+        """Hidden vectors (B, R, H) of R rows a picture to logits (B, R, V)."""
         return self.output(self.dropout(hidden))  # type: ignore[no-any-return]
 
     def step(self, tokens: Tensor, state: State, memory: GridMemory) -> Step:
         hidden, state, attention = self.cell_step(self.embed(tokens), state, memory)
-        return Step(self.logits(hidden), state, attention)
+        logits = self.logits(hidden.unflatten(0, (memory.mean.shape[0], -1)), memory)  # (B, K, V)
+        return Step(logits.flatten(0, 1), state, attention)
 
-    def forward(self, grid: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor | None]:
+    def forward(self, grid: Tensor, tokens: Tensor, seen: Seen | None = None) -> tuple[Tensor, Tensor | None]:
         """Teacher forcing with one caption of each of the grids (B, P, E): see `teacher_forcing`."""
-        return self.teacher_forcing(self.encode_source(grid), tokens)
+        return self.teacher_forcing(self.encode_source(grid, seen), tokens)
 
     def teacher_forcing(self, memory: GridMemory, tokens: Tensor) -> tuple[Tensor, Tensor | None]:
         """Runs over whole captions, with the memory of the picture of each, see `GridMemory.take`.
@@ -112,7 +136,7 @@ class RecurrentDecoder(Decoder[GridMemory]):
             logits (B, T, V) for the token after each, and attention weights (B, T, P) from decoders that have
             attention. Both are undefined after a caption's last token.
         """
-        embedded = self.embed(tokens)  # (B, T, W)
+        embedded, whole = self.embed(tokens), memory  # (B, T, W)
         state = self.initial_state(memory)
         outputs, attentions = [], []
         for time, active in enumerate(active_rows(tokens)):
@@ -120,7 +144,7 @@ class RecurrentDecoder(Decoder[GridMemory]):
             output, state, attention = self.cell_step(embedded[:active, time], state, memory)
             outputs.append(output)
             attentions.append(attention)
-        logits = self.logits(pad_sequence(outputs, batch_first=True).transpose(0, 1))  # (B, T, V)
+        logits = self.logits(pad_sequence(outputs, batch_first=True).transpose(0, 1), whole)  # (B, T, V)
         seen = [attention for attention in attentions if attention is not None]
         return logits, pad_sequence(seen, batch_first=True).transpose(0, 1) if seen else None
 
@@ -152,7 +176,7 @@ class ShowAndTell(RecurrentDecoder):
 
     def teacher_forcing(self, memory: GridMemory, tokens: Tensor) -> tuple[Tensor, None]:
         outputs, _ = self._run(self.embed(tokens), self.initial_state(memory))  # (B, T, H), all steps in one call
-        return self.logits(outputs), None
+        return self.logits(outputs, memory), None
 
 
 class SoftAttention(RecurrentDecoder):
@@ -198,7 +222,15 @@ class TopDown(RecurrentDecoder):
         hidden = config.hidden_size
         self.attention = AdditiveAttention(hidden, hidden, config.attention_size)
         self.attention_cell = build_cell(config.cell, hidden + hidden + config.embedding_size, hidden)
-        self.language_cell = build_cell(config.cell, hidden + hidden, hidden)
+        self.language_cell = build_cell(config.cell, hidden + self._read_size(), hidden)
+
+    def _read_size(self) -> int:
+        """Width of what `_read` returns."""
+        return self.config.hidden_size
+
+    def _read(self, query: Tensor, memory: GridMemory) -> tuple[Tensor, Tensor]:
+        """The attention LSTM's output (N, H) to what the language LSTM is told (N, C), and the weights (N, P)."""
+        return self.attention(query, memory.keys, memory.values)  # type: ignore[no-any-return]
 
     def _weights(self) -> tuple[Tensor, ...]:
         """The attention LSTM's blocks for the language LSTM's h (4 H, H), the mean (4 H, H) and a word (4 H, D)."""
@@ -223,15 +255,63 @@ class TopDown(RecurrentDecoder):
         rows_per_source = embedded.shape[0] // memory.mean.shape[0]
         mean = memory.mean[:, None].expand(-1, rows_per_source, -1).flatten(0, 1)  # (N, 4 H)
         looking = self.attention_cell.step(linear(writing[0], self._weights()[0]) + mean + embedded, looking)
-        context, alpha = self.attention(looking[0], memory.keys, memory.values)  # (N, H), (N, P)
+        context, alpha = self._read(looking[0], memory)  # (N, C), (N, P)
         writing = self.language_cell(torch.cat([context, looking[0]], 1), writing)
         return Hidden(writing[0], (*looking, *writing), alpha)
+
+
+class TagReader(TopDown):
+    """Top-down attention that reads and copies the words of a tagger, and so can name what no caption has named.
+
+    The words, with their probabilities, are a second memory to attend to (You et al., "Image Captioning with Semantic
+    Attention", 2016). Each may be copied: the next word is drawn from one softmax over the vocabulary and these words,
+    where the probabilities of the same word add up (Gu et al., "Incorporating Copying Mechanism in
+    Sequence-to-Sequence Learning", 2016, section 3.3). Words in and out share their embeddings (Press and Wolf, "Using
+    the Output Embedding to Improve Language Models", 2017), so that a rare one stands beside its like.
+    """
+
+    reads = GridMemory._fields
+    reads_tags = True
+
+    def __init__(self, config: DecoderConfig, *, num_features: int, vocabulary_size: int) -> None:
+        super().__init__(config, num_features=num_features, vocabulary_size=vocabulary_size)
+        word, hidden, attention = config.embedding_size, config.hidden_size, config.attention_size
+        self.output = nn.Linear(hidden, word)  # then the words' embeddings
+        self.bias = nn.Parameter(torch.zeros(vocabulary_size))
+        self.tag = nn.Linear(word + 2, attention)  # a word, its probability and the logit of that
+        self.tag_attention = AdditiveAttention(attention, hidden, attention)
+        self.copy_key, self.copy_query = nn.Linear(attention, attention), nn.Linear(hidden, attention)
+
+    def _read_size(self) -> int:
+        return self.config.hidden_size + self.config.attention_size
+
+    def encode_source(self, grid: Tensor, seen: Seen | None = None) -> GridMemory:
+        assert seen is not None
+        words, logits = seen.words, seen.logits[:, :, None]  # (B, K), (B, K, 1)
+        tags = torch.cat([self.embedding(words), logits.sigmoid(), logits], 2)  # (B, K, D + 2)
+        tags = self.dropout(torch.relu(self.tag(tags)))  # (B, K, A)
+        keys = {"tags": tags, "tag_keys": self.tag_attention.keys(tags), "copy_keys": self.copy_key(tags)}
+        return super().encode_source(grid)._replace(**keys, words=words)
+
+    def _read(self, query: Tensor, memory: GridMemory) -> tuple[Tensor, Tensor]:
+        context, alpha = self.attention(query, memory.keys, memory.values)  # (N, H), (N, P)
+        told, _ = self.tag_attention(query, memory.tag_keys, memory.tags)  # (N, A)
+        return torch.cat([context, told], 1), alpha
+
+    def logits(self, hidden: Tensor, memory: GridMemory) -> Tensor:
+        hidden = self.dropout(hidden)
+        written = linear(self.output(hidden), self.embedding.weight, self.bias)  # (B, R, V)
+        copied = self.copy_query(hidden) @ memory.copy_keys.transpose(1, 2) / self.config.attention_size**0.5
+        words = memory.words[:, None].expand_as(copied)  # (B, R, K)
+        copied = copied.masked_fill(words == PAD, -1e4)
+        return written.scatter(2, words, torch.logaddexp(written.gather(2, words), copied))
 
 
 DECODERS: dict[str, type[RecurrentDecoder]] = {
     "show-and-tell": ShowAndTell,
     "soft-attention": SoftAttention,
     "top-down": TopDown,
+    "tag-reader": TagReader,
 }
 
 

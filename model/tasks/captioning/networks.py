@@ -9,7 +9,7 @@ from model.cells import State
 from model.decoding.search import Step
 from model.openvino.program import Network, Program
 from model.tasks.captioning.captioner import Captioner
-from model.tasks.captioning.decoder import Decoder, GridMemory, RecurrentDecoder
+from model.tasks.captioning.decoder import Decoder, GridMemory, RecurrentDecoder, Seen
 from model.vision.encoder import EfficientNetLite
 
 TOGETHER = 4
@@ -20,8 +20,9 @@ def captioner_networks(captioner: Captioner) -> dict[str, Network]:
     """The networks of a captioner in torch.
 
     `encoder`: pictures (B, 3, S, S), or the output of `stem`, to grids (B, P, E); `source`: grids to the state before
-    the first word (B, S) and the parts of the memory that a step reads; `step`: tokens (N,), states (N, S) and these
-    parts to logits (N, V), states (N, S), and attention weights (N, P) from decoders that have attention.
+    the first word (B, S) and the parts of the memory that a step reads, with the words seen in the pictures (B, K) and
+    their logits (B, K) as further inputs where the decoder reads tags; `step`: tokens (N,), states (N, S) and
+    these parts to logits (N, V), states (N, S), and attention weights (N, P) from decoders that have attention.
     """
     decoder = captioner.decoder
     assert isinstance(decoder, RecurrentDecoder)
@@ -29,9 +30,10 @@ def captioner_networks(captioner: Captioner) -> dict[str, Network]:
     pixels = torch.zeros(2, 3, size, size)
     with torch.inference_mode():
         grid = captioner.encode(pixels)  # (B, P, E)
-        source = _Source(decoder)
-        state, *memory = source(grid)
-        step = _Step(decoder, decoder.initial_state(decoder.encode_source(grid)))
+        source, seen = _Source(decoder), captioner.seen(grid)
+        known = (grid, *(seen or ()))
+        state, *memory = source(*known)
+        step = _Step(decoder, decoder.initial_state(decoder.encode_source(grid, seen)))
         encoder = {"encoder": Network(captioner.encoder, (pixels,))}
         if isinstance(captioner.encoder, EfficientNetLite):
             stem, trunk = _Method(captioner.encoder, "stem"), _Method(captioner.encoder, "trunk")
@@ -39,7 +41,7 @@ def captioner_networks(captioner: Captioner) -> dict[str, Network]:
     rows_per_source = 3  # rows and sources must differ in number, or tracing could take one for the other
     tokens = torch.zeros(len(pixels) * rows_per_source, dtype=torch.long)
     inputs = (tokens, state.repeat_interleave(rows_per_source, 0), *memory)
-    return encoder | {"source": Network(source, (grid,)), "step": Network(step, inputs, "int8")}
+    return encoder | {"source": Network(source, known), "step": Network(step, inputs, "int8")}
 
 
 class CompiledEncoder(nn.Module):
@@ -52,6 +54,10 @@ class CompiledEncoder(nn.Module):
     def __init__(self, programs: Mapping[str, Program]) -> None:
         super().__init__()
         self.stem, self.trunk = programs.get("stem"), programs["encoder"]
+
+    @property
+    def num_features(self) -> int:
+        return self.trunk.num_features
 
     def forward(self, pixels: Tensor) -> Tensor:
         return torch.cat([self._encode(part) for part in pixels.split(TOGETHER)])
@@ -74,12 +80,12 @@ class CompiledMemory(tuple[Tensor, ...]):
 class CompiledDecoder(Decoder[CompiledMemory]):
     """A decoder of compiled networks. Its state is a single tensor (N, S), which is quick to reorder."""
 
-    def __init__(self, programs: Mapping[str, Program]) -> None:
+    def __init__(self, programs: Mapping[str, Program], *, reads_tags: bool) -> None:
         super().__init__()
-        self._source, self._step = programs["source"], programs["step"]
+        self._source, self._step, self.reads_tags = programs["source"], programs["step"], reads_tags
 
-    def encode_source(self, grid: Tensor) -> CompiledMemory:
-        return CompiledMemory(self._source(grid))
+    def encode_source(self, grid: Tensor, seen: Seen | None = None) -> CompiledMemory:
+        return CompiledMemory(self._source(grid, *(seen or ())))
 
     def initial_state(self, memory: CompiledMemory, rows_per_source: int = 1) -> State:
         return (memory[0].repeat_interleave(rows_per_source, 0),)
@@ -107,8 +113,8 @@ class _Source(nn.Module):
         super().__init__()
         self.decoder = decoder
 
-    def forward(self, grid: Tensor) -> tuple[Tensor, ...]:
-        memory = self.decoder.encode_source(grid)
+    def forward(self, grid: Tensor, *seen: Tensor) -> tuple[Tensor, ...]:
+        memory = self.decoder.encode_source(grid, Seen(*seen) if seen else None)
         return _packed(self.decoder.initial_state(memory)), *(getattr(memory, name) for name in self.decoder.reads)
 
 
@@ -127,7 +133,8 @@ class _Step(nn.Module):
         unread = dict.fromkeys(GridMemory._fields, state)
         known = GridMemory(**unread | dict(zip(self.decoder.reads, memory, strict=True)))
         hidden, after, attention = self.decoder.cell_step(self.embedded[tokens], unpacked, known)
-        return self.decoder.logits(hidden), _packed(after), *(() if attention is None else (attention,))
+        logits = self.decoder.logits(hidden.unflatten(0, (known.mean.shape[0], -1)), known).flatten(0, 1)  # (N, V)
+        return logits, _packed(after), *(() if attention is None else (attention,))
 
 
 def _packed(state: State) -> Tensor:

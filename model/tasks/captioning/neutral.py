@@ -1,5 +1,7 @@
 """Captions that leave people's gender, and the colour of their skin, unsaid."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -42,6 +44,25 @@ PEOPLE = (
 )
 
 
+def neutralized(words: Sequence[str]) -> tuple[list[int], list[tuple[int, list[int]]]]:
+    """The numbers of the words to avoid, and of each neutral word with those that it replaces.
+
+    Of several words, as names of things have them, the last one counts.
+    """
+    heads: dict[str, list[int]] = {}
+    for number, word in enumerate(words):
+        heads.setdefault(word.rpartition(" ")[2], []).append(number)
+    known = {word: number for number, word in enumerate(words)}
+    avoided = [number for word in f"{RELATIVES} {ORIGINS}".split() for number in heads.get(word, ())]
+    groups = []
+    for word, others in INSTEAD.items():
+        numbers = [number for other in others.split() for number in heads.get(other, ())]
+        avoided += numbers
+        if word in known and numbers:
+            groups.append((known[word], numbers))
+    return avoided, groups
+
+
 class Neutral:
     """Constraint that avoids words for gender and skin colour, and writes neutral ones in their place.
 
@@ -51,14 +72,7 @@ class Neutral:
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         known = {word: number for number, word in enumerate(vocabulary.words)}
-        self.avoided = [known[word] for word in f"{RELATIVES} {ORIGINS}".split() if word in known]
-        self.groups: list[tuple[int, list[int]]] = []
-        """Each neutral word, with the words that it replaces."""
-        for word, others in INSTEAD.items():
-            numbers = [known[other] for other in others.split() if other in known]
-            self.avoided += numbers
-            if word in known and numbers:
-                self.groups.append((known[word], numbers))
+        self.avoided, self.groups = neutralized(vocabulary.words)
         self.colours = torch.tensor([known[word] for word in COLOURS.split() if word in known], dtype=torch.long)
         self.people = [known[word] for word in PEOPLE.split() if word in known]
 

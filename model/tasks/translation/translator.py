@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 from model.decoding.constraints import Constraint, Specials
 from model.decoding.decode import decode
 from model.decoding.search import Hypotheses, Observer
-from model.subwords import Subwords
+from model.subwords import SPACE, Subwords
 from model.tasks.translation.config import TranslationDecodingConfig, TranslatorConfig
 from model.tasks.translation.languages import Languages
 from model.tasks.translation.network import Seq2Seq, TranslationNetwork
@@ -101,8 +101,12 @@ class Translator(nn.Module):
         return list(dict.fromkeys(word for word in tokenize(text) if word not in self.words))
 
     def detect(self, text: str) -> dict[str, float]:
-        """The probability that a text is in each of the two languages."""
-        return self.languages.probabilities(self.subwords.encode(text))
+        """The probability that a text is in each of the two languages; a half if it has none of their pieces.
+
+        A space alone, which comes before a word that has no piece of its own, counts for neither.
+        """
+        numbers = self.subwords.encode(text)
+        return self.languages.probabilities([number for number in numbers if self.subwords.pieces[number] != SPACE])
 
     @torch.inference_mode()
     def generate(

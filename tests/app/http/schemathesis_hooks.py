@@ -38,12 +38,15 @@ NOT_IN_THE_DOCUMENT = (
     r"[\d,]+ prompts, \d+ texts each: at most",
     r"log-probabilities of up to",
     r"num_return_sequences=\d+: a stream has one text",
+    # Nor does it say what a model can do.
+    r"tags=true: \w+ has no tagger",
     # Next to 2**63, which a double can't tell from its neighbours.
     r"seed=92233720368547\d+: input should be less than",
     # The operator's limit.
     r"max_(new_)?tokens=\d+: at most 20 are written here",
-    # The words that there are depend on the model, and what a request may say on its task.
+    # The words and tags that there are depend on the model, and what a request may say on its task.
     r"prefix: ",
+    r"(mention|people)=\S+: this captioner has no tags",
     r"unknown parameter .*; (did you mean|there are)",
 )
 """Why a request may be refused although it is as the document says."""

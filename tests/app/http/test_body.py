@@ -30,12 +30,15 @@ class Example(Body):
 def test_nulls_count_as_not_given() -> None:
     asked = parse(Example, {"text": "a", "n": None, "heat": None, "colour": None, "inner": None})
     assert asked == parse(Example, {"text": "a"})
-    assert asked.given() == {}
+    assert asked.given(GenerationConfig) == {}
 
 
 def test_overrides_are_given_by_the_configurations_names() -> None:
-    assert parse(Example, {"text": "a", "heat": 2, "end": "x"}).given() == {"temperature": 2, "stop": ("x",)}
-    assert parse(Example, {"text": "a", "end": ["x", "y"]}).given() == {"stop": ("x", "y")}
+    assert parse(Example, {"text": "a", "heat": 2, "end": "x"}).given(GenerationConfig) == {
+        "temperature": 2,
+        "stop": ("x",),
+    }
+    assert parse(Example, {"text": "a", "end": ["x", "y"]}).given(GenerationConfig) == {"stop": ("x", "y")}
 
 
 def test_schema_has_neither_defaults_of_overrides_nor_references() -> None:

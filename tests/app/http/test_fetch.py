@@ -38,6 +38,8 @@ Serve = Callable[[FastAPI], AbstractContextManager[httpx2.Client]]
 URL = "/v1/captions"
 PUBLIC = "93.184.215.14"
 OTHER = "151.101.1.1"
+POLL = 0.01
+"""Seconds after which a server sees that it is told to stop; by default half of one, which each test would wait."""
 
 
 class Busy:
@@ -109,7 +111,7 @@ class Internet:
 def internet(monkeypatch: pytest.MonkeyPatch) -> Iterator[Internet]:
     internet = Internet()
     server = internet.site()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(POLL,), daemon=True).start()
     for address in (PUBLIC, OTHER):
         internet.servers[address, 80] = server.server_port
     internet.names["pictures.example"] = [[PUBLIC]]
@@ -418,7 +420,7 @@ def test_certificates_are_checked_against_the_name(
     context.load_cert_chain(certificate, key)
     server = internet.site()
     server.socket = context.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(POLL,), daemon=True).start()
     internet.servers[PUBLIC, 443] = server.server_port
     internet.names["other.example"] = [[PUBLIC]]
     internet.pages["/"] = (200, {}, encode(picture))

@@ -239,6 +239,7 @@ def test_a_client_that_sends_too_slowly_is_not_waited_for(serve: Serve, ready: R
             assert read_answer(sock)[0] == 400
 
 
+@pytest.mark.usefixtures("soon_missed")
 def test_bodies_have_so_much_memory_and_no_more(
     serve: Serve, ready: Ready, taken_in: TakenIn, checkpoints: Path
 ) -> None:

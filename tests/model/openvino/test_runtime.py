@@ -26,6 +26,7 @@ from model.tasks.captioning.captioner import Caption, Captioner
 from model.tasks.captioning.config import CaptionerConfig, DecoderConfig, DecodingConfig
 from model.tasks.captioning.decoder import DECODERS
 from model.tasks.captioning.networks import captioner_networks
+from model.tasks.captioning.tagger import Tags
 from model.vision.config import EncoderConfig, PreprocessingConfig
 from model.vocabulary import Vocabulary
 from tests.conftest import ROOT
@@ -63,14 +64,19 @@ def test_logits_are_those_of_torch(kind: str, cell: str, runtime: Runtime) -> No
             }
         ),
     )
-    original = Captioner(config, Vocabulary.build([[f"w{number}" for number in range(40)]], min_count=1)).eval()
+    words = [f"w{number}" for number in range(40)]
+    tags = Tags(words[::3], [[]] * 14) if DECODERS[kind].reads_tags else None
+    original = Captioner(config, Vocabulary.build([words], min_count=1), tags=tags).eval()
     encoder = {"encoder": Network(nn.Flatten(), (torch.zeros(2, 3),))}  # tested elsewhere, and slow to compile
     programs = runtime.programs("fresh", lambda: captioner_networks(original) | encoder)
-    compiled = build(config, original.vocabulary, programs=programs).decoder
+    compiled = build(config, original.vocabulary, tags, programs=programs).decoder
     for pictures, hypotheses in ((1, 1), (1, 5), (4, 3)):
         grid = torch.rand(pictures, 4, 1280)
         with torch.inference_mode():
-            memory, fast_memory = (decoder.encode_source(grid) for decoder in (original.decoder, compiled))
+            seen = original.seen(grid)
+            if seen is not None:
+                seen.logits[:, 0] = 9.2  # surer than half precision can tell from certain
+            memory, fast_memory = (decoder.encode_source(grid, seen) for decoder in (original.decoder, compiled))
             state = original.decoder.initial_state(memory, hypotheses)
             fast_state = compiled.initial_state(fast_memory, hypotheses)
             for _ in range(3):
@@ -109,6 +115,21 @@ def test_captions_are_those_of_torch(
             torch.testing.assert_close(
                 torch.tensor(caption.tokens[0].attention), torch.tensor(original.tokens[0].attention), atol=1e-3, rtol=0
             )
+
+
+def test_tags_are_those_of_torch(
+    tagged_captioner: Captioner, tmp_path: Path, runtime: Runtime, pictures: list[Image.Image]
+) -> None:
+    path = save(tmp_path / "tagged", CAPTIONING, tagged_captioner, name="tagged", metrics={}, card="").path
+    original, compiled = opened(path).load(), runtime.load(opened(path))
+    pixels = torch.stack([original.preprocess(picture) for picture in pictures])  # (B, 3, S, S)
+    grid = original.encode(pixels)  # (B, P, E)
+    assert compiled.tag(grid) == original.tag(grid)
+    assert [len(tags) for tags in compiled.tag(grid)] == [3, 3, 4, 3, 3]
+    assert compiled.tag(compiled.encode(pixels[:1]))[0][0].name == "grass"
+    assert compiled.state_dict().keys() == {name for name in original.state_dict() if name.startswith("tagger.")}
+    assert can_share(compiled.decoder)
+    assert not can_share(original.decoder)
 
 
 def test_lanes_say_the_same_at_the_same_time(tiny_checkpoint: Path, pictures: list[Image.Image]) -> None:

@@ -4,7 +4,13 @@ from pathlib import Path
 
 from model.tasks.captioning import CAPTIONING as TASK
 from training.task import Kind, TaskTraining
-from training.tasks.captioning.recipe import CrossEntropyRecipe, SelfCriticalRecipe, TaggingRecipe, TuningRecipe
+from training.tasks.captioning.recipe import (
+    CrossEntropyRecipe,
+    MixtureRecipe,
+    SelfCriticalRecipe,
+    TaggingRecipe,
+    TuningRecipe,
+)
 
 CAPTIONING = TaskTraining(
     task=TASK,
@@ -12,6 +18,7 @@ CAPTIONING = TaskTraining(
         "cross-entropy": Kind(CrossEntropyRecipe, f"{__name__}.cross_entropy:CrossEntropy"),
         "tuning": Kind(TuningRecipe, f"{__name__}.tuning:Tuning"),
         "self-critical": Kind(SelfCriticalRecipe, f"{__name__}.self_critical:SelfCritical"),
+        "mixture": Kind(MixtureRecipe, f"{__name__}.mixture:Mixture"),
         "tagging": Kind(TaggingRecipe, f"{__name__}.tagging:Tagging"),
     },
     score=f"{__name__}.score",

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from model.cells import State
 from model.checkpoint import CheckpointError
-from model.decoding.decode import decode
 from model.decoding.search import Step
 from model.tasks.captioning.captioner import Caption, Captioner
 from model.tasks.captioning.config import DecodingConfig
@@ -78,18 +77,17 @@ class Ensemble:
         """
         shares = []
         for member, grid in zip(self.members, grids, strict=True):
-            decoder = member.decoder
-            logits, _ = decoder.teacher_forcing(decoder.encode_source(grid).take(pictures), tokens)
+            logits, _ = member.decoder.teacher_forcing(member.encode_source(grid).take(pictures), tokens)
             shares.append((logits.float() / temperature).softmax(2))
         return torch.stack(shares).mean(0)
 
     @torch.inference_mode()
     def captions(self, grids: Sequence[Tensor], decoding: DecodingConfig) -> list[Caption]:
-        """The best caption of each picture, from each member's grids; the first member's calibration holds for all."""
+        """The best caption of each picture, from each member's grids; the first's calibration and tags hold for all."""
         if len(self.members) == 1:
             return [found[0] for found in self.members[0].generate(grids[0], decoding)]
         decoders = [member.decoder for member in self.members]
-        memories = Memories(decoder.encode_source(grid) for decoder, grid in zip(decoders, grids, strict=True))
+        memories = Memories(member.encode_source(grid) for member, grid in zip(self.members, grids, strict=True))
         rows = decoding.search.rows_per_source
         starts = [decoder.initial_state(memory, rows) for decoder, memory in zip(decoders, memories, strict=True)]
 
@@ -105,5 +103,5 @@ class Ensemble:
 
         state = tuple(part for start in starts for part in start)
         first = self.members[0]
-        found = decode(step, state, memories, decoding.search, first.constraints(decoding))
-        return [best[0] for best in first.captions(found)]
+        tags = first.tagger(grids[0]) if first.tagger else None
+        return [best[0] for best in first.search(step, state, memories, decoding, tags)]

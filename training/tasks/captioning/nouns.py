@@ -12,6 +12,7 @@ from pathlib import Path
 
 NOUNS, IMAGENET = (Path(__file__).with_name(name) for name in ("nouns.csv", "imagenet.csv"))
 ENDINGS = (
+    ("men", "man"),
     ("ies", "y"),
     ("ves", "f"),
     ("ches", "ch"),

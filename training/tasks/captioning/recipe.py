@@ -82,6 +82,12 @@ class CrossEntropyRecipe(CaptioningRecipe):
     training: CrossEntropyTraining = CrossEntropyTraining()
     distillation: DistillationRecipe | None = None
 
+    @model_validator(mode="after")
+    def _no_tags(self) -> Self:
+        if self.decoder.kind == "tag-reader":
+            raise ValueError('decoder.kind="tag-reader": needs a tagger; go on from a captioner with one, by "mixture"')
+        return self
+
 
 class AugmentationRecipe(Config):
     """Random changes to training pictures, different in each epoch."""
@@ -110,6 +116,13 @@ class ContinuedRecipe(CaptioningRecipe):
     """The checkpoint to go on from; encoder, vocabulary and decoder are its own."""
     decoding: DecodingConfig | None = None
     """Decoding of dev, and the default of the new checkpoint; the start's own when left out."""
+
+
+class SeveralRecipe(ContinuedRecipe):
+    """The part that objectives share which learn from several data sets; weights are chosen by the first one's dev."""
+
+    more: tuple[Path, ...] = ()
+    """Further data sets, with captions. A tagger also learns from an `objects.csv` in their folders."""
 
 
 class TuningTraining(CrossEntropyTraining, ContinuedTraining):
@@ -174,12 +187,18 @@ class SelfCriticalTraining(ContinuedTraining):
         return self
 
 
-class SelfCriticalRecipe(ContinuedRecipe):
+class SelfCriticalRecipe(SeveralRecipe):
     """The recipe of `training.tasks.captioning.self_critical`."""
 
     objective: Literal["self-critical"] = "self-critical"
     features: FeaturesRecipe = FeaturesRecipe()
     training: SelfCriticalTraining = SelfCriticalTraining()
+
+
+DOUBT = 0.05
+"""Probability by the classifier from which on a noun that no caption has is unknown, and not taken for absent."""
+PENALTY = 0.03
+"""Weight of the sum of a tagger's squared weights."""
 
 
 class TaggingTraining(Optimisation):
@@ -191,20 +210,54 @@ class TaggingTraining(Optimisation):
     learning_rate: Annotated[float, Field(gt=0)] = 3e-3
     warmup_steps: Annotated[int, Field(ge=0)] = 10
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    penalty: Annotated[float, Field(ge=0)] = 0.03
+    penalty: Annotated[float, Field(ge=0)] = PENALTY
     """Weight of the sum of the head's squared weights. An encoder that was tuned on the same pictures knows them by
     heart, so without it the head trusts features that other pictures do not have."""
 
 
-class TaggingRecipe(ContinuedRecipe):
+class TaggingRecipe(SeveralRecipe):
     """The recipe of `training.tasks.captioning.tagging`."""
 
     objective: Literal["tagging"] = "tagging"
-    more: tuple[Path, ...] = ()
-    """Further data sets to learn nouns from; one with an `objects.csv` gives labels of objects, too."""
     classifier: Literal["package", "none"] = "package"
     """The classifier beside the head: that of the package which has the encoder's first weights, or none."""
-    doubt: Annotated[float, Field(gt=0, le=1)] = 0.05
+    doubt: Annotated[float, Field(gt=0, le=1)] = DOUBT
     """Probability by the classifier from which on a noun that no caption has is unknown, and not taken for absent."""
     features: FeaturesRecipe = FeaturesRecipe()
     training: TaggingTraining = TaggingTraining()
+
+
+class ReaderRecipe(Config):
+    """The part of a tag reader that its start does not decide."""
+
+    tags: Annotated[int, Field(ge=1, le=100)] = 15
+    """Words that it sees of each picture."""
+    embedding_size: Annotated[int, Field(ge=1)] = 512
+    """At least the start's."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
+
+
+class MixtureTraining(CrossEntropyTraining):
+    """`[training]` of a tag reader; see `training.tasks.captioning.mixture`."""
+
+    sentences: Annotated[int, Field(ge=0)] = 30_000
+    """Sentences without pictures in each epoch."""
+    repeat: Annotated[int, Field(ge=1)] = 2
+    """Times that each caption of `more` comes in an epoch."""
+    hidden: Annotated[float, Field(ge=0, le=1)] = 0.25
+    """Share of the pictures whose grid is hidden, so that their tags are read."""
+
+
+class MixtureRecipe(SeveralRecipe):
+    """The recipe of `training.tasks.captioning.mixture`."""
+
+    objective: Literal["mixture"] = "mixture"
+    sentences: tuple[Path, ...] = ()
+    """Files of sentences without pictures, one a line."""
+    vectors: Path | None = None
+    """Folder of word vectors, `words.txt` and `vectors.npy`, for words that the start has never read."""
+    min_count: Annotated[int, Field(ge=1)] = 20
+    """Words seen fewer times in all sentences become `<unk>`, if the start does not know them and they are no tags."""
+    features: FeaturesRecipe = FeaturesRecipe()
+    decoder: ReaderRecipe = ReaderRecipe()
+    training: MixtureTraining = MixtureTraining()

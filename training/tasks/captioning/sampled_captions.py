@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from model.decoding.constraints import NEVER
 from model.decoding.sampling import inverse_transform
-from model.tasks.captioning.decoder import Decoder
+from model.tasks.captioning.decoder import Decoder, Seen
 from model.vocabulary import BOS, EOS, PAD, UNK
 
 
@@ -27,16 +27,17 @@ class Policy(nn.Module):
         self.decoder = decoder
         self.temperature = temperature
 
-    def forward(self, grid: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, grid: Tensor, uniform: Tensor, seen: Seen | None = None) -> tuple[Tensor, Tensor]:
         """Tokens (B, K, T), `<pad>` after the end token, and the captions' log-probabilities (B, K).
 
         Args:
             grid: (B, P, E).
             uniform: (B, K, T), random numbers from 0 to below 1, one for each word of K captions of at most T tokens.
+            seen: the words seen in the pictures, for a decoder that reads tags.
         """
         pictures, captions, length = uniform.shape
         draws = uniform.flatten(0, 1)  # (N, T)
-        memory = self.decoder.encode_source(grid)
+        memory = self.decoder.encode_source(grid, seen)
         state = self.decoder.initial_state(memory, captions)
         last = torch.full((len(draws),), BOS, device=grid.device)  # (N,)
         tokens = torch.full((len(draws), length), PAD, device=grid.device)  # (N, T)

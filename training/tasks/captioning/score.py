@@ -24,7 +24,7 @@ from training.tasks.captioning.calibration import CalibrationError, calibrate, c
 from training.tasks.captioning.ensemble import Ensemble
 from training.tasks.captioning.metrics import CaptionScorer
 from training.tasks.captioning.readers import CaptionedImage, open_dataset
-from training.tasks.captioning.recipe import CaptioningRecipe, TaggingRecipe
+from training.tasks.captioning.recipe import CaptioningRecipe, SeveralRecipe, TaggingRecipe
 from training.tasks.captioning.wording import WORDING
 from training.trainer import Validation
 
@@ -147,11 +147,15 @@ def evaluate(
 
 def report(checkpoint: Path, recipe: CaptioningRecipe) -> Report:
     """Scores a trained captioner on dev, and calibrates it there if it can be."""
-    evaluation = evaluate([checkpoint], recipe.data.path, "dev", device=available_device())
+    paths = (recipe.data.path, *(recipe.more if isinstance(recipe, SeveralRecipe) else ()))
+    found = {path.name: evaluate([checkpoint], path, "dev", device=available_device()) for path in paths}
+    evaluation, *others = found.values()
     captioner = Checkpoint.open(checkpoint).expect(CAPTIONING).load()
     metrics, config = dict(evaluation.report), captioner.config
+    if others:
+        metrics["others"] = {name: other.report for name, other in found.items() if other is not evaluation}
     try:
-        config, metrics["calibration"] = _calibrated(config, evaluation)
+        config, metrics["calibration"] = _calibrated(config, found)
     except CalibrationError as error:
         metrics["notes"] = [*metrics.get("notes", ()), f"not calibrated: {error}"]
     if isinstance(recipe, TaggingRecipe):
@@ -174,20 +178,31 @@ def calibrate_checkpoint(path: Path, data: Path) -> dict[str, float]:
         CheckpointError: the checkpoint is missing or damaged, or no captioner.
         DataError: the data set, or its dev split, is missing or broken.
     """
-    evaluation = evaluate([path], data, "dev", device=available_device())
+    found = {data.name: evaluate([path], data, "dev", device=available_device())}
     checkpoint = Checkpoint.open(path).expect(CAPTIONING)
     captioner = checkpoint.load()
-    captioner.config, calibration = _calibrated(captioner.config, evaluation)
+    captioner.config, calibration = _calibrated(captioner.config, found)
     metrics = {**checkpoint.metrics, "calibration": calibration}
     card = (path / CARD).read_text(encoding="utf-8")
     save(path, CAPTIONING, captioner, name=checkpoint.name, metrics=metrics, card=card)
     return calibration
 
 
-def _calibrated(config: CaptionerConfig, evaluation: CaptionEvaluation) -> tuple[CaptionerConfig, dict[str, float]]:
-    scorer = evaluation.scorer
-    probabilities = [caption.probability for caption in evaluation.captions]
-    calibration, scores = calibrate(probabilities, scorer.cider, scorer.people())
+def _calibrated(
+    config: CaptionerConfig, found: Mapping[str, CaptionEvaluation]
+) -> tuple[CaptionerConfig, dict[str, float]]:
+    """The configuration with a calibration on the captions of all data sets, and how good that is, also on each."""
+    probabilities = {name: [caption.probability for caption in part.captions] for name, part in found.items()}
+    calibration, scores = calibrate(
+        [value for values in probabilities.values() for value in values],
+        [value for part in found.values() for value in part.scorer.cider],
+        [value for part in found.values() for value in part.scorer.people()],
+    )
+    if len(found) > 1:
+        for name, part in found.items():
+            good = [cider >= calibration.threshold for cider in part.scorer.cider]
+            confidences = [calibration.confidence(value) for value in probabilities[name]]
+            scores[f"{name}_error"] = calibration_error(confidences, good)
     return config.model_copy(update={"calibration": calibration}), scores
 
 

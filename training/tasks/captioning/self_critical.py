@@ -20,15 +20,14 @@ from model.decoding.constraints import Specials
 from model.decoding.decode import decode
 from model.decoding.search import Search
 from model.tasks.captioning.captioner import Captioner
+from model.tasks.captioning.decoder import Seen
 from model.vocabulary import EOS, PAD
 from training.length_buckets import LengthBuckets
 from training.tasks.captioning.examples import MIRRORED_WORDS
-from training.tasks.captioning.features import prepare_features
-from training.tasks.captioning.readers import open_dataset
+from training.tasks.captioning.pictures import Pictures, PicturesScore, tags_in_training
 from training.tasks.captioning.recipe import SelfCriticalRecipe
 from training.tasks.captioning.reward import Reward
 from training.tasks.captioning.sampled_captions import Policy
-from training.tasks.captioning.score import DevScore
 from training.tasks.captioning.warm_start import start_from
 from training.tasks.captioning.wording import wording
 from training.trainer import Backward, Objective, Validation
@@ -40,10 +39,15 @@ class SelfCritical(Objective[Captioner]):
     def __init__(self, recipe: SelfCriticalRecipe, accelerator: Accelerator) -> None:
         training = recipe.training
         self.recipe, self.accelerator, self.share = recipe, accelerator, training.share
-        data = open_dataset(recipe.data.path)
-        pictures = data.split("train")
-        self.dev = DevScore(data.split("dev"))
         self.model = start_from(recipe.start, dropout=training.dropout, decoding=recipe.decoding)
+        self.pictures = Pictures(self.model, recipe.features, (recipe.data.path, *recipe.more), accelerator)
+        pictures = self.pictures.images
+        self.dev = PicturesScore(self.pictures)
+        self.seen: Seen | None = None
+        if self.model.decoder.reads_tags:
+            paths = (recipe.data.path, *recipe.more)
+            found, _ = tags_in_training(self.model, recipe.features, paths, accelerator)
+            self.seen = self.model.tag_words(found, self.model.config.decoder.tags)
         self.network = Policy(self.model.decoder, training.temperature)
         vocabulary = self.model.vocabulary
         self.length = self.model.config.decoding.max_length
@@ -52,8 +56,9 @@ class SelfCritical(Objective[Captioner]):
         self.mirrored: dict[int, Hashable] = {
             number: swapped.get(MIRRORED_WORDS[word], MIRRORED_WORDS[word]) for word, number in swapped.items()
         }
-        encoder = self.model.encoder.requires_grad_(False)
-        self.features = prepare_features(recipe.features, self.model.config.encoder, data, encoder, accelerator)
+        self.model.encoder.requires_grad_(False)
+        if self.model.tagger:
+            self.model.tagger.requires_grad_(False)
         lengths = [1] * len(pictures)
         self.buckets = LengthBuckets(lengths, training.batch_size, training.seed, smallest=accelerator.num_processes)
         self.updates_per_epoch = len(self.buckets)
@@ -75,13 +80,14 @@ class SelfCritical(Objective[Captioner]):
             views = chance.integers(self.recipe.features.views, size=len(batch))
             uniform = chance.random((len(batch), training.samples, self.length), dtype=np.float32)  # (B, K, T)
             share = slice(self.accelerator.process_index, None, processes)
-            pictures, seen = batch[share], views[share].tolist()
-            grid = self.features["train"].read(pictures, seen).to(self.accelerator.device).float()  # (B, P, E)
-            tokens, logprobs = network(grid, torch.from_numpy(uniform[share]).to(grid.device))
+            pictures, seen_as = batch[share], views[share].tolist()
+            grid = self.pictures.grids(pictures, seen_as).to(self.accelerator.device).float()  # (B, P, E)
+            seen = self.seen and self.seen.take(pictures).to(grid.device)
+            tokens, logprobs = network(grid, torch.from_numpy(uniform[share]).to(grid.device), seen)
             captions = words_said(tokens)
-            rewards = self.rewards(pictures, seen, captions)  # (B, K)
+            rewards = self.rewards(pictures, seen_as, captions)  # (B, K)
             if training.baseline == "greedy":
-                baseline = self.rewards(pictures, seen, words_said(self._greedy(grid)))  # (B, 1)
+                baseline = self.rewards(pictures, seen_as, words_said(self._greedy(grid, seen)))  # (B, 1)
             else:
                 baseline = leave_one_out(rewards)  # (B, K)
             advantage = (rewards - baseline).to(grid.device)  # (B, K)
@@ -100,7 +106,7 @@ class SelfCritical(Objective[Captioner]):
             yield dict(zip(figures, means.tolist(), strict=True))
 
     def validate(self, model: Captioner) -> Validation:
-        return self.dev(model, self.features["dev"].batches(100, model.device))
+        return self.dev(model)
 
     def rewards(self, pictures: Sequence[int], views: Sequence[int], captions: Sequence[Sequence[list[int]]]) -> Tensor:
         """(B, K), the rewards of each picture's captions; those of a mirrored view are mirrored first."""
@@ -111,12 +117,12 @@ class SelfCritical(Objective[Captioner]):
         return torch.tensor(rows)
 
     @torch.no_grad()
-    def _greedy(self, grid: Tensor) -> Tensor:
+    def _greedy(self, grid: Tensor, seen: Seen | None) -> Tensor:
         """Tokens (B, 1, T) of greedy decoding, without dropout, as when captions are wanted."""
         decoder = self.model.decoder.eval()
         search = Search(method="greedy", max_length=self.length)
         with self.accelerator.autocast():
-            memory = decoder.encode_source(grid)
+            memory = decoder.encode_source(grid, seen)
             return decode(decoder.step, decoder.initial_state(memory), memory, search, [Specials()]).tokens
 
 

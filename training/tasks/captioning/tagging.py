@@ -4,8 +4,7 @@ An update is a batch of pictures, each the mean of its cached grid. The classifi
 training, as it was: an encoder that was tuned for captions still fits it. The loop is `training.trainer.Trainer.run`.
 """
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -20,18 +19,12 @@ from model.tasks.captioning.tagger import Tagger, Tags
 from training.length_buckets import LengthBuckets
 from training.tasks.captioning.backbone import package_classifier
 from training.tasks.captioning.calibration import calibration_error
-from training.tasks.captioning.features import cached_features
+from training.tasks.captioning.cross_fitting import prepare_head
 from training.tasks.captioning.nouns import Nouns, imagenet_nouns
 from training.tasks.captioning.readers import open_dataset
 from training.tasks.captioning.recipe import TaggingRecipe
-from training.tasks.captioning.tag_labels import (
-    Labels,
-    caption_labels,
-    caption_targets,
-    object_labels,
-    read_objects,
-    with_objects,
-)
+from training.tasks.captioning.tag_labels import Labels, caption_targets
+from training.tasks.captioning.tag_pictures import TagPictures, mean_features
 from training.tasks.captioning.warm_start import open_captioner
 from training.trainer import Backward, Objective, Validation
 
@@ -44,7 +37,7 @@ SURE = 0.1
 
 
 class Head(nn.Module):
-    """The part of a tagger that learns: means of grids (B, E) to the head's logits (B, V)."""
+    """The part of a tagger that learns: means of grids (B, E) to the head's logits (B, L)."""
 
     def __init__(self, tagger: Tagger) -> None:
         super().__init__()
@@ -63,7 +56,20 @@ class Tagging(Objective[Captioner]):
         loaded = open_captioner(recipe.start)
         nouns = Nouns.read()
         classes = imagenet_nouns(nouns) if recipe.classifier == "package" else []
-        tags = Tags([noun.name for noun in nouns.nouns], nouns.broader, classes)
+        names = [noun.name for noun in nouns.nouns]
+        width = loaded.encoder.num_features
+        assert isinstance(width, int)
+        classifier = Tagger(Tags(names, nouns.broader, classes), width, TaggingConfig())
+        if classifier.classifier is not None:
+            weight, bias = package_classifier(loaded.config.encoder.name)
+            classifier.classifier.load_state_dict({"weight": weight, "bias": bias})
+        with accelerator.main_process_first():  # one process computes grids, the others read them
+            paths = (recipe.data.path, *recipe.more)
+            self.pictures = TagPictures(loaded, classifier, nouns, recipe.features, paths, recipe.doubt)
+        self.inputs, (targets, weights) = self.pictures.inputs, self.pictures.labels
+        learnt = (targets * (weights > 0)).sum(0) >= recipe.data.min_count  # (V,)
+        self.labels = Labels(targets[:, learnt], weights[:, learnt])  # (N, L)
+        tags = Tags(names, nouns.broader, classes, learnt.nonzero()[:, 0].tolist())
         fields = ("encoder", "decoder", "calibration")
         kept = {name: getattr(loaded.config, name) for name in fields}
         config = CaptionerConfig(**kept, decoding=recipe.decoding or loaded.config.decoding, tagging=TaggingConfig())
@@ -71,61 +77,14 @@ class Tagging(Objective[Captioner]):
         self.model.load_state_dict(loaded.state_dict(), strict=False)
         assert isinstance(self.model.tagger, Tagger)
         self.tagger = self.model.tagger
+        if self.tagger.classifier is not None and classifier.classifier is not None:
+            self.tagger.classifier.load_state_dict(classifier.classifier.state_dict())
         self.network = Head(self.tagger)
-        if self.tagger.classifier is not None:
-            weight, bias = package_classifier(config.encoder.name)
-            self.tagger.classifier.load_state_dict({"weight": weight, "bias": bias})
         self.tagger.head.requires_grad_(True)
-
-        train: list[Tensor] = []
-        labels: list[Labels] = []
-        self.dev: dict[str, tuple[Tensor, Tensor]] = {}
-        """Features (N, E) and targets (N, V) of each data set's dev pictures, by its folder's name."""
-        for path in (recipe.data.path, *recipe.more):
-            data = open_dataset(path)
-            objects = read_objects(path / "objects.csv") if (path / "objects.csv").is_file() else {}
-            pictures = data.split("train")
-            features = self.features([image.path for image in pictures], path, "train")
-            targets = caption_targets(nouns, [image.captions for image in pictures])
-            known = caption_labels(nouns, targets, self.shown(features), recipe.doubt)
-            if objects:
-                known = with_objects(known, object_labels(nouns, [objects.get(x.path.name, {}) for x in pictures]))
-            train, labels = [*train, features], [*labels, known]
-            held = data.split("dev")
-            targets = caption_targets(nouns, [image.captions for image in held])
-            self.dev[path.name] = (self.features([image.path for image in held], path, "dev"), targets)
-            used = {image.path.name for image in data.images}
-            if bare := sorted(name for name in objects if name not in used):
-                folder = pictures[0].path.parent
-                train.append(self.features([folder / name for name in bare], path, "objects"))
-                labels.append(object_labels(nouns, [objects[name] for name in bare]))
-        self.inputs = torch.cat(train)  # (N, E)
-        self.labels = Labels(*(torch.cat(parts) for parts in zip(*labels, strict=True)))
-        self._prepare()
+        prepare_head(self.tagger, self.inputs, self.labels)
         lengths = [1] * len(self.inputs)
         self.buckets = LengthBuckets(lengths, training.batch_size, training.seed, smallest=accelerator.num_processes)
         self.updates_per_epoch = len(self.buckets)
-
-    def _prepare(self) -> None:
-        """Scales features, and begins with how frequent each noun is."""
-        targets, weights = self.labels
-        tagger = self.tagger
-        tagger.centre.copy_(self.inputs.mean(0))
-        tagger.scale.copy_(self.inputs.std(0) + 0.05)
-        tagger.learnt.copy_((targets * (weights > 0)).sum(0) >= self.recipe.data.min_count)
-        shares = ((targets * weights).sum(0) / weights.sum(0).clamp(min=1)).clamp(1e-4, 0.99)  # (V,)
-        nn.init.zeros_(tagger.head.weight)
-        tagger.head.bias.data.copy_(shares.logit())
-
-    @torch.inference_mode()
-    def shown(self, features: Tensor) -> Tensor:
-        """Probabilities (N, V) of the classifier's nouns, of features (N, E)."""
-        return self.tagger.shown(features)
-
-    def features(self, pictures: Sequence[Path], path: Path, split: str) -> Tensor:
-        """The means of the grids of pictures, (N, E)."""
-        with self.accelerator.main_process_first():
-            return mean_features(self.model, self.recipe, pictures, path, split)
 
     def groups(self) -> list[dict[str, Any]]:
         return [{"params": list(self.tagger.head.parameters()), "peak": self.recipe.training.learning_rate}]
@@ -136,8 +95,8 @@ class Tagging(Objective[Captioner]):
         for batch in self.buckets.batches(epoch)[done:]:
             share = batch[self.accelerator.process_index :: processes]
             features, targets, weights = (part[share].to(device) for part in (self.inputs, *self.labels))
-            logits = network(features)  # (B, V)
-            nats = binary_cross_entropy_with_logits(logits, targets, weights * tagger.learnt, reduction="sum")
+            logits = network(features)  # (B, L)
+            nats = binary_cross_entropy_with_logits(logits, targets, weights, reduction="sum")
             nats = nats * processes / len(batch)
             backward(nats + self.recipe.training.penalty * tagger.head.weight.square().sum())
             yield {"loss": float(self.accelerator.reduce(nats.detach(), "mean"))}
@@ -148,23 +107,13 @@ class Tagging(Objective[Captioner]):
         assert isinstance(tagger, Tagger)
         found = {
             name: mean_average_precision(tagger(features[:, None].to(model.device)).cpu(), targets)
-            for name, (features, targets) in self.dev.items()
+            for name, (features, targets) in self.pictures.dev.items()
         }
         (_, first), *others = found.items()
         figure = Figure(
             name="tag_precision", label="average precision of nouns", value=first, split="dev", higher_is_better=True
         )
         return Validation([figure], {f"dev/{name}/tag_precision": value for name, value in others})
-
-
-def mean_features(
-    captioner: Captioner, recipe: TaggingRecipe, pictures: Sequence[Path], path: Path, split: str
-) -> Tensor:
-    """The means of the grids of a data set's pictures, (N, E); the grids come from the recipe's cache."""
-    folder, size = recipe.features.cache / path.name / split, recipe.features.batch_size
-    encoder, config = captioner.encoder.eval(), captioner.config.encoder
-    cache = cached_features(encoder, config, pictures, folder, device=captioner.device, batch_size=size)
-    return torch.cat([grids.mean(1) for grids in cache.batches(256, torch.device("cpu"))])
 
 
 def tag_report(captioner: Captioner, recipe: TaggingRecipe) -> tuple[TaggingConfig, dict[str, float]]:
@@ -180,7 +129,7 @@ def tag_report(captioner: Captioner, recipe: TaggingRecipe) -> tuple[TaggingConf
     features, targets = [], []
     for path in (recipe.data.path, *recipe.more):
         held = open_dataset(path).split("dev")
-        features.append(mean_features(captioner, recipe, [image.path for image in held], path, "dev"))
+        features.append(mean_features(captioner, recipe.features, [image.path for image in held], path, "dev"))
         targets.append(caption_targets(nouns, [image.captions for image in held]))
     config, error, before = calibrate_tags(tagger, torch.cat(features), torch.cat(targets))
     tagger.config = config
@@ -219,30 +168,25 @@ def calibrate_tags(tagger: Tagger, features: Tensor, targets: Tensor) -> tuple[T
         of the tags before.
     """
     with torch.no_grad():
-        logits, shown = tagger.logits(features), tagger.shown(features)
-    held_out = torch.empty_like(logits)
-    for half in range(2):
-        out = torch.arange(len(features)) % 2 == half
-        fitted = _fit(logits[~out], shown[~out], targets[~out], tagger.learnt)
-        held_out[out] = _probabilities(logits[out], shown[out], tagger.learnt, *fitted)
-    before = _probabilities(logits, shown, tagger.learnt, torch.tensor(0.0), torch.tensor(1.0))
-    intercept, slope = _fit(logits, shown, targets, tagger.learnt)
-    config = TaggingConfig(intercept=float(intercept), slope=float(slope))
-    return config, _error(held_out, targets), _error(before, targets)
+        logits, shown = tagger.logits(features), tagger.shown(features)  # (N, L), (N, V)
+        held_out = torch.empty_like(shown)
+        for half in range(2):
+            out = torch.arange(len(features)) % 2 == half
+            fitted = _fit(tagger, logits[~out], shown[~out], targets[~out])
+            held_out[out] = tagger.probabilities(logits[out], shown[out], fitted)
+        before = tagger.probabilities(logits, shown, TaggingConfig())
+    return _fit(tagger, logits, shown, targets), _error(held_out, targets), _error(before, targets)
 
 
-def _probabilities(logits: Tensor, shown: Tensor, learnt: Tensor, intercept: Tensor, slope: Tensor) -> Tensor:
-    return 1 - (1 - (intercept + slope * logits).sigmoid() * learnt) * (1 - shown)
-
-
-def _fit(logits: Tensor, shown: Tensor, targets: Tensor, learnt: Tensor) -> tuple[Tensor, Tensor]:
-    """Intercept and slope of the head's logits that make the captions' nouns likeliest."""
+@torch.enable_grad()
+def _fit(tagger: Tagger, logits: Tensor, shown: Tensor, targets: Tensor) -> TaggingConfig:
+    """The calibration of the head's logits (N, L) that makes the captions' nouns (N, V) likeliest."""
     # Where the classifier sees a thing, captions often leave it out, and the head is not to make up for that. Nor are
     # the many nouns that nobody would take for tags to decide.
-    doubtful = (shown < SURE / 2) & (learnt == 1) & (logits > UNLIKELY)  # (N, V)
-    chosen, answers = logits[doubtful], targets[doubtful]
+    doubtful = (shown[:, tagger.learnt] < SURE / 2) & (logits > UNLIKELY)  # (N, L)
+    chosen, answers = logits[doubtful], targets[:, tagger.learnt][doubtful]
     if not len(chosen):
-        return torch.tensor(0.0), torch.tensor(1.0)
+        return TaggingConfig()
     parameters = torch.tensor([0.0, 1.0], requires_grad=True)
     optimizer = torch.optim.LBFGS([parameters], max_iter=30, line_search_fn="strong_wolfe")
 
@@ -253,8 +197,8 @@ def _fit(logits: Tensor, shown: Tensor, targets: Tensor, learnt: Tensor) -> tupl
         return value
 
     optimizer.step(loss)
-    intercept, slope = parameters.detach()
-    return intercept, slope.clamp(min=1e-3)
+    intercept, slope = parameters.tolist()
+    return TaggingConfig(intercept=intercept, slope=max(slope, 1e-3))
 
 
 def _error(probabilities: Tensor, targets: Tensor) -> float:

@@ -51,9 +51,8 @@ class EndToEnd(nn.Module):
             tokens: (N, T), `<bos>` first, longest first.
             pictures: (N,), the picture of each caption.
         """
-        decoder = self.captioner.decoder
-        memory = decoder.encode_source(self.captioner.encoder(pixels))
-        return decoder.teacher_forcing(memory.take(pictures), tokens)  # type: ignore[no-any-return]
+        memory = self.captioner.encode_source(self.captioner.encoder(pixels))
+        return self.captioner.decoder.teacher_forcing(memory.take(pictures), tokens)  # type: ignore[no-any-return]
 
 
 class Tuning(Objective[Captioner]):

@@ -33,7 +33,9 @@ SENSES: Mapping[str, str] = CHOICES["senses"]
 MORE: Mapping[str, str] = CHOICES["more"]
 ALSO: Mapping[str, str] = CHOICES["also"]
 VAGUE = frozenset([*CHOICES["vague"].split(), *CHOICES["vague_names"]])
-SEEN, ADJECTIVES, PAIRS, BROAD = (frozenset(CHOICES[key].split()) for key in ("seen", "adjectives", "pairs", "broad"))
+SEEN, ADJECTIVES, PAIRS, BROAD, PEOPLE = (
+    frozenset(CHOICES[key].split()) for key in ("seen", "adjectives", "pairs", "broad", "people")
+)
 NAMED = ("person", "location", "social group")
 """Kinds that have names of their own."""
 
@@ -243,7 +245,8 @@ def main(
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("noun", "others", "broader"))
         for synset, name in table.names.items():
-            writer.writerow((name, ";".join(table.others(synset)), ";".join(table.kinds(synset)[1:])))
+            broader = [*table.kinds(synset)[1:], *(["person"] if name in PEOPLE else [])]
+            writer.writerow((name, ";".join(table.others(synset)), ";".join(broader)))
     with IMAGENET.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("synset", "class", "nouns"))

@@ -7,12 +7,16 @@ import { Emitter } from "../../shell/emitter.js";
  *
  * @typedef {{text: string, logprob: number, attention?: number[][]}} Token
  */
-/** @typedef {{text: string, logprob: number, confidence: number, tokens: Token[]}} Caption */
+/**
+ * A caption; where it is withheld, `text` is what is sure, and `original` the sentence of the tokens.
+ *
+ * @typedef {{text: string, logprob: number, confidence: number, tokens: Token[], original?: string, needs_review?: boolean}} Caption
+ */
 /**
  * The answer of `/v1/captions`.
  *
  * @typedef {{captions: Caption[], model: {name: string}, image: {width: number, height: number},
- *   timing_ms: Record<string, number>, tree?: import("./beam-tree.js").Tree}} Answer
+ *   timing_ms: Record<string, number>, tree?: import("./beam-tree.js").Tree, tags?: import("./tags.js").Tag[]}} Answer
  */
 
 let born = 0;

@@ -12,11 +12,13 @@ import { caption } from "./queue.js";
 import { Sentence } from "./sentence.js";
 import { reduced } from "./shrink.js";
 import { Stage } from "./stage.js";
+import { showTags, tagList } from "./tags.js";
 
 /** @typedef {import("./album.js").Picture} Picture */
 
 /** @type {Record<string, string>} */
 const TOLD = { waiting: "Waiting for its turn.", reading: "Looking at the picture…", writing: "Finding words…" };
+const UNSURE = "Not sure enough to say.";
 
 /** Makes the bench, which follows the picture that is selected. */
 export function makeBench() {
@@ -24,10 +26,11 @@ export function makeBench() {
   const sentence = new Sentence();
   const progress = element("p", { class: "progress" });
   const before = element("p", { class: "before", hidden: true });
+  const tags = tagList();
   const others = element("ol", { class: "others", "aria-label": "Captions, with their confidence" });
   const failed = element("div", { class: "failed", role: "alert" });
   const copies = copying(() => /** @type {Picture} */ (album.selected));
-  const told = element("div", { class: "told" }, element("h1", { class: "hidden" }, "Caption"), progress, sentence.node, before, failed, others, copies, panel());
+  const told = element("div", { class: "told" }, element("h1", { class: "hidden" }, "Caption"), progress, sentence.node, before, failed, tags, others, copies, panel());
 
   sentence.on("point", (place) => {
     stage.pause();
@@ -50,12 +53,14 @@ export function makeBench() {
     const { state, answer, error } = picture;
     const done = state === "done";
     stage.state(state);
-    progress.textContent = picture.note || (TOLD[state] ?? "");
     copies.hidden = !done;
     failed.replaceChildren(...(error && state === "failed" ? [trouble(error, remedies(picture))] : []));
     const chosen = done ? answer?.captions[picture.chosen] : null;
-    sentence.show(chosen?.tokens ?? picture.words, { writing: state === "writing" });
-    stage.words(chosen?.tokens ?? []);
+    const withheld = chosen?.needs_review ?? false;
+    progress.textContent = picture.note || (withheld ? UNSURE : (TOLD[state] ?? ""));
+    sentence.show(withheld ? [] : (chosen?.tokens ?? picture.words), { writing: state === "writing" });
+    stage.words(withheld ? [] : (chosen?.tokens ?? []));
+    showTags(tags, (done && answer?.tags) || []);
     if (done && answer) stage.place(decoding.card?.preprocessing, answer.image);
     const text = picture.before?.text;
     before.hidden = !text || (done && text === answer?.captions[0]?.text);
@@ -63,7 +68,7 @@ export function makeBench() {
     others.replaceChildren(...(done && answer ? answer.captions.map((caption, place) => other(picture, caption, place)) : []));
   }
 
-  function other(/** @type {Picture} */ picture, /** @type {import("./album.js").Caption} */ { text, confidence }, /** @type {number} */ place) {
+  function other(/** @type {Picture} */ picture, /** @type {import("./album.js").Caption} */ { text, confidence, original, needs_review }, /** @type {number} */ place) {
     const bar = element("span", { class: "bar" });
     bar.style.setProperty("--share", String(confidence));
     return element(
@@ -82,7 +87,7 @@ export function makeBench() {
             find("button", others.children[place]).focus(); // the list was drawn anew
           },
         },
-        element("span", { class: "text" }, text || "(no words)"),
+        element("span", { class: "text" }, needs_review ? `Needs review: ${original}` : text || "(no words)"),
         element("span", { class: "confidence", title: "How likely it is good, as the model's card has it" }, bar, `${percent(confidence)} confident`),
       ),
     );

@@ -5,6 +5,7 @@ import { percent } from "../../shell/percent.js";
 import { trouble } from "../../shell/trouble.js";
 import { album } from "./album.js";
 import { remedies } from "./bench.js";
+import { showTags, tagList } from "./tags.js";
 
 /** @typedef {import("./album.js").Picture} Picture */
 
@@ -19,6 +20,7 @@ export class Card {
     this.picture = picture;
     this.image = element("img", { alt: "", decoding: "async", loading: "lazy" });
     this.text = element("textarea", { rows: 2, class: "own", "aria-label": `Caption of ${picture.name}`, lang: "en", oninput: () => this.#edit() });
+    this.tags = tagList();
     this.state = element("p", { class: "doing" });
     this.failed = element("div");
     this.undo = element("button", { type: "button", class: "link", onclick: () => this.#restore() }, "Undo edit");
@@ -29,7 +31,7 @@ export class Card {
       { class: "card" },
       show,
       away,
-      element("div", { class: "about" }, this.text, this.failed, element("div", { class: "line" }, element("p", { class: "name", title: picture.name }, picture.name), this.state, this.undo)),
+      element("div", { class: "about" }, this.text, this.failed, this.tags, element("div", { class: "line" }, element("p", { class: "name", title: picture.name }, picture.name), this.state, this.undo)),
     );
   }
 
@@ -41,8 +43,11 @@ export class Card {
     if (document.activeElement !== this.text || edited === null) this.text.value = this.picture.caption;
     this.text.hidden = state !== "done";
     this.undo.hidden = edited === null;
-    const confidence = answer?.captions[chosen]?.confidence;
-    this.state.textContent = state === "done" ? (edited === null && confidence !== undefined ? `${percent(confidence)} confident` : "edited") : (TOLD[state] ?? "");
+    showTags(this.tags, (state === "done" && answer?.tags) || []);
+    const caption = answer?.captions[chosen];
+    const sure = caption && `${percent(caption.confidence)} confident${caption.needs_review ? ", needs review" : ""}`;
+    this.state.textContent = state === "done" ? ((edited === null && sure) || "edited") : (TOLD[state] ?? "");
+    this.text.placeholder = caption?.original ?? "";
     this.state.title = note;
     if (this.#drawn.error !== error || this.#drawn.state !== state || this.#drawn.thumbnail !== thumbnail) {
       this.failed.replaceChildren(...(error && state === "failed" ? [trouble(error, remedies(this.picture))] : []));

@@ -10,15 +10,15 @@ export function asJsonLines(/** @type {Picture[]} */ pictures) {
 function line(/** @type {Picture} */ picture) {
   const { name, caption, edited, answer } = picture;
   if (!answer) return { file: name, error: failure(picture) };
-  const captions = answer.captions.map(({ text, logprob, confidence }) => ({ text, logprob, confidence }));
-  return { file: name, caption, ...(edited === null ? {} : { edited: true }), captions };
+  const captions = answer.captions.map(({ text, logprob, confidence, original, needs_review }) => ({ text, logprob, confidence, original, needs_review }));
+  return { file: name, caption, ...(edited === null ? {} : { edited: true }), captions, ...(answer.tags && { tags: answer.tags }) };
 }
 
 function failure(/** @type {Picture} */ { error }) {
   return { code: error?.code ?? "unfinished", message: error?.message ?? "it has no caption yet" };
 }
 
-const COLUMNS = ["file", "caption", "confidence", "edited", "model", "error"];
+const COLUMNS = ["file", "caption", "confidence", "needs_review", "edited", "tags", "model", "error"];
 
 /** CSV (RFC 4180) that begins with a byte order mark, by which spreadsheets know that it is UTF-8. */
 export function asCsv(/** @type {Picture[]} */ pictures) {
@@ -26,7 +26,9 @@ export function asCsv(/** @type {Picture[]} */ pictures) {
     picture.name,
     picture.caption,
     picture.answer?.captions[picture.chosen]?.confidence.toFixed(4) ?? "",
+    picture.answer?.captions[picture.chosen]?.needs_review ? "yes" : "no",
     picture.edited === null ? "no" : "yes",
+    picture.answer?.tags?.map(({ name }) => name).join(", ") ?? "",
     picture.answer?.model.name ?? "",
     picture.answer ? "" : failure(picture).message,
   ]);

@@ -94,6 +94,7 @@ async function write(/** @type {Picture} */ picture, /** @type {AbortSignal} */ 
   const extras = new URLSearchParams(parameters);
   if (decoding.card?.decoder !== "show-and-tell") extras.set("attention", "true");
   if (decoding.values.method !== "sample") extras.set("tree", "true");
+  if (decoding.card?.tags) extras.set("tags", "true");
   const body = new FormData();
   body.append("image", picture.file, "picture");
   for await (const { name, data } of stream(`v1/captions/stream?${extras}`, { body, signal })) {

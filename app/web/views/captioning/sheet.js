@@ -57,7 +57,8 @@ export function mountSheet(/** @type {HTMLElement} */ view) {
 
   function matches(/** @type {Picture} */ picture) {
     const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const text = `${picture.caption} ${picture.name}`.toLowerCase();
+    const tags = picture.answer?.tags?.map(({ name }) => name) ?? [];
+    const text = [picture.caption, picture.name, ...tags].join(" ").toLowerCase();
     return words.every((word) => text.includes(word));
   }
 

@@ -109,6 +109,7 @@ def test_what_is_refused_is_counted_by_its_reason(fresh: httpx2.Client) -> None:
     assert value(found, "recap_requests_total", method="other", route="unmatched", code="404") == 1
 
 
+@pytest.mark.usefixtures("soon_missed")
 def test_a_client_that_left_is_counted_as_such(
     text_client: httpx2.Client, taken_in: Callable[[httpx2.Client, int], None]
 ) -> None:

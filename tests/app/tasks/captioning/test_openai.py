@@ -157,6 +157,34 @@ def test_a_low_temperature_searches_and_a_high_one_draws(
     assert sorted(str(choice.message.content) for choice in drawn.choices) == sorted(expected(served, picture, **asked))
 
 
+def test_wordpress_gets_the_checkpoints_own_caption(
+    text_client: httpx2.Client, served: Captioner, picture: Image.Image, uri: str
+) -> None:
+    """The request of WordPress's AI plugin for alternative text, as its PHP client writes it.
+
+    Includes/Abilities/Image/Alt_Text_Generation.php of WordPress/ai, through the text generation of
+    WordPress/php-ai-client for servers that are compatible with OpenAI.
+    """
+    system = "You are an accessibility expert that generates alt text for images on websites."
+    prompt = (
+        "Generate alt text for this image. Ensure the alt text you return matches the language of this locale: en_US."
+    )
+    parts = [{"type": "text", "text": prompt}, {"type": "image_url", "image_url": {"url": uri}}]
+    messages = [
+        {"role": "system", "content": [{"type": "text", "text": system}]},
+        {"role": "user", "content": parts},
+    ]
+    body = json.dumps({"model": "tiny", "messages": messages, "temperature": 0.3}).replace("/", "\\/")  # as PHP does
+    headers = {"content-type": "application/json", "authorization": "Bearer any"}
+    answers = [text_client.post(URL, content=body, headers=headers).raise_for_status().json() for _ in range(3)]
+    for answer in answers:
+        (choice,) = answer["choices"]
+        assert [choice["message"]["content"]] == expected(served, picture)  # and not another each time
+        assert choice["message"]["role"] == "assistant"
+        assert choice["finish_reason"] == "stop"
+        assert answer["usage"].keys() >= {"prompt_tokens", "completion_tokens", "total_tokens"}
+
+
 def test_a_negative_seed_is_a_seed_and_a_negative_top_k_is_off(openai_client: openai.OpenAI, uri: str) -> None:
     def sample(seed: int, top_k: int) -> list[str | None]:
         answer = openai_client.chat.completions.create(

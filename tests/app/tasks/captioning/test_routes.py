@@ -20,6 +20,7 @@ from model.checkpoint import save
 from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Captioner
 from model.tasks.captioning.config import DecoderConfig, DecodingConfig
+from model.tasks.captioning.wording import Wording
 
 Encode = Callable[..., bytes]
 Ready = Callable[[httpx2.Client], None]
@@ -154,6 +155,11 @@ def test_a_default_gives_way_to_what_is_asked_for(client: httpx2.Client, encode:
         ({"attention": "perhaps"}, 422, "invalid_parameter", "attention"),
         ({"tree": "perhaps"}, 422, "invalid_parameter", "tree"),
         ({"tree": "true", "method": "sample"}, 422, "invalid_parameter", "tree"),
+        ({"tags": "perhaps"}, 422, "invalid_parameter", "tags"),
+        ({"tags": "true"}, 422, "invalid_parameter", "tags"),
+        ({"format": "html"}, 422, "invalid_parameter", "format"),
+        ({"min_confidence": "1.5"}, 422, "invalid_parameter", "min_confidence"),
+        ({"min_confidence": "nan"}, 422, "invalid_parameter", "min_confidence"),
         ({"beam_size": "2", "num_captions": "3"}, 422, "invalid_parameter", "num_captions"),
         ({"method": "greedy", "num_captions": "3"}, 422, "invalid_parameter", "num_captions"),
         ({"min_length": "9", "max_length": "3"}, 422, "invalid_parameter", "min_length"),
@@ -230,6 +236,15 @@ def test_a_captioner_that_sees_the_picture_as_a_whole_has_no_attention_to_show(
         assert client.post(URL, content=encode(picture)).status_code == 200
 
 
+@pytest.mark.parametrize(("name", "off"), [("mention", "1"), ("people", "0")])
+def test_captioner_without_tags_has_none_to_go_by(
+    name: str, off: str, client: httpx2.Client, encode: Encode, picture: Image.Image
+) -> None:
+    response = client.post(URL, params={name: "0.5"}, content=encode(picture))
+    assert f"{name}=0.5: this captioner has no tags to go by" in error(response, 422, "invalid_parameter", name)
+    assert client.post(URL, params={name: off}, content=encode(picture)).status_code == 200
+
+
 def test_one_name_with_two_values_is_refused(client: httpx2.Client, encode: Encode, picture: Image.Image) -> None:
     data = encode(picture)
     text = base64.b64encode(data).decode()
@@ -249,7 +264,7 @@ def test_ranges_in_the_documentation_are_the_ranges_that_hold(
     query = {parameter["name"]: parameter["schema"] for parameter in operation["parameters"]}
     assert (
         query.keys()
-        == {"model", "attention", "tree", *DecodingConfig.model_fields}
+        == {"model", "attention", "tree", "tags", *Wording.model_fields, *DecodingConfig.model_fields}
         == CaptionParameters.model_fields.keys()
     )
     bodies = operation["requestBody"]["content"]
@@ -262,9 +277,10 @@ def test_ranges_in_the_documentation_are_the_ranges_that_hold(
     assert client.post(URL, json=bodies["application/json"]["example"]).status_code == 200
     data = encode(picture)
     bounded = {name: schema for name, schema in query.items() if "maximum" in schema}
-    assert len(bounded) == 10
+    assert len(bounded) == 13
     for name, schema in bounded.items():
-        assert client.post(URL, params={name: schema["maximum"]}, content=data).status_code == 200, name
+        taken = 0 if name == "people" else schema["maximum"]  # more needs a tagger
+        assert client.post(URL, params={name: taken}, content=data).status_code == 200, name
         error(client.post(URL, params={name: schema["maximum"] + 1}, content=data), 422, "invalid_parameter", name)
 
 

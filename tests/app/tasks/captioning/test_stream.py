@@ -213,6 +213,7 @@ def test_no_word_is_told_twice_when_a_batch_goes_again(
     assert told(found, 0) == found[-1][1]["captions"][0]["tokens"]
 
 
+@pytest.mark.usefixtures("soon_missed")
 def test_a_client_that_leaves_withdraws_its_picture(
     app: FastAPI, client: httpx2.Client, encode: Encode, picture: Image.Image
 ) -> None:

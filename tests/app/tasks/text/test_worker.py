@@ -99,6 +99,7 @@ def streaming(client: httpx2.Client, **parameters: Any) -> Iterator[Iterator[str
         yield lines
 
 
+@pytest.mark.usefixtures("soon_missed")
 @pytest.mark.parametrize("stream", [True, False])
 def test_slots_of_a_client_that_leaves_are_free_within_a_step(
     client: httpx2.Client, worker: TextWorker, monkeypatch: pytest.MonkeyPatch, stream: bool, wait_for: WaitFor
@@ -132,6 +133,7 @@ def test_slots_of_a_client_that_leaves_are_free_within_a_step(
     assert client.post(URL, json={"prompt": "A", "max_tokens": 5}).status_code == 200
 
 
+@pytest.mark.usefixtures("soon_missed")
 def test_slots_of_a_client_that_reads_nothing_are_free_when_it_leaves(
     create: Callable[[], FastAPI], serve: Serve, ready: Ready, wait_for: WaitFor
 ) -> None:
@@ -250,6 +252,7 @@ def test_text_that_does_not_begin_in_time_is_given_up(
         assert client.post(URL, json={"prompt": "A", "max_tokens": 5}).status_code == 200
 
 
+@pytest.mark.usefixtures("soon_missed")
 def test_client_has_a_share_of_the_queue(both_checkpoints: Path, serve: Serve, ready: Ready, wait_for: WaitFor) -> None:
     keys = tuple(sha256(name.encode()).hexdigest() for name in ("one", "two"))
     app = create_app(Settings(checkpoints=both_checkpoints, threads=1, text_slots=2, text_queue=4, api_keys=keys))

@@ -14,9 +14,9 @@ from model.tasks.captioning.tagger import Tagger, Tags
 TAGS = Tags(["animal", "dog", "beagle", "ball"], [[], [0], [1, 0], []], [[2, 1, 0], [3]])
 
 
-def tagger(said: list[float], shown: list[float], config: TaggingConfig | None = None) -> Tagger:
+def tagger(said: list[float], shown: list[float], config: TaggingConfig | None = None, tags: Tags = TAGS) -> Tagger:
     """A tagger that says the same of every picture: logits of nouns and of classes."""
-    made = Tagger(TAGS, 6, config or TaggingConfig()).requires_grad_(False)
+    made = Tagger(tags, 6, config or TaggingConfig()).requires_grad_(False)
     assert made.classifier is not None
     for linear, bias in ((made.head, said), (made.classifier, shown)):
         linear.weight.zero_()
@@ -37,9 +37,13 @@ def test_calibration_is_of_the_head_alone() -> None:
 
 
 def test_noun_that_was_never_learnt_is_left_to_the_classifier() -> None:
-    made = tagger([5, 5, 5, 5], [30, 0])
-    made.learnt.copy_(torch.tensor([1.0, 1.0, 1.0, 0.0]))
-    assert made(torch.rand(1, 4, 6))[0, 3] < 1e-6
+    tags = Tags(TAGS.names, TAGS.broader, TAGS.classes, [1, 0])
+    made = tagger([5, 0], [30, 0], tags=tags)
+    torch.testing.assert_close(made(torch.rand(1, 4, 6))[0], torch.tensor([1.0, 1.0, 1.0, 0.0]))
+    made = tagger([5, 0], [-30, 30], tags=tags)
+    torch.testing.assert_close(
+        made(torch.rand(1, 4, 6))[0], torch.tensor([0.5, 0.0, 0.0, 1.0]) + torch.tensor([0, 0.993307, 0, 0])
+    )
 
 
 def test_broader_tags_are_left_out_beside_their_kind() -> None:
@@ -47,6 +51,24 @@ def test_broader_tags_are_left_out_beside_their_kind() -> None:
     assert [tag.name for tag in found] == ["beagle", "ball"]
     (found,) = tagger([3, 0, -3, -30], [-9, 9]).tags_of(torch.rand(1, 4, 6), 2)
     assert [tag.name for tag in found] == ["ball", "dog"]
+
+
+def test_unsure_tags_are_left_out_where_they_are() -> None:
+    made = tagger([-30, -30, -30, -1], [0, -30])
+    assert [tag.name for tag in made.tags_of(torch.rand(1, 4, 6), least=0.3)[0]] == ["beagle"]
+    assert made.tags_of(torch.rand(2, 4, 6), 0) == [[], []]
+
+
+def test_neutral_tags_name_no_gender() -> None:
+    names = ["person", "man", "woman", "wife", "military man", "mantis", "child", "boy"]
+    made = Tagger(Tags(names, [[], [0], [0], [0], [1, 0], [], [0], [6, 0]]), 6, TaggingConfig()).requires_grad_(False)
+    made.head.weight.zero_()
+    made.head.bias.copy_(torch.tensor([-3.0, 1.0, -1.0, 0.0, -2.0, 0.5, -3.0, -1.5]))
+    (plain,), (neutral,) = made.tags_of(torch.rand(1, 4, 6)), made.tags_of(torch.rand(1, 4, 6), neutral=True)
+    assert [tag.name for tag in plain] == ["man", "mantis", "wife", "woman", "boy"]
+    assert [tag.name for tag in neutral] == ["person", "mantis", "child"]
+    assert neutral[0].confidence == plain[0].confidence  # as likely as the likeliest of those it stands for
+    assert neutral[2].confidence == plain[4].confidence
 
 
 @pytest.mark.parametrize(
@@ -61,7 +83,7 @@ def test_tags_that_make_no_sense_are_refused(names: list[str], broader: list[lis
 @pytest.mark.parametrize("text", ["[]", '{"names": ["a"]}', "no JSON", '{"names": ["a"], "broader": [["a"]]}'])
 def test_file_that_is_no_tags_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "tags.json").write_text(text)
-    with pytest.raises(ValueError, match="tags are names, broader and classes"):
+    with pytest.raises(ValueError, match="tags are names, broader, classes and learnt"):
         Tags.read(tmp_path / "tags.json")
 
 

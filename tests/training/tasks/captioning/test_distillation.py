@@ -76,7 +76,7 @@ def test_learner_comes_closer_to_its_teacher(
         objective = trainer.objective
         assert isinstance(objective, Tuning)
         assert objective.teaching is not None
-        train(trainer, 20)
+        train(trainer, 12)
         tokens, _ = collate(objective.examples[:5])  # of the first picture
         captioner = trainer.model.eval()
         with torch.inference_mode():

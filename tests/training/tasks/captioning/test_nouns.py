@@ -18,6 +18,7 @@ def nouns() -> Nouns:
         ("A hot dog on a plate", ["hot dog", "plate"]),
         ("Men and children on benches", ["man", "child", "bench"]),
         ("The buses pass a glass of wine, and glasses.", ["bus", "glass", "wine", "glasses"]),
+        ("Women, snowmen and other people", ["woman", "snowman", "person"]),
         ("She looks at him.", []),
     ],
 )
