@@ -88,7 +88,8 @@ def _lines(file: Path | None) -> list[str]:
 
     try:
         data = read_bytes(file) if file else sys.stdin.buffer.read()
-        return data.decode("utf-8-sig").splitlines()
+        text = data.decode("utf-8-sig")
+        return [line.decode() for line in text.encode().splitlines()]  # those of text end at form feeds, too
     except OSError as error:
         fail(f"{file}: {(error.strerror or str(error)).lower()}")
     except UnicodeDecodeError as error:

@@ -1,5 +1,6 @@
 """LibreTranslate's API: /translate, /languages and /detect, in JSON or as a form."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Request
@@ -150,7 +151,7 @@ async def create_translation(request: Request) -> TranslateResponse:
         found: list[Detection] | None = None
         source: str | None = asked.source
         if asked.source == "auto":
-            found = [_detect(engine, text)[0] for text in sent[:MAX_TEXTS]]
+            found = [ranking[0] for ranking in _detect(engine, sent)]
             languages = {detection.language for detection in found} - {asked.target}
             if len(languages) > 1:
                 raise invalid("source", "auto", f"the texts are in {', '.join(sorted(languages))}; send them apart")
@@ -196,12 +197,17 @@ async def detect_language(request: Request) -> DetectionList:
     asked = await _read(request, DetectRequest)
     engine: Engine = request.app.state.engine
     with errors_in_terms_of({"text": "q"}):
-        return DetectionList(_detect(engine, asked.q))
+        return DetectionList(_detect(engine, [asked.q])[0])
 
 
-def _detect(engine: Engine, text: str) -> list[Detection]:
-    """The languages that a text may be in by the default translator, likeliest first."""
+def _detect(engine: Engine, texts: Sequence[str]) -> list[list[Detection]]:
+    """The languages that each text may be in by the default translator, likeliest first."""
     worker: TranslatorWorker = engine.worker(engine.find(TRANSLATION, None))
-    read_texts(worker.translator, [text])  # which says what is wrong with it
-    ranking = sorted(worker.translator.detect(text).items(), key=lambda pair: -pair[1])
-    return [Detection(confidence=round(100 * probability, 1), language=language) for language, probability in ranking]
+    read_texts(worker.translator, texts)  # which says what is wrong with them
+    return [
+        [
+            Detection(confidence=round(100 * probability, 1), language=language)
+            for language, probability in sorted(worker.translator.detect(text).items(), key=lambda pair: -pair[1])
+        ]
+        for text in texts
+    ]

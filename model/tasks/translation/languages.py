@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Self
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import FiniteFloat, TypeAdapter, ValidationError
 
 from model.config import Config
 from model.files import read_bytes
@@ -18,7 +18,7 @@ LARGEST = 4.0
 
 class _File(Config):
     languages: tuple[str, str]
-    evidence: tuple[float, ...]
+    evidence: tuple[FiniteFloat, ...]
 
 
 class Languages:

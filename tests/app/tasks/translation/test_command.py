@@ -30,6 +30,13 @@ def test_lines_of_standard_input_are_translated(run) -> None:  # type: ignore[no
     assert run(input=f"{SENTENCES[0]}\n\n{SENTENCES[1]}\n") == (0, f"{GERMAN[0]}\n\n{GERMAN[1]}\n")
 
 
+def test_lines_end_at_line_breaks_alone(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    lines = [f"{SENTENCES[0]}\f{SENTENCES[1]}", f"{SENTENCES[2]}\u2028"]
+    (tmp_path / "in.txt").write_bytes("\r\n".join(lines).encode("utf-8-sig"))
+    code, output = run("--file", str(tmp_path / "in.txt"), "--json")
+    assert (code, [answer["text"] for answer in json.loads(output)]) == (0, lines)
+
+
 def test_json_has_alternatives(run) -> None:  # type: ignore[no-untyped-def]
     code, output = run(SENTENCES[0], "--json", "--num-translations", "3", "--beam-size", "4")
     (answer,) = json.loads(output)

@@ -82,6 +82,11 @@ def test_several_texts_have_lists(translation_client: httpx2.Client) -> None:
             "source='auto': the texts are in de, en; send them apart",
         ),
         ("/translate", {"q": "a" * 20_000, "source": "en", "target": "de"}, "q has 20,000 characters; at most 10,000"),
+        (
+            "/translate",
+            {"q": ["a dog " * 1000] * 2, "source": "auto", "target": "de"},
+            "q has 12,000 characters; at most 10,000",
+        ),
         ("/detect", {"q": ""}, "q is empty; a sentence is needed"),
         ("/detect", {}, "q=None: a text is needed; the field is required"),
     ],

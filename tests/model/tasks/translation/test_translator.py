@@ -84,7 +84,16 @@ def test_languages_of_other_subwords_are_refused(tiny_translator: Translator) ->
         Translator(tiny_translator.config, *given, Languages(("en", "fr"), [0] * 360))
 
 
-@pytest.mark.parametrize("text", ["[]", '{"languages": ["en"], "evidence": []}', "x", '{"languages": ["en", "de"]}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        '{"languages": ["en"], "evidence": []}',
+        "x",
+        '{"languages": ["en", "de"]}',
+        '{"languages": ["en", "de"], "evidence": [0, NaN]}',
+    ],
+)
 def test_file_of_languages_that_is_none_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "languages.json").write_text(text)
     with pytest.raises(ValueError, match="two languages are needed"):
