@@ -1,4 +1,4 @@
-"""How soon a translator answers, alone and when many ask, and how long a transformer takes instead.
+"""Times a translator, alone and when many ask, and beside a transformer.
 
     python benchmarks/translation.py CHECKPOINT SENTENCES
 
