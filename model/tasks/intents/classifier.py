@@ -52,6 +52,10 @@ class Answer:
     ranking: tuple[Ranked, ...]
     """All intents, likeliest first."""
 
+    def probability(self, intent: str) -> float:
+        """The probability of one of the intents."""
+        return next(ranked.confidence for ranked in self.ranking if ranked.intent == intent)
+
 
 def collate(sentences: Sequence[Sentence]) -> Batch:
     """Sentences, at least one, padded to the longest."""
@@ -71,9 +75,7 @@ class IntentClassifier(nn.Module):
         ValueError: there is no cell of that kind.
     """
 
-    def __init__(
-        self, config: IntentConfig, vocabulary: Vocabulary, characters: Vocabulary, intents: Intents
-    ) -> None:
+    def __init__(self, config: IntentConfig, vocabulary: Vocabulary, characters: Vocabulary, intents: Intents) -> None:
         super().__init__()
         self.config, self.vocabulary, self.characters, self.intents = config, vocabulary, characters, intents
         size, hidden = config.embedding_size + config.character_filters, config.hidden_size

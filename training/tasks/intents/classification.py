@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import log_softmax, one_hot
 
 from model.tasks.intents.classifier import Batch, IntentClassifier, collate
-from model.vocabulary import PAD, SPECIALS, UNK, Vocabulary
+from model.vocabulary import PAD, UNK, Vocabulary
 from training.length_buckets import LengthBuckets
 from training.tasks.intents.distillation import Examples
 from training.tasks.intents.reader import IntentDataset, read_dataset, read_vectors, tokens

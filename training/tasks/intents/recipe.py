@@ -27,7 +27,8 @@ class IntentDataRecipe(Config):
 
 class Distillation(Config):
     """Teachers whose probabilities, averaged, are learnt beside the labels (Hinton, Vinyals and Dean, "Distilling the
-    knowledge in a neural network", 2015)."""
+    knowledge in a neural network", 2015).
+    """
 
     teachers: Annotated[tuple[Path, ...], Field(min_length=1)]
     """Folders of their checkpoints."""

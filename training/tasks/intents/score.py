@@ -111,7 +111,8 @@ def score(logits: Tensor, labels: Tensor, temperature: float, threshold: float) 
 
 def calibration_error(confidence: Tensor, good: Tensor) -> float:
     """Mean distance of confidence (N,) and share of good answers (N,), over equally wide bins of confidence (Naeini,
-    Cooper and Hauskrecht, "Obtaining Well Calibrated Probabilities", 2015)."""
+    Cooper and Hauskrecht, "Obtaining Well Calibrated Probabilities", 2015).
+    """
     bins = (confidence * BINS).long().clamp(max=BINS - 1)
     gaps = torch.zeros(BINS, dtype=torch.float64).index_add(0, bins, confidence.double() - good.double())
     return float(gaps.abs().sum() / len(good))
@@ -140,12 +141,16 @@ def report(checkpoint: Path, recipe: ClassificationRecipe) -> Report:
     model = Checkpoint.open(checkpoint).expect(INTENTS).load(available_device())
     share = recipe.training.out_of_scope
     model.config = fitted(model, dataset, share)
-    found = {split: _evaluation(model, dataset.split(split), split, share) for split in dataset.splits if split != "train"}
+    found = {
+        split: _evaluation(model, dataset.split(split), split, share) for split in dataset.splits if split != "train"
+    }
     return Report(
         figures=[figure for evaluation in found.values() for figure in evaluation.figures],
         metrics={
             **{split: evaluation.report for split, evaluation in found.items()},
+            "intents": len(model.intents),
             "vocabulary": len(model.vocabulary),
+            "parameters": sum(parameter.numel() for parameter in model.parameters()),
             "data_sha256": dataset.sha256,
         },
         config=model.config,
