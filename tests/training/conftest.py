@@ -19,6 +19,7 @@ from model.tasks.captioning.captioner import Captioner
 from model.tasks.captioning.config import CaptionerConfig, DecoderConfig
 from model.vision.config import EncoderConfig, PreprocessingConfig
 from tests.conftest import draw
+from tests.intent_queries import write_queries
 from training.cli import main
 from training.tasks import TASKS, read_recipe
 from training.trainer import Trainer
@@ -226,8 +227,45 @@ sample_tokens = 20
 
 
 @pytest.fixture
+def intents_recipe(tmp_path: Path) -> Path:
+    """A recipe for the queries of `write_queries`: 2 epochs of 10 steps."""
+    path = tmp_path / "tiny-intents.toml"
+    path.write_text(f"""
+task = "intents"
+objective = "classification"
+name = "tiny"
+output = "{tmp_path / "intents" / "checkpoint"}"
+run = "{tmp_path / "intents" / "run"}"
+[data]
+path = "{write_queries(tmp_path / "queries")}"
+[model]
+embedding_size = 12
+character_size = 6
+character_filters = 8
+hidden_size = 16
+attention_size = 8
+perceptron_size = 16
+dropout = 0.1
+[training]
+epochs = 2
+batch_size = 7
+background = 4
+warmup_steps = 2
+learning_rate = 0.01
+ema_decay = 0.9
+save_every = 3
+""")
+    return path
+
+
+@pytest.fixture
 def recipes(
-    tiny_recipe: Path, tuning_recipe: Path, selfcritical_recipe: Path, tagging_recipe: Path, text_recipe: Path
+    tiny_recipe: Path,
+    tuning_recipe: Path,
+    selfcritical_recipe: Path,
+    tagging_recipe: Path,
+    text_recipe: Path,
+    intents_recipe: Path,
 ) -> dict[str, Path]:
     """A recipe for each objective."""
     return {
@@ -236,6 +274,7 @@ def recipes(
         "self-critical": selfcritical_recipe,
         "tagging": tagging_recipe,
         "running-text": text_recipe,
+        "classification": intents_recipe,
     }
 
 
@@ -263,6 +302,7 @@ FORKS.set_forkserver_preload(
         "torch._dynamo",
         "training.tasks.captioning.cross_entropy",
         "training.tasks.text.running_text",
+        "training.tasks.intents.classification",
         "training.tasks.captioning.self_critical",
         "training.tasks.captioning.tagging",
         "training.tasks.captioning.tuning",
