@@ -69,7 +69,7 @@ class RasaIntent(Schema):
 
 
 class ParseResponse(Schema):
-    """What a message says, in Rasa's words."""
+    """The intent of a message, in Rasa's words."""
 
     text: str
     message_id: Annotated[str | None, UNLESS_NONE] = None
@@ -112,9 +112,9 @@ _ERRORS = errors(
 async def parse_message(request: Request) -> ParseResponse:
     """The intent of a message, as Rasa's server answers."""
     asked = await read_body(request, ParseRequest, TEXT_BYTES)
-    job = IntentJob(check(asked.text))
     engine: Engine = request.app.state.engine
-    (task,) = engine.worker(engine.find(INTENTS, None)).submit([job])
+    worker = engine.worker(engine.find(INTENTS, None))
+    (task,) = worker.submit([IntentJob(check(asked.text))])
     answer = (await while_connected(request, task)).answer
     ranked = [RasaIntent(name=one.intent, confidence=one.confidence) for one in answer.ranking[:TOP]]
     if not answer.in_scope:

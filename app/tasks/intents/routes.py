@@ -28,7 +28,7 @@ class IntentRequest(Body):
     """A request for intents."""
 
     text: Annotated[str | list[str], Needed(f"a text is needed, or a list of 1 to {MAX_TEXTS} texts")]
-    """A text, or several."""
+    """A text of 1 to 1,000 characters, or 1 to 128 of them."""
     model: str | None = None
     """Name of an intent classifier, as in /v1/models."""
     top_k: Annotated[int, Field(ge=1, le=1000)] = 5
@@ -58,9 +58,9 @@ async def create_intents(request: Request) -> IntentResponse:
     """
     started = time.perf_counter()
     asked = await read_body(request, IntentRequest, TEXT_BYTES)
-    jobs = [IntentJob(text, asked.explain) for text in checked(asked.text)]
     engine: Engine = request.app.state.engine
     checkpoint = engine.find(INTENTS, asked.model)
+    jobs = [IntentJob(text, asked.explain) for text in checked(asked.text)]
     done = await while_connected(request, asyncio.gather(*engine.worker(checkpoint).submit(jobs)))
     return IntentResponse(
         id=f"intents-{uuid4().hex}",

@@ -13,7 +13,7 @@ class RankedIntent(Schema):
 
     intent: str
     title: str
-    """What it is, in words for people: `Asking for the time`."""
+    """Words for people: `Asking for the time`."""
     confidence: float
 
 
