@@ -3,8 +3,9 @@
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
@@ -51,13 +52,10 @@ def classify(
     checkpoint = find_checkpoint(settings, INTENTS, model)
     try:
         classifier = Loader(settings).load(checkpoint)
-        target = jsonl.open("w", encoding="utf-8") if jsonl and str(jsonl) != "-" else sys.stdout
     except (CheckpointError, ValueError) as error:
         fail(str(error))
-    except OSError as error:
-        fail(f"{jsonl}: {error.strerror}")
     answers, failed = [], 0
-    with target:
+    with _opened(jsonl) as target:
         for start in range(0, len(given), BATCH):
             for answer in _classify(classifier, given[start : start + BATCH], top_k, explained=explain):
                 failed += "error" in answer
@@ -67,10 +65,22 @@ def classify(
                     answers.append(answer)
                 else:
                     _show(answer, several=len(given) > 1)
-        if as_json:
-            typer.echo(json.dumps(answers, ensure_ascii=False, indent=2))
+    if as_json:
+        typer.echo(json.dumps(answers, ensure_ascii=False, indent=2))
     if failed:
         raise typer.Exit(1)
+
+
+def _opened(path: Path | None) -> AbstractContextManager[TextIO]:
+    """A new file, or standard output."""
+    if path is None or str(path) == "-":
+        return nullcontext(sys.stdout)
+    try:
+        if path.exists() and path.stat().st_size:
+            fail(f"{path} is not empty; remove it, or name another")
+        return path.open("w", encoding="utf-8")
+    except OSError as error:
+        fail(f"{path}: {error.strerror}")
 
 
 def _texts(given: list[str], files: list[Path]) -> Iterator[str]:

@@ -56,6 +56,8 @@ def test_texts_come_from_files_and_standard_input(tmp_path: Path) -> None:
     file = tmp_path / "answers.jsonl"
     assert recap("--file", tmp_path / "queries.txt", "--jsonl", file).stdout == ""
     assert [json.loads(line)["intent"] for line in file.read_text().splitlines()] == ["out_of_scope", "thank_you"]
+    again = recap(TIME, "--jsonl", file)
+    assert (again.exit_code, again.stderr) == (2, f"error: {file} is not empty; remove it, or name another\n")
 
 
 def test_a_text_that_fails_does_not_stop_the_others() -> None:

@@ -81,7 +81,7 @@ def test_other_scripts_signs_and_long_words_are_answered(intent_client: httpx2.C
         ({"text": [INSIDE, None]}, "a text is needed, or a list of 1 to 128 texts"),
         ({"text": []}, "text has 0 texts; 1 to 128 are needed"),
         ({"text": ["time"] * 129}, "text has 129 texts; 1 to 128 are needed"),
-        ({"text": ""}, "text is empty; a sentence is needed, such as 'what time is it?'"),
+        ({"text": ""}, r"text is empty; a sentence is needed, such as 'what time is it\?'"),
         ({"text": ["time", " \n"]}, r"text\[1\] is empty"),
         ({"text": "a" * 100_000}, "text has 100,000 characters; at most 1,000 are read"),
         ({"text": "time\x00please"}, r"text has the control character U\+0000 at 4; send text alone"),
