@@ -120,10 +120,9 @@ def build(recipe: ClassificationRecipe, data: IntentDataset) -> IntentClassifier
     characters = Vocabulary.build([word for sentence in queries for word in sentence], 5)
     config = recipe.model.model_copy(update={"embedding_size": vectors.shape[1]}) if known else recipe.model
     model = IntentClassifier(config, vocabulary, characters, data.intents)
-    nn.init.normal_(model.embedding.weight, std=0.3)
+    model.initialize()
     rows = {word: row for row, word in enumerate(known)}
     with torch.no_grad():
-        model.embedding.weight[PAD] = 0
         for number, word in enumerate(vocabulary.words):
             if word in rows:
                 model.embedding.weight[number] = torch.from_numpy(vectors[rows[word]].astype(np.float32))

@@ -28,7 +28,7 @@ TEMPERATURES = torch.linspace(-1.5, 1.5, 301).exp()
 
 @dataclass(frozen=True)
 class IntentScore:
-    """How well a split is told apart at an operating point."""
+    """The quality of a classifier on a split, at an operating point."""
 
     accuracy: float
     """Share of the queries with an intent that get it, and are not taken for out of scope."""
