@@ -7,6 +7,8 @@ from model.figures import figures_of
 from model.tasks.intents import INTENTS
 from model.tasks.intents.classifier import IntentClassifier
 from tests.conftest import ROOT
+from training.tasks import read_recipe
+from training.tasks.intents.recipe import ClassificationRecipe
 
 PATH = ROOT / "checkpoints" / "clinc150"
 
@@ -37,5 +39,14 @@ def test_all_intents_have_titles(model: IntentClassifier) -> None:
 
 def test_checkpoint_is_small_and_says_how_good_it_is() -> None:
     assert sum(file.stat().st_size for file in PATH.iterdir()) < 5_000_000
-    figures = figures_of(Checkpoint.open(PATH).metrics)
-    assert [figure.name for figure in figures] == ["score", "accuracy", "recall", "auroc", "calibration_error"]
+    figures = {figure.name: figure.value for figure in figures_of(Checkpoint.open(PATH).metrics)}
+    assert list(figures) == ["score", "accuracy", "recall", "auroc", "calibration_error"]
+    for document in (ROOT / "README.md", ROOT / "docs" / "tasks" / "intents.md"):
+        text = document.read_text(encoding="utf-8")
+        for name in ("accuracy", "recall"):
+            assert f"{100 * figures[name]:.1f} %" in text, f"{document}: {name}"
+
+
+def test_checkpoint_was_trained_with_the_published_recipe() -> None:
+    recipe = read_recipe(ROOT / "configs" / "intents" / "clinc150.toml")
+    assert ClassificationRecipe.model_validate(Checkpoint.open(PATH).metrics["recipe"]) == recipe
