@@ -50,7 +50,7 @@ class ExplainedWord(Schema):
             known=effect.known,
             effect=effect.effect,
             after=ranking(effect.after, top),
-            without=effect.without and Prediction.of(effect.without),
+            without=Prediction.of(effect.without) if effect.without else None,
         )
 
 

@@ -76,8 +76,9 @@ def test_vocabulary_has_the_words_of_the_queries_first() -> None:
     queries = [["what", "time", "time"], ["rare"]]
     known = ["the", ",", "time", "of", "rare"]
 
-    def words(**values: int) -> tuple[str, ...]:
-        return make_vocabulary(queries, known, IntentDataRecipe(path=Path(), **values)).words[4:]
+    def words(*, words: int, min_count: int = 1) -> tuple[str, ...]:
+        recipe = IntentDataRecipe(path=Path(), words=words, min_count=min_count)
+        return make_vocabulary(queries, known, recipe).words[4:]
 
     assert words(words=0) == ("time", "rare", "what")
     assert words(words=0, min_count=2) == ("time", "rare")  # a rare word stays that has a vector
