@@ -71,7 +71,7 @@ function row(/** @type {Ranked} */ { intent, title, confidence }) {
 }
 
 function word(/** @type {Word} */ { word, known, effect, after }) {
-  const strength = Math.round(100 * Math.min(1, Math.max(0, effect)));
-  const mark = element("mark", { style: `--effect: ${strength}%`, class: known ? "" : "strange" }, word);
+  const mark = element("mark", { class: known ? "" : "strange" }, word);
+  mark.style.setProperty("--effect", `${Math.round(100 * Math.min(1, Math.max(0, effect)))}%`);
   return element("li", {}, mark, element("small", {}, after[0].title), element("small", {}, percent(after[0].confidence)));
 }
