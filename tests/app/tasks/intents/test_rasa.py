@@ -1,9 +1,19 @@
 """Rasa's HTTP API, asked as programs written for Rasa ask."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
 import httpx2
 import pytest
+from fastapi import FastAPI
 
+from app.main import create_app
+from app.settings import Settings
 from model.tasks.intents.classifier import IntentClassifier
+
+Ready = Callable[[httpx2.Client], None]
+Serve = Callable[[FastAPI], AbstractContextManager[httpx2.Client]]
 
 
 def test_a_message_is_parsed(intent_client: httpx2.Client, served_intents: IntentClassifier) -> None:
@@ -50,6 +60,8 @@ def test_status_and_version(intent_client: httpx2.Client) -> None:
     assert version["version"].startswith("3.")
 
 
-def test_without_a_classifier_it_says_so(text_client: httpx2.Client) -> None:
-    for response in (text_client.post("/model/parse", json={"text": "time"}), text_client.get("/status")):
-        assert response.status_code == response.json()["code"] == 404
+def test_without_a_classifier_it_says_so(serve: Serve, ready: Ready, tiny_language_checkpoint: Path) -> None:
+    with serve(create_app(Settings(checkpoints=tiny_language_checkpoint.parent, threads=1, runtime="torch"))) as client:
+        ready(client)
+        for response in (client.post("/model/parse", json={"text": "time"}), client.get("/status")):
+            assert response.status_code == response.json()["code"] == 404
