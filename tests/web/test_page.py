@@ -49,7 +49,7 @@ def test_nothing_is_wider_than_the_window(captioned: Page) -> None:
     page = captioned
     drop(page, {"words.jpg": b"no picture at all"})
     page.locator(".told .trouble").wait_for()
-    for view in ("Caption", "Many", "Write", "Look inside"):
+    for view in ("Caption", "Many", "Write", "Understand", "Look inside"):
         page.get_by_role("link", name=view).click()
         page.locator(f"section[aria-label='{view}'] h1").locator("visible=true").first.wait_for()
         for width, height in ((320, 640), (768, 1024), (1920, 1080), (1280, 800)):
