@@ -10,11 +10,11 @@ SERVICE = TaskService(
     routes=("routes:router", "rasa:router"),
     handler="huggingface:HANDLER",
     schema="schemas:IntentCard",
-    fields=lambda config: {
-        "cell": config.cell,
-        "num_layers": config.num_layers,
-        "hidden_size": config.hidden_size,
-        "threshold": config.threshold,
+    fields=lambda checkpoint: {
+        "cell": checkpoint.config.cell,
+        "num_layers": checkpoint.config.num_layers,
+        "hidden_size": checkpoint.config.hidden_size,
+        "threshold": checkpoint.config.threshold,
     },
     network="{num_layers} x {hidden_size} {cell} in both directions".format_map,
     command=classify,

@@ -7,9 +7,8 @@ from pydantic import Field
 
 from app.http.body import Needed, Unsupported, parse
 from app.http.contract import TEXT_BYTES
-from app.http.disconnect import while_connected
 from app.http.fields import errors_in_terms_of
-from app.http.requests import read_body
+from app.http.requests import read_body, while_connected
 from app.serving.engine import Engine
 from app.tasks.huggingface import Handler, Inference, InferenceParameters
 from app.tasks.intents.schemas import Classification

@@ -8,9 +8,8 @@ from app.errors import Refusal
 from app.http.body import Body, Ignored, Needed
 from app.http.contract import TEXT_BYTES, Contract
 from app.http.dialects import Dialect, Shape
-from app.http.disconnect import while_connected
 from app.http.openapi import errors, json_content
-from app.http.requests import read_body
+from app.http.requests import read_body, while_connected
 from app.http.schema import UNLESS_NONE, Schema
 from app.serving.engine import Engine
 from app.tasks.intents.service import IntentJob, check

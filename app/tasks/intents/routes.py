@@ -12,9 +12,8 @@ from app.errors import Refusal
 from app.http.body import Body, Needed
 from app.http.contract import TEXT_BYTES, Contract
 from app.http.dialects import OWN
-from app.http.disconnect import while_connected
 from app.http.openapi import errors, json_content
-from app.http.requests import read_body
+from app.http.requests import read_body, while_connected
 from app.http.schema import ModelInfo
 from app.serving.engine import Engine
 from app.tasks.intents.schemas import IntentResponse, IntentResult
