@@ -36,7 +36,7 @@ def begin(function: Callable[..., None], *arguments: object, **environment: str)
 
 
 def _call(environment: dict[str, str], function: Callable[..., None], arguments: tuple[object, ...]) -> None:
-    """What such a process does: the server that forks it has an environment of its own, and may ignore a signal."""
+    """Calls it in the new process: the server that forks has an environment of its own, and may ignore a signal."""
     os.environ.clear()
     os.environ.update(environment)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)

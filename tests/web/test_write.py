@@ -125,6 +125,8 @@ def test_a_click_branches_and_one_can_go_back(desk: Page, server: str) -> None:
 
 def test_it_stops_when_it_is_told_to(desk: Page, server: str) -> None:
     page = desk
+    slow = {"offline": False, "latency": 0, "downloadThroughput": 30_000, "uploadThroughput": -1}  # bytes a second
+    page.context.new_cdp_session(page).send("Network.emulateNetworkConditions", slow)  # else it may be done too soon
     page.get_by_role("slider", name="Length").fill("2000")
     page.get_by_role("button", name="Write", exact=True).click()
     page.locator(".token").nth(5).wait_for()

@@ -190,7 +190,8 @@ class Captioner(nn.Module):
             UnknownPrefixError: the prefix has words that the vocabulary lacks.
             ValueError: `decoding.mention` or `decoding.people` needs a tagger, and there is none.
         """
-        tags = self.tagger(grid) if self.tagger else None  # (B, V')
+        asked = self.decoder.reads_tags or decoding.people > 0 or (decoding.mention < 1 and mentions is None)
+        tags = self.tagger(grid) if self.tagger and asked else None  # (B, V')
         memory = self.encode_source(grid, tags)
         state = self.decoder.initial_state(memory, decoding.search.rows_per_source)
         return self.search(

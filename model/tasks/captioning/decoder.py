@@ -26,7 +26,7 @@ class Seen(NamedTuple):
     """The words of the things that a tagger sees in pictures, likeliest first; `<pad>` where there are fewer."""
 
     words: Tensor  # (B, K)
-    probabilities: Tensor  # (B, K)
+    logits: Tensor  # (B, K), of how likely each is: half precision has no numbers between 0.998 and 1
 
     def take(self, pictures: Sequence[int]) -> "Seen":
         """The words seen in some of the pictures, by their numbers."""
@@ -65,7 +65,7 @@ class Decoder(nn.Module, ABC, Generic[M]):
     """The interface that a search needs, of decoders in torch and of compiled ones."""
 
     reads_tags = False
-    """Whether `encode_source` needs the words that a tagger sees."""
+    """True if `encode_source` needs the words that a tagger sees."""
 
     @abstractmethod
     def encode_source(self, grid: Tensor, seen: Seen | None = None) -> M:
@@ -287,8 +287,8 @@ class TagReader(TopDown):
 
     def encode_source(self, grid: Tensor, seen: Seen | None = None) -> GridMemory:
         assert seen is not None
-        words, likely = seen.words, seen.probabilities[:, :, None].clamp(1e-4, 1 - 1e-4)  # (B, K), (B, K, 1)
-        tags = torch.cat([self.embedding(words), likely, (likely / (1 - likely)).log()], 2)  # (B, K, D + 2)
+        words, logits = seen.words, seen.logits[:, :, None]  # (B, K), (B, K, 1)
+        tags = torch.cat([self.embedding(words), logits.sigmoid(), logits], 2)  # (B, K, D + 2)
         tags = self.dropout(torch.relu(self.tag(tags)))  # (B, K, A)
         keys = {"tags": tags, "tag_keys": self.tag_attention.keys(tags), "copy_keys": self.copy_key(tags)}
         return super().encode_source(grid)._replace(**keys, words=words)

@@ -21,7 +21,7 @@ def captioner_networks(captioner: Captioner) -> dict[str, Network]:
 
     `encoder`: pictures (B, 3, S, S), or the output of `stem`, to grids (B, P, E); `source`: grids to the state before
     the first word (B, S) and the parts of the memory that a step reads, with the words seen in the pictures (B, K) and
-    their probabilities (B, K) as further inputs where the decoder reads tags; `step`: tokens (N,), states (N, S) and
+    their logits (B, K) as further inputs where the decoder reads tags; `step`: tokens (N,), states (N, S) and
     these parts to logits (N, V), states (N, S), and attention weights (N, P) from decoders that have attention.
     """
     decoder = captioner.decoder

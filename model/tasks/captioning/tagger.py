@@ -193,4 +193,4 @@ class TagWords(nn.Module):
         places = self.place.expand(len(probabilities), -1)  # (B, R)
         likely = likely.scatter_reduce(1, places, probabilities[:, self.tag], "amax")
         found = likely.topk(min(number, len(self.words)))  # (B, K)
-        return Seen(self.words[found.indices].masked_fill(found.values == 0, PAD), found.values)
+        return Seen(self.words[found.indices].masked_fill(found.values == 0, PAD), found.values.logit(eps=1e-4))

@@ -58,7 +58,7 @@ def test_best_place_to_say_it_is_not_always_the_first() -> None:
 
 
 def saying(found: Hypotheses, mentions: Sequence[Collection[int]]) -> Tensor:
-    """Whether each sequence (B, K) says what it is to."""
+    """True for each sequence (B, K) that says what it is to."""
     rows = [
         [bool({*sentence(found, source, place)} & {*numbers}) for place in range(found.tokens.shape[1])]
         for source, numbers in enumerate(mentions)

@@ -14,6 +14,12 @@ MOST = 25
 """Tags of a picture that count."""
 SURE = (0.3, 1.0)
 """Range of the probability that a classifier gives the thing that it names."""
+NAMED = 0.75
+"""Share of such things that it names; the others it overlooks."""
+FEWEST = 5
+"""Pictures that have a noun, for the tagger's view of them to be drawn from."""
+UNSURE = 0.3
+"""Most probability of a noun that it hardly knows."""
 
 
 class ImaginedTags:
@@ -63,8 +69,8 @@ class ImaginedTags:
 
     def _draw(self, noun: int, generator: np.random.Generator) -> float:
         values = self._values[noun]
-        if len(values) >= 5 and not (self._sure[noun] and generator.random() < 0.5):
+        if len(values) >= FEWEST and not (self._sure[noun] and generator.random() < 0.5):  # half by the classifier
             return float(generator.choice(values))
         if self._sure[noun]:
-            return float(generator.uniform(*SURE)) if generator.random() < 0.75 else 0.0
-        return float(generator.uniform(0, 0.3))
+            return float(generator.uniform(*SURE)) if generator.random() < NAMED else 0.0
+        return float(generator.uniform(0, UNSURE))

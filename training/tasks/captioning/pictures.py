@@ -59,16 +59,13 @@ class Pictures:
             self._caches.append(cache(path, "train", train, recipe.views))
             self._places += [(number, place) for place in range(len(train))]
             self.images += train
+        self.first = len(splits[paths[0]][0])
+        """Number of pictures of the first data set."""
 
     @property
     def num_features(self) -> int:
         """E, of a grid."""
         return int(self._caches[0].grids.shape[-1])
-
-    @property
-    def first(self) -> int:
-        """Number of pictures of the first data set."""
-        return sum(cache == 0 for cache, _ in self._places)
 
     def grids(self, numbers: Sequence[int], views: Sequence[int]) -> Tensor:
         """(B, P, E) of the pictures, each in its view."""

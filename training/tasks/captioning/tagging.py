@@ -37,7 +37,7 @@ SURE = 0.1
 
 
 class Head(nn.Module):
-    """The part of a tagger that learns: means of grids (B, E) to the head's logits (B, V)."""
+    """The part of a tagger that learns: means of grids (B, E) to the head's logits (B, L)."""
 
     def __init__(self, tagger: Tagger) -> None:
         super().__init__()

@@ -132,7 +132,7 @@ def test_large_answer_holds_up_nobody(client: httpx2.Client, encode: Encode, pic
     asked: Any = {"method": "sample", "num_captions": 10, "max_length": 100, "min_length": 100, "attention": "true"}
     shares = []
     with httpx2.Client(base_url=client.base_url) as other, ThreadPoolExecutor(1) as pool:
-        for _ in range(3):  # the machine may be busy with something else
+        for _ in range(6):  # the machine may be busy with something else
             started, longest = time.monotonic(), 0.0
             answer = pool.submit(client.post, URL, files=[("image", encode(picture))] * 32, params=asked)
             while not answer.done():

@@ -22,7 +22,7 @@ Ready = Callable[[httpx2.Client], None]
 Serve = Callable[..., AbstractContextManager[httpx2.Client]]
 SENTENCE = "a brown dog runs through the green grass"
 CONFIDENCE = 0.848
-"""Of `SENTENCE`, to three places."""
+"""The confidence in `SENTENCE`, to three places."""
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,9 @@ from model.tasks.captioning.decoder import DECODERS, RecurrentDecoder, Seen, Tag
 from model.vocabulary import PAD
 
 KINDS = list(itertools.product(DECODERS, ("rnn", "lstm", "gru", "lstm-cifg")))
-SEEN = Seen(
-    torch.tensor([[4, 5, PAD], [6, 4, 5], [5, PAD, PAD]]), torch.tensor([[0.9, 0.2, 0], [0.7, 0.6, 0.1], [0.5, 0, 0]])
-)
-"""What a tagger sees in three pictures."""
+LIKELY = torch.tensor([[0.9, 0.2, 0], [0.7, 0.6, 0.1], [0.5, 0, 0]])
+SEEN = Seen(torch.tensor([[4, 5, PAD], [6, 4, 5], [5, PAD, PAD]]), LIKELY.logit(eps=1e-4))
+"""The view that a tagger has of three pictures."""
 every_decoder = pytest.mark.parametrize(("kind", "cell"), KINDS)
 
 

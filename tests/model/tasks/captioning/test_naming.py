@@ -149,7 +149,7 @@ def test_words_for_people_are_of_their_tags_and_others() -> None:
 @pytest.mark.parametrize("method", ["beam", "greedy", "sample"])
 def test_nobody_is_named_where_nobody_is_seen(captioner: Captioner, method: str) -> None:
     def named(people: float, boys: float) -> bool:
-        """Whether the first of two captions that are likely to have a boy has one; the other always has."""
+        """True if the first of two captions that are likely to have a boy has one; the other always has."""
         tags = torch.full((2, len(NAMES)), 0.9)
         tags[0, [NAMES.index(name) for name in ("person", "man", "boy")]] = boys
         decoding = DecodingConfig.model_validate({"method": method, "people": people, "min_length": 3, "seed": 1})

@@ -35,7 +35,7 @@ def test_words_are_those_of_the_start_and_of_all_sentences_and_tags(mixture_reci
 
 
 def test_it_begins_with_what_the_start_knows(mixture_recipe: Path) -> None:
-    """Where the embedding has room for all directions of the output layer, the logits are those of the start."""
+    """The logits are the start's, if the embedding has room for all directions of the output layer."""
     recipe = MixtureRecipe.read(mixture_recipe, ["decoder.embedding_size=64", "decoder.dropout=0"])
     objective = Trainer(recipe, Mixture).objective
     assert isinstance(objective, Mixture)
