@@ -14,6 +14,7 @@ from model.figures import Figure
 from model.tasks.intents import INTENTS
 from model.tasks.intents.classifier import IntentClassifier
 from model.tasks.intents.config import IntentConfig
+from training.calibration import calibration_error
 from training.data.base import DataError
 from training.device import available_device
 from training.task import Evaluation, Report
@@ -21,7 +22,6 @@ from training.tasks.intents.reader import IntentDataset, Queries, read_dataset
 from training.tasks.intents.recipe import ClassificationRecipe
 
 BATCH = 256
-BINS = 15
 TEMPERATURES = torch.linspace(-1.5, 1.5, 301).exp()
 """Temperatures that are tried, 0.22 to 4.5."""
 
@@ -107,15 +107,6 @@ def score(logits: Tensor, labels: Tensor, temperature: float, threshold: float) 
         calibration_error=calibration_error(confidence, good),
         unrejected=float((inside & right).sum() / inside.sum()),
     )
-
-
-def calibration_error(confidence: Tensor, good: Tensor) -> float:
-    """Mean distance of confidence (N,) and share of good answers (N,), over equally wide bins of confidence (Naeini,
-    Cooper and Hauskrecht, "Obtaining Well Calibrated Probabilities", 2015).
-    """
-    bins = (confidence * BINS).long().clamp(max=BINS - 1)
-    gaps = torch.zeros(BINS, dtype=torch.float64).index_add(0, bins, confidence.double() - good.double())
-    return float(gaps.abs().sum() / len(good))
 
 
 def evaluate(checkpoints: Sequence[Path], data: Path, split: str, *, device: torch.device | str = "cpu") -> Evaluation:

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from training.tasks.intents.score import calibration_error, fit, score
+from training.calibration import calibration_error
+from training.tasks.intents.score import fit, score
 
 LABELS = torch.tensor([0, 1, 0, 1, 2, 2])
 PROBABILITIES = torch.tensor(
@@ -36,17 +37,6 @@ def test_confidence_out_of_scope_is_that_of_its_being_right() -> None:
     confidence = torch.tensor([0.9, 0.7, 0.6, 0.6, 0.65, 0.8])
     good = torch.tensor([True, True, False, False, False, True])
     assert found.calibration_error == pytest.approx(calibration_error(confidence, good), abs=1e-6)
-
-
-def test_calibration_error_is_the_distance_within_bins() -> None:
-    confidence = torch.tensor([0.95, 0.95, 0.95, 0.95, 0.31, 0.31])
-    good = torch.tensor([True, True, True, False, False, True])
-    assert calibration_error(confidence, good) == pytest.approx((4 * abs(0.95 - 0.75) + 2 * abs(0.31 - 0.5)) / 6)
-
-
-def test_calibration_error_keeps_apart_confidences_that_are_equally_wrong_in_opposite_ways() -> None:
-    confidence = torch.tensor([0.9, 0.9, 0.1, 0.1])
-    assert calibration_error(confidence, torch.tensor([False, False, True, True])) == pytest.approx(0.9)
 
 
 @pytest.mark.parametrize("share", [0.02, 0.1, 0.5, 0.9])

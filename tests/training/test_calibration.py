@@ -1,0 +1,41 @@
+"""Confidence learnt from outputs whose scores are known."""
+
+import pytest
+import torch
+
+from training.calibration import CalibrationError, calibrate, calibration_error
+
+
+def drawn(number: int, *, slope: float = 1.0) -> tuple[list[float], list[float]]:
+    """Probabilities, and scores: 1 for as many good outputs as sigmoid(slope * logit + 1) says, else 0."""
+    torch.manual_seed(0)
+    given = torch.rand(number, dtype=torch.float64)  # (N,)
+    good = torch.rand(number, dtype=torch.float64) < (slope * given.logit(eps=1e-9) + 1).sigmoid()
+    return given.tolist(), good.double().tolist()
+
+
+def test_confidence_is_the_share_of_good_ones() -> None:
+    probabilities, scores = drawn(3000)
+    calibration, figures = calibrate(probabilities, scores, 0.5)
+    assert calibration.slope == pytest.approx(1, abs=0.15)
+    assert calibration.intercept == pytest.approx(1, abs=0.15)
+    assert calibration.threshold == 0.5
+    assert figures["good"] == sum(scores) / len(scores)
+    assert figures["error"] < 0.04 < figures["uncalibrated_error"]
+
+
+def test_outputs_that_tell_nothing_are_refused() -> None:
+    with pytest.raises(CalibrationError, match="99 outputs are too few; at least 100 are needed"):
+        calibrate([0.5] * 99, [1.0] * 99, 0.5)
+    with pytest.raises(CalibrationError, match="all of 100 outputs are good"):
+        calibrate([0.5] * 100, [1.0] * 100, 0.5)
+    with pytest.raises(CalibrationError, match="none of 100 outputs are good"):
+        calibrate([0.5] * 100, [0.0] * 100, 0.5)
+    with pytest.raises(CalibrationError, match="are no better"):
+        calibrate(*drawn(1000, slope=-1), 0.5)
+
+
+def test_error_is_the_distance_of_confidence_and_share() -> None:
+    confidences, good = torch.full((20,), 0.75, dtype=torch.float64), torch.tensor([True, False] * 10)
+    assert calibration_error(confidences, good) == pytest.approx(0.25)
+    assert calibration_error(torch.full((20,), 0.5, dtype=torch.float64), good) == pytest.approx(0)
