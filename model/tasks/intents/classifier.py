@@ -13,7 +13,7 @@ from model.attention import AdditiveAttention
 from model.recurrent import Recurrent
 from model.tasks.intents.config import IntentConfig
 from model.tasks.intents.intents import OUT_OF_SCOPE, OUT_OF_SCOPE_TITLE, Intents
-from model.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, Vocabulary, tokenize
+from model.vocabulary import BOS, EOS, PAD, Vocabulary, tokenize
 
 LETTERS = 16
 """Characters of a word that are read; of a longer one, the first."""
@@ -115,8 +115,8 @@ class IntentClassifier(nn.Module):
         return self.output.weight.device
 
     def encode(self, text: str) -> Sentence:
-        """A text in numbers; one that has no word is one unknown word."""
-        words = tokenize(text) or [SPECIALS[UNK]]
+        """A text in numbers; one that has no word is one unknown word without a character."""
+        words = tokenize(text) or [""]
         return Sentence(torch.tensor(self.vocabulary.encode(words)), spell(words, self.characters))
 
     def represent(self, batch: Batch) -> Tensor:

@@ -1,7 +1,7 @@
 """Cross-entropy of the intents of queries, and of what is out of scope.
 
-An update is a batch of queries of like length. Three kinds of examples are out of scope: queries that the data say so
-of, sentences that are no request, and mixtures of two queries' representations.
+An update is a batch of queries of like length. Four kinds of examples are out of scope: queries that the data say so
+of, sentences that are no request, texts that mean nothing, and mixtures of two queries' representations.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,6 +18,7 @@ from model.vocabulary import PAD, UNK, Vocabulary
 from training.data.vectors import Vectors
 from training.length_buckets import LengthBuckets
 from training.tasks.intents.distillation import Examples
+from training.tasks.intents.nonsense import nonsense
 from training.tasks.intents.reader import IntentDataset, read_dataset, tokens
 from training.tasks.intents.recipe import ClassificationRecipe, IntentDataRecipe
 from training.tasks.intents.score import fit, logits_of, score
@@ -55,9 +56,11 @@ class Classification(Objective[IntentClassifier]):
         self.model = build(recipe, data)
         self.network = Learner(self.model)
         classes, smoothing = len(data.intents) + 1, training.label_smoothing
-        labels = torch.tensor(train.labels + [len(data.intents)] * len(data.background))  # (M,)
+        queries = train.texts + nonsense(training.nonsense, training.seed)
+        outside = len(queries) + len(data.background) - len(train.texts)
+        labels = torch.tensor(train.labels + [len(data.intents)] * outside)  # (M,)
         targets = one_hot(labels, classes) * (1 - smoothing) + smoothing / classes  # (M, V)
-        examples = Examples(train.texts + data.background, len(train.texts), labels, targets)
+        examples = Examples(queries + data.background, len(queries), labels, targets)
         if recipe.distillation:
             examples = examples.taught(recipe.distillation, self.model, accelerator.device, training.seed)
         self.sentences = [self.model.encode(text) for text in examples.texts]

@@ -48,6 +48,8 @@ class ClassificationTraining(Optimisation):
     """Share of words that are unknown in an update, but for their characters."""
     background: Annotated[int, Field(ge=0)] = 400
     """Sentences that are no request, drawn anew for each epoch, as further examples of what is out of scope."""
+    nonsense: Annotated[int, Field(ge=0)] = 0
+    """Texts that mean nothing, such as random letters, as further examples of what is out of scope."""
     mixtures: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Mixtures of two queries with different intents, as a share of the batch, that are out of scope (Zhan et al.,
     "Out-of-scope intent detection with self-supervision and discriminative training", 2021, section 3.2)."""

@@ -64,7 +64,9 @@ def test_spellings_have_ends_and_are_cut() -> None:
 
 def test_a_text_without_words_is_one_unknown_word(model: IntentClassifier) -> None:
     for text in ("!?", "", "👍"):
-        assert model.encode(text).words.tolist() == [UNK]
+        words, spellings = model.encode(text)
+        assert words.tolist() == [UNK]
+        assert spellings.tolist() == [[BOS, EOS] + [PAD] * LETTERS]
     assert len(model.answers([model.encode("!?")])) == 1
 
 

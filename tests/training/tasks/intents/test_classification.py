@@ -9,12 +9,13 @@ import torch
 
 from model.checkpoint import Checkpoint, CheckpointError, save
 from model.tasks.intents import INTENTS
-from model.vocabulary import PAD, UNK
+from model.vocabulary import PAD, UNK, tokenize
 from tests.intent_queries import tiny_classifier
 from tests.training.conftest import open_trainer, recap_train, train
 from training.data.base import DataError
 from training.tasks.intents.classification import Classification, make_vocabulary
 from training.tasks.intents.distillation import Examples, altered_copies
+from training.tasks.intents.nonsense import nonsense
 from training.tasks.intents.recipe import Distillation, IntentDataRecipe
 from training.tasks.intents.score import evaluate, logits_of
 
@@ -95,6 +96,26 @@ def test_background_is_drawn_anew_and_the_same_when_resumed(intents_recipe: Path
     assert drawn[0] != drawn[1] != drawn[2]
     outside = len(found.model.intents)
     assert all(found.labels[number] == outside for numbers in drawn for number in numbers)
+
+
+def test_nonsense_is_out_of_scope_in_every_epoch(intents_recipe: Path) -> None:
+    plain, more = (
+        objective(intents_recipe, f"training.nonsense={count}", f"run={intents_recipe.parent}/{count}")
+        for count in (0, 20)
+    )
+    added = list(range(plain.queries, more.queries))
+    assert len(added) == 20
+    assert set(added) < set(more._examples(0))
+    assert (more.labels[added] == len(more.model.intents)).all()
+    strange = [more.sentences[number].spellings for number in added]
+    assert any((spelling == UNK).any() for spelling in strange)  # of another script
+
+
+def test_nonsense_has_texts_with_and_without_words() -> None:
+    texts = nonsense(40, seed=1)
+    assert texts == nonsense(40, seed=1) != nonsense(40, seed=2)
+    assert [place for place, text in enumerate(texts) if not tokenize(text)] == [0, 10, 20, 30]
+    assert all(text.isascii() != place % 2 for place, text in enumerate(texts))
 
 
 def test_mixtures_are_of_different_intents(intents_recipe: Path) -> None:
