@@ -1,7 +1,8 @@
 """The view of intents: a sentence, its ranking, and its words."""
 
 import pytest
-from playwright.sync_api import expect
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, expect
 
 from tests.web.conftest import Open
 
@@ -23,6 +24,19 @@ def test_what_is_out_of_scope_is_said(open_page: Open) -> None:
     page.get_by_role("textbox", name="Sentence").fill("?!")
     page.get_by_role("button", name="Understand").click()
     expect(page.locator("#intent-answer")).to_contain_text("This is none of the intents that the model knows.")
+
+
+def test_axe_finds_nothing(browser: Browser, server: str) -> None:
+    with browser.new_context(reduced_motion="reduce", bypass_csp=True) as context:
+        page = context.new_page()
+        page.goto(f"{server}/#understand")
+        page.get_by_role("textbox", name="Sentence").fill("What time is it in Lllanfair?")
+        page.get_by_role("button", name="Understand").click()
+        page.get_by_role("list", name="Word by word").wait_for()
+        for theme in ("light", "dark"):
+            page.emulate_media(color_scheme=theme)
+            results = Axe().run(page, options={"resultTypes": ["violations"]})
+            assert not results.violations_count, results.generate_report()
 
 
 def test_what_is_refused_is_told(open_page: Open) -> None:
