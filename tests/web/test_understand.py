@@ -43,4 +43,4 @@ def test_what_is_refused_is_told(open_page: Open) -> None:
     page = open_page("#understand")
     page.get_by_role("textbox", name="Sentence").fill("  ")
     page.get_by_role("button", name="Understand").click()
-    expect(page.get_by_role("alert")).to_contain_text("text is empty")
+    expect(page.get_by_role("alert")).to_contain_text("Text is empty; a sentence is needed")
