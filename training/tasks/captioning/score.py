@@ -171,7 +171,7 @@ def report(checkpoint: Path, recipe: CaptioningRecipe) -> Report:
     return Report(evaluation.figures, metrics, config)
 
 
-def calibrate_checkpoint(path: Path, data: Path) -> dict[str, float]:
+def calibrate_checkpoint(path: Path, data: Path) -> dict[str, Any]:
     """Calibrates a checkpoint on dev, and returns the figures of `training.calibration.calibrate`.
 
     Its weights and its card stay as they are; the card should tell the figures.
@@ -193,7 +193,7 @@ def calibrate_checkpoint(path: Path, data: Path) -> dict[str, float]:
 
 def _calibrated(
     config: CaptionerConfig, found: Mapping[str, CaptionEvaluation]
-) -> tuple[CaptionerConfig, dict[str, float]]:
+) -> tuple[CaptionerConfig, dict[str, Any]]:
     """The configuration with a calibration on the captions of all data sets, and how good that is, also on each.
 
     A caption is good if its CIDEr reaches the median of people's own sentences, each against the others of its picture.
