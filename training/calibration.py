@@ -5,6 +5,7 @@ numbers, for which a thousand outputs are plenty.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,6 +17,8 @@ BINS = 10
 FOLDS = 10
 FEWEST = 100
 """Least number of outputs that a calibration is learnt from."""
+LEAST = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+"""Least confidences of which `selection` tells what they keep."""
 
 
 class CalibrationError(TrainingError):
@@ -24,7 +27,7 @@ class CalibrationError(TrainingError):
 
 def calibrate(
     probabilities: Sequence[float], scores: Sequence[float], threshold: float
-) -> tuple[Calibration, dict[str, float]]:
+) -> tuple[Calibration, dict[str, Any]]:
     """The calibration of a model, and how good it is.
 
     Args:
@@ -34,8 +37,8 @@ def calibrate(
 
     Returns:
         The calibration; and its `threshold`, the share of outputs that are `good`, the expected calibration `error` of
-        outputs that were not fitted (ten-fold cross-validation), and the `uncalibrated_error` of the probabilities as
-        they are.
+        outputs that were not fitted (ten-fold cross-validation), the `uncalibrated_error` of the probabilities as they
+        are, and the `selection` by the confidence of outputs that were not fitted.
 
     Raises:
         CalibrationError: outputs are few, all or none are good, or likelier ones are no better.
@@ -55,6 +58,7 @@ def calibrate(
         "good": float(good.double().mean()),
         "error": calibration_error(held_out, good),
         "uncalibrated_error": calibration_error(given, good),
+        "selection": selection(held_out, good),
     }
     return calibration, figures
 
@@ -65,6 +69,21 @@ def calibration_error(confidences: Tensor, good: Tensor) -> float:
     """
     groups = confidences.argsort(stable=True).tensor_split(BINS)
     return sum(abs(float((confidences[group] - good[group].double()).sum())) for group in groups) / len(good)
+
+
+def selection(confidences: Tensor, good: Tensor) -> list[dict[str, float]]:
+    """What is left of outputs (N,) if those below a least confidence are held back, for each of `LEAST`.
+
+    That is the share that is `kept` of all, and the share of those that is `good` (El-Yaniv and Wiener, "On the
+    Foundations of Noise-free Selective Classification", 2010: coverage and risk). The rows end where nothing is kept.
+    """
+    rows = []
+    for least in LEAST:
+        kept = confidences >= least  # (N,)
+        if kept.any():
+            shares = kept.double().mean(), good[kept].double().mean()
+            rows.append({"least": least, "kept": float(shares[0]), "good": float(shares[1])})
+    return rows
 
 
 def _fit(probabilities: Tensor, good: Tensor, threshold: float) -> Calibration:

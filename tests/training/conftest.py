@@ -21,6 +21,7 @@ from model.tasks.captioning.tagger import Tags
 from model.vision.config import EncoderConfig, PreprocessingConfig
 from tests.conftest import draw
 from tests.forks import begin
+from tests.intent_queries import write_queries
 from training.cli import main
 from training.tasks import TASKS, read_recipe
 from training.tasks.captioning.nouns import Nouns
@@ -335,6 +336,38 @@ save_every = 4
 
 
 @pytest.fixture
+def intents_recipe(tmp_path: Path) -> Path:
+    """A recipe for the queries of `write_queries`: 2 epochs of 10 steps."""
+    path = tmp_path / "tiny-intents.toml"
+    path.write_text(f"""
+task = "intents"
+objective = "classification"
+name = "tiny"
+output = "{tmp_path / "intents" / "checkpoint"}"
+run = "{tmp_path / "intents" / "run"}"
+[data]
+path = "{write_queries(tmp_path / "queries")}"
+[model]
+embedding_size = 12
+character_size = 6
+character_filters = 8
+hidden_size = 16
+attention_size = 8
+perceptron_size = 16
+dropout = 0.1
+[training]
+epochs = 2
+batch_size = 7
+background = 4
+warmup_steps = 2
+learning_rate = 0.01
+ema_decay = 0.9
+save_every = 3
+""")
+    return path
+
+
+@pytest.fixture
 def recipes(
     tiny_recipe: Path,
     tuning_recipe: Path,
@@ -342,6 +375,7 @@ def recipes(
     tagging_recipe: Path,
     mixture_recipe: Path,
     text_recipe: Path,
+    intents_recipe: Path,
     translation_recipe: Path,
 ) -> dict[str, Path]:
     """A recipe for each objective."""
@@ -352,6 +386,7 @@ def recipes(
         "tagging": tagging_recipe,
         "mixture": mixture_recipe,
         "running-text": text_recipe,
+        "classification": intents_recipe,
         "parallel-text": translation_recipe,
     }
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from training.calibration import CalibrationError, calibrate, calibration_error
+from training.calibration import CalibrationError, calibrate, calibration_error, selection
 
 
 def drawn(number: int, *, slope: float = 1.0) -> tuple[list[float], list[float]]:
@@ -39,3 +39,21 @@ def test_error_is_the_distance_of_confidence_and_share() -> None:
     confidences, good = torch.full((20,), 0.75, dtype=torch.float64), torch.tensor([True, False] * 10)
     assert calibration_error(confidences, good) == pytest.approx(0.25)
     assert calibration_error(torch.full((20,), 0.5, dtype=torch.float64), good) == pytest.approx(0)
+
+
+def test_a_least_confidence_keeps_the_better_part() -> None:
+    _, figures = calibrate(*drawn(3000), 0.5)
+    assert figures["selection"][0] == {"least": 0.0, "kept": 1.0, "good": figures["good"]}
+    kept, good = ([row[name] for row in figures["selection"]] for name in ("kept", "good"))
+    assert kept == sorted(kept, reverse=True)
+    assert good == sorted(good)
+
+
+def test_selection_ends_where_nothing_is_kept() -> None:
+    confidences, good = torch.tensor([0.1, 0.25, 0.25, 0.45]), torch.tensor([False, False, True, True])
+    assert [list(row.values()) for row in selection(confidences, good)] == [
+        [0.0, 1.0, 0.5],
+        [0.2, 0.75, pytest.approx(2 / 3)],
+        [0.3, 0.25, 1.0],
+        [0.4, 0.25, 1.0],
+    ]

@@ -38,6 +38,7 @@ function route() {
     if (view === open) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
+  places.get(open)?.link.scrollIntoView({ block: "nearest", inline: "center" });
   document.title = open === VIEWS[0] ? "Recap" : `${open.title} · Recap`;
   clearNotice(NOT_LOADED);
   scrollTo(0, 0);
