@@ -72,7 +72,7 @@ def calibration_error(confidences: Tensor, good: Tensor) -> float:
 
 
 def selection(confidences: Tensor, good: Tensor) -> list[dict[str, float]]:
-    """What is left of outputs (N,) if those below a least confidence are held back, for each of `LEAST`.
+    """Tell what is left of outputs (N,) if those below a least confidence are held back, for each of `LEAST`.
 
     That is the share that is `kept` of all, and the share of those that is `good` (El-Yaniv and Wiener, "On the
     Foundations of Noise-free Selective Classification", 2010: coverage and risk). The rows end where nothing is kept.
