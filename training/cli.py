@@ -157,8 +157,12 @@ def calibrate(
     """Make a captioner's confidence say how likely its captions are good."""
     from training.tasks.captioning.score import calibrate_checkpoint
 
-    for name, value in calibrate_checkpoint(checkpoint, data).items():
+    figures = calibrate_checkpoint(checkpoint, data)
+    rows = figures.pop("selection")
+    for name, value in figures.items():
         typer.echo(f"{name:20} {value:.4f}")
+    for row in rows:
+        typer.echo(f"at least {row['least']:.1f}: {row['kept']:.0%} are kept, of which {row['good']:.0%} are good")
 
 
 @lab.command()

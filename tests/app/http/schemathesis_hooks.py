@@ -46,6 +46,9 @@ NOT_IN_THE_DOCUMENT = (
     r"cells=\d+: a layer of tiny-text has cells 0 to 47",
     # Next to 2**63, which a double can't tell from its neighbours.
     r"seed=92233720368547\d+: input should be less than",
+    # JSON schema tells neither white space nor control characters from other text.
+    r"(text|inputs)(\[\d+\])? (is empty|has )",
+    r"explain=true: the text has",
     # The operator's limit.
     r"max_(new_)?tokens=\d+: at most 20 are written here",
     # The words and tags that there are depend on the model, and what a request may say on its task.
