@@ -1,4 +1,6 @@
-"""Recordings in the layouts of the three sets: each letter is a tone, so that small networks can learn them."""
+"""Recordings in the layouts of the three sets, whose letters are tones, so that small networks can learn them; and a
+recogniser that hears letters in noise.
+"""
 
 import io
 import zipfile
@@ -6,8 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+import torch
 
 from model.audio import RATE, Samples
+from model.checkpoint import save
+from model.tasks.text.config import LanguageModelConfig
+from model.tasks.transcription import TRANSCRIPTION
+from model.tasks.transcription.alphabet import Alphabet
+from model.tasks.transcription.config import DecodingConfig, TranscriptionConfig
+from model.tasks.transcription.recogniser import Recogniser
 from training.tasks.transcription.reader import DIGITS
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz'"
@@ -64,7 +73,7 @@ def write_commands(folder: Path, speakers: int = 24) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         soundfile.write(file, spoken(text), RATE)
     quiet = folder / "_silence_"
-    quiet.mkdir()
+    quiet.mkdir(parents=True, exist_ok=True)
     for number in range(12):
         noise = 0.01 * np.random.default_rng(number).normal(size=RATE // 2)
         soundfile.write(quiet / f"{number}.wav", noise, RATE)
@@ -76,3 +85,32 @@ def write_recordings(folder: Path) -> Path:
     write_fsdd(folder / "fsdd")
     write_commands(folder / "speech_commands")
     return folder
+
+
+def recording(seconds: float, format_: str = "WAV") -> bytes:
+    """Noise, in which there are pauses."""
+    draw = np.random.default_rng(int(10 * seconds))
+    samples = 0.1 * draw.normal(size=int(seconds * RATE)) * (np.sin(np.arange(int(seconds * RATE)) / 4000) > -0.5)
+    file = io.BytesIO()
+    soundfile.write(file, samples, RATE, format=format_, subtype="OPUS" if format_ == "OGG" else None)
+    return file.getvalue()
+
+
+def save_recogniser(path: Path, blank: float = 0.0) -> None:
+    """Saves a small recogniser that hears letters in noise, or with a bias for the blank nothing at all."""
+    torch.manual_seed(6)
+    config = TranscriptionConfig(
+        bands=16,
+        channels=4,
+        hidden_size=12,
+        num_layers=1,
+        language=LanguageModelConfig(hidden_size=8, num_layers=1),
+        decoding=DecodingConfig(beam_size=4),
+    )
+    model = Recogniser(config, Alphabet(" abc"))
+    model.initialize()
+    with torch.no_grad():
+        model.acoustic.output.weight.mul_(4)
+        model.acoustic.output.bias[0] += blank
+        model.acoustic.output.bias[1] += 1.0  # the space, so that there are words
+    save(path, TRANSCRIPTION, model, name=path.name, metrics={}, card=f"# {path.name}\n")

@@ -79,10 +79,10 @@ def server() -> Iterator[str]:
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Chromium, with a camera that is none."""
-    camera = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    """Chromium, with a camera and a microphone that are none."""
+    devices = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox", *camera])
+        browser = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox", *devices])
         yield browser
         browser.close()
 
@@ -103,7 +103,10 @@ def no_errors(errors: list[str]) -> Iterator[None]:
 
 @pytest.fixture(scope="package")
 def visit(browser: Browser, server: str, errors: list[str]) -> Visit:
-    """A visitor for a `with` block, who may use clipboard and camera; what is stored, is stored for this one alone."""
+    """A visitor for a `with` block, who may use clipboard, camera and microphone.
+
+    What is stored, is stored for this one alone.
+    """
 
     def note(message: ConsoleMessage) -> None:
         # What the server refuses is told as an error too, and is often what a test is about.
@@ -113,7 +116,7 @@ def visit(browser: Browser, server: str, errors: list[str]) -> Visit:
     @contextmanager
     def visit() -> Iterator[Open]:
         with browser.new_context(viewport={"width": 1280, "height": 800}) as context:
-            context.grant_permissions(["clipboard-read", "clipboard-write", "camera"])
+            context.grant_permissions(["clipboard-read", "clipboard-write", "camera", "microphone"])
             context.set_default_timeout(20_000)
 
             def open_page(fragment: str = "", url: str = server) -> Page:

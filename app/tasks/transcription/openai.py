@@ -103,7 +103,17 @@ async def read_form(request: Request) -> tuple[bytes, TranscriptionParameters]:
     return data, parse(TranscriptionParameters, document)
 
 
+def _in_form(schema: Json) -> Json:
+    """The schema of a field of a form, which has no null."""
+    if "anyOf" not in schema:
+        return schema
+    (kind,) = (part for part in schema["anyOf"] if part != {"type": "null"})
+    return {**kind, **{name: value for name, value in schema.items() if name != "anyOf"}}
+
+
 _PARAMETERS = TranscriptionParameters.json_schema()
+_TEXT: Json = {"schema": {"type": "string"}}
+_NAMES = {ours: theirs for theirs, ours in LISTS.items()}
 _BODY: Json = {
     "required": True,
     "content": {
@@ -117,10 +127,7 @@ _BODY: Json = {
                         "contentMediaType": "application/octet-stream",
                         "description": "The recording: WAV, FLAC, Ogg (Vorbis or Opus) or MP3, of at most 10 minutes.",
                     },
-                    **{
-                        {ours: theirs for theirs, ours in LISTS.items()}.get(name, name): schema
-                        for name, schema in _PARAMETERS["properties"].items()
-                    },
+                    **{_NAMES.get(name, name): _in_form(part) for name, part in _PARAMETERS["properties"].items()},
                 },
                 "required": [FILE],
             }
@@ -132,7 +139,7 @@ _BODY: Json = {
 @router.post(
     "/v1/audio/transcriptions",
     response_model=TranscriptionText | VerboseTranscription,
-    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}, **event_stream()}}}
+    responses={200: {"content": {**dict.fromkeys(("text/plain", "text/vtt"), _TEXT), **event_stream()}}}
     | errors(
         OPENAI,
         {

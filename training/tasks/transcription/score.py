@@ -20,6 +20,7 @@ from model.tasks.transcription import TRANSCRIPTION
 from model.tasks.transcription.alphabet import END
 from model.tasks.transcription.config import Calibration, DecodingConfig, TranscriptionConfig
 from model.tasks.transcription.recogniser import Recogniser
+from training.calibration import calibration_error
 from training.device import available_device
 from training.task import Evaluation, Report
 from training.tasks.transcription.augmentation import NOISES, Draw, babble, echo, in_room, low_passed, mixed
@@ -36,7 +37,6 @@ NOISES_EACH = 30
 GREEDY = DecodingConfig(beam_size=1)
 _LANGUAGE_WEIGHTS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 _BONUSES = (0.0, 0.5, 1.0, 1.5)
-BINS = 10
 
 
 @dataclass(frozen=True)
@@ -220,7 +220,9 @@ def measure(model: Recogniser, clips: Sequence[Clip]) -> tuple[list[Figure], dic
                 report["noise_with_words"] = searched.wordy
             if condition in ("clean", "babble_5_db") and name != "noise":
                 confidences += word_confidences(model, heard, texts)
-    report["calibration_error"] = calibration_error(confidences)
+    if confidences:
+        given, right = zip(*confidences, strict=True)
+        report["calibration_error"] = calibration_error(torch.tensor(given), torch.tensor(right))
     named = {
         "an4": (
             "word_error_rate_sentences",
@@ -255,15 +257,6 @@ def word_confidences(
                     right |= set(range(chunk.hyp_start_idx, chunk.hyp_end_idx))
         found += [(word.score if raw else word.confidence, place in right) for place, word in enumerate(words)]
     return found
-
-
-def calibration_error(pairs: Sequence[tuple[float, bool]]) -> float:
-    """Mean distance of confidence and share of right words, over equally wide bins of confidence."""
-    if not pairs:
-        return 0.0
-    confidence, right = np.array([pair[0] for pair in pairs]), np.array([pair[1] for pair in pairs], float)
-    bins = (confidence * BINS).astype(int).clip(0, BINS - 1)
-    return float(np.abs(np.bincount(bins, confidence - right, BINS)).sum() / len(pairs))
 
 
 def calibrated(pairs: Sequence[tuple[float, bool]]) -> Calibration:

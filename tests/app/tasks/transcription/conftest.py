@@ -1,47 +1,26 @@
 """A server with a recogniser on a real socket."""
 
-import io
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import httpx2
-import numpy as np
 import pytest
-import soundfile
-import torch
 
 from app.main import create_app
 from app.settings import Settings
-from model.audio import RATE
 from model.audio.waveforms import read_waveform
-from model.checkpoint import Checkpoint, save
-from model.tasks.text.config import LanguageModelConfig
+from model.checkpoint import Checkpoint
 from model.tasks.transcription import TRANSCRIPTION
-from model.tasks.transcription.alphabet import Alphabet
-from model.tasks.transcription.config import DecodingConfig, TranscriptionConfig
 from model.tasks.transcription.recogniser import Recogniser, Transcript
+from tests.recordings import recording, save_recogniser
 
 
 @pytest.fixture(scope="session")
 def speech_checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with one checkpoint, `tiny-speech`, which hears letters in noise. Shared: do not change it."""
-    torch.manual_seed(6)
-    config = TranscriptionConfig(
-        bands=16,
-        channels=4,
-        hidden_size=12,
-        num_layers=1,
-        language=LanguageModelConfig(hidden_size=8, num_layers=1),
-        decoding=DecodingConfig(beam_size=4),
-    )
-    model = Recogniser(config, Alphabet(" abc"))
-    model.initialize()
-    with torch.no_grad():
-        model.acoustic.output.weight.mul_(4)
-        model.acoustic.output.bias[1] += 1.0  # the space, so that there are words
     folder = tmp_path_factory.mktemp("speech")
-    save(folder / "tiny-speech", TRANSCRIPTION, model, name="tiny-speech", metrics={}, card="# tiny-speech\n")
+    save_recogniser(folder / "tiny-speech")
     return folder
 
 
@@ -61,15 +40,6 @@ def speech_client(
     with serve(create_app(Settings(checkpoints=speech_checkpoints, threads=1))) as client:
         ready(client)
         yield client
-
-
-def recording(seconds: float, format_: str = "WAV") -> bytes:
-    """Noise, in which there are pauses."""
-    draw = np.random.default_rng(int(10 * seconds))
-    samples = 0.1 * draw.normal(size=int(seconds * RATE)) * (np.sin(np.arange(int(seconds * RATE)) / 4000) > -0.5)
-    file = io.BytesIO()
-    soundfile.write(file, samples, RATE, format=format_, subtype="OPUS" if format_ == "OGG" else None)
-    return file.getvalue()
 
 
 @pytest.fixture(scope="session")

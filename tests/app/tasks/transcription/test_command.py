@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from app.cli import cli
 from model.audio.waveforms import read_waveform
 from model.tasks.transcription.recogniser import Recogniser, Transcript
-from tests.app.tasks.transcription.conftest import recording
+from tests.recordings import recording
 
 
 @pytest.fixture

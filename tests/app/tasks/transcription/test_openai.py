@@ -9,7 +9,7 @@ import openai
 import pytest
 
 from model.tasks.transcription.recogniser import Transcript
-from tests.app.tasks.transcription.conftest import recording
+from tests.recordings import recording
 
 PATH = "/v1/audio/transcriptions"
 

@@ -1,0 +1,169 @@
+"""The view of transcription: a microphone that hears beeps, files chosen or dropped, the text and its words."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from app.main import create_app
+from app.settings import Settings
+from tests.app.conftest import serving
+from tests.recordings import recording, save_recogniser
+from tests.web.conftest import Open, drop
+
+pytestmark = pytest.mark.browser
+
+WATCHED = """() => {
+    const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+    window.tracks = [];
+    navigator.mediaDevices.getUserMedia = async (wanted) => {
+        const stream = await open(wanted);
+        window.tracks.push(...stream.getTracks());
+        return stream;
+    };
+}"""
+OPEN = "tracks.filter((track) => track.readyState === 'live').length"
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server with two recognisers: one hears letters in noise, the other hears nothing."""
+    folder = tmp_path_factory.mktemp("listen")
+    save_recogniser(folder / "tiny-speech")
+    save_recogniser(folder / "deaf", blank=100)
+    settings = Settings(checkpoints=folder, threads=1, defaults={"transcription": "tiny-speech"})
+    with serving(create_app(settings)) as client:
+        yield str(client.base_url).rstrip("/")
+
+
+@pytest.fixture
+def booth(open_page: Open, address: str) -> Page:
+    """The view, in a page that knows which microphones are open."""
+    page = open_page("#listen", url=address)
+    page.evaluate(WATCHED)
+    page.get_by_role("heading", name="What is said?").wait_for()
+    return page
+
+
+def expect_text(page: Page) -> None:
+    """Waits for a text, its words, and the waveform above them."""
+    answer = page.locator("#transcription-answer")
+    text = answer.get_by_role("heading").inner_text()
+    words = answer.get_by_role("list", name="Word by word").get_by_role("button")
+    assert words.all_inner_texts() == text.split()
+    box = answer.locator(".waveform").bounding_box()
+    assert box
+    assert (box["width"] > 300, box["height"]) == (True, 60)
+
+
+def test_the_button_records_until_it_is_pressed_again(booth: Page) -> None:
+    booth.get_by_role("button", name="Record").click()
+    stop = booth.get_by_role("button", name="Stop")
+    booth.wait_for_timeout(1500)
+    assert booth.evaluate(OPEN) == 1
+    stop.click()
+    expect_text(booth)
+    expect(booth.get_by_role("button", name="Record")).to_be_visible()
+    assert booth.evaluate(OPEN) == 0
+
+
+def test_the_space_bar_records_while_it_is_held_on_the_button(booth: Page) -> None:
+    record = booth.locator(".booth .primary")
+    record.focus()
+    booth.keyboard.down("Space")
+    expect(record).to_have_text("Stop")
+    booth.wait_for_timeout(1500)
+    booth.keyboard.down("Space")  # as keyboards repeat it
+    booth.keyboard.up("Space")
+    expect(record).to_have_text("Record")
+    expect_text(booth)
+    assert booth.evaluate(OPEN) == 0
+    assert booth.evaluate("tracks.length") == 1
+
+
+def test_the_space_bar_does_nothing_else_where_the_button_is_not(booth: Page) -> None:
+    booth.locator("body").press("Space")
+    booth.get_by_role("button", name="Choose a recording").focus()
+    with booth.expect_file_chooser():
+        booth.keyboard.press("Space")
+    assert booth.evaluate("tracks.length") == 0
+
+
+def test_the_button_lets_go_of_the_microphone_with_the_focus(booth: Page) -> None:
+    record = booth.locator(".booth .primary")
+    record.focus()
+    booth.keyboard.down("Space")
+    booth.wait_for_function("tracks.length === 1")
+    record.blur()
+    expect(record).to_have_text("Record")
+    booth.wait_for_function(f"{OPEN} === 0")
+    booth.keyboard.up("Space")
+
+
+def test_files_are_chosen_and_dropped(booth: Page, tmp_path: Path) -> None:
+    (tmp_path / "noise.flac").write_bytes(recording(2, "FLAC"))
+    with booth.expect_file_chooser() as chooser:
+        booth.get_by_role("button", name="Choose a recording").click()
+    chooser.value.set_files(tmp_path / "noise.flac")
+    expect_text(booth)
+    expect(booth.locator("#transcription-answer")).to_contain_text("2.0 s")
+    drop(booth, {"longer.wav": recording(3)})
+    expect(booth.locator("#transcription-answer")).to_contain_text("3.0 s")
+
+
+def test_words_and_the_recording_play(booth: Page) -> None:
+    drop(booth, {"noise.wav": recording(2)})
+    expect_text(booth)
+    booth.evaluate("""() => {
+        window.played = [];
+        const play = HTMLMediaElement.prototype.play;
+        HTMLMediaElement.prototype.play = function () {
+            this.addEventListener("ended", () => window.played.push(this.duration));
+            return play.call(this);
+        };
+    }""")
+    word = booth.get_by_role("list", name="Word by word").get_by_role("listitem").first
+    begin, end = word.locator("small").first.inner_text().removesuffix(" s").split("–")
+    word.get_by_role("button").click()
+    booth.wait_for_function("played.length === 1")
+    assert booth.evaluate("played[0]") == pytest.approx(float(end) - float(begin), abs=0.02)
+    assert booth.locator("audio").evaluate("(audio) => audio.duration") == pytest.approx(2, abs=0.01)
+
+
+def test_another_model_hears_the_same_recording(booth: Page) -> None:
+    drop(booth, {"noise.wav": recording(1)})
+    expect_text(booth)
+    booth.locator("#view-listen").get_by_role("combobox", name="Model").select_option("deaf")
+    expect(booth.locator("#transcription-answer")).to_contain_text("Nothing is said.")
+    expect(booth.get_by_role("list", name="Word by word")).to_have_count(0)
+
+
+def test_what_went_wrong_is_told(booth: Page) -> None:
+    drop(booth, {"words.wav": b"no recording at all"})
+    alert = booth.locator(".booth").get_by_role("alert")
+    expect(alert).to_contain_text("The browser finds no recording in this file")
+    drop(booth, {"noise.wav": recording(1)})
+    expect_text(booth)
+    expect(alert).to_be_empty()
+    booth.context.clear_permissions()
+    booth.context.grant_permissions(["camera"])
+    booth.get_by_role("button", name="Record").click()
+    expect(alert).to_contain_text("The browser does not let this page use the microphone.")
+    expect(booth.get_by_role("button", name="Record")).to_be_visible()
+
+
+def test_axe_finds_nothing(browser: Browser, address: str) -> None:
+    with browser.new_context(reduced_motion="reduce", bypass_csp=True) as context:
+        page = context.new_page()
+        page.goto(f"{address}/#listen")
+        page.get_by_role("heading", name="What is said?").wait_for()
+        for use in ("empty", "in use"):
+            if use == "in use":
+                drop(page, {"noise.wav": recording(2)})
+                expect_text(page)
+            for theme in ("light", "dark"):
+                page.emulate_media(color_scheme=theme)
+                results = Axe().run(page, options={"resultTypes": ["violations"]})
+                assert not results.violations_count, f"{use}, {theme}: {results.generate_report()}"
