@@ -18,7 +18,6 @@ class Form(StrEnum):
     """Forms of a text."""
 
     text = "text"
-    json = "json"
     srt = "srt"
     vtt = "vtt"
 
@@ -28,10 +27,10 @@ def transcribe(
         list[Path], typer.Argument(help="Recordings; - is standard input.", metavar="FILE...", show_default=False)
     ],
     model: ModelOption = None,
-    form: Annotated[
-        Form, typer.Option("--format", help="text, json with the time of each word, or subtitles: srt, vtt.")
-    ] = Form.text,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list, and nothing else.")] = False,
+    form: Annotated[Form, typer.Option("--format", help="text, or subtitles: srt, vtt.")] = Form.text,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a JSON list, with the time of each word, and nothing else.")
+    ] = False,
     checkpoints: Checkpoints = None,
     device: DeviceOption = None,
 ) -> None:
@@ -39,10 +38,12 @@ def transcribe(
 
     WAV, FLAC, Ogg and MP3 are read. The exit code is 1 if a recording could not be.
     """
+    if as_json and form != Form.text:
+        fail("--json and --format exclude each other")
     settings = read_settings(checkpoints=checkpoints, device=device)
 
     from app.serving.loading import Loader
-    from app.tasks.transcription.schemas import as_json as in_json
+    from app.tasks.transcription.schemas import in_json
     from model.audio.waveforms import WaveformError, read_waveform
     from model.checkpoint import CheckpointError
     from model.files import read_bytes
@@ -76,11 +77,9 @@ def transcribe(
 
 
 def _shown(transcript: "Transcript", form: Form, name: str) -> str:
-    """A text in a form, with the name of its recording where there are several."""
-    from app.tasks.transcription.schemas import as_json, subtitles
+    """A text in a form; with the name of its recording, if any is given."""
+    from app.tasks.transcription.schemas import subtitles
 
-    if form == Form.json:
-        return json.dumps({"file": name, **as_json(transcript)} if name else as_json(transcript), ensure_ascii=False)
-    if form in (Form.srt, Form.vtt):
-        return subtitles(transcript, "srt" if form == Form.srt else "vtt")
-    return f"{name}: {transcript.text}" if name else transcript.text
+    if form == Form.text:
+        return f"{name}: {transcript.text}" if name else transcript.text
+    return subtitles(transcript, "srt" if form == Form.srt else "vtt")

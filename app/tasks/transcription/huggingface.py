@@ -55,14 +55,12 @@ async def infer(
     text = " ".join(segment.text for segment in segments)
     if not parameters.return_timestamps:
         return AutomaticSpeechRecognition(text=text)
-    chunks = [
-        (word.text, word.begin, word.end) for segment in segments for word in segment.words
-    ] if parameters.return_timestamps == "word" else [
-        (segment.text, segment.words[0].begin, segment.words[-1].end) for segment in segments
-    ]  # fmt: skip
-    return AutomaticSpeechRecognition(
-        text=text, chunks=[Chunk(text=part, timestamp=(round(begin, 3), round(end, 3))) for part, begin, end in chunks]
-    )
+    if parameters.return_timestamps == "word":
+        parts = [(word.text, word.begin, word.end) for segment in segments for word in segment.words]
+    else:
+        parts = [(segment.text, segment.words[0].begin, segment.words[-1].end) for segment in segments]
+    chunks = [Chunk(text=part, timestamp=(round(begin, 3), round(end, 3))) for part, begin, end in parts]
+    return AutomaticSpeechRecognition(text=text, chunks=chunks)
 
 
 HANDLER = Handler(

@@ -170,7 +170,7 @@ def _rounded(seconds: float) -> float:
     return round(seconds, 3)
 
 
-def as_json(transcript: Transcript) -> dict[str, Any]:
+def in_json(transcript: Transcript) -> dict[str, Any]:
     """A transcript as the command prints it."""
     return {
         "text": transcript.text,

@@ -57,7 +57,8 @@ def test_subtitles(run: Any, tmp_path: Path, long: bytes) -> None:
     (tmp_path / "a.wav").write_bytes(long)
     assert run(str(tmp_path / "a.wav"), "--format", "srt")[1].startswith("1\n00:00:")
     assert run(str(tmp_path / "a.wav"), "--format", "vtt")[1].startswith("WEBVTT\n\n00:00:")
-    assert json.loads(run(str(tmp_path / "a.wav"), "--format", "json")[1])["seconds"] == 30.0
+    code, _, err = run(str(tmp_path / "a.wav"), "--format", "vtt", "--json")
+    assert (code, "--json and --format exclude each other" in err) == (2, True)
 
 
 def test_file_that_is_not_read_is_named(run: Any, tmp_path: Path) -> None:
