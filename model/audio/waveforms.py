@@ -5,34 +5,25 @@ costs no more than what is allowed of it, whatever its header promises.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
 from io import BytesIO
 
 import numpy as np
 import soundfile
 import soxr
 
-from model.audio import RATE, Samples
+from model.audio import RATE, Samples, WaveformError
+from model.audio.containers import Opened, container, damaged, opened
 
 MAX_SECONDS = 600.0
 MAX_CHANNELS = 8
 RATES = (4_000, 192_000)
 """Least and greatest rates that are read."""
 FORMATS = "WAV, FLAC, Ogg (Vorbis or Opus) and MP3"
+"""Those that are read everywhere."""
 _KNOWN = {"WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3"}
 """libsndfile's names of them; it reads many more, which are refused by their first bytes already."""
-
-
-class WaveformError(ValueError):
-    """A recording that is not read; the message says what is wrong with it, and what would be right.
-
-    Args:
-        code: short, stable name for programs: `empty_audio`, `unsupported_audio`, `audio_too_large`, `damaged_audio`.
-        message: for people.
-    """
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 def read_waveform(data: bytes, *, max_seconds: float = MAX_SECONDS) -> Samples:
@@ -49,20 +40,38 @@ def read_waveform(data: bytes, *, max_seconds: float = MAX_SECONDS) -> Samples:
     """
     if not data:
         raise WaveformError("empty_audio", "the recording is empty: 0 bytes")
-    if not _known(data):
-        raise WaveformError("unsupported_audio", f"this is no recording that is read; {FORMATS} are")
-    try:
-        with soundfile.SoundFile(BytesIO(data)) as file:
-            _check(file, max_seconds)
-            resampler = soxr.ResampleStream(file.samplerate, RATE, 1, dtype="float32")
-            parts = [resampler.resample_chunk(part) for part in _seconds(file, max_seconds)]
-            if not parts:
-                raise WaveformError("empty_audio", "the recording has a header, and no samples")
-            parts.append(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
-    except soundfile.LibsndfileError as error:
-        raise WaveformError("damaged_audio", f"the recording is truncated or damaged: {error.error_string}") from error
+    with _opened(data) as recording:
+        _check(recording, max_seconds)
+        resampler = soxr.ResampleStream(recording.rate, RATE, 1, dtype="float32")
+        parts = [resampler.resample_chunk(part) for part in _mixed(recording, max_seconds)]
+        if not parts:
+            raise WaveformError("empty_audio", "the recording has a header, and no samples")
+        parts.append(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
     whole: Samples = np.concatenate(parts).clip(-1, 1)
     return whole if len(whole) else np.zeros(1, np.float32)
+
+
+@contextmanager
+def _opened(data: bytes) -> Iterator[Opened]:
+    """A recording whose header could be read, by whichever library reads its format."""
+    kind = container(data)
+    if kind and find_spec("av"):
+        with opened(data, kind) as recording:
+            yield recording
+        return
+    if not _known(data):
+        raise WaveformError(
+            "unsupported_audio", f"this is no recording that is read{' here' if kind else ''}; {FORMATS} are"
+        )
+    try:
+        with soundfile.SoundFile(BytesIO(data)) as file:
+            if file.format not in _KNOWN:
+                raise WaveformError(
+                    "unsupported_audio", f"recordings in {file.format_info} are not read; {FORMATS} are"
+                )
+            yield Opened(file.samplerate, file.channels, file.frames / file.samplerate, _seconds(file))
+    except soundfile.LibsndfileError as error:
+        raise damaged(error.error_string) from error
 
 
 def _known(data: bytes) -> bool:
@@ -72,32 +81,36 @@ def _known(data: bytes) -> bool:
     return riff or mp3 or head[:4] in (b"fLaC", b"OggS")
 
 
-def _check(file: soundfile.SoundFile, max_seconds: float) -> None:
+def _check(recording: Opened, max_seconds: float) -> None:
     """Refuses by the header alone."""
-    if file.format not in _KNOWN:
-        raise WaveformError("unsupported_audio", f"recordings in {file.format_info} are not read; {FORMATS} are")
-    if file.channels > MAX_CHANNELS:
-        found = f"the recording has {file.channels} channels"
+    if recording.channels > MAX_CHANNELS:
+        found = f"the recording has {recording.channels} channels"
         raise WaveformError("audio_too_large", f"{found}; at most {MAX_CHANNELS} are read")
     least, most = RATES
-    if not least <= file.samplerate <= most:
-        found = f"the recording has {file.samplerate:,} samples a second"
+    if not least <= recording.rate <= most:
+        found = f"the recording has {recording.rate:,} samples a second"
         raise WaveformError("unsupported_audio", f"{found}; {least:,} to {most:,} are read")
-    if file.frames > max_seconds * file.samplerate:
-        raise _too_long(file.frames / file.samplerate, max_seconds)
+    if recording.seconds > max_seconds:
+        raise _too_long(recording.seconds, max_seconds)
 
 
 def _too_long(seconds: float, most: float) -> WaveformError:
     return WaveformError("audio_too_large", f"the recording has {seconds:,.0f} s; at most {most:,.0f} s are read")
 
 
-def _seconds(file: soundfile.SoundFile, max_seconds: float) -> Iterator[Samples]:
-    """The samples, channels averaged, a second at a time, and never more than are allowed."""
+def _seconds(file: soundfile.SoundFile) -> Iterator[Samples]:
+    """The samples (S, C), a second at a time."""
+    while len(block := file.read(file.samplerate, dtype="float32", always_2d=True)):
+        yield block
+
+
+def _mixed(recording: Opened, max_seconds: float) -> Iterator[Samples]:
+    """The samples (S,), channels averaged, and never more than are allowed."""
     done = 0
-    while len(block := file.read(file.samplerate, dtype="float32", always_2d=True)):  # (S, C)
+    for block in recording.blocks:  # (S, C)
         done += len(block)
-        if done > max_seconds * file.samplerate:
-            raise _too_long(done / file.samplerate, max_seconds)
+        if done > max_seconds * recording.rate:
+            raise _too_long(done / recording.rate, max_seconds)
         if not np.isfinite(block).all():
             raise WaveformError("damaged_audio", "the recording has samples that are no numbers")
         yield np.ascontiguousarray(block.clip(-1, 1).mean(1))

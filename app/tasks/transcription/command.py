@@ -36,7 +36,8 @@ def transcribe(
 ) -> None:
     """Write what is said in recordings.
 
-    WAV, FLAC, Ogg and MP3 are read. The exit code is 1 if a recording could not be.
+    WAV, FLAC, Ogg and MP3 are read, with the extra av also WebM and MP4. The exit code is 1 if a recording could not be
+    read.
     """
     if as_json and form != Form.text:
         fail("--json and --format exclude each other")
@@ -44,7 +45,8 @@ def transcribe(
 
     from app.serving.loading import Loader
     from app.tasks.transcription.schemas import in_json
-    from model.audio.waveforms import WaveformError, read_waveform
+    from model.audio import WaveformError
+    from model.audio.waveforms import read_waveform
     from model.checkpoint import CheckpointError
     from model.files import read_bytes
     from model.tasks.transcription import TRANSCRIPTION

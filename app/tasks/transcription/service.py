@@ -10,8 +10,8 @@ import numpy as np
 from app.errors import Refusal
 from app.serving.batcher import Batcher
 from app.serving.worker import Resources
-from model.audio import RATE, Samples
-from model.audio.waveforms import WaveformError, read_waveform
+from model.audio import RATE, Samples, WaveformError
+from model.audio.waveforms import read_waveform
 from model.checkpoint import Checkpoint
 from model.tasks.transcription import TRANSCRIPTION
 from model.tasks.transcription.config import DecodingConfig, TranscriptionConfig

@@ -7,12 +7,12 @@ from tests.conftest import ROOT
 
 
 def codes() -> set[str]:
-    """The code of each refusal that the service makes, itself, by a subclass or of a picture's error."""
+    """The code of each refusal that the service makes, itself, by a subclass or of a picture's or recording's error."""
     calls = []
-    for file in (*(ROOT / "app").rglob("*.py"), *(ROOT / "model" / "vision").glob("*.py")):
+    for file in (file for place in ("app", "model/audio", "model/vision") for file in (ROOT / place).rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             match node:
-                case ast.Call(func=ast.Name(id="Refusal" | "PictureError")):
+                case ast.Call(func=ast.Name(id="Refusal" | "PictureError" | "WaveformError")):
                     calls.append(node)
                 case ast.ClassDef(bases=[ast.Name(id="Refusal"), *_]):
                     made = [part for part in ast.walk(node) if isinstance(part, ast.Call)]

@@ -4,14 +4,15 @@ import io
 import struct
 import time
 import tracemalloc
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 
-from model.audio import RATE, Samples
-from model.audio.waveforms import WaveformError, read_waveform
+from model.audio import RATE, Samples, WaveformError
+from model.audio.waveforms import read_waveform
 
 
 def tone(rate: int, seconds: float = 1.0, hertz: float = 440.0) -> Samples:
@@ -57,6 +58,57 @@ def test_every_format_is_the_same_waveform(format_: str, subtype: str, rate: int
     assert np.argmax(spectrum) / len(found) * RATE == pytest.approx(440, abs=3)
     middle = found[RATE // 4 : RATE // 2]
     assert np.sqrt(np.square(middle).mean()) == pytest.approx(0.5 / np.sqrt(2), rel=0.1)
+
+
+def contained(samples: Any, kind: str, codec: str, rate: int = 48_000) -> bytes:
+    """A file of samples (S,) or (C, S) in one of the containers that PyAV writes."""
+    av = pytest.importorskip("av")
+    samples = np.atleast_2d(samples).astype(np.float32)
+    layout = "mono" if len(samples) == 1 else "stereo"
+    file = io.BytesIO()
+    with av.open(file, "w", format=kind) as target:
+        track = target.add_stream(codec, rate=rate, layout=layout)
+        frame = av.AudioFrame.from_ndarray(samples, "fltp", layout)
+        frame.sample_rate = rate
+        pieces = av.AudioResampler(track.format, layout, rate, frame_size=track.codec_context.frame_size or None)
+        for part in pieces.resample(frame) + pieces.resample(None):
+            target.mux(track.encode(part))
+        target.mux(track.encode(None))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(("kind", "codec"), [("webm", "libopus"), ("mp4", "aac"), ("mp4", "alac")])
+def test_what_browsers_and_telephones_record_is_read(kind: str, codec: str) -> None:
+    found = read_waveform(contained(tone(48_000, 2), kind, codec))
+    assert len(found) == pytest.approx(2 * RATE, abs=0.05 * RATE)
+    assert np.argmax(np.abs(np.fft.rfft(found))) / len(found) * RATE == pytest.approx(440, abs=2)
+    middle = found[RATE // 2 : RATE]
+    assert np.sqrt(np.square(middle).mean()) == pytest.approx(0.5 / np.sqrt(2), rel=0.05)
+    both = read_waveform(contained(np.stack([tone(48_000), -0.5 * tone(48_000)]), kind, codec))
+    middle = both[RATE // 4 : RATE // 2]
+    assert np.sqrt(np.square(middle).mean()) == pytest.approx(0.125 / np.sqrt(2), rel=0.05)
+
+
+def test_broken_containers_are_told() -> None:
+    webm = contained(tone(48_000, 2), "webm", "libopus")
+    assert 0.5 * RATE < len(read_waveform(webm[: len(webm) // 2])) < 1.5 * RATE
+    mp4 = contained(tone(48_000, 2), "mp4", "aac")
+    for data in (webm[:100], b"\x1a\x45\xdf\xa3" + bytes(500), bytes(4) + b"ftypM4A " + bytes(300), mp4[:1500]):
+        with pytest.raises(WaveformError, match="truncated or damaged") as refused:
+            read_waveform(data)
+        assert refused.value.code == "damaged_audio"
+    long = contained(np.zeros(16_000 * 610), "webm", "libopus", 16_000)
+    with pytest.raises(WaveformError, match="610 s; at most 600 s"):
+        read_waveform(long)
+    with pytest.raises(WaveformError, match="at most 1 s"):  # whatever the header says
+        read_waveform(webm.replace(b"\x44\x89", b"\x44\x8a"), max_seconds=1)
+
+
+@pytest.mark.skipif(find_spec("av") is not None, reason="PyAV is installed")
+def test_without_its_library_a_container_is_not_read() -> None:
+    with pytest.raises(WaveformError, match="is read here; WAV, FLAC") as refused:
+        read_waveform(b"\x1a\x45\xdf\xa3" + bytes(500))
+    assert refused.value.code == "unsupported_audio"
 
 
 def test_channels_are_averaged() -> None:

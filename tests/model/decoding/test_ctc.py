@@ -46,12 +46,13 @@ class Bigrams(Language[int]):
     def logprob(self, symbols: Symbols) -> float:
         """Of a whole sequence, its end included."""
         around = (BLANK, *symbols, BLANK)
-        return sum(self.logprobs[before][after] for before, after in pairwise(around))
+        return sum(float(self.logprobs[before][after]) for before, after in pairwise(around))
 
 
 def drawn(seed: int, rows: int, columns: int, sharpness: float = 2.0) -> Floats:
     logits = sharpness * np.random.default_rng(seed).normal(size=(rows, columns))
-    return (logits - np.logaddexp.reduce(logits, 1)[:, None]).astype(np.float32)
+    logprobs: Floats = (logits - np.logaddexp.reduce(logits, 1)[:, None]).astype(np.float32)
+    return logprobs
 
 
 seeds = st.integers(0, 2**32 - 1)

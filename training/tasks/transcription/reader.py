@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from model.audio import Samples
-from model.audio.waveforms import WaveformError, read_waveform
+from model.audio import Samples, WaveformError
+from model.audio.waveforms import read_waveform
 from model.files import read_bytes
 from training.data.base import SPLITS, DataError
 
