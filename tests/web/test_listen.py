@@ -59,13 +59,13 @@ def expect_text(page: Page) -> None:
 
 
 def test_the_button_records_until_it_is_pressed_again(booth: Page) -> None:
-    booth.get_by_role("button", name="Record").click()
+    booth.get_by_role("button", name="Record", exact=True).click()
     stop = booth.get_by_role("button", name="Stop")
     booth.wait_for_timeout(1500)
     assert booth.evaluate(OPEN) == 1
     stop.click()
     expect_text(booth)
-    expect(booth.get_by_role("button", name="Record")).to_be_visible()
+    expect(booth.get_by_role("button", name="Record", exact=True)).to_be_visible()
     assert booth.evaluate(OPEN) == 0
 
 
@@ -149,9 +149,9 @@ def test_what_went_wrong_is_told(booth: Page) -> None:
     expect(alert).to_be_empty()
     booth.context.clear_permissions()
     booth.context.grant_permissions(["camera"])
-    booth.get_by_role("button", name="Record").click()
+    booth.get_by_role("button", name="Record", exact=True).click()
     expect(alert).to_contain_text("The browser does not let this page use the microphone.")
-    expect(booth.get_by_role("button", name="Record")).to_be_visible()
+    expect(booth.get_by_role("button", name="Record", exact=True)).to_be_visible()
 
 
 def test_axe_finds_nothing(browser: Browser, address: str) -> None:

@@ -46,7 +46,7 @@ class Clip:
     @property
     def waveform(self) -> Samples:
         """(S,), in -1 to 1."""
-        return self.samples.astype(np.float32) / 32768
+        return self.samples.astype(np.float32) / np.float32(32768)
 
     def __len__(self) -> int:
         return len(self.samples)
