@@ -21,7 +21,7 @@ MAX_CHANNELS = 8
 RATES = (4_000, 192_000)
 """Least and greatest rates that are read."""
 FORMATS = "WAV, FLAC, Ogg (Vorbis or Opus) and MP3"
-"""Those that are read everywhere."""
+"""Names of the formats that are read everywhere."""
 _KNOWN = {"WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3"}
 """libsndfile's names of them; it reads many more, which are refused by their first bytes already."""
 

@@ -113,6 +113,7 @@ def _in_form(schema: Json) -> Json:
 
 _PARAMETERS = TranscriptionParameters.json_schema()
 _TEXT: Json = {"schema": {"type": "string"}}
+_CONTENT: Json = {"text/plain": _TEXT, "text/vtt": _TEXT, **event_stream()}
 _NAMES = {ours: theirs for theirs, ours in LISTS.items()}
 _BODY: Json = {
     "required": True,
@@ -139,16 +140,18 @@ _BODY: Json = {
 @router.post(
     "/v1/audio/transcriptions",
     response_model=TranscriptionText | VerboseTranscription,
-    responses={200: {"content": {**dict.fromkeys(("text/plain", "text/vtt"), _TEXT), **event_stream()}}}
-    | errors(
-        OPENAI,
-        {
-            400: "A form that can't be parsed; a recording that is empty, damaged or too long; a wrong parameter",
-            404: "No such recogniser",
-            415: "A format that is not read, by its bytes; or no multipart form",
-            504: "It took too long",
-        },
-    ),
+    responses={
+        200: {"content": _CONTENT},
+        **errors(
+            OPENAI,
+            {
+                400: "A form that can't be parsed; a recording that is empty, damaged or too long; a wrong parameter",
+                404: "No such recogniser",
+                415: "A format that is not read, by its bytes; or no multipart form",
+                504: "It took too long",
+            },
+        ),
+    },
     openapi_extra={"requestBody": _BODY},
 )
 @Contract(errors=OPENAI, task="transcription")

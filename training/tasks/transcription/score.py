@@ -94,6 +94,21 @@ class Score:
         return [text for text, _ in pairs], [heard for _, heard in pairs]
 
 
+_FIGURES: Mapping[str, tuple[str, str, Callable[[Score], float], bool]] = {
+    "an4": ("word_error_rate_sentences", "word error rate of sentences", lambda score: score.word_error_rate, False),
+    "fsdd": ("digit_error", "wrong digits", lambda score: score.wrong, False),
+    "strings": (
+        "word_error_rate_strings",
+        "word error rate of digit strings",
+        lambda score: score.word_error_rate,
+        False,
+    ),
+    "speech_commands": ("commands", "accuracy of command words", lambda score: score.commands, True),
+    "noise": ("words_in_noise", "share of noises with a word", lambda score: score.wordy, False),
+}
+"""Set -> its figure: name, label, value, and whether more is better."""
+
+
 def pooled(scores: Iterable[Score]) -> Score:
     """The score of all recordings."""
     scores = list(scores)
@@ -223,20 +238,8 @@ def measure(model: Recogniser, clips: Sequence[Clip]) -> tuple[list[Figure], dic
     if confidences:
         given, right = zip(*confidences, strict=True)
         report["calibration_error"] = calibration_error(torch.tensor(given), torch.tensor(right))
-    named = {
-        "an4": (
-            "word_error_rate_sentences",
-            "word error rate of sentences",
-            lambda score: score.word_error_rate,
-            False,
-        ),
-        "fsdd": ("digit_error", "wrong digits", lambda score: score.wrong, False),
-        "strings": ("word_error_rate_strings", "word error rate of digit strings", lambda s: s.word_error_rate, False),
-        "speech_commands": ("commands", "accuracy of command words", lambda score: score.commands, True),
-        "noise": ("words_in_noise", "share of noises with a word", lambda score: score.wordy, False),
-    }
     figures = [pooled(plain).figure("")]
-    for name, (key, label, value, higher) in named.items():
+    for name, (key, label, value, higher) in _FIGURES.items():
         if name in clean:
             figures.append(Figure(name=key, label=label, value=value(clean[name]), split="", higher_is_better=higher))
     return figures, report
@@ -277,7 +280,7 @@ def calibrated(pairs: Sequence[tuple[float, bool]]) -> Calibration:
         loss.backward()
         return loss
 
-    solver.step(closure)  # type: ignore[no-untyped-call]
+    solver.step(closure)
     slope, offset = values.tolist()
     return Calibration(slope=slope, offset=offset)
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import httpx2
@@ -15,8 +16,9 @@ PATH = "/v1/audio/transcriptions"
 
 
 @pytest.fixture
-def client(speech_client: httpx2.Client) -> openai.OpenAI:
-    return openai.OpenAI(base_url=f"{speech_client.base_url}/v1", api_key="none", max_retries=0)
+def client(speech_client: httpx2.Client) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{speech_client.base_url}/v1", api_key="none", max_retries=0) as client:
+        yield client
 
 
 def test_its_client_reads_every_format(client: openai.OpenAI, long: bytes, expected: Transcript) -> None:

@@ -80,7 +80,8 @@ def path(model: Recogniser, text: str) -> Floats:
     logits = np.full((len(text), 1 + len(model.alphabet)), -6.0)
     for time, letter in enumerate(text):
         logits[time, 0 if letter == "_" else model.alphabet.encode(letter)[0]] = 0.0
-    return (logits - np.logaddexp.reduce(logits, 1)[:, None]).astype(np.float32)
+    logprobs: Floats = (logits - np.logaddexp.reduce(logits, 1)[:, None]).astype(np.float32)
+    return logprobs
 
 
 @pytest.mark.parametrize("beam_size", [1, 8])

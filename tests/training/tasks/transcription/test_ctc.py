@@ -24,6 +24,7 @@ def objective(path: Path, *options: str) -> TemporalClassification:
 def test_tones_are_learnt(transcription_recipe: Path) -> None:
     options = ["training.epochs=30", "training.learning_rate=0.01", "augmentation.speed=0", "training.batch_size=8"]
     trainer = open_trainer(transcription_recipe, options)
+    assert isinstance(trainer.objective, TemporalClassification)
     before = language_nats(trainer.model, ["go on"])
     losses = train(trainer, 200)
     assert np.mean(losses[-10:]) < 0.5 * np.mean(losses[:10])
