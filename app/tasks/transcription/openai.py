@@ -37,8 +37,8 @@ from model.tasks.transcription.recogniser import Segment, Transcript
 router = APIRouter(tags=["transcriptions"])
 
 FILE = "file"
-LISTS = {"timestamp_granularities[]": "timestamp_granularities", "include[]": "include"}
-"""Names of fields that may come several times, as OpenAI's clients write them -> ours."""
+SEVERAL = ("timestamp_granularities", "include", "chunking_strategy")
+"""Fields that may come several times; clients write `include[]`, and `chunking_strategy[type]` for an object."""
 
 
 class TranscriptionParameters(UploadParameters):
@@ -48,7 +48,8 @@ class TranscriptionParameters(UploadParameters):
     """Name of a recogniser, as in /v1/models; `whisper-1` is the default one."""
     language: Literal["en", "english", "English"] | None = None
     """English is what there is."""
-    prompt: Ignored = None
+    prompt: str | None = None
+    """Ignored: the language model begins anew with each recording."""
     temperature: Annotated[float, Field(ge=0, le=1)] | None = None
     """Ignored: texts are searched for, not drawn."""
     response_format: Literal["json", "text", "srt", "verbose_json", "vtt"] = "json"
@@ -86,10 +87,10 @@ async def read_form(request: Request) -> tuple[bytes, TranscriptionParameters]:
         fields = await parse_multipart(content_type, stream, 1, FILE)
     document: dict[str, Any] = {}
     for name, value in fields:
-        name = LISTS.get(name, name)
+        name = name.partition("[")[0]
         if name not in (FILE, *TranscriptionParameters.model_fields):
             raise unknown(name, (FILE, *TranscriptionParameters.model_fields))
-        if name in LISTS.values():
+        if name in SEVERAL:
             document.setdefault(name, []).append(value)
         elif name in document:
             raise Refusal("conflicting_parameter", f"{name} is there twice", name)
@@ -114,7 +115,6 @@ def _in_form(schema: Json) -> Json:
 _PARAMETERS = TranscriptionParameters.json_schema()
 _TEXT: Json = {"schema": {"type": "string"}}
 _CONTENT: Json = {"text/plain": _TEXT, "text/vtt": _TEXT, **event_stream()}
-_NAMES = {ours: theirs for theirs, ours in LISTS.items()}
 _BODY: Json = {
     "required": True,
     "content": {
@@ -128,7 +128,10 @@ _BODY: Json = {
                         "contentMediaType": "application/octet-stream",
                         "description": "The recording: WAV, FLAC, Ogg (Vorbis or Opus) or MP3, of at most 10 minutes.",
                     },
-                    **{_NAMES.get(name, name): _in_form(part) for name, part in _PARAMETERS["properties"].items()},
+                    **{
+                        f"{name}[]" if name in ("timestamp_granularities", "include") else name: _in_form(part)
+                        for name, part in _PARAMETERS["properties"].items()
+                    },
                 },
                 "required": [FILE],
             }

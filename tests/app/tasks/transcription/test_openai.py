@@ -96,6 +96,18 @@ def test_errors_have_its_shape(
     assert message in error["message"]
 
 
+def test_what_is_ignored_may_be_sent(client: openai.OpenAI, long: bytes, expected: Transcript) -> None:
+    found = client.audio.transcriptions.create(
+        model="tiny-speech",
+        file=("a.wav", long),
+        prompt="Names: Ada, Alan.",
+        temperature=0.3,
+        include=["logprobs"],
+        chunking_strategy={"type": "server_vad", "threshold": 0.5},
+    )
+    assert found.text == expected.text
+
+
 def test_request_without_a_file_is_told(speech_client: httpx2.Client) -> None:
     def error(**sent: Any) -> tuple[int, str]:
         response = speech_client.post(PATH, **sent)
