@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 from app.main import create_app
 from app.settings import Settings
 from tests.app.conftest import serving
+from tests.conftest import find_browser
 from tests.recordings import recording, save_recogniser
 from tests.web.conftest import Open, drop
 
@@ -149,18 +150,28 @@ def test_another_model_hears_the_same_recording(booth: Page) -> None:
     expect(booth.get_by_role("list", name="Word by word")).to_have_count(0)
 
 
-def test_what_went_wrong_is_told(booth: Page) -> None:
+def test_a_file_that_is_no_recording_is_told(booth: Page) -> None:
     drop(booth, {"words.wav": b"no recording at all"})
     alert = booth.locator(".booth").get_by_role("alert")
     expect(alert).to_contain_text("The browser finds no recording in this file")
     drop(booth, {"noise.wav": recording(1)})
     expect_text(booth)
     expect(alert).to_be_empty()
-    denied = {"permission": {"name": "microphone"}, "setting": "denied"}
-    booth.context.new_cdp_session(booth).send("Browser.setPermission", denied)
-    booth.get_by_role("button", name="Record", exact=True).click()
-    expect(alert).to_contain_text("The browser does not let this page use the microphone.")
-    expect(booth.get_by_role("button", name="Record", exact=True)).to_be_visible()
+
+
+def test_a_microphone_that_is_refused_is_told(browser: Browser, address: str) -> None:
+    """In a browser that asks, where nobody answers."""
+    device = "--use-fake-device-for-media-stream"
+    asking = browser.browser_type.launch(executable_path=find_browser(), args=["--no-sandbox", device])
+    try:
+        page = asking.new_page()
+        page.goto(f"{address}/#listen")
+        page.get_by_role("button", name="Record", exact=True).click()
+        alert = page.locator(".booth").get_by_role("alert")
+        expect(alert).to_contain_text("The browser does not let this page use the microphone.")
+        expect(page.get_by_role("button", name="Record", exact=True)).to_be_visible()
+    finally:
+        asking.close()
 
 
 def test_axe_finds_nothing(browser: Browser, address: str) -> None:
