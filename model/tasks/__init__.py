@@ -4,7 +4,8 @@ from typing import Any
 
 from model.task import Task
 from model.tasks.captioning import CAPTIONING
+from model.tasks.forecasting import FORECASTING
 from model.tasks.text import TEXT
 
-TASKS: dict[str, Task[Any, Any]] = {task.name: task for task in (CAPTIONING, TEXT)}
+TASKS: dict[str, Task[Any, Any]] = {task.name: task for task in (CAPTIONING, TEXT, FORECASTING)}
 """By name."""

@@ -6,9 +6,10 @@ from pathlib import Path
 from training.recipe import Recipe, RecipeError, read_values
 from training.task import TaskTraining
 from training.tasks.captioning import CAPTIONING
+from training.tasks.forecasting import FORECASTING
 from training.tasks.text import TEXT
 
-TASKS: dict[str, TaskTraining] = {training.task.name: training for training in (CAPTIONING, TEXT)}
+TASKS: dict[str, TaskTraining] = {training.task.name: training for training in (CAPTIONING, TEXT, FORECASTING)}
 """By name."""
 
 

@@ -1,0 +1,91 @@
+"""Losses of forecasts, day by day: what means, tests and coverage are computed from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from model.tasks.forecasting.base import HORIZONS
+from model.tasks.forecasting.forecaster import Forecaster, Outlook
+from model.tasks.forecasting.series import Floats
+from model.tasks.forecasting.student import log_density, quantile
+from training.tasks.forecasting.reader import History
+
+Losses = Mapping[str, Floats]
+"""Name of a measure in `MEASURES` -> its loss on each day (N,)."""
+MEASURES = {
+    "log_variance_rmse": "log-variance RMSE",
+    "qlike": "QLIKE",
+    "log_likelihood": "log-likelihood a day",
+    "price_mae": "MAE of the close",
+}
+"""Measures of forecasts of the next day, with their labels. The losses are the squared error of the logarithm of the
+variance, QLIKE (Patton, "Volatility forecast comparison using imperfect volatility proxies", 2011), the negative
+log-likelihood of the return, and the absolute error of the close."""
+LEVELS = (80, 95)
+"""Levels of the intervals whose coverage is reported, in percent."""
+
+
+@dataclass(frozen=True, eq=False)
+class Forecasts:
+    """The forecasts of a model as of some days of a history."""
+
+    history: History
+    numbers: list[int]
+    """Of the days that they were made on, N of them."""
+    outlook: Outlook
+    """(N, 3) each."""
+
+    @classmethod
+    def of(cls, model: Forecaster, history: History, numbers: list[int]) -> "Forecasts":
+        """The forecasts of a model in any mode, which it is left in."""
+        training = model.training
+        model.eval()
+        outlook = model.outlooks(history.signals, numbers)
+        model.train(training)
+        return cls(history, numbers, outlook)
+
+    def losses(self) -> Losses:
+        """The losses of the next day (N,)."""
+        found, history = Outlook(*(part[:, 0].double() for part in self.outlook)), self.history
+        returns = torch.from_numpy(history.returns[self.numbers, 0])  # (N,)
+        density = log_density(returns, found.location, found.log_scale, found.freedom)  # (N,)
+        return {
+            **variance_losses(history, self.numbers, found.log_variance.numpy(), found.log_mean.numpy()),
+            "log_likelihood": -density.numpy(),
+            "price_mae": price_losses(history, self.numbers, found.location.numpy()),
+        }
+
+    def coverage(self) -> dict[str, float]:
+        """The share of returns inside each interval, `80_1` for that of 80 % a day ahead."""
+        shares = {}
+        for column, horizon in enumerate(HORIZONS):
+            location, log_scale, freedom = (part[:, column].double().numpy() for part in self.outlook[:3])
+            outcome = self.history.returns[self.numbers, column]  # (N,)
+            known = np.isfinite(outcome)
+            for level in LEVELS:
+                reach = np.array([quantile(0.5 + level / 200, one) for one in freedom]) * np.exp(log_scale)
+                shares[f"{level}_{horizon}"] = float((abs(outcome - location) <= reach)[known].mean())
+        return shares
+
+
+def variance_losses(history: History, numbers: list[int], log_variance: Floats, log_mean: Floats) -> Losses:
+    """Losses of a forecast of the next day's variance: its expected logarithm and the logarithm of the expected (N,)."""
+    truth = np.log(history.variance[numbers, 0])
+    surprise = truth - log_mean
+    return {"log_variance_rmse": (truth - log_variance) ** 2, "qlike": np.exp(surprise) - surprise - 1}
+
+
+def price_losses(history: History, numbers: list[int], expected: Floats) -> Floats:
+    """Absolute errors of the next close, for an expected return (N,)."""
+    close = history.series.close[numbers]
+    return abs(close * np.exp(history.returns[numbers, 0]) - close * np.exp(expected))  # type: ignore[no-any-return]
+
+
+def value(measure: str, losses: Floats) -> float:
+    """The measure of losses (N,)."""
+    mean = float(losses.mean())
+    if measure == "log_variance_rmse":
+        return mean**0.5
+    return -mean if measure == "log_likelihood" else mean
