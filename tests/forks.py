@@ -22,6 +22,7 @@ FORKS.set_forkserver_preload(
         "training.tasks.captioning.self_critical",
         "training.tasks.captioning.tagging",
         "training.tasks.captioning.tuning",
+        "training.tasks.forecasting.likelihood",
         "training.tasks.text.running_text",
     ]
 )

@@ -4,6 +4,7 @@ const modules = await Promise.all([
   import("./captioning.js"),
   import("./contact-sheet.js"),
   import("./text.js"),
+  import("./forecasting.js"),
   import("./inside.js"),
 ]);
 

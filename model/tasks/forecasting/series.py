@@ -49,15 +49,23 @@ class Series:
 
     def latest(self, days: int) -> Self:
         """The last so many days, or all if there are no more."""
+        return self._part(slice(-days, None))
+
+    def until(self, length: int) -> Self:
+        """The first so many days; raises ValueError if they are too few."""
+        _check_length(length)
+        return self._part(slice(length))
+
+    def _part(self, days: slice) -> Self:
         parts = {name: getattr(self, name) for name in ("close", *PRICES, "days")}
-        return replace(self, **{name: part[-days:] for name, part in parts.items() if part is not None})
+        return replace(self, **{name: part[days] for name, part in parts.items() if part is not None})
 
     @classmethod
     def of(
         cls,
         close: Sequence[float] | Floats,
         *,
-        open: Sequence[float] | Floats | None = None,  # noqa: A002 (the price's name)
+        open: Sequence[float] | Floats | None = None,
         high: Sequence[float] | Floats | None = None,
         low: Sequence[float] | Floats | None = None,
         days: Sequence[Any] | Days | None = None,
@@ -120,8 +128,8 @@ def _check_prices(name: str, prices: Floats, days: Days | None) -> None:
     if (prices <= 0).any():
         place = int((prices <= 0).argmax())
         raise ValueError(
-            f"the {name} of {day_name(place, days)} is {prices[place]:g}; prices must be above 0, since forecasts are of "
-            "ratios. Leave such days out, or add a constant to all prices"
+            f"the {name} of {day_name(place, days)} is {prices[place]:g}; prices must be above 0, since "
+            "forecasts are of ratios: leave such days out, or send a series without them"
         )
 
 

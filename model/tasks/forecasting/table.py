@@ -8,6 +8,7 @@ from datetime import date, datetime
 
 import numpy as np
 
+from model.messages import some
 from model.tasks.forecasting.series import MAX_DAYS, PRICES, Series
 
 COLUMNS = {
@@ -49,20 +50,20 @@ def read_table(data: bytes) -> Series:
     places = _places(rows[0])
     names = [name for name in ("close", *PRICES) if name in places]
     number = _decimal(separator, rows[1:], [places[name] for name in names])
-    days, prices, empty = [], [], 0
+    days, prices, empty = [], [], []
     for line, row in enumerate(rows[1:], 2):
         if not any(cell.strip() for cell in row):
             continue
         cells = {name: row[place].strip() if place < len(row) else "" for name, place in places.items()}
         if any(cells[name].lower() in _NOTHING for name in names):
-            empty += 1
+            empty.append(line)
             continue
         days.append((line, cells["date"]))
         prices.append([_price(number, cells[name], line, name) for name in names])
     if not days:
         raise ValueError("the table has no line with prices")
     dates, columns = _dates(days), np.array(prices)  # (T, columns)
-    notes = [f"{empty} lines without a price are left out"] if empty else []
+    notes = [f"left out, since a price is missing: line {some(empty)}"] if empty else []
     if len(dates) > 1 and dates[0] > dates[-1]:
         dates, columns = dates[::-1], columns[::-1]
     return Series.of(**dict(zip(names, columns.T, strict=True)), days=dates, notes=notes)
@@ -128,7 +129,7 @@ def _iso(text: str) -> date:
 
 
 def _written(form: str) -> Callable[[str], date]:
-    return lambda text: datetime.strptime(text.replace(",", ""), form).date()  # noqa: DTZ007 (a day, nowhere)
+    return lambda text: datetime.strptime(text.replace(",", ""), form).date()
 
 
 def _numbers(texts: Sequence[str]) -> list[Callable[[str], date]]:

@@ -1,6 +1,6 @@
 """Losses of forecasts, day by day: what means, tests and coverage are computed from."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,6 +46,12 @@ class Forecasts:
         model.train(training)
         return cls(history, numbers, outlook)
 
+    @classmethod
+    def joined(cls, parts: Sequence["Forecasts"]) -> "Forecasts":
+        """Forecasts for one stretch of a history's days after another."""
+        outlook = Outlook(*(torch.cat(tensors) for tensors in zip(*(part.outlook for part in parts), strict=True)))
+        return cls(parts[0].history, [number for part in parts for number in part.numbers], outlook)
+
     def losses(self) -> Losses:
         """The losses of the next day (N,)."""
         found, history = Outlook(*(part[:, 0].double() for part in self.outlook)), self.history
@@ -71,7 +77,7 @@ class Forecasts:
 
 
 def variance_losses(history: History, numbers: list[int], log_variance: Floats, log_mean: Floats) -> Losses:
-    """Losses of a forecast of the next day's variance: its expected logarithm and the logarithm of the expected (N,)."""
+    """Losses of forecasts of the next day's variance: its expected logarithm, and that of its mean (N,)."""
     truth = np.log(history.variance[numbers, 0])
     surprise = truth - log_mean
     return {"log_variance_rmse": (truth - log_variance) ** 2, "qlike": np.exp(surprise) - surprise - 1}

@@ -17,7 +17,6 @@ from model.tasks.forecasting.table import read_table
 from training.data.base import SPLITS, DataError
 from training.tasks.forecasting.recipe import PriceDataRecipe
 
-
 V = TypeVar("V", Floats, Days)
 
 

@@ -12,8 +12,8 @@ from training.recipe import Optimisation, Recipe
 
 
 class PriceDataRecipe(Config):
-    """Tables of daily prices, cut by date: nothing is fitted to a day from `dev_from` on, and nothing is chosen by a day
-    from `test_from` on.
+    """Tables of daily prices, cut by date: nothing is fitted to days from `dev_from` on, nor chosen by days from
+    `test_from` on.
     """
 
     path: Path

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -151,8 +150,3 @@ def _evaluation(model: Forecaster, histories: Sequence[History], split: str, dat
     notes = {"notes": missing()} if missing() else {}
     means = {figure.name: figure.value for figure in found}
     return Evaluation(found, {"split": split, **means, **flat(results), "seconds": seconds, **notes})
-
-
-def rows_as_json(results: Results) -> list[dict[str, Any]]:
-    """The comparison as JSON values."""
-    return [asdict(row) for row in compared(results)]
