@@ -1,5 +1,6 @@
 """Made-up prices: their moves come in calm and in wild times, as those of markets do."""
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -28,6 +29,15 @@ def made_up(length: int, seed: int = 0, first: str = "2001-01-01") -> Series:
     opens, highs, lows, closes = np.exp(np.array(rows)).round(4).T
     days = np.busday_offset(np.datetime64(first), np.arange(length), roll="forward")
     return Series.of(closes, open=opens, high=highs, low=lows, days=days)
+
+
+def altered(series: Series, start: int, seed: int) -> Series:
+    """Other prices from a day on."""
+    drawn = np.random.default_rng(seed)
+    factors = np.ones(len(series))
+    factors[start:] = np.exp(drawn.standard_normal(len(series) - start))
+    prices = {name: getattr(series, name) for name in ("open", "high", "low", "close")}
+    return replace(series, **{name: part * factors for name, part in prices.items() if part is not None})
 
 
 def as_csv(series: Series) -> str:

@@ -47,9 +47,15 @@ def figures(results: Results, split: str) -> list[Figure]:
     ]
     for level in LEVELS:
         shares = [coverage[f"{level}_{HORIZONS[0]}"] for _, coverage in results.values()]
-        label = f"share of closes in the {level} % interval"
-        share = sum(shares) / len(shares)
-        found.append(Figure(name=f"coverage_{level}", label=label, value=share, split=split, higher_is_better=True))
+        found.append(
+            Figure(
+                name=f"coverage_error_{level}",
+                label=f"error of the {level} % interval's coverage",
+                value=sum(abs(share - level / 100) for share in shares) / len(shares),
+                split=split,
+                higher_is_better=False,
+            )
+        )
     return found
 
 

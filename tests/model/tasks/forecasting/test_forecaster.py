@@ -17,8 +17,7 @@ from model.tasks.forecasting.base import HORIZONS, LinearBase
 from model.tasks.forecasting.config import ForecastConfig
 from model.tasks.forecasting.forecaster import MAX_STEPS, Forecaster
 from model.tasks.forecasting.signals import TERMS, signals
-from tests.model.tasks.forecasting.test_signals import altered
-from tests.price_series import made_up, tiny_forecaster
+from tests.price_series import altered, made_up, tiny_forecaster
 
 SERIES = made_up(300)
 MODEL = tiny_forecaster()

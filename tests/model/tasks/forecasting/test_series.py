@@ -60,7 +60,7 @@ def test_ranges_are_widened_to_hold_the_open_and_the_close() -> None:
 
 
 def test_a_high_below_a_low_is_refused() -> None:
-    with pytest.raises(ValueError, match="^the high of day 1, 99, is below the low, 101$"):
+    with pytest.raises(ValueError, match=r"^the high of day 1, 99, is below the low, 101$"):
         Series.of(CLOSES, open=CLOSES, high=CLOSES - 1, low=CLOSES + 1)
 
 

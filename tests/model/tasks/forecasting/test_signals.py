@@ -10,18 +10,9 @@ from hypothesis import strategies as st
 
 from model.tasks.forecasting.series import Series
 from model.tasks.forecasting.signals import INPUTS, TERMS, Signals, signals, trailing_mean
-from tests.price_series import made_up
+from tests.price_series import altered, made_up
 
 SERIES = made_up(400)
-
-
-def altered(series: Series, start: int, seed: int) -> Series:
-    """Other prices from a day on."""
-    drawn = np.random.default_rng(seed)
-    factors = np.ones(len(series))
-    factors[start:] = np.exp(drawn.standard_normal(len(series) - start))
-    prices = {name: getattr(series, name) for name in ("open", "high", "low", "close")}
-    return replace(series, **{name: part * factors for name, part in prices.items() if part is not None})
 
 
 @settings(max_examples=25, deadline=None)

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.model.tasks.forecasting.test_signals import altered
-from tests.price_series import as_csv, made_up
+from tests.price_series import altered, as_csv, made_up
 from tests.training.conftest import open_trainer, run_command, train
 from training.data.base import DataError
 from training.tasks.forecasting.fitting import fit_base
@@ -55,7 +54,7 @@ def test_the_loss_falls(forecasting_recipe: Path) -> None:
 
 
 def test_too_short_a_series_is_told(forecasting_recipe: Path) -> None:
-    with pytest.raises(DataError, match="lower model.context=900 to that, or choose a later data.dev_from"):
+    with pytest.raises(DataError, match=r"lower model.context=900 to that, or choose a later data.dev_from"):
         open_trainer(forecasting_recipe, ["model.context=900"])
 
 

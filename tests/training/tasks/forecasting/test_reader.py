@@ -34,19 +34,19 @@ def test_splits_are_of_the_days_that_are_forecast() -> None:
     first = parts["dev"][0]
     assert HISTORY.days[first] < np.datetime64("2002-06-03") <= HISTORY.days[first + 1]
     assert HISTORY.between(None, DATA.dev_from, 20) == parts["train"][:-19]  # all of whose 20 days are before
-    with pytest.raises(DataError, match="^split=all: there are train, dev, test$"):
+    with pytest.raises(DataError, match=r"^split=all: there are train, dev, test$"):
         span(DATA, "all")
 
 
 def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="one.csv: no such file"):
+    with pytest.raises(DataError, match=r"one.csv: no such file"):
         read_histories(tmp_path, ["one"])
     (tmp_path / "one.csv").write_text("Date,Close\n2018-01-01,-3\n")
-    with pytest.raises(DataError, match="one.csv: there are 1 days"):
+    with pytest.raises(DataError, match=r"one.csv: there are 1 days"):
         read_histories(tmp_path, ["one"])
     lines = [line.split(",") for line in as_csv(SERIES).splitlines()]
     (tmp_path / "one.csv").write_text("\n".join(f"{line[0]},{line[4]}" for line in lines))
-    with pytest.raises(DataError, match="one.csv: open, high, low and close are needed"):
+    with pytest.raises(DataError, match=r"one.csv: open, high, low and close are needed"):
         read_histories(tmp_path, ["one"])
 
 
