@@ -34,6 +34,7 @@ export function fan(past, steps, came) {
   const text = (/** @type {number} */ across, /** @type {number} */ down, /** @type {string} */ words, /** @type {string} */ anchor) =>
     drawing("text", { x: across, y: down, "text-anchor": anchor }, words);
 
+  /** @type {SVGElement[]} */
   const parts = [0.1, 0.3, 0.5, 0.7, 0.9].flatMap((share) => {
     const value = low + (high - low) * share;
     const shown = value.toLocaleString("en", { maximumFractionDigits: high < 1000 ? 2 : 0 });
