@@ -42,8 +42,8 @@ def forecast(
     The price itself is not forecast better than by today's.
     """
     levels = tuple(dict.fromkeys(level or (80.0, 95.0)))
-    if not all(0 < one < 100 for one in levels):
-        fail("--level is in percent, above 0 and below 100")
+    if not all(0 < one <= 99.9 for one in levels):
+        fail("--level is in percent, above 0 and up to 99.9")
     settings = read_settings(checkpoints=checkpoints, device=device)
 
     from app.serving.loading import Loader

@@ -1,12 +1,9 @@
 """Forecasts at a model's own address: Hugging Face has no contract for time series, so prices are Recap's own."""
 
-from typing import Annotated
-
 from fastapi import Request
 
-from app.http.body import Body, Needed, parse
+from app.http.body import Body, parse
 from app.http.contract import TEXT_BYTES
-from app.http.fields import errors_in_terms_of
 from app.http.requests import read_body, while_connected
 from app.serving.engine import Engine
 from app.tasks.forecasting.prices import Horizon, Levels, Prices, job_of
@@ -29,7 +26,7 @@ class ForecastParameters(Body):
 class ForecastInference(Inference):
     """A request for a forecast."""
 
-    inputs: Annotated[Prices, Needed('a list of days is needed, each with a "close", or {"close": [...]}')]
+    inputs: Prices
     """Daily prices, oldest first, as in `series` of /v1/forecasts."""
     parameters: ForecastParameters | None = None
 
@@ -40,8 +37,7 @@ async def infer(request: Request, engine: Engine, checkpoint: Checkpoint[Forecas
     parameters = asked.parameters or parse(ForecastParameters, {})
     job = job_of(asked.inputs, parameters.horizon, parameters.levels, "inputs")
     (task,) = engine.worker(checkpoint).submit([job])
-    with errors_in_terms_of({"series": "inputs"}):
-        return Forecast.of(await while_connected(request, task))
+    return Forecast.of(await while_connected(request, task))
 
 
 HANDLER = Handler(ForecastInference, infer, "a forecaster takes prices", Forecast)

@@ -5,7 +5,7 @@ from itertools import accumulate
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
-from pydantic import Field
+from pydantic import FailFast, Field
 
 from app.errors import Refusal
 from app.http.body import Body, Ignored, Needed, Unsupported
@@ -33,9 +33,11 @@ router = APIRouter(tags=["Nixtla"])
 class NixtlaSeries(Body):
     """Several series, one after another."""
 
-    y: Annotated[list[float], Field(max_length=MAX_DAYS), Needed(f"a list of up to {MAX_DAYS:,} numbers is needed")]
+    y: Annotated[
+        list[float], Field(max_length=MAX_DAYS), FailFast(), Needed(f"a list of up to {MAX_DAYS:,} numbers is needed")
+    ]
     """Their closes, oldest first."""
-    sizes: Annotated[list[int], Needed("a list of integers is needed: the length of each series")]
+    sizes: Annotated[list[int], FailFast(), Needed("a list of integers is needed: the length of each series")]
     X: Annotated[Any, Unsupported(_PRICES_ALONE)] = None
     X_future: Annotated[Any, Unsupported(_PRICES_ALONE)] = None
     categorical_exog: Annotated[Any, Unsupported(_PRICES_ALONE)] = None

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Annotated
 
 import numpy as np
-from pydantic import Field
+from pydantic import FailFast, Field
 
 from app.errors import Refusal
 from app.http.body import Body, Needed
@@ -14,6 +14,8 @@ from model.tasks.forecasting.forecaster import MAX_STEPS
 from model.tasks.forecasting.series import MAX_DAYS, PRICES, Series
 
 MAX_LEVELS = 10
+MAX_LEVEL = 99.9
+"""Highest level: what is rarer has hardly been seen."""
 _NUMBER = "a number is needed"
 
 
@@ -33,18 +35,19 @@ class Day(Body):
 class Closes(Body):
     """Closes alone."""
 
-    close: Annotated[list[float], Field(max_length=MAX_DAYS), Needed("a list of numbers is needed, oldest first")]
+    close: Annotated[list[float], Field(max_length=MAX_DAYS), FailFast(), Needed("a list of numbers, oldest first")]
 
 
 Prices = Annotated[
-    list[Day] | Closes,
+    Annotated[list[Day], Field(max_length=MAX_DAYS), FailFast()] | Closes,
     Needed('a list of days is needed, oldest first, each with a "close", or {"close": [...]}'),
 ]
 Horizon = Annotated[int, Field(ge=1, le=MAX_STEPS)]
 Levels = Annotated[
-    list[Annotated[float, Field(gt=0, lt=100)]],
+    list[Annotated[float, Field(gt=0, le=MAX_LEVEL)]],
     Field(min_length=1, max_length=MAX_LEVELS),
-    Needed(f"1 to {MAX_LEVELS} levels are needed, each above 0 and below 100 percent"),
+    FailFast(),
+    Needed(f"1 to {MAX_LEVELS} levels are needed, each above 0 and up to {MAX_LEVEL} percent"),
 ]
 
 

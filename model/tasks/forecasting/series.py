@@ -16,6 +16,10 @@ MIN_DAYS = 60
 """Fewest days that can be forecast from."""
 MAX_DAYS = 50_000
 """Most days that are read; a century and a half of trading has about 40,000."""
+LEAST, GREATEST = 1e-9, 1e12
+"""Prices beyond these are taken for mistakes."""
+FARTHEST = 100
+"""Greatest ratio of two closes in a row, or of a day's high and low: no split or crash is larger, but a wrong digit is."""
 PRICES = ("open", "high", "low")
 """The prices that a series may lack."""
 
@@ -94,6 +98,7 @@ class Series:
             _check_prices(name, column, dates)
         if len(columns) > 1:
             told += _mend(columns, dates)
+        _check_moves(columns, dates)
         if closes.min() == closes.max():
             raise ValueError(f"all closes are {closes[0]:g}; a price that changes is needed")
         return cls(**columns, days=dates, notes=tuple(told))
@@ -125,11 +130,33 @@ def _check_prices(name: str, prices: Floats, days: Days | None) -> None:
     if not np.isfinite(prices).all():
         place = int((~np.isfinite(prices)).argmax())
         raise ValueError(f"the {name} of {day_name(place, days)} is no number; leave out days without a price")
+    if not ((prices <= 0) | ((prices >= LEAST) & (prices <= GREATEST))).all():
+        place = int(((prices > 0) & ((prices < LEAST) | (prices > GREATEST))).argmax())
+        raise ValueError(
+            f"the {name} of {day_name(place, days)} is {prices[place]:g}; prices from {LEAST:g} to {GREATEST:g} are read"
+        )
     if (prices <= 0).any():
         place = int((prices <= 0).argmax())
         raise ValueError(
             f"the {name} of {day_name(place, days)} is {prices[place]:g}; prices must be above 0, since "
             "forecasts are of ratios: leave such days out, or send a series without them"
+        )
+
+
+def _check_moves(columns: dict[str, Floats], days: Days | None) -> None:
+    """Refuses moves that would make any forecast absurd."""
+    close = columns["close"]
+    far = abs(np.diff(np.log(close))) > np.log(FARTHEST)
+    if far.any():
+        place = int(far.argmax()) + 1
+        raise ValueError(
+            f"the close goes from {close[place - 1]:g} to {close[place]:g} on {day_name(place, days)}, more than "
+            f"{FARTHEST}-fold; is a digit wrong, or a split not adjusted for?"
+        )
+    if "high" in columns and (wide := columns["high"] > FARTHEST * columns["low"]).any():
+        place = int(wide.argmax())
+        raise ValueError(
+            f"the high of {day_name(place, days)} is more than {FARTHEST} times the low; is a digit wrong?"
         )
 
 

@@ -103,4 +103,4 @@ def test_what_cannot_be_forecast_is_told(table: Path, text: str | None, message:
 
 def test_levels_are_shares(table: Path) -> None:
     result = recap(table, "--level", 100)
-    assert (result.exit_code, result.stderr) == (2, "error: --level is in percent, above 0 and below 100\n")
+    assert (result.exit_code, result.stderr) == (2, "error: --level is in percent, above 0 and up to 99.9\n")

@@ -106,7 +106,7 @@ def test_bad_series_are_refused(forecast_client: httpx2.Client, series: Any, sta
     [
         ({"horizon": 21}, "horizon=21: input should be less than or equal to 20"),
         ({"horizon": 0}, "horizon=0: input should be greater than or equal to 1"),
-        ({"levels": [100]}, "levels=[100]: 1 to 10 levels are needed, each above 0 and below 100 percent"),
+        ({"levels": [100]}, "levels=[100]: 1 to 10 levels are needed, each above 0 and up to 99.9 percent"),
         ({"levels": []}, "levels=[]: 1 to 10 levels are needed"),
         ({"steps": 3}, "unknown parameter 'steps'; did you mean"),
         ({"model": "nobody"}, "nobody"),

@@ -41,6 +41,8 @@ def changed(place: int, value: float) -> Any:
         (changed(7, 0), dates(80), "the close of 2018-01-08 is 0; prices must be above 0"),
         (changed(7, np.nan), None, "the close of day 8 is no number; leave out days without a price"),
         (changed(7, np.inf), None, "the close of day 8 is no number"),
+        (changed(7, 1e-10), None, "the close of day 8 is 1e-10; prices from 1e-09 to 1e+12 are read"),
+        (changed(7, 1e5), None, "the close goes from 99.7206 to 100000 on day 8, more than 100-fold; is a digit wrong"),
         (np.full(80, 5.0), None, "all closes are 5; a price that changes is needed"),
         (CLOSES, dates(80)[::-1], "2018-03-20 comes after 2018-03-21; days are needed in their order, each once"),
         (CLOSES, [*dates(79), dates(79)[-1]], "2018-03-20 stands there twice"),
@@ -62,6 +64,13 @@ def test_ranges_are_widened_to_hold_the_open_and_the_close() -> None:
 def test_a_high_below_a_low_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^the high of day 1, 99, is below the low, 101$"):
         Series.of(CLOSES, open=CLOSES, high=CLOSES - 1, low=CLOSES + 1)
+
+
+def test_a_range_of_a_wrong_digit_is_refused() -> None:
+    low = CLOSES.copy()
+    low[3] /= 1000
+    with pytest.raises(ValueError, match="^the high of day 4 is more than 100 times the low; is a digit wrong"):
+        Series.of(CLOSES, open=CLOSES, high=CLOSES, low=low)
 
 
 def test_without_all_three_prices_closes_alone_are_read() -> None:
