@@ -19,7 +19,7 @@ MAX_DAYS = 50_000
 LEAST, GREATEST = 1e-9, 1e12
 """Prices beyond these are taken for mistakes."""
 FARTHEST = 100
-"""Greatest ratio of two closes in a row, or of a day's high and low: no split or crash is larger, but a wrong digit is."""
+"""Greatest ratio of two closes in a row, or of a day's high and low: what is larger is a wrong digit."""
 PRICES = ("open", "high", "low")
 """The prices that a series may lack."""
 
@@ -130,17 +130,16 @@ def _check_prices(name: str, prices: Floats, days: Days | None) -> None:
     if not np.isfinite(prices).all():
         place = int((~np.isfinite(prices)).argmax())
         raise ValueError(f"the {name} of {day_name(place, days)} is no number; leave out days without a price")
-    if not ((prices <= 0) | ((prices >= LEAST) & (prices <= GREATEST))).all():
-        place = int(((prices > 0) & ((prices < LEAST) | (prices > GREATEST))).argmax())
-        raise ValueError(
-            f"the {name} of {day_name(place, days)} is {prices[place]:g}; prices from {LEAST:g} to {GREATEST:g} are read"
-        )
     if (prices <= 0).any():
         place = int((prices <= 0).argmax())
         raise ValueError(
             f"the {name} of {day_name(place, days)} is {prices[place]:g}; prices must be above 0, since "
-            "forecasts are of ratios: leave such days out, or send a series without them"
+            "forecasts are of ratios: leave such days out"
         )
+    if (beyond := (prices < LEAST) | (prices > GREATEST)).any():
+        place = int(beyond.argmax())
+        found = f"the {name} of {day_name(place, days)} is {prices[place]:g}"
+        raise ValueError(f"{found}; prices from {LEAST:g} to {GREATEST:g} are read")
 
 
 def _check_moves(columns: dict[str, Floats], days: Days | None) -> None:

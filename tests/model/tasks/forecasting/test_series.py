@@ -69,7 +69,7 @@ def test_a_high_below_a_low_is_refused() -> None:
 def test_a_range_of_a_wrong_digit_is_refused() -> None:
     low = CLOSES.copy()
     low[3] /= 1000
-    with pytest.raises(ValueError, match="^the high of day 4 is more than 100 times the low; is a digit wrong"):
+    with pytest.raises(ValueError, match=r"^the high of day 4 is more than 100 times the low; is a digit wrong\?$"):
         Series.of(CLOSES, open=CLOSES, high=CLOSES, low=low)
 
 
