@@ -53,12 +53,12 @@ class Likelihood(Objective[Forecaster]):
                     f"{data.path}: {history.name} has {len(known[-1])} days before {data.dev_from} to learn from; "
                     f"lower model.context={recipe.model.context} to that, or choose a later data.dev_from"
                 )
-            outcomes = [_known(part, known) for part in (history.returns, history.variance)]
-            end = known[0][-1] + 1
+            outcomes = [_known(found, known) for found in (history.returns, history.variance)]
+            part = slice(known[0][0] - training.burn_in, known[0][-1] + 1)
             for found in (history.signals, signals(history.series.closes())):
                 window = self.model.window(found)
                 self.stretches.append(
-                    Stretch(Window(*(part[:end] for part in window)), *(part[:end] for part in outcomes))
+                    Stretch(Window(*(days[part] for days in window)), *(days[part] for days in outcomes))
                 )
         self.updates_per_epoch = training.updates
 
@@ -76,7 +76,7 @@ class Likelihood(Objective[Forecaster]):
             )
             returns, variance = (torch.stack(parts).to(device) for parts in list(zip(*share, strict=True))[1:])
             days = training.batch_size * (self.recipe.model.context - training.burn_in)  # of all processes
-            losses = torch.stack([self._loss(found, window, returns, variance) for found in network(window)])  # (M, 2)
+            losses = torch.stack([self._loss(found, returns, variance) for found in network(window)])  # (M, 2)
             nats, errors = losses.sum(0) * processes / days
             backward(training.return_weight * nats + errors)
             told = self.accelerator.reduce(torch.stack([nats, errors]).detach(), "mean") / len(losses)
@@ -89,17 +89,20 @@ class Likelihood(Objective[Forecaster]):
         part = slice(first := int(drawn.integers(len(stretch.returns) - context + 1)), first + context)
         return Stretch(Window(*(days[part] for days in stretch.window)), stretch.returns[part], stretch.variance[part])
 
-    def _loss(self, found: Outlook, window: Window, returns: Tensor, variance: Tensor) -> Tensor:
+    def _loss(self, found: Outlook, returns: Tensor, variance: Tensor) -> Tensor:
         """Cost of a member's forecasts (2,): of returns, in nats, and of variance, squared error and QLIKE."""
-        weights = torch.tensor(WEIGHTS, device=returns.device)  # (3,)
         learnt = returns.isfinite()  # (N, T, 3)
         learnt[:, : self.recipe.training.burn_in] = False
-        returns, variance = returns.nan_to_num(), variance.nan_to_num(1.0)
-        nats = -log_density(returns, found.location, found.log_scale, found.freedom)  # (N, T, 3)
-        error = variance.log() - found.log_variance
-        surprise = variance.log() - found.log_mean
-        qlike = surprise.exp() - surprise - 1
-        return torch.stack([(weights * cost * learnt).sum() for cost in (nats, error**2 + qlike)])
+        weights = torch.tensor(WEIGHTS, device=returns.device).expand_as(returns)[learnt]  # (K,)
+        found, returns, log = (
+            Outlook(*(part[learnt] for part in found)),
+            returns[learnt],
+            variance[learnt].log(),
+        )  # (K,)
+        nats = -log_density(returns, found.location, found.log_scale, found.freedom)  # (K,)
+        surprise = log - found.log_mean
+        errors = (log - found.log_variance) ** 2 + surprise.exp() - surprise - 1  # (K,)
+        return torch.stack([(weights * cost).sum() for cost in (nats, errors)])
 
     def validate(self, model: Forecaster) -> Validation:
         return Validation(figures(scored(model, self.histories, "dev", self.recipe.data), "dev"))

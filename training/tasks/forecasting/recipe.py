@@ -39,7 +39,7 @@ class LikelihoodTraining(Optimisation):
     """Updates in an epoch."""
     batch_size: Annotated[int, Field(ge=1)] = 16
     """Windows of an update, over all processes; half of them of closes alone."""
-    burn_in: Annotated[int, Field(ge=0)] = 60
+    burn_in: Annotated[int, Field(ge=0, le=200)] = 60
     """Days at the beginning of a window whose forecasts are not learnt from."""
     return_weight: Annotated[float, Field(ge=0)] = 1.0
     """Weight of the returns' likelihood beside the errors of variance."""
