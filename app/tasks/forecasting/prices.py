@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
-from pydantic import FailFast, Field
+from pydantic import BeforeValidator, FailFast, Field
+from pydantic_core import PydanticCustomError
 
 from app.errors import Refusal
 from app.http.body import Body, Needed
@@ -38,15 +39,25 @@ class Closes(Body):
     close: Annotated[list[float], Field(max_length=MAX_DAYS), FailFast(), Needed("a list of numbers, oldest first")]
 
 
+def _objects(value: Any) -> Any:
+    """Refuses at its first item a list of something else than days, since each error takes memory."""
+    if isinstance(value, list):
+        if len(value) > MAX_DAYS:
+            raise PydanticCustomError("too_long", "too many days")
+        if not all(isinstance(day, dict) for day in value):
+            raise PydanticCustomError("no_days", "days are needed")
+    return value
+
+
 Prices = Annotated[
-    Annotated[list[Day], Field(max_length=MAX_DAYS), FailFast()] | Closes,
-    Needed('a list of days is needed, oldest first, each with a "close", or {"close": [...]}'),
+    list[Day] | Closes,
+    BeforeValidator(_objects),
+    Needed(f'a list of up to {MAX_DAYS:,} days is needed, oldest first, each with a "close", or {{"close": [...]}}'),
 ]
 Horizon = Annotated[int, Field(ge=1, le=MAX_STEPS)]
 Levels = Annotated[
     list[Annotated[float, Field(gt=0, le=MAX_LEVEL)]],
     Field(min_length=1, max_length=MAX_LEVELS),
-    FailFast(),
     Needed(f"1 to {MAX_LEVELS} levels are needed, each above 0 and up to {MAX_LEVEL} percent"),
 ]
 

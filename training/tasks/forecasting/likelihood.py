@@ -94,11 +94,8 @@ class Likelihood(Objective[Forecaster]):
         learnt = returns.isfinite()  # (N, T, 3)
         learnt[:, : self.recipe.training.burn_in] = False
         weights = torch.tensor(WEIGHTS, device=returns.device).expand_as(returns)[learnt]  # (K,)
-        found, returns, log = (
-            Outlook(*(part[learnt] for part in found)),
-            returns[learnt],
-            variance[learnt].log(),
-        )  # (K,)
+        found = Outlook(*(part[learnt] for part in found))  # (K,) each
+        returns, log = returns[learnt], variance[learnt].log()  # (K,)
         nats = -log_density(returns, found.location, found.log_scale, found.freedom)  # (K,)
         surprise = log - found.log_mean
         errors = (log - found.log_variance) ** 2 + surprise.exp() - surprise - 1  # (K,)
