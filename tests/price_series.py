@@ -35,7 +35,7 @@ def altered(series: Series, start: int, seed: int) -> Series:
     """Other prices from a day on."""
     drawn = np.random.default_rng(seed)
     factors = np.ones(len(series))
-    factors[start:] = np.exp(drawn.standard_normal(len(series) - start))
+    factors[start:] = np.exp(0.3 * drawn.standard_normal(len(series) - start))
     prices = {name: getattr(series, name) for name in ("open", "high", "low", "close")}
     return replace(series, **{name: part * factors for name, part in prices.items() if part is not None})
 

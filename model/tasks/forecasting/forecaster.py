@@ -142,10 +142,9 @@ class Forecaster(nn.Module):
         window = Window(
             *(torch.stack([part[begin : end + 1] for begin, end in spans]).to(self.device) for part in everything)
         )
-        found = self(window)
-        return Outlook(
-            *(torch.stack([part[:, -1] for part in parts]).mean(0).cpu() for parts in zip(*found, strict=True))
-        )
+        found = zip(*self(window), strict=True)
+        mean = Outlook(*(torch.stack([part[:, -1] for part in parts]).mean(0).cpu() for parts in found))
+        return mean._replace(log_scale=mean.log_scale + torch.tensor(self.config.spread).log())
 
     def forecast(self, series: Series, steps: int, levels: Sequence[float]) -> list[Step]:
         """The days ahead of a series, up to `MAX_STEPS`, with intervals of some levels in percent."""

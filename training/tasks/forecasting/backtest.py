@@ -11,7 +11,7 @@ from training.tasks.forecasting.likelihood import Likelihood
 from training.tasks.forecasting.losses import Forecasts, Losses
 from training.tasks.forecasting.reader import History, read_histories
 from training.tasks.forecasting.recipe import LikelihoodRecipe
-from training.tasks.forecasting.score import Results, flat
+from training.tasks.forecasting.score import Results, calibrated, flat
 from training.trainer import Trainer
 
 DEV_YEARS = 2
@@ -52,10 +52,12 @@ def backtest(recipe: LikelihoodRecipe, first: int | None = None, *, resume: bool
     losses: dict[str, dict[str, list[Losses]]] = {history.name: {} for history in histories}
     made: dict[str, list[Forecasts]] = {history.name: [] for history in histories}
     for year in years(histories, first or recipe.data.test_from.year):
-        trainer = Trainer(fold(recipe, year), Likelihood, resume=resume)
+        part = fold(recipe, year)
+        trainer = Trainer(part, Likelihood, resume=resume)
         if not trainer.run():
             return None
         model = trainer.best()
+        model.config = calibrated(model, histories, part.data)
         for history in histories:
             numbers = history.between(date(year, 1, 1), date(year + 1, 1, 1))
             found = Forecasts.of(model, history, numbers)

@@ -1,10 +1,12 @@
 """Losses of forecasts, day by day: what means, tests and coverage are computed from."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from model.tasks.forecasting.base import HORIZONS
 from model.tasks.forecasting.forecaster import Forecaster, Outlook
@@ -54,14 +56,20 @@ class Forecasts:
 
     def losses(self) -> Losses:
         """The losses of the next day (N,)."""
-        found, history = Outlook(*(part[:, 0].double() for part in self.outlook)), self.history
-        returns = torch.from_numpy(history.returns[self.numbers, 0])  # (N,)
-        density = log_density(returns, found.location, found.log_scale, found.freedom)  # (N,)
+        location, _, _, log_variance, log_mean = (part[:, 0].double().numpy() for part in self.outlook)  # (N,) each
         return {
-            **variance_losses(history, self.numbers, found.log_variance.numpy(), found.log_mean.numpy()),
-            "log_likelihood": -density.numpy(),
-            "price_mae": price_losses(history, self.numbers, found.location.numpy()),
+            **variance_losses(self.history, self.numbers, log_variance, log_mean),
+            "log_likelihood": self.nats(0).numpy(),
+            "price_mae": price_losses(self.history, self.numbers, location),
         }
+
+    def nats(self, column: int, spread: float = 1.0) -> Tensor:
+        """Negative log-likelihood of the returns to a horizon (N,), if the scale were so many times as large; NaN where
+        the series has ended.
+        """
+        location, log_scale, freedom = (part[:, column].double() for part in self.outlook[:3])
+        returns = torch.from_numpy(self.history.returns[self.numbers, column])  # (N,)
+        return -log_density(returns, location, log_scale + math.log(spread), freedom)
 
     def coverage(self) -> dict[str, float]:
         """The share of returns inside each interval, `80_1` for that of 80 % a day ahead."""

@@ -13,6 +13,7 @@ from model.checkpoint import METRICS, Checkpoint, CheckpointError
 from model.figures import Figure
 from model.tasks.forecasting import FORECASTING
 from model.tasks.forecasting.base import HORIZONS
+from model.tasks.forecasting.config import ForecastConfig
 from model.tasks.forecasting.forecaster import Forecaster
 from training.data.base import DataError
 from training.device import available_device
@@ -22,6 +23,9 @@ from training.tasks.forecasting.comparison import MODEL, Row, compare
 from training.tasks.forecasting.losses import LEVELS, MEASURES, Forecasts, Losses
 from training.tasks.forecasting.reader import History, digest, read_histories, span
 from training.tasks.forecasting.recipe import LikelihoodRecipe, PriceDataRecipe
+
+SPREADS = [round(0.7 + 0.01 * number, 2) for number in range(91)]
+"""Factors that are tried, 0.7 to 1.6."""
 
 Results = dict[str, tuple[dict[str, Losses], dict[str, float]]]
 """Name of a series -> losses by method, and the coverage of the forecaster's intervals."""
@@ -129,10 +133,22 @@ def evaluate(checkpoints: Sequence[Path], data: Path, split: str, *, device: tor
     return _evaluation(checkpoint.load(device), read_histories(data, cut.series), split, cut)
 
 
+def calibrated(model: Forecaster, histories: Sequence[History], data: PriceDataRecipe) -> ForecastConfig:
+    """The configuration of a model, with the spread of returns that is likeliest on dev."""
+    config = model.config = model.config.model_copy(update={"spread": (1.0,) * len(HORIZONS)})
+    spread = []
+    for column, horizon in enumerate(HORIZONS):  # of days whose outcome is in dev as well
+        found = [Forecasts.of(model, one, one.between(*span(data, "dev"), horizon)) for one in histories]
+        nats = [torch.cat([one.nats(column, factor) for one in found]).mean() for factor in SPREADS]
+        spread.append(SPREADS[int(torch.stack(nats).argmin())])
+    return config.model_copy(update={"spread": tuple(spread)})
+
+
 def report(checkpoint: Path, recipe: LikelihoodRecipe) -> Report:
     """Scores a trained forecaster on dev, and on test if there are days of it."""
     histories = read_histories(recipe.data.path, recipe.data.series)
     model = Checkpoint.open(checkpoint).expect(FORECASTING).load(available_device())
+    model.config = calibrated(model, histories, recipe.data)
     splits = [
         split for split in ("dev", "test") if all(history.between(*span(recipe.data, split)) for history in histories)
     ]

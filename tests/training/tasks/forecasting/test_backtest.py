@@ -4,13 +4,18 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
+from model.tasks.forecasting.forecaster import Forecaster
 from tests.training.conftest import kill_once, run_command
 from training.tasks import read_recipe
 from training.tasks.forecasting.backtest import fold, years
-from training.tasks.forecasting.reader import read_histories
+from training.tasks.forecasting.fitting import fit_base
+from training.tasks.forecasting.reader import History, read_histories
 from training.tasks.forecasting.recipe import LikelihoodRecipe
+from training.tasks.forecasting.score import calibrated
 
 
 def read(path: Path) -> LikelihoodRecipe:
@@ -70,3 +75,19 @@ def test_a_checkpoint_is_scored_beside_baselines(
     assert "two qlike Recap" in capsys.readouterr().out
     assert run_command(*scored[:-1], "spring") == 1
     assert "split=spring: there are train, dev, test" in capsys.readouterr().err
+
+
+def test_the_spread_is_the_likeliest_on_dev(forecasting_recipe: Path) -> None:
+    """A model whose intervals are too narrow has them widened; test decides nothing."""
+    recipe = read(forecasting_recipe)
+    histories = read_histories(recipe.data.path, recipe.data.series)
+    model = Forecaster(recipe.model, fit_base(histories, recipe.data.dev_from)).eval()
+    right = calibrated(model, histories, recipe.data).spread
+    with torch.no_grad():
+        for member in model.members:
+            member.output.bias[3:6] = -math.log(1.25)  # type: ignore[index, union-attr]
+    wider = calibrated(model, histories, recipe.data).spread
+    assert wider == pytest.approx([1.25 * factor for factor in right], abs=0.02)
+    days = histories[0].days
+    cut = [History.of(one.name, one.series.until(int((days < np.datetime64("2005-03-01")).sum()))) for one in histories]
+    assert calibrated(model, cut, recipe.data).spread == wider
