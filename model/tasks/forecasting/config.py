@@ -6,8 +6,6 @@ from pydantic import Field
 
 from model.config import Config
 
-Spread = Annotated[float, Field(ge=0.1, le=10)]
-
 
 class ForecastConfig(Config):
     """The network's sizes, and the calibration that was found on dev."""
@@ -22,6 +20,5 @@ class ForecastConfig(Config):
     """Days that a network reads before it forecasts: about a year."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
     """Share of inputs and hidden states that training leaves out."""
-    spread: tuple[Spread, Spread, Spread] = (1.0, 1.0, 1.0)
-    """Factors of the returns' scale 1, 5 and 20 days ahead, by which intervals are as wide as dev showed that they
-    should be."""
+    spread: Annotated[float, Field(ge=0.1, le=10)] = 1.0
+    """Factor of the returns' scale, by which intervals are as wide as dev showed that they should be."""

@@ -1,5 +1,6 @@
 """A recurrent forecaster of daily returns and of their variance."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -144,7 +145,7 @@ class Forecaster(nn.Module):
         )
         found = zip(*self(window), strict=True)
         mean = Outlook(*(torch.stack([part[:, -1] for part in parts]).mean(0).cpu() for parts in found))
-        return mean._replace(log_scale=mean.log_scale + torch.tensor(self.config.spread).log())
+        return mean._replace(log_scale=mean.log_scale + math.log(self.config.spread))
 
     def forecast(self, series: Series, steps: int, levels: Sequence[float]) -> list[Step]:
         """The days ahead of a series, up to `MAX_STEPS`, with intervals of some levels in percent."""

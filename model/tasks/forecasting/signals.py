@@ -88,7 +88,8 @@ def trailing_mean(values: Floats, days: int) -> Floats:
     """The mean of each day and those before it, up to so many days (T,)."""
     padded = np.concatenate([np.zeros(min(days, len(values)) - 1), values])
     windows = np.lib.stride_tricks.sliding_window_view(padded, min(days, len(values)))  # (T, days)
-    return windows.sum(1) / np.minimum(np.arange(1, len(values) + 1), days)
+    mean: Floats = windows.sum(1) / np.minimum(np.arange(1, len(values) + 1), days)
+    return mean
 
 
 def _calendar(days: Days | None, length: int) -> list[Floats]:

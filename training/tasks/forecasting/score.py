@@ -134,14 +134,14 @@ def evaluate(checkpoints: Sequence[Path], data: Path, split: str, *, device: tor
 
 
 def calibrated(model: Forecaster, histories: Sequence[History], data: PriceDataRecipe) -> ForecastConfig:
-    """The configuration of a model, with the spread of returns that is likeliest on dev."""
-    config = model.config = model.config.model_copy(update={"spread": (1.0,) * len(HORIZONS)})
-    spread = []
-    for column, horizon in enumerate(HORIZONS):  # of days whose outcome is in dev as well
-        found = [Forecasts.of(model, one, one.between(*span(data, "dev"), horizon)) for one in histories]
-        nats = [torch.cat([one.nats(column, factor) for one in found]).mean() for factor in SPREADS]
-        spread.append(SPREADS[int(torch.stack(nats).argmin())])
-    return config.model_copy(update={"spread": tuple(spread)})
+    """The configuration of a model, with the spread that makes the next day's returns likeliest on dev.
+
+    It holds for all horizons: of 20 days ahead, two years have 25 outcomes that are independent, which tell nothing.
+    """
+    model.config = model.config.model_copy(update={"spread": 1.0})
+    found = [Forecasts.of(model, history, days_of(history, "dev", data)) for history in histories]
+    nats = [float(torch.cat([one.nats(0, spread) for one in found]).mean()) for spread in SPREADS]
+    return model.config.model_copy(update={"spread": SPREADS[nats.index(min(nats))]})
 
 
 def report(checkpoint: Path, recipe: LikelihoodRecipe) -> Report:
