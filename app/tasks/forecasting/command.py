@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from app.tasks.forecasting.service import ForecastJob
     from model.tasks.forecasting.series import Series
 
-PAST = 120
+PAST = 60
 """Days of the past in a chart."""
 
 

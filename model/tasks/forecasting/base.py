@@ -47,7 +47,8 @@ class LinearBase(Config):
     def log_variance(self, signals: Signals) -> Floats:
         """Logarithm of the mean variance of the days ahead (T, 3), as of each day."""
         rows = np.asarray(self.closes if signals.missed is None else self.ranges)  # (3, 8)
-        return signals.level[:, None] + signals.terms @ rows.T  # type: ignore[no-any-return]
+        expected: Floats = signals.level[:, None] + signals.terms @ rows.T
+        return expected
 
     def missed_by(self, signals: Signals) -> Floats:
         """`Signals.missed`, or its mean (T,)."""

@@ -151,7 +151,7 @@ class Forecaster(nn.Module):
         """The days ahead of a series, up to `MAX_STEPS`, with intervals of some levels in percent."""
         recent = series.latest(self.config.context + 4 * YEAR + 1)  # no signal looks further back
         found = signals(recent)
-        outlook = Outlook(*(part[0].double().numpy() for part in self.outlooks(found, [len(recent) - 1])))  # type: ignore[arg-type]
+        outlook = Outlook(*(part[0].double() for part in self.outlooks(found, [len(recent) - 1])))  # (3,) each
         linear = self.base.log_variance(found)[-1] + self.base.missed_by(found)[-1]  # (3,)
         close = float(series.close[-1])
         return [_step(step, close, outlook, linear, levels) for step in range(1, steps + 1)]

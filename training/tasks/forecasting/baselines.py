@@ -99,7 +99,8 @@ def _har_terms(history: History) -> Floats:
 
 def _fitted(history: History, known: list[int], terms: Floats) -> Floats:
     """Expected logarithm of the next day's variance (T,), by least squares."""
-    return terms @ np.linalg.lstsq(terms[known], np.log(history.variance[known, 0]))[0]  # type: ignore[no-any-return]
+    expected: Floats = terms @ np.linalg.lstsq(terms[known], np.log(history.variance[known, 0]))[0]
+    return expected
 
 
 def _variance(history: History, numbers: list[int], known: list[int], log: Floats) -> Losses:
@@ -110,7 +111,8 @@ def _variance(history: History, numbers: list[int], known: list[int], log: Float
 
 def _normal(returns: Floats, mean: Floats, variance: Floats) -> Floats:
     """Negative log-likelihood (N,)."""
-    return 0.5 * (np.log(2 * np.pi * variance) + (returns - mean) ** 2 / variance)  # type: ignore[no-any-return]
+    nats: Floats = 0.5 * (np.log(2 * np.pi * variance) + (returns - mean) ** 2 / variance)
+    return nats
 
 
 def _garch(history: History, numbers: list[int], known: list[int], asymmetric: int) -> Losses:

@@ -94,12 +94,13 @@ def variance_losses(history: History, numbers: list[int], log_variance: Floats, 
 def price_losses(history: History, numbers: list[int], expected: Floats) -> Floats:
     """Absolute errors of the next close, for an expected return (N,)."""
     close = history.series.close[numbers]
-    return abs(close * np.exp(history.returns[numbers, 0]) - close * np.exp(expected))  # type: ignore[no-any-return]
+    errors: Floats = abs(close * np.exp(history.returns[numbers, 0]) - close * np.exp(expected))
+    return errors
 
 
 def value(measure: str, losses: Floats) -> float:
     """The measure of losses (N,)."""
     mean = float(losses.mean())
     if measure == "log_variance_rmse":
-        return mean**0.5
+        return math.sqrt(mean)
     return -mean if measure == "log_likelihood" else mean

@@ -67,7 +67,8 @@ def ahead(values: V, days: int) -> V:
 
 def _mean_ahead(values: Floats, days: int) -> Floats:
     """The mean of the next so many days (T,), each summed on its own."""
-    return np.mean([ahead(values, later) for later in range(1, days + 1)], axis=0)  # type: ignore[no-any-return]
+    mean: Floats = np.mean([ahead(values, later) for later in range(1, days + 1)], axis=0)
+    return mean
 
 
 def read_history(path: Path) -> History:
