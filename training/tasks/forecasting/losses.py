@@ -1,7 +1,7 @@
 """Losses of forecasts, day by day: what means, tests and coverage are computed from."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from model.tasks.forecasting.series import Floats
 from model.tasks.forecasting.student import log_density, quantile
 from training.tasks.forecasting.reader import History
 
-Losses = Mapping[str, Floats]
+Losses = dict[str, Floats]
 """Name of a measure in `MEASURES` -> its loss on each day (N,)."""
 MEASURES = {
     "log_variance_rmse": "log-variance RMSE",

@@ -66,18 +66,11 @@ def test_newest_first_is_turned_around() -> None:
 
 
 def test_other_names_and_signs_of_money_are_read() -> None:
-    table = "Date,Close/Last,Volume,Open,High,Low\n" + "".join(
-        f'{day},"${close:,.4f}",1000,${opening},${high},${low}\n'
-        for day, close, opening, high, low in zip(
-            SERIES.days,
-            SERIES.close,
-            SERIES.open,
-            SERIES.high,
-            SERIES.low,
-            strict=True,  # type: ignore[arg-type]
-        )
-    )
-    assert same(read_table(table.encode()))
+    columns = (SERIES.days, SERIES.close, SERIES.open, SERIES.high, SERIES.low)
+    lines = ["Date,Close/Last,Volume,Open,High,Low"]
+    for day, close, *others in zip(*(column for column in columns if column is not None), strict=True):
+        lines.append(f'{day},"${close:,.4f}",1000,' + ",".join(f"${price}" for price in others))
+    assert same(read_table("\n".join(lines).encode()))
 
 
 def test_decimal_commas_are_read_where_semicolons_separate() -> None:

@@ -85,7 +85,7 @@ def test_under_equal_forecasts_one_in_twenty_is_significant() -> None:
 
 def test_a_comparison_has_each_method_that_has_the_measure() -> None:
     found = dict(baselines(HISTORY, DAYS, BEFORE))
-    rows = compare("made up", {MODEL: found["HAR with leverage"] | found["drift"], **found})
+    rows = compare("made up", {MODEL: {**found["HAR with leverage"], **found["drift"]}, **found})
     assert {row.method for row in rows if row.measure == "price_mae"} == {MODEL, "persistence", "drift", "AR(1)"}
     assert all((row.p is None) == (row.method == MODEL) for row in rows)
     assert len(table(rows).splitlines()) == len(rows)
