@@ -28,7 +28,7 @@ class ForecastStep(Schema):
 
 
 class Baselines(Schema):
-    """What one would say without the network."""
+    """Forecasts without the network, to compare with."""
 
     persistence: float
     """Today's close: all but unbeatable as a forecast of the price."""

@@ -93,7 +93,7 @@ def trailing_mean(values: Floats, days: int) -> Floats:
 
 
 def _calendar(days: Days | None, length: int) -> list[Floats]:
-    """Which of five weekdays it is, and how long the market was closed before (T,) each; zeros without dates."""
+    """The weekday, of five, and how long the market was closed before (T,) each; zeros without dates."""
     if days is None:
         return [np.zeros(length)] * 6
     numbers = days.astype(np.int64)

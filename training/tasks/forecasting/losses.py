@@ -35,7 +35,7 @@ class Forecasts:
 
     history: History
     numbers: list[int]
-    """Of the days that they were made on, N of them."""
+    """Numbers of the days that they were made on, N of them."""
     outlook: Outlook
     """(N, 3) each."""
 
