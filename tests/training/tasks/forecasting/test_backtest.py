@@ -85,7 +85,7 @@ def test_the_spread_is_the_likeliest_on_dev(forecasting_recipe: Path) -> None:
     right = calibrated(model, histories, recipe.data).spread
     with torch.no_grad():
         for member in model.members:
-            member.output.bias[3] = -math.log(1.25)  # type: ignore[index, union-attr]
+            member.output.bias[3] = -math.log(1.25)  # type: ignore[operator, union-attr]
     wider = calibrated(model, histories, recipe.data).spread
     assert wider == pytest.approx(1.25 * right, abs=0.02)
     days = histories[0].days
