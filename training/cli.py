@@ -157,8 +157,37 @@ def calibrate(
     """Make a captioner's confidence say how likely its captions are good."""
     from training.tasks.captioning.score import calibrate_checkpoint
 
-    for name, value in calibrate_checkpoint(checkpoint, data).items():
+    figures = calibrate_checkpoint(checkpoint, data)
+    rows = figures.pop("selection")
+    for name, value in figures.items():
         typer.echo(f"{name:20} {value:.4f}")
+    for row in rows:
+        typer.echo(f"at least {row['least']:.1f}: {row['kept']:.0%} are kept, of which {row['good']:.0%} are good")
+
+
+@lab.command()
+def cells(
+    checkpoint: Annotated[
+        Path, typer.Option(help="Checkpoint folder of a language model; cells.json is written into it.")
+    ],
+    data: Annotated[Path, typer.Option(help="Its text, whose dev part is read.")],
+    out: Annotated[Path, typer.Option(help="Folder of the tables, the figures and the summary.")] = Path("runs/cells"),
+    tokens: Annotated[
+        int, typer.Option(min=2, help="Most tokens to read: half of them choose, and the other half report.")
+    ] = 200_000,
+) -> None:
+    """Find the cells of a language model that one can read, and how often gates are shut or open."""
+    from model.checkpoint import Checkpoint
+    from model.tasks.text import TEXT
+    from training.files import make_folder
+    from training.lab.cells import search, store, summary, write
+
+    make_folder(out / "summary.md")  # now: what can't be written shows before the work is done
+    opened = Checkpoint.open(checkpoint).expect(TEXT)
+    findings = search(opened, data, tokens)
+    paths = write(findings, out)
+    store(opened, findings.readable)
+    typer.echo("\n".join([summary(findings), *map(str, paths), str(checkpoint / "cells.json")]))
 
 
 @app.command()
