@@ -190,6 +190,40 @@ def cells(
     typer.echo("\n".join([summary(findings), *map(str, paths), str(checkpoint / "cells.json")]))
 
 
+@app.command()
+def backtest(
+    config: Config,
+    set_: Set = None,
+    first: Annotated[int | None, typer.Option("--from", help="First year; default: that of the recipe's test.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where the backtest of this recipe stopped.")] = False,
+    json_: Annotated[Path | None, typer.Option("--json", help="Write the scores there; - is standard output.")] = None,
+) -> None:
+    """Train a forecaster for each year on the years before it, and score all of them beside baselines."""
+    from training.evaluate import write_json
+    from training.files import make_folder
+    from training.tasks.forecasting import backtest as walk
+    from training.tasks.forecasting.comparison import table
+    from training.tasks.forecasting.recipe import LikelihoodRecipe
+    from training.tasks.forecasting.score import compared
+
+    recipe = LikelihoodRecipe.read(config, set_ or ())
+    if json_ and str(json_) != "-":
+        make_folder(json_)  # now: what can't be written shows before the work is done
+    results = walk.backtest(recipe, first, resume=resume)
+    if results is None:
+        typer.echo("stopped; go on with --resume", err=True)
+        raise typer.Exit(130)
+    report = walk.report(recipe, results)
+    for note in report["notes"]:
+        typer.echo(note, err=True)
+    if json_:
+        write_json(report, json_)
+    else:
+        typer.echo(table(compared(results)))
+        shares = {name: value for name, value in report.items() if "coverage" in name or "ratio" in name}
+        typer.echo("\n".join(f"{name} {value:.4f}" for name, value in shares.items()))
+
+
 @lab.command()
 def gradients(
     out: Annotated[Path, typer.Option(help="Folder of the table, the figure and the summary.")] = Path(

@@ -4,10 +4,13 @@ from typing import Any
 
 from model.task import Task
 from model.tasks.captioning import CAPTIONING
+from model.tasks.forecasting import FORECASTING
 from model.tasks.intents import INTENTS
 from model.tasks.text import TEXT
 from model.tasks.transcription import TRANSCRIPTION
 from model.tasks.translation import TRANSLATION
 
-TASKS: dict[str, Task[Any, Any]] = {task.name: task for task in (CAPTIONING, TEXT, INTENTS, TRANSLATION, TRANSCRIPTION)}
+TASKS: dict[str, Task[Any, Any]] = {
+    task.name: task for task in (CAPTIONING, TEXT, INTENTS, TRANSLATION, TRANSCRIPTION, FORECASTING)
+}
 """By name."""

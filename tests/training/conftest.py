@@ -22,6 +22,7 @@ from model.vision.config import EncoderConfig, PreprocessingConfig
 from tests.conftest import draw
 from tests.forks import begin
 from tests.intent_queries import write_queries
+from tests.price_series import write_prices
 from tests.recordings import write_recordings
 from training.cli import main
 from training.tasks import TASKS, read_recipe
@@ -415,6 +416,38 @@ language = 1.0
 
 
 @pytest.fixture
+def forecasting_recipe(tmp_path: Path) -> Path:
+    """A recipe for the prices of `write_prices`: 2 epochs of 5 steps."""
+    path = tmp_path / "tiny-prices.toml"
+    path.write_text(f"""
+task = "forecasting"
+objective = "likelihood"
+name = "tiny"
+output = "{tmp_path / "forecasting" / "checkpoint"}"
+run = "{tmp_path / "forecasting" / "run"}"
+[data]
+path = "{write_prices(tmp_path / "prices")}"
+series = ["one", "two"]
+dev_from = 2004-06-01
+test_from = 2005-03-01
+[model]
+hidden_size = 6
+members = 2
+context = 30
+[training]
+epochs = 2
+updates = 5
+batch_size = 7
+burn_in = 5
+warmup_steps = 0
+learning_rate = 0.01
+ema_decay = 0.9
+save_every = 3
+""")
+    return path
+
+
+@pytest.fixture
 def recipes(
     tiny_recipe: Path,
     tuning_recipe: Path,
@@ -425,6 +458,7 @@ def recipes(
     intents_recipe: Path,
     translation_recipe: Path,
     transcription_recipe: Path,
+    forecasting_recipe: Path,
 ) -> dict[str, Path]:
     """A recipe for each objective."""
     return {
@@ -437,6 +471,7 @@ def recipes(
         "classification": intents_recipe,
         "parallel-text": translation_recipe,
         "ctc": transcription_recipe,
+        "likelihood": forecasting_recipe,
     }
 
 

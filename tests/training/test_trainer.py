@@ -96,6 +96,7 @@ def test_figures_are_published_with_the_first_one_chosen_by(recipes: dict[str, P
         "intents": ("score", True),
         "translation": ("BLEU", True),
         "transcription": ("word_error_rate", False),
+        "forecasting": ("log_variance_rmse", False),
     }
     expected = first[recipe.task]
     assert (figures[0].name, figures[0].higher_is_better) == expected
@@ -209,6 +210,7 @@ def test_two_processes_learn_as_one_does(recipes: dict[str, Path], tmp_path: Pat
         "classification": ["training.precision=no", *queries],
         "parallel-text": ["training.precision=no", "model.dropout=0", "subwords.dropout=0", "training.invented=0"],
         "ctc": ["training.precision=no", "model.dropout=0", "augmentation.bands=0", "augmentation.frames=0"],
+        "likelihood": ["training.precision=no", "model.dropout=0", "training.learning_rate=1e-3"],
     }
     assert given.keys() == recipes.keys()
     alone, folder, states = {}, tmp_path / "together", {}

@@ -57,6 +57,7 @@ NOT_IN_THE_DOCUMENT = (
     r"max_(new_)?tokens=\d+: at most 20 are written here",
     # The words and tags that there are depend on the model, and what a request may say on its task.
     r"prefix: ",
+    r"inputs=[\[{]",
     r"(mention|people)=\S+: this captioner has no tags",
     r"unknown parameter .*; (did you mean|there are)",
 )
