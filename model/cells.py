@@ -9,6 +9,7 @@ which are torch's names, shapes and order of blocks: a state dict of `torch.nn.R
 The second bias is superfluous everywhere but in the GRU; torch has it, so it is here.
 
 `project` computes all that a step takes from its input, so that `model.recurrent` can do it for all steps at once.
+`pointwise`, `recurrent_input` and `recurrent_weight` also work for many networks side by side, whose axis comes first.
 """
 
 from abc import ABC, abstractmethod
@@ -116,7 +117,7 @@ class LSTM(Cell):
     blocks = "ifgo"
 
     def pointwise(self, from_input: Tensor, from_state: Tensor, state: State) -> State:
-        i, f, g, o = (from_input + from_state).chunk(4, 1)  # (N, H) each
+        i, f, g, o = (from_input + from_state).chunk(4, -1)  # (N, H) each
         c = f.sigmoid() * state[1] + i.sigmoid() * g.tanh()
         return o.sigmoid() * c.tanh(), c
 
@@ -134,8 +135,8 @@ class GRU(Cell):
     blocks = "rzn"
 
     def pointwise(self, from_input: Tensor, from_state: Tensor, state: State) -> State:
-        input_r, input_z, input_n = from_input.chunk(3, 1)  # (N, H) each
-        state_r, state_z, state_n = from_state.chunk(3, 1)
+        input_r, input_z, input_n = from_input.chunk(3, -1)  # (N, H) each
+        state_r, state_z, state_n = from_state.chunk(3, -1)
         z = (input_z + state_z).sigmoid()
         n = (input_n + (input_r + state_r).sigmoid() * state_n).tanh()
         return ((1 - z) * n + z * state[0],)
@@ -184,7 +185,7 @@ class PeepholeLSTM(Cell):
         return c.tanh()
 
     def pointwise(self, from_input: Tensor, from_state: Tensor, state: State) -> State:
-        sums = dict(zip(self.blocks, (from_input + from_state).chunk(self.num_gates, 1), strict=True))  # (N, H) each
+        sums = dict(zip(self.blocks, (from_input + from_state).chunk(self.num_gates, -1), strict=True))  # (N, H) each
         i = self.gate("i", sums, state[1])
         f = self.forget_gate(sums, state[1], i)
         c = f * state[1] + i * self.block_input(sums["g"])
@@ -260,12 +261,12 @@ class FGR(PeepholeLSTM):
         self.reset_parameters()
 
     def recurrent_input(self, state: State) -> Tensor:
-        return torch.cat([state[0], *state[2:]], 1)  # (N, 4 H)
+        return torch.cat([state[0], *state[2:]], -1)  # (N, 4 H)
 
     def recurrent_weight(self) -> Tensor:
-        to_i, to_f, to_o = self.weight_gates.chunk(3)  # (H, 3 H) each
-        gates = torch.cat([to_i, to_f, torch.zeros_like(to_i), to_o])  # (4 H, 3 H), nothing goes to g
-        return torch.cat([self.weight_hh, gates], 1)  # (4 H, 4 H)
+        to_i, to_f, to_o = self.weight_gates.chunk(3, -2)  # (H, 3 H) each
+        gates = torch.cat([to_i, to_f, torch.zeros_like(to_i), to_o], -2)  # (4 H, 3 H), nothing goes to g
+        return torch.cat([self.weight_hh, gates], -1)  # (4 H, 4 H)
 
     def carried(self, i: Tensor, f: Tensor, o: Tensor) -> State:
         return i, f, o
