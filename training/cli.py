@@ -30,7 +30,7 @@ class Commands(TyperGroup):
         return command
 
 
-Study = TypeVar("Study", bound=BaseModel)
+Settings = TypeVar("Settings", bound=BaseModel)
 
 app = typer.Typer(
     cls=Commands,
@@ -253,7 +253,7 @@ def truncation(
     typer.echo("\n".join([summary(study, outcomes), *map(str, paths)]))
 
 
-def _study(kind: type[Study], values: dict[str, Any]) -> Study:
+def _study(kind: type[Settings], values: dict[str, Any]) -> Settings:
     """A study of these settings, None being the default; what is wrong is the command line's fault."""
     from pydantic import ValidationError
 

@@ -157,7 +157,12 @@ def plot(study: Study, outcomes: Sequence[Outcome]) -> Figure:
     for number, k1 in enumerate(sorted({outcome.k1 for outcome in outcomes})):
         own = [outcome for outcome in outcomes if outcome.k1 == k1]
         losses = [outcome.loss for outcome in own]
-        style = {"color": f"{0.12 * number:.2f}", "marker": "osD^vP"[number % 6], "markersize": 5, "linewidth": 1}
+        style: dict[str, Any] = {
+            "color": f"{0.12 * number:.2f}",
+            "marker": "osD^vP"[number % 6],
+            "markersize": 5,
+            "linewidth": 1,
+        }
         line = ("-", "--", ":", "-.")[number % 4]
         left.plot([outcome.k2 for outcome in own], losses, linestyle=line, label=f"k1 = {k1}", **style)
         right.plot([outcome.seconds for outcome in own], losses, linestyle="", **style)

@@ -1,6 +1,7 @@
 """The study's pictures, which do without colour."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -62,12 +63,12 @@ def bars(importances: Mapping[str, Mapping[str, float]]) -> Figure:
     """The share of the variance that each parameter explains, on each task."""
     figure = Figure(figsize=(8, 3.2), layout="constrained")
     axes = figure.subplots()
-    names = list(next(iter(importances.values())))
+    names = list(max(importances.values(), key=len))
     width = 0.8 / len(importances)
     for number, (task, found) in enumerate(importances.items()):
         at = np.arange(len(names)) + (number - (len(importances) - 1) / 2) * width
-        heights = [found[name] for name in names]
-        style = {"color": GREYS[number], "hatch": HATCHES[number], "edgecolor": "black"}
+        heights = [found.get(name, 0.0) for name in names]
+        style: dict[str, Any] = {"color": GREYS[number], "hatch": HATCHES[number], "edgecolor": "black"}
         axes.bar(at, heights, width, label=PROBLEMS[task].title, **style)
     axes.set_xticks(range(len(names)), names)
     axes.set(ylabel="share of the variance explained", ylim=(0, None))

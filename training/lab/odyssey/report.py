@@ -1,8 +1,10 @@
 """The study's findings in a folder: tables, pictures, and a page that says what has become of the paper's claims."""
 
 import csv
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -43,7 +45,8 @@ def report(rows: Sequence[Row], out: Path) -> list[Path]:
         if there < 2:
             raise ReportError(f"{there} trials of {VANILLA} on {task} in {out}; a report compares with two or more")
     # A cell of one trial has no variance, and waits for its second.
-    rows = [row for row in rows if sum((row.task, row.cell) == (each.task, each.cell) for each in rows) > 1]
+    trials = Counter((row.task, row.cell) for row in rows)
+    rows = [row for row in rows if trials[row.task, row.cell] > 1]
     cells = list(dict.fromkeys(row.cell for row in rows))
     comparisons = [each for task in tasks for each in compare(rows, task)]
     pooled = {task: importances([row for row in rows if row.task == task]) for task in tasks}
@@ -56,7 +59,7 @@ def report(rows: Sequence[Row], out: Path) -> list[Path]:
     measured = costs(cells)
     page = summary(rows, comparisons, pooled, claims(comparisons, by_study), measured)
     shares = [(task, cell, name, share) for (task, cell), found in by_study.items() for name, share in found.items()]
-    tables = {
+    tables: dict[str, tuple[Sequence[str], Sequence[Sequence[Any]]]] = {
         "trials.csv": (Row._fields, rows),
         "comparisons.csv": (Comparison._fields, comparisons),
         "importances.csv": (("task", "cell", "parameter", "share"), shares),
@@ -86,6 +89,7 @@ def summary(
     measured: Sequence[Cost],
 ) -> str:
     """The page, in Markdown."""
+    names = list(max(pooled.values(), key=len))  # a task that has one cell yet has none for the cell
     hours = sum(row.seconds for row in rows) / 3600
     lines = [
         "# LSTM: a search space odyssey, again",
@@ -101,10 +105,10 @@ def summary(
         *(f"| {each.claim} | **{each.verdict}** | {shown(each.p)} | {each.evidence} |" for each in found),
         "",
         "p of differences: Welch's test, with Holm's correction over the cells of a task; below",
-        f"{LEVEL} is significant. A part is crucial if all tasks are significantly worse without it. It costs nothing",
-        f"to leave out if a loss of {MARGIN:.0%} of the score or more is excluded on all tasks (one-sided, the largest p",
-        "of them). The rate's p is that of coming first so often by chance. *Undecided* is what so many trials",
-        "can't tell.",
+        f"{LEVEL} is significant. A part is crucial if all tasks are significantly worse without it. It costs",
+        f"nothing to leave out if a loss of {MARGIN:.0%} of the score or more is excluded on all tasks (one-sided, the",
+        "largest p of them). The rate's p is that of coming first so often by chance. *Undecided* is what so many",
+        "trials can't tell.",
     ]
     for task in dict.fromkeys(row.task for row in rows):
         lines += ["", *_of_task(task, [row for row in rows if row.task == task], comparisons)]
@@ -116,10 +120,12 @@ def summary(
         "",
         "Shares of the variance of all trials' scores that fANOVA lays to a parameter alone; the rest is interaction.",
         "",
-        "| task | " + " | ".join(next(iter(pooled.values()))) + " |",
-        "|---|" + "--:|" * len(next(iter(pooled.values()))),
+        "| task | " + " | ".join(names) + " |",
+        "|---|" + "--:|" * len(names),
         *(
-            f"| {PROBLEMS[task].title} | " + " | ".join(f"{share:.2f}" for share in shares.values()) + " |"
+            f"| {PROBLEMS[task].title} | "
+            + " | ".join(f"{shares[name]:.2f}" if name in shares else "" for name in names)
+            + " |"
             for task, shares in pooled.items()
         ),
         "",

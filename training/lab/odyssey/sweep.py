@@ -21,18 +21,20 @@ def run(study: Study, data: Path, out: Path) -> bool:
         DataError: a data set is missing or broken.
         LedgerError: the folder has another study.
     """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)  # type: ignore[no-untyped-call]
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     torch.set_num_threads(1)
-    pending, problems = list(units(study)), dict[str, Problem]()
+    problems: dict[str, Problem] = {}
+    done: dict[tuple[str, str], int] = {}
     ledger = Ledger(out, study)
     try:
         total = len(study.tasks) * len(study.cells) * study.trials
         with tqdm(desc="odyssey", total=total, unit="trial", disable=None) as bar:
-            for unit in pending:
+            for unit in units(study):
                 with ledger.claim(unit) as ours:
                     if ours:
                         _finish(unit, study, data, ledger, problems)
-                bar.n = len(_rows(study, ledger))  # with those of the other processes
+                done[unit.task, unit.cell] = len(ledger.rows(unit.task, unit.cell))  # with other processes' rows
+                bar.n = sum(done.values())
                 bar.set_postfix_str(f"{unit.task}, {unit.cell}", refresh=True)
         return len(_rows(study, ledger)) == total
     finally:
@@ -65,7 +67,7 @@ def _rows(study: Study, ledger: Ledger) -> list[Row]:
 
 def finished(study: Study, out: Path) -> list[Row]:
     """The rows that are there."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)  # type: ignore[no-untyped-call]
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     ledger = Ledger(out, study)
     try:
         return _rows(study, ledger)

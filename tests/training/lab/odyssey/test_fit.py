@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from training.lab.odyssey.chorales import Chorales
 from training.lab.odyssey.fit import ADAM, LARGEST_GRADIENT, NESTEROV, NESTEROV_RATE, Optimizer, Outcome, Trial, fit
 from training.lab.odyssey.fleet import Fleet
-from training.lab.odyssey.problem import Problem
 from training.lab.odyssey.search import PROBLEMS, open_problem
 
 TRIALS = [
@@ -47,20 +47,14 @@ def test_same_seed_same_outcome(data: Path) -> None:
     assert runs[0] == runs[1] != runs[2]
 
 
-class Impatient(Problem):
+class Impatient(Chorales):
     """The chorales for those who wait two epochs at most."""
 
-    name, title, measure, epochs, patience = "impatient", "Impatient", "nats", 50, 2
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.output_size, problem.train, problem.dev, problem.held)
-        self.losses, self.faults = problem.losses, problem.faults  # type: ignore[method-assign]
-
-    losses = faults = Problem.losses  # concrete, though replaced above
+    patience = 2
 
 
 def test_who_does_not_improve_leaves_and_the_others_go_on(data: Path) -> None:
-    problem = Impatient(open_problem("chorales", data))
+    problem = Impatient(data)
     idle = TRIALS[1]._replace(rate=0.0)
     found, still = fit("lstm-np", problem, [TRIALS[0], idle], seed=1, epochs=8)
     assert (still.epoch, still.epochs) == (0, 2)

@@ -2,7 +2,9 @@
 
 import csv
 import math
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from scipy import stats
 from training.lab.odyssey.ledger import Row
 from training.lab.odyssey.statistics import Comparison, best_tenth, claims, compare, holm, importances, welch
 
-KINDS = {"size": int, "number": int, "epoch": int, "epochs": int, "parameters": int}
+KINDS: dict[str, Callable[[str], Any]] = {"size": int, "number": int, "epoch": int, "epochs": int, "parameters": int}
 KINDS |= dict.fromkeys(("task", "cell", "optimizer"), str)
 
 
