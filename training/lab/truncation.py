@@ -1,4 +1,4 @@
-"""Which k1 and k2? Loss and time of truncated backpropagation on a task whose range is known.
+"""The choice of k1 and k2: loss and time of truncated backpropagation on a task whose range is known.
 
 A copy of what was read R steps ago can be learnt from gradients that go back R steps, so k2 should be more than R; what
 k1 and k2 cost is k2 / k1 times the work and T / k1 steps of the optimizer.

@@ -2,6 +2,7 @@
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -57,7 +58,7 @@ def test_the_command_writes_a_table_and_a_picture(tmp_path: Path) -> None:
     assert [(row["k1"], row["k2"]) for row in rows] == [("20", "20"), ("20", "40"), ("40", "40")]
     assert all(0 < float(row["loss"]) < 1 for row in rows)
     with Image.open(tmp_path / "truncation.png") as picture:
-        pixels = set(picture.convert("RGB").get_flattened_data())
+        pixels: set[Any] = set(picture.convert("RGB").get_flattened_data())
         assert len(pixels) > 20
         assert all(max(pixel) - min(pixel) < 10 for pixel in pixels)
 

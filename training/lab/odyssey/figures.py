@@ -63,7 +63,7 @@ def bars(importances: Mapping[str, Mapping[str, float]]) -> Figure:
     """The share of the variance that each parameter explains, on each task."""
     figure = Figure(figsize=(8, 3.2), layout="constrained")
     axes = figure.subplots()
-    names = list(max(importances.values(), key=len))
+    names = max(map(list, importances.values()), key=len)
     width = 0.8 / len(importances)
     for number, (task, found) in enumerate(importances.items()):
         at = np.arange(len(names)) + (number - (len(importances) - 1) / 2) * width

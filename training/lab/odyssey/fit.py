@@ -86,7 +86,7 @@ class Optimizer:
             adam = adam / ((second / (1 - SECOND**self.steps)).sqrt() + EPSILON)
             nesterov = NESTEROV_RATE * gradient.lerp(first, self.momentum)
             change = self.rate * torch.where(self.adam, adam, nesterov)
-            parameter -= torch.where(finite.view(-1, 1, 1), change, 0)
+            parameter.sub_(torch.where(finite.view(-1, 1, 1), change, 0))
         return finite
 
 
@@ -99,7 +99,7 @@ def measure(fleet: Fleet, problem: Problem, batches: Iterable[Batch]) -> list[fl
         hidden = fleet.hidden(batch.inputs.expand(networks, *batch.inputs.shape))  # (T, K, N, H)
         sums, count = problem.faults(fleet.scores(problem.read(hidden, batch)), batch)
         total, divisor = total + sums, divisor + count
-    return (total / divisor).tolist()  # type: ignore[no-any-return]
+    return (total / divisor).tolist()
 
 
 def learn(

@@ -89,7 +89,7 @@ def summary(
     measured: Sequence[Cost],
 ) -> str:
     """The page, in Markdown."""
-    names = list(max(pooled.values(), key=len))  # a task that has one cell yet has none for the cell
+    names = max(map(list, pooled.values()), key=len)  # a task that has one cell yet has none for the cell
     hours = sum(row.seconds for row in rows) / 3600
     lines = [
         "# LSTM: a search space odyssey, again",

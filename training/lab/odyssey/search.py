@@ -31,7 +31,7 @@ SPACE: dict[str, BaseDistribution] = {
     "noise": FloatDistribution(0.0, 1.0),
     "optimizer": CategoricalDistribution(OPTIMIZERS),
 }
-"""What is drawn, and from where: size, momentum and noise as in the paper."""
+"""Ranges of all that is drawn: size, momentum and noise as in the paper."""
 
 
 class Drawn(Protocol):

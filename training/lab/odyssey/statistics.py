@@ -1,4 +1,4 @@
-"""What a table of trials says: the best tenth of each cell, Welch's tests, importances, and the paper's claims."""
+"""Statistics of a table of trials: the best tenth of each cell, Welch's tests, importances, and the paper's claims."""
 
 import math
 from collections.abc import Sequence

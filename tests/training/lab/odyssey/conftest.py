@@ -13,7 +13,7 @@ PHONES = {"YES": "Y EH S", "NO": "N OW", "YES(2)": "Y AH S"}
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with scales for chorales, tones for speech and zigzags for characters."""
+    """A folder with scales for chorales, tones for speech and lines for characters."""
     folder = tmp_path_factory.mktemp("odyssey")
     random = np.random.default_rng(0)
     write_chorales(folder)
@@ -60,11 +60,10 @@ def write_characters(folder: Path, random: np.random.Generator) -> None:
     with ZipFile(folder / "omniglot" / "strokes_background_small1.zip", "w") as archive:
         for character in range(3):
             for writer in range(1, 21):
-                corners = np.array([[0, 0], [100, -50 * character], [40, -100], [0, 60 * character]]) + random.normal(
-                    0, 3, (4, 2)
-                )
+                angle = 2 * np.pi * character / 3
+                ends = np.array([[0, 0], [100 * np.cos(angle), 100 * np.sin(angle)]]) + random.normal(0, 3, (2, 2))
                 lines = ["START", "20.0,-20.0,0", "60.0,-20.0,10", "BREAK"]
-                lines += [*(f"{x:f},{y:f},{20 + 10 * time}" for time, (x, y) in enumerate(corners)), "BREAK", ""]
+                lines += [*(f"{x:f},{y:f},{20 + 10 * time}" for time, (x, y) in enumerate(ends)), "BREAK", ""]
                 name = f"strokes_background_small1/Greek/character{character + 1:02}/0{character}_{writer:02}.txt"
                 archive.writestr(name, "\n".join(lines))
         archive.writestr("__MACOSX/strokes_background_small1/Greek/character01/._00_01.txt", b"\x00")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -91,6 +92,7 @@ def test_a_unit_at_which_somebody_is_is_left_to_them(done: Path, data: Path, tmp
     holder = f"""
 import time
 from pathlib import Path
+from typing import Any
 from tests.training.lab.odyssey.test_sweep import STUDY, Ledger, units
 with Ledger(Path({str(tmp_path)!r}), STUDY).claim(next(units(STUDY))) as ours:
     print(ours, flush=True)
@@ -151,9 +153,9 @@ def test_the_command_writes_tables_pictures_and_a_page(done: Path, data: Path, t
             assert list(csv.DictReader(file))
     for name in ("scores.png", "importances.png", "costs.png"):
         with Image.open(out / name) as picture:
-            pixels = picture.convert("RGB").get_flattened_data()
-            assert len(set(pixels)) > 20
-            assert all(max(pixel) - min(pixel) < 10 for pixel in set(pixels))  # readable in black and white
+            pixels: set[Any] = set(picture.convert("RGB").get_flattened_data())
+            assert len(pixels) > 20
+            assert all(max(pixel) - min(pixel) < 10 for pixel in pixels)  # readable in black and white
 
 
 def test_a_report_needs_something_to_compare_with(data: Path, tmp_path: Path) -> None:
