@@ -70,7 +70,7 @@ class Phones(Problem):
     """
 
     name, title, measure = "phones", "AN4 phones", "phone error rate"
-    epochs, patience = 60, 15
+    epochs, patience = 40, 15
 
     def __init__(self, folder: Path) -> None:
         folder = folder / "an4"
