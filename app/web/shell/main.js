@@ -38,11 +38,17 @@ function route() {
     if (view === open) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
+  showLink();
   document.title = open === VIEWS[0] ? "Recap" : `${open.title} · Recap`;
   clearNotice(NOT_LOADED);
   scrollTo(0, 0);
   const place = places.get(open);
   if (place && !mounted.has(open)) mount(open, place);
+}
+
+/** Scrolls the navigation, where it has no room for all, to the view that is open. */
+function showLink() {
+  places.get(open)?.link.scrollIntoView({ block: "nearest", inline: "center" });
 }
 
 /** Fills a view's section; if its modules can't be loaded, it is tried again when the view is next opened. */
@@ -72,6 +78,7 @@ listen(() => open.files ?? VIEWS.find(({ files }) => files)?.files);
 for (const [view, place] of places) view.start?.(place);
 find("#theme").addEventListener("click", switchTheme);
 addEventListener("hashchange", route);
+addEventListener("resize", showLink);
 models.load().catch((error) => {
   if (error.status !== 401) notice(`${error.sentence} ${error.advice}`);
 });
