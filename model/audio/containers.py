@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from io import BytesIO
 from typing import NamedTuple
 
+import numpy as np
+
 from model.audio import Samples, WaveformError
 
 
@@ -36,7 +38,7 @@ def opened(data: bytes, kind: str) -> Iterator[Opened]:
     import av
 
     try:
-        with av.open(BytesIO(data), format=kind, metadata_errors="ignore") as file:
+        with av.open(BytesIO(data), "r", format=kind, metadata_errors="ignore") as file:
             track = next(iter(file.streams.audio), None)
             if track is None:
                 raise WaveformError("unsupported_audio", "there is no sound in the file")
@@ -47,7 +49,7 @@ def opened(data: bytes, kind: str) -> Iterator[Opened]:
             def blocks() -> Iterator[Samples]:
                 for frame in file.decode(track):
                     for part in same.resample(frame):
-                        yield part.to_ndarray().T
+                        yield part.to_ndarray().T.astype(np.float32, copy=False)
 
             yield Opened(track.rate, track.channels, seconds, blocks())
     except av.FFmpegError as error:
