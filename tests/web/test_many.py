@@ -126,7 +126,7 @@ def test_filter_edit_export_and_remove(open_page: Open, contents: dict[str, byte
     page.get_by_role("button", name="Remove all").click()
     expect(page.get_by_role("heading", name="A contact sheet for your pictures")).to_be_visible()
     expect(page.locator("#count")).to_be_hidden()
-    page.get_by_role("group", name="Undo").get_by_role("button", name="Undo").click()
+    page.get_by_role("region", name="Undo").get_by_role("button", name="Undo").click()
     expect(cards).to_have_count(11)
     expect(caption).to_have_value("mine")
     page.locator("main").press("ControlOrMeta+z")

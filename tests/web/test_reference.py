@@ -56,7 +56,7 @@ def test_what_is_tried_is_answered_and_the_curl_line_asks_the_same(reference: Pa
     section.get_by_label("beam_size", exact=True).fill("99")
     section.get_by_role("button", name="Send").click()
     expect(section.get_by_role("status")).to_have_text("422")
-    expect(section.get_by_label("Answer")).to_contain_text("beam_size")
+    expect(section.get_by_label("Answer")).to_contain_text("less than or equal to 10")
 
 
 def test_without_scripts_there_is_a_list(browser: Browser, server: str, document: Any) -> None:

@@ -28,7 +28,7 @@ def two(open_page: Open, photo: bytes, encode: Encode) -> Page:
 
 
 def undo(page: Page) -> None:
-    page.get_by_role("group", name="Undo").get_by_role("button", name="Undo").click()
+    page.get_by_role("region", name="Undo").get_by_role("button", name="Undo").click()
 
 
 def own(page: Page) -> Any:
@@ -52,7 +52,7 @@ def test_words_of_a_person_outlive_what_the_network_says(two: Page) -> None:
     expect(page.locator(".frame[data-state=done]")).to_be_visible()
     with page.expect_response("**/v1/captions/stream*"):
         page.get_by_role("button", name="Use these for all 2").click()
-    expect(page.get_by_role("group", name="Undo")).to_contain_text(
+    expect(page.get_by_role("region", name="Undo")).to_contain_text(
         "1 picture is captioned anew; 1 that you have settled"
     )
     page.get_by_role("button", name="photo.jpg").click()
@@ -108,7 +108,9 @@ def test_names_that_are_taken_are_numbered(open_page: Open, photo: bytes, encode
 def test_all_is_there_after_a_reload_and_a_killed_tab(two: Page, open_page: Open) -> None:
     page = two
     page.get_by_role("button", name="Open drawn.png").click()
-    page.get_by_role("slider", name="Beam size").fill("4")
+    with page.expect_response("**/v1/captions/stream*") as response:
+        page.get_by_role("slider", name="Beam size").fill("4")
+    response.value.finished()
     expect(page.locator(".frame[data-state=done]")).to_be_visible()
     address = page.url
     words = page.locator(".sentence").inner_text()

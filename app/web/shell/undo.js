@@ -10,7 +10,7 @@ const acts = [];
 const text = element("span");
 const line = element(
   "div",
-  { class: "undo", role: "group", "aria-label": "Undo", hidden: true },
+  { class: "undo", role: "region", "aria-label": "Undo", hidden: true },
   text,
   element("button", { type: "button", class: "small", onclick: undo }, "Undo"),
 );

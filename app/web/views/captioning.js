@@ -3,11 +3,9 @@
 import { find } from "../shell/element.js";
 import { choose } from "../shell/intake.js";
 import { keys } from "../shell/keys.js";
-import { announce } from "../shell/messages.js";
+import { announce, notice } from "../shell/messages.js";
 import { store } from "../shell/store.js";
 import { album } from "./captioning/album.js";
-import { makeBench } from "./captioning/bench.js";
-import { openCamera } from "./captioning/camera.js";
 import { TASK } from "./captioning/decoding.js";
 import { asText } from "./captioning/formats.js";
 import { pictures } from "./captioning/pictures.js";
@@ -26,18 +24,33 @@ export default {
   task: TASK,
   files: pictures,
 
-  /** Adds the bench, which takes the place of the invitation once there is a picture. */
+  /** Fetches and adds the bench, which takes the place of the invitation, once there is a picture. */
   mount({ section }) {
-    const bench = makeBench();
-    const show = () => {
+    /** @type {Promise<HTMLElement> | null} */
+    let made = null;
+    const make = async () => {
+      const { makeBench } = await import("./captioning/bench.js");
+      const bench = makeBench();
+      section.append(bench);
+      return bench;
+    };
+    const show = async () => {
+      if (!album.selected && !made) return;
+      made ??= make();
+      const bench = await made;
       const left = welcome.contains(document.activeElement);
       welcome.hidden = album.selected !== null;
       bench.hidden = album.selected === null;
       if (left && welcome.hidden) find("h1", bench).focus(); // the button that had the focus is gone
     };
-    section.append(bench);
-    album.on("selected", show);
-    show();
+    const tryShow = () =>
+      show().catch((error) => {
+        console.error(error);
+        made = null; // it is fetched again for the next picture
+        notice("A part of the page could not be loaded. See whether the server is running, then choose the picture again.");
+      });
+    album.on("selected", tryShow);
+    return tryShow();
   },
 
   /** Selects the picture of the address. */
@@ -50,7 +63,10 @@ export default {
     const example = /** @type {HTMLImageElement} */ (find("#example img"));
     find("#choose").addEventListener("click", () => choose(pictures));
     // A phone's own camera is better, and needs no TLS.
-    find("#camera").addEventListener("click", () => (matchMedia("(hover: none) and (pointer: coarse)").matches ? choose(pictures, { camera: true }) : openCamera(pictures.take)));
+    find("#camera").addEventListener("click", () => {
+      if (matchMedia("(hover: none) and (pointer: coarse)").matches) choose(pictures, { camera: true });
+      else import("./captioning/camera.js").then(({ openCamera }) => openCamera(pictures.take));
+    });
     find("#example").addEventListener("click", async () => {
       pictures.take([{ file: await (await fetch(example.src)).blob(), name: "photo.jpg" }]);
     });
