@@ -109,7 +109,7 @@ def test_withheld_caption_is_shown_as_one_to_review(
         assert page.evaluate("navigator.clipboard.readText()") == "Grass, dog."
         page.goto(f"{page.url.partition('#')[0]}#many")
         card = page.locator(".card")
-        expect(card.get_by_role("textbox")).to_have_value("grass, dog")
+        expect(card.get_by_role("textbox")).to_have_value("Grass, dog.")
         expect(card.locator(".doing")).to_contain_text("needs review")
 
 

@@ -24,6 +24,7 @@ export const pictures = {
       if (!/^(#many.*|#caption.*)?$/.test(location.hash)) location.hash = "#caption";
       album.select(added[0]);
     }
+    await import("./bench.js").catch(() => {}); // so that the first words are seen; the view tells where it can't be had
     caption(added);
     if (lists.length) {
       const { readList } = await import("./imports.js");
