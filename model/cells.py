@@ -22,6 +22,8 @@ from torch.nn.functional import linear
 
 State = tuple[Tensor, ...]
 """h first, then whatever else the cell carries to the next step, (N, H) each."""
+Gates = dict[str, Tensor]
+"""Letter in the equations -> values after the gate's function, (N, H) each; candidates are among them."""
 
 
 class Cell(nn.Module, ABC):
@@ -68,8 +70,12 @@ class Cell(nn.Module, ABC):
         return self.weight_hh
 
     @abstractmethod
+    def equations(self, from_input: Tensor, from_state: Tensor, state: State) -> tuple[Gates, State]:
+        """The gates and the next state, after W_ih x + b_ih and W_hh h' + b_hh (N, G H), with the state before."""
+
     def pointwise(self, from_input: Tensor, from_state: Tensor, state: State) -> State:
-        """The cell's equations, after W_ih x + b_ih and W_hh h' + b_hh (N, G H), with the state of the step before."""
+        """The next state alone."""
+        return self.equations(from_input, from_state, state)[1]
 
     def forward(self, inputs: Tensor, state: State | None = None) -> State:
         """One step: inputs (N, D) and the state before (zeros if None) to the state after."""
@@ -96,8 +102,8 @@ class RNN(Cell):
         super().__init__(input_size, hidden_size)
         self.activation = activation
 
-    def pointwise(self, from_input: Tensor, from_state: Tensor, state: State) -> State:
-        return (self.activation(from_input + from_state),)
+    def equations(self, from_input: Tensor, from_state: Tensor, state: State) -> tuple[Gates, State]:
+        return {}, (self.activation(from_input + from_state),)
 
 
 class LSTM(Cell):
@@ -115,10 +121,11 @@ class LSTM(Cell):
     num_states = 2
     blocks = "ifgo"
 
-    def pointwise(self, from_input: Tensor, from_state: Tensor, state: State) -> State:
-        i, f, g, o = (from_input + from_state).chunk(4, 1)  # (N, H) each
-        c = f.sigmoid() * state[1] + i.sigmoid() * g.tanh()
-        return o.sigmoid() * c.tanh(), c
+    def equations(self, from_input: Tensor, from_state: Tensor, state: State) -> tuple[Gates, State]:
+        sums = (from_input + from_state).chunk(4, 1)  # (N, H) each
+        i, f, g, o = sums[0].sigmoid(), sums[1].sigmoid(), sums[2].tanh(), sums[3].sigmoid()
+        c = f * state[1] + i * g
+        return {"i": i, "f": f, "g": g, "o": o}, (o * c.tanh(), c)
 
 
 class GRU(Cell):
@@ -133,12 +140,13 @@ class GRU(Cell):
 
     blocks = "rzn"
 
-    def pointwise(self, from_input: Tensor, from_state: Tensor, state: State) -> State:
+    def equations(self, from_input: Tensor, from_state: Tensor, state: State) -> tuple[Gates, State]:
         input_r, input_z, input_n = from_input.chunk(3, 1)  # (N, H) each
         state_r, state_z, state_n = from_state.chunk(3, 1)
+        r = (input_r + state_r).sigmoid()
         z = (input_z + state_z).sigmoid()
-        n = (input_n + (input_r + state_r).sigmoid() * state_n).tanh()
-        return ((1 - z) * n + z * state[0],)
+        n = (input_n + r * state_n).tanh()
+        return {"r": r, "z": z, "n": n}, ((1 - z) * n + z * state[0],)
 
 
 class PeepholeLSTM(Cell):
@@ -183,13 +191,14 @@ class PeepholeLSTM(Cell):
     def block_output(self, c: Tensor) -> Tensor:
         return c.tanh()
 
-    def pointwise(self, from_input: Tensor, from_state: Tensor, state: State) -> State:
+    def equations(self, from_input: Tensor, from_state: Tensor, state: State) -> tuple[Gates, State]:
         sums = dict(zip(self.blocks, (from_input + from_state).chunk(self.num_gates, 1), strict=True))  # (N, H) each
         i = self.gate("i", sums, state[1])
         f = self.forget_gate(sums, state[1], i)
-        c = f * state[1] + i * self.block_input(sums["g"])
+        g = self.block_input(sums["g"])
+        c = f * state[1] + i * g
         o = self.gate("o", sums, c)
-        return o * self.block_output(c), c, *self.carried(i, f, o)
+        return {"i": i, "f": f, "g": g, "o": o}, (o * self.block_output(c), c, *self.carried(i, f, o))
 
     def carried(self, i: Tensor, f: Tensor, o: Tensor) -> State:
         """Further tensors of the next state."""

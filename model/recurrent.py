@@ -5,15 +5,15 @@ and the one that gives the recurrent weight its gradient, dW = sum_t (dL/ds_t)^T
 the gates' functions. Without them, a step has one product each way and the cell's pointwise operations.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.nn.functional import dropout
+from torch.nn.functional import dropout, linear, pad
 
-from model.cells import Cell, State, build_cell
+from model.cells import Cell, Gates, State, build_cell
 
 FUSED: dict[str, Callable[..., nn.RNNBase]] = {
     "rnn": lambda *sizes, **options: nn.RNN(*sizes, **options),
@@ -60,6 +60,56 @@ def unroll(cell: Cell, inputs: Tensor, state: State) -> tuple[Tensor, State]:
         state = cell.pointwise(inputs_t, torch.addmm(bias_t, recurrent, turned), state)
         outputs.append(state[0])
     return torch.stack(outputs), state
+
+
+class Trace(NamedTuple):
+    """All that a layer does: its state after each step, and its gates at each step, (N, T, H) each."""
+
+    states: State
+    gates: Gates
+
+    @property
+    def last(self) -> State:
+        """The last state, (N, H) each."""
+        return tuple(part[:, -1] for part in self.states)
+
+
+def trace(cell: Cell, inputs: Tensor, state: State) -> Trace:
+    """A cell over all steps of inputs (N, T, D), for those who want to see more than h; it leaves no graph."""
+    with torch.no_grad():
+        turned = cell.recurrent_weight().t()  # (R, G H)
+        steps = []
+        for inputs_t in cell.project(inputs).unbind(1):  # (N, G H) each
+            from_state = torch.addmm(cell.bias_hh, cell.recurrent_input(state), turned)  # (N, G H)
+            steps.append(cell.equations(inputs_t, from_state, state))
+            state = steps[-1][1]
+        return _joined(steps)
+
+
+def trace_some(cell: Cell, places: list[int], inputs: Tensor, hidden: Tensor) -> Trace:
+    """The same for K cells of a layer, from a state of zeros, where h after each step (N, T, H) is known already.
+
+    All products are then done at once. For kinds in `FUSED`, whose equations have no parameters of their own.
+    """
+    with torch.no_grad():
+        rows = [block * cell.hidden_size + place for block in range(cell.num_gates) for place in places]
+        before = pad(hidden, (0, 0, 1, -1))  # (N, T, H), zeros at the first step
+        from_input = linear(inputs, cell.weight_ih[rows], cell.bias_ih[rows])  # (N, T, G K)
+        from_state = linear(before, cell.weight_hh[rows], cell.bias_hh[rows])  # (N, T, G K)
+        state: State = (hidden.new_zeros(len(hidden), len(places)),) * cell.num_states
+        steps = []
+        for inputs_t, from_state_t in zip(from_input.unbind(1), from_state.unbind(1), strict=True):
+            steps.append(cell.equations(inputs_t, from_state_t, state))
+            state = steps[-1][1]
+        return _joined(steps)
+
+
+def _joined(steps: Sequence[tuple[Gates, State]]) -> Trace:
+    gates, states = zip(*steps, strict=True)
+    return Trace(
+        tuple(torch.stack(parts, 1) for parts in zip(*states, strict=True)),
+        {name: torch.stack([found[name] for found in gates], 1) for name in gates[0]},
+    )
 
 
 class Layers(nn.ModuleList):
@@ -124,6 +174,33 @@ class Recurrent(nn.Module):
             return self.network(inputs, state)  # type: ignore[no-any-return]
         outputs, last = self.network(inputs, state[0] if state else None)
         return outputs, (last,)
+
+    def traces(self, inputs: Tensor, before: Sequence[State] | None = None) -> list[Trace]:
+        """Inputs (N, T, D) to all that each layer does with them, without dropout.
+
+        `before` is each layer's `Trace.last` of the call before, zeros if None.
+        """
+        traces: list[Trace] = []
+        for layer, cell in enumerate(self.cells()):
+            traces.append(trace(cell, inputs, before[layer] if before else cell.zero_state(inputs)))
+            inputs = traces[-1].states[0]  # (N, T, H)
+        return traces
+
+    def layers(self) -> list["Recurrent"]:
+        """Each layer as a network of its own that shares these parameters."""
+        layers = []
+        for cell in self.cells():
+            with torch.device("meta"):
+                layer = Recurrent(
+                    self.kind, cell.input_size, self.hidden_size, fused=not isinstance(self.network, Layers)
+                )
+            if isinstance(layer.network, Layers):
+                layer.network[0] = cell
+            else:
+                for name, parameter in cell.named_parameters():
+                    setattr(layer.network, f"{name}_l0", parameter)
+            layers.append(layer)
+        return layers
 
     def cells(self) -> list[Cell]:
         """The layers as cells that share these parameters, to go a step at a time."""

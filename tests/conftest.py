@@ -20,6 +20,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torch.nn.utils.rnn import pad_sequence
 
 from model.checkpoint import save
+from model.subwords import Subwords
 from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Captioner
 from model.tasks.captioning.config import CaptionerConfig, DecoderConfig
@@ -27,6 +28,10 @@ from model.tasks.captioning.tagger import Tags
 from model.tasks.text import TEXT
 from model.tasks.text.config import GenerationConfig, LanguageModelConfig
 from model.tasks.text.language import LanguageModel
+from model.tasks.translation import TRANSLATION
+from model.tasks.translation.config import TranslatorConfig
+from model.tasks.translation.languages import Languages
+from model.tasks.translation.translator import Translator
 from model.vision.config import EncoderConfig, PreprocessingConfig
 from model.vocabulary import BOS, EOS, PAD, Vocabulary, tokenize
 
@@ -43,6 +48,15 @@ SENTENCES = (
     "The woman rides a bicycle down the street .",
     "A black dog jumps over a wooden fence .",
 )
+
+GERMAN = (
+    "Ein brauner Hund rennt durch das gr\u00fcne Gras .",
+    "Zwei Kinder spielen im Wasser in der N\u00e4he des Strandes .",
+    "Ein Mann in einem roten Hemd klettert auf einen Felsen .",
+    "Die Frau f\u00e4hrt mit einem Fahrrad die Stra\u00dfe entlang .",
+    "Ein schwarzer Hund springt \u00fcber einen h\u00f6lzernen Zaun .",
+)
+"""Translations of `SENTENCES`."""
 
 NOUNS = ("animal", "dog", "grass", "person", "man", "woman", "shirt", "rock", "water", "bicycle", "fence")
 BROADER = {"dog": ["animal"], "man": ["person"], "woman": ["person"]}
@@ -277,6 +291,46 @@ def tiny_language_checkpoint(tiny_language_model: LanguageModel, tmp_path: Path)
     return save(
         tmp_path / "checkpoints" / "tiny-text", TEXT, tiny_language_model, name="tiny-text", metrics={}, card=card
     ).path
+
+
+@pytest.fixture(scope="session")
+def tiny_translator() -> Translator:
+    """A real translator, small, that has learnt `GERMAN` for `SENTENCES`; the same in every run.
+
+    Shared by the whole run: do not change it.
+    """
+    subwords = Subwords.learn([*SENTENCES, *GERMAN], 360)
+    words = Vocabulary.build(map(tokenize, SENTENCES))
+    sides = [[subwords.encode(sentence) for sentence in side] for side in (SENTENCES, GERMAN)]
+    languages = Languages.learn(("en", "de"), sides[0], sides[1], len(subwords))
+    config = TranslatorConfig(embedding_size=24, encoder_size=24, hidden_size=40, attention_size=16, dropout=0.0)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        translator = Translator(config, subwords, words, languages)
+
+    def learn() -> None:
+        sources = pad_sequence([translator.encode(sentence) for sentence in SENTENCES], batch_first=True)  # (B, P)
+        rows = [torch.tensor([BOS, *side, EOS]) for side in sides[1]]
+        tokens = pad_sequence(rows, batch_first=True, padding_value=PAD)  # (B, T)
+        optimizer = torch.optim.Adam(translator.parameters(), lr=0.01)
+        for _ in range(120):
+            written = translator.network(sources, tokens[:, :-1])
+            loss = cross_entropy(written.logits.transpose(1, 2), tokens[:, 1:], ignore_index=PAD)
+            loss = loss + written.copying.sigmoid().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+    learn_once(translator, "tiny-translator", learn)
+    return translator.eval().requires_grad_(False)
+
+
+@pytest.fixture
+def tiny_translator_checkpoint(tiny_translator: Translator, tmp_path: Path) -> Path:
+    """`tiny_translator` saved as checkpoints/tiny-en-de in a folder of the test's own."""
+    card = "# tiny-en-de\n\nKnows five sentences by heart; for tests.\n"
+    folder = tmp_path / "checkpoints" / "tiny-en-de"
+    return save(folder, TRANSLATION, tiny_translator, name="tiny-en-de", metrics={}, card=card).path
 
 
 @pytest.fixture(scope="session")

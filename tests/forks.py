@@ -8,6 +8,8 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
+from training.tasks import TASKS
+
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
     [
@@ -17,12 +19,7 @@ FORKS.set_forkserver_preload(
         "app.http.server",
         "app.logs",
         "app.main",
-        "training.tasks.captioning.cross_entropy",
-        "training.tasks.captioning.mixture",
-        "training.tasks.captioning.self_critical",
-        "training.tasks.captioning.tagging",
-        "training.tasks.captioning.tuning",
-        "training.tasks.text.running_text",
+        *(kind.objective.partition(":")[0] for task in TASKS.values() for kind in task.objectives.values()),
     ]
 )
 

@@ -157,8 +157,71 @@ def calibrate(
     """Make a captioner's confidence say how likely its captions are good."""
     from training.tasks.captioning.score import calibrate_checkpoint
 
-    for name, value in calibrate_checkpoint(checkpoint, data).items():
+    figures = calibrate_checkpoint(checkpoint, data)
+    rows = figures.pop("selection")
+    for name, value in figures.items():
         typer.echo(f"{name:20} {value:.4f}")
+    for row in rows:
+        typer.echo(f"at least {row['least']:.1f}: {row['kept']:.0%} are kept, of which {row['good']:.0%} are good")
+
+
+@lab.command()
+def cells(
+    checkpoint: Annotated[
+        Path, typer.Option(help="Checkpoint folder of a language model; cells.json is written into it.")
+    ],
+    data: Annotated[Path, typer.Option(help="Its text, whose dev part is read.")],
+    out: Annotated[Path, typer.Option(help="Folder of the tables, the figures and the summary.")] = Path("runs/cells"),
+    tokens: Annotated[
+        int, typer.Option(min=2, help="Most tokens to read: half of them choose, and the other half report.")
+    ] = 200_000,
+) -> None:
+    """Find the cells of a language model that one can read, and how often gates are shut or open."""
+    from model.checkpoint import Checkpoint
+    from model.tasks.text import TEXT
+    from training.files import make_folder
+    from training.lab.cells import search, store, summary, write
+
+    make_folder(out / "summary.md")  # now: what can't be written shows before the work is done
+    opened = Checkpoint.open(checkpoint).expect(TEXT)
+    findings = search(opened, data, tokens)
+    paths = write(findings, out)
+    store(opened, findings.readable)
+    typer.echo("\n".join([summary(findings), *map(str, paths), str(checkpoint / "cells.json")]))
+
+
+@app.command()
+def backtest(
+    config: Config,
+    set_: Set = None,
+    first: Annotated[int | None, typer.Option("--from", help="First year; default: that of the recipe's test.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where the backtest of this recipe stopped.")] = False,
+    json_: Annotated[Path | None, typer.Option("--json", help="Write the scores there; - is standard output.")] = None,
+) -> None:
+    """Train a forecaster for each year on the years before it, and score all of them beside baselines."""
+    from training.evaluate import write_json
+    from training.files import make_folder
+    from training.tasks.forecasting import backtest as walk
+    from training.tasks.forecasting.comparison import table
+    from training.tasks.forecasting.recipe import LikelihoodRecipe
+    from training.tasks.forecasting.score import compared
+
+    recipe = LikelihoodRecipe.read(config, set_ or ())
+    if json_ and str(json_) != "-":
+        make_folder(json_)  # now: what can't be written shows before the work is done
+    results = walk.backtest(recipe, first, resume=resume)
+    if results is None:
+        typer.echo("stopped; go on with --resume", err=True)
+        raise typer.Exit(130)
+    report = walk.report(recipe, results)
+    for note in report["notes"]:
+        typer.echo(note, err=True)
+    if json_:
+        write_json(report, json_)
+    else:
+        typer.echo(table(compared(results)))
+        shares = {name: value for name, value in report.items() if "coverage" in name or "ratio" in name}
+        typer.echo("\n".join(f"{name} {value:.4f}" for name, value in shares.items()))
 
 
 @lab.command()

@@ -76,11 +76,16 @@ def listen(host: str, port: int) -> list[socket.socket]:
     sockets, missing = [], None
     for family, address in dict.fromkeys((family, address) for family, *_, address in found):
         try:
-            sockets.append(socket.create_server(address[:2], family=family))
+            listener = socket.create_server(address[:2], family=family)
         except OSError as error:
             if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):  # such as ::1 where there is no IPv6
                 raise
             missing = error
+            continue
+        # Connections inherit it. asyncio sets it only where the socket names its protocol, which this one does not; an
+        # answer's body would then wait 40 ms for the client to acknowledge the head.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sockets.append(listener)
     if missing and not sockets:
         raise missing
     return sockets

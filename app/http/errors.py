@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 _CODES = {
-    400: "bad_base64 bad_encoding bad_form bad_json damaged_image empty_image not_an_image",
+    400: "bad_base64 bad_encoding bad_form bad_json bad_series damaged_image empty_image not_an_image",
     401: "invalid_api_key missing_api_key",
     404: "unknown_model",
     408: "body_too_slow",

@@ -1,6 +1,6 @@
 """The tasks that are served; each adds a worker, routes, a command and the fields of its models' cards."""
 
-from app.tasks import captioning, text
+from app.tasks import captioning, forecasting, intents, text, translation
 from app.tasks.task import TaskService
 
 TASKS: dict[str, TaskService] = {
@@ -8,6 +8,9 @@ TASKS: dict[str, TaskService] = {
     for service in (
         captioning.SERVICE,
         text.SERVICE,
+        intents.SERVICE,
+        translation.SERVICE,
+        forecasting.SERVICE,
     )
 }
 """By name, as in `model.tasks.TASKS`."""

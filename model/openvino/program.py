@@ -20,10 +20,12 @@ class Network(NamedTuple):
     """A module, and what it takes to compile it."""
 
     module: nn.Module  # from tensors to a tensor, or to a tuple of them
-    example: tuple[Tensor, ...]  # inputs, whose first dimensions may be any in later calls; the others are as here
+    example: tuple[Tensor, ...]  # inputs; `free` says which of their dimensions may be others in later calls
     precision: Literal["bfloat16", "int8", "float32"] = "bfloat16"
     """Format of products, if the CPU has instructions for it; float32 otherwise. `int8` is for products with weights:
     all others are in float32 then."""
+    free: tuple[int, ...] | None = None
+    """Number of leading dimensions of each input that may be any in later calls; None is the first of each."""
 
 
 class Program:

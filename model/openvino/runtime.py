@@ -124,10 +124,12 @@ class Runtime:
     def _trace(self, network: Network) -> "openvino.Model":
         # torch.export gives programs with the same bits and speed, but takes eight times as long (16 s of CPU time for
         # the networks that torch.jit.trace converts in 2 s), at each first start and in each test.
-        shapes = [self._openvino.PartialShape([-1, *tensor.shape[1:]]) for tensor in network.example]
+        free = network.free or (1,) * len(network.example)
+        sizes = zip(free, network.example, strict=True)
+        shapes = [self._openvino.PartialShape([*[-1] * any_, *tensor.shape[any_:]]) for any_, tensor in sizes]
         with _TRACING, torch.inference_mode(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", r"`torch\.jit\.trace(_method)?` is deprecated", FutureWarning)
-            # Sizes become constants, which all but the first may.
+            # Sizes become constants, which all but the free ones may.
             warnings.simplefilter("ignore", torch.jit._trace.TracerWarning)
             traced = torch.jit.trace(network.module, network.example, check_trace=False)
             model = self._openvino.convert_model(traced, example_input=network.example, input=shapes)

@@ -4,7 +4,10 @@ from typing import Any
 
 from model.task import Task
 from model.tasks.captioning import CAPTIONING
+from model.tasks.forecasting import FORECASTING
+from model.tasks.intents import INTENTS
 from model.tasks.text import TEXT
+from model.tasks.translation import TRANSLATION
 
-TASKS: dict[str, Task[Any, Any]] = {task.name: task for task in (CAPTIONING, TEXT)}
+TASKS: dict[str, Task[Any, Any]] = {task.name: task for task in (CAPTIONING, TEXT, INTENTS, TRANSLATION, FORECASTING)}
 """By name."""

@@ -19,6 +19,7 @@ import httpx2
 import pytest
 from PIL import Image
 
+from app.commands.serve import listen
 from app.http.server import Server
 from app.main import create_app
 from app.settings import Settings
@@ -393,3 +394,11 @@ def test_a_broken_checkpoint_stops_the_start(tiny_checkpoint: Path) -> None:
     assert process.poll() == 2
     assert errors.splitlines()[-1].startswith(f"error: {file}: sha256 is")
     assert "Traceback" not in errors
+
+
+def test_no_part_of_an_answer_waits_for_an_acknowledgement() -> None:
+    (listener,) = listen("127.0.0.1", 0)
+    with listener, socket.create_connection(listener.getsockname()):
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

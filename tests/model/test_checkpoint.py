@@ -134,8 +134,8 @@ def endless(path: Path, name: str) -> None:
             r"config\.json: not read as JSON: EOF while parsing an object",
         ),
         (
-            lambda path: edit(path, task="translation"),
-            r"config\.json: task: 'translation' is none of 'image-to-text'",
+            lambda path: edit(path, task="juggling"),
+            r"config\.json: task: 'juggling' is none of 'image-to-text'",
         ),
         (
             lambda path: edit(path, colour="red"),

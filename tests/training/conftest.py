@@ -21,6 +21,8 @@ from model.tasks.captioning.tagger import Tags
 from model.vision.config import EncoderConfig, PreprocessingConfig
 from tests.conftest import draw
 from tests.forks import begin
+from tests.intent_queries import write_queries
+from tests.price_series import write_prices
 from training.cli import main
 from training.tasks import TASKS, read_recipe
 from training.tasks.captioning.nouns import Nouns
@@ -288,6 +290,116 @@ sample_tokens = 20
     return path
 
 
+SIDES = {
+    "en": ("red", "dog", "runs", "green", "cat", "sleeps"),
+    "de": ("rot", "Hund", "rennt", "gr\u00fcn", "Katze", "schl\u00e4ft"),
+}
+
+
+@pytest.fixture
+def translation_recipe(tmp_path: Path) -> Path:
+    """A recipe for 60 pairs of two to six words in random order, with numbers: 2 epochs of 9 steps."""
+    folder = tmp_path / "parallel"
+    folder.mkdir()
+    chance = random.Random(0)
+    for split, number in (("train", 60), ("dev", 12), ("test", 8)):
+        rows = [[chance.randrange(6) for _ in range(chance.randint(2, 6))] for _ in range(number)]
+        for language, words in SIDES.items():
+            lines = [" ".join([f"{place}", *(words[word] for word in row)]) for place, row in enumerate(rows)]
+            (folder / f"{split}.{language}").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    path = tmp_path / "tiny-translation.toml"
+    path.write_text(f"""
+task = "translation"
+objective = "parallel-text"
+name = "tiny"
+output = "{tmp_path / "translation" / "checkpoint"}"
+run = "{tmp_path / "translation" / "run"}"
+[data]
+path = "{folder}"
+[subwords]
+size = 310
+[model]
+embedding_size = 12
+encoder_size = 8
+hidden_size = 16
+attention_size = 8
+dropout = 0.1
+decoding = {{ max_length = 12, beam_size = 2 }}
+[training]
+epochs = 2
+batch_size = 7
+warmup_steps = 2
+learning_rate = 0.01
+ema_decay = 0.9
+save_every = 4
+""")
+    return path
+
+
+@pytest.fixture
+def intents_recipe(tmp_path: Path) -> Path:
+    """A recipe for the queries of `write_queries`: 2 epochs of 10 steps."""
+    path = tmp_path / "tiny-intents.toml"
+    path.write_text(f"""
+task = "intents"
+objective = "classification"
+name = "tiny"
+output = "{tmp_path / "intents" / "checkpoint"}"
+run = "{tmp_path / "intents" / "run"}"
+[data]
+path = "{write_queries(tmp_path / "queries")}"
+[model]
+embedding_size = 12
+character_size = 6
+character_filters = 8
+hidden_size = 16
+attention_size = 8
+perceptron_size = 16
+dropout = 0.1
+[training]
+epochs = 2
+batch_size = 7
+background = 4
+warmup_steps = 2
+learning_rate = 0.01
+ema_decay = 0.9
+save_every = 3
+""")
+    return path
+
+
+@pytest.fixture
+def forecasting_recipe(tmp_path: Path) -> Path:
+    """A recipe for the prices of `write_prices`: 2 epochs of 5 steps."""
+    path = tmp_path / "tiny-prices.toml"
+    path.write_text(f"""
+task = "forecasting"
+objective = "likelihood"
+name = "tiny"
+output = "{tmp_path / "forecasting" / "checkpoint"}"
+run = "{tmp_path / "forecasting" / "run"}"
+[data]
+path = "{write_prices(tmp_path / "prices")}"
+series = ["one", "two"]
+dev_from = 2004-06-01
+test_from = 2005-03-01
+[model]
+hidden_size = 6
+members = 2
+context = 30
+[training]
+epochs = 2
+updates = 5
+batch_size = 7
+burn_in = 5
+warmup_steps = 0
+learning_rate = 0.01
+ema_decay = 0.9
+save_every = 3
+""")
+    return path
+
+
 @pytest.fixture
 def recipes(
     tiny_recipe: Path,
@@ -296,6 +408,9 @@ def recipes(
     tagging_recipe: Path,
     mixture_recipe: Path,
     text_recipe: Path,
+    intents_recipe: Path,
+    translation_recipe: Path,
+    forecasting_recipe: Path,
 ) -> dict[str, Path]:
     """A recipe for each objective."""
     return {
@@ -305,6 +420,9 @@ def recipes(
         "tagging": tagging_recipe,
         "mixture": mixture_recipe,
         "running-text": text_recipe,
+        "classification": intents_recipe,
+        "parallel-text": translation_recipe,
+        "likelihood": forecasting_recipe,
     }
 
 

@@ -20,10 +20,12 @@ def report(tiny_captioner: Captioner) -> Report:
 
 
 def test_card_of_a_calibrated_captioner_explains_its_confidence(selfcritical_recipe: Path, report: Report) -> None:
+    selection = [{"least": 0.0, "kept": 1.0, "good": 0.372}, {"least": 0.5, "kept": 0.25, "good": 0.604}]
     calibration = {"threshold": 0.655, "good": 0.372, "error": 0.034, "uncalibrated_error": 0.139}
-    metrics = report.metrics | {"calibration": calibration}
+    metrics = report.metrics | {"calibration": calibration | {"selection": selection}}
     text = card(TASKS["captioning"], read_recipe(selfcritical_recipe), report, metrics)
     assert "reaches 0.655, which\n37% of the captions do. Expected calibration error\n0.034 (ten groups" in text
+    assert "|--:|--:|--:|\n| 0.0 | 100% | 37% |\n| 0.5 | 25% | 60% |\n" in text
     assert "\n\n| CIDEr |\n|---|\n| 0.632 |\n\nMeasured with `recap-train evaluate" in text
     assert text.count("\n## ") == 4
     assert "\n\n\n" not in text

@@ -90,7 +90,14 @@ def test_figures_are_published_with_the_first_one_chosen_by(recipes: dict[str, P
     recipe = open_trainer(recipes[objective], ["training.epochs=1"], resume=True).recipe
     checkpoint = Checkpoint.open(recipe.output)
     figures = figures_of(checkpoint.metrics)
-    expected = {"captioning": ("CIDEr", True), "text": ("bits_per_character", False)}[recipe.task]
+    first = {
+        "captioning": ("CIDEr", True),
+        "text": ("bits_per_character", False),
+        "intents": ("score", True),
+        "translation": ("BLEU", True),
+        "forecasting": ("log_variance_rmse", False),
+    }
+    expected = first[recipe.task]
     assert (figures[0].name, figures[0].higher_is_better) == expected
     assert {figure.split for figure in figures} <= {"dev", "test"}
     assert checkpoint.metrics["recipe"]["objective"] == objective
@@ -191,6 +198,7 @@ def test_two_processes_learn_as_one_does(recipes: dict[str, Path], tmp_path: Pat
     """
     still = ["training.precision=no", "training.dropout=0"]
     slow = ["training.learning_rate=2e-4", "training.encoder_learning_rate=1e-4"]  # large steps make last bits matter
+    queries = ["model.dropout=0", "training.word_dropout=0", "training.mixtures=0"]
     given = {
         "cross-entropy": ["training.precision=no", "decoder.dropout=0", "features.views=1"],
         "self-critical": still,
@@ -198,6 +206,9 @@ def test_two_processes_learn_as_one_does(recipes: dict[str, Path], tmp_path: Pat
         "tagging": ["training.precision=no"],
         "mixture": ["training.precision=no", "decoder.dropout=0", *slow[:1]],
         "running-text": ["training.precision=no", "model.dropout=0", "training.k1=8", "training.k2=24"],
+        "classification": ["training.precision=no", *queries],
+        "parallel-text": ["training.precision=no", "model.dropout=0", "subwords.dropout=0", "training.invented=0"],
+        "likelihood": ["training.precision=no", "model.dropout=0", "training.learning_rate=1e-3"],
     }
     assert given.keys() == recipes.keys()
     alone, folder, states = {}, tmp_path / "together", {}

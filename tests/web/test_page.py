@@ -49,7 +49,9 @@ def test_nothing_is_wider_than_the_window(captioned: Page) -> None:
     page = captioned
     drop(page, {"words.jpg": b"no picture at all"})
     page.locator(".told .trouble").wait_for()
-    for view in ("Caption", "Many", "Write", "Look inside"):
+    views = page.locator("main > section").evaluate_all("(sections) => sections.map((section) => section.ariaLabel)")
+    assert len(views) > 4
+    for view in views:
         page.get_by_role("link", name=view).click()
         page.locator(f"section[aria-label='{view}'] h1").locator("visible=true").first.wait_for()
         for width, height in ((320, 640), (768, 1024), (1920, 1080), (1280, 800)):
@@ -63,6 +65,24 @@ def test_nothing_is_wider_than_the_window(captioned: Page) -> None:
         expect(page.locator(".card-text").get_by_role("heading", name=model)).to_be_visible()
         wide, room = page.evaluate(WIDTHS)
         assert wide <= room, model
+
+
+@pytest.mark.parametrize(("width", "height"), [(320, 640), (768, 1024), (1280, 800)])
+def test_views_without_room_are_scrolled_to_the_open_one(open_page: Open, width: int, height: int) -> None:
+    page = open_page()
+    page.set_viewport_size({"width": width, "height": height})
+    page.evaluate("""() => {
+        const [first] = document.querySelectorAll(".views a");
+        const more = first.cloneNode(true);
+        more.removeAttribute("aria-current");
+        for (let number = 0; number < 8; number++) first.after(more.cloneNode(true));
+    }""")
+    for view in ("Look inside", "Caption"):
+        page.evaluate("(hash) => location.hash = hash", "inside" if view == "Look inside" else "caption")
+        expect(page.locator(".views a[aria-current]")).to_have_text(view)
+        expect(page.locator(".views a[aria-current]")).to_be_in_viewport(ratio=0.9)
+        wide, room = page.evaluate(WIDTHS)
+        assert wide <= room
 
 
 def test_the_theme_is_the_systems_until_another_is_chosen(browser: Browser, server: str) -> None:

@@ -6,9 +6,14 @@ from pathlib import Path
 from training.recipe import Recipe, RecipeError, read_values
 from training.task import TaskTraining
 from training.tasks.captioning import CAPTIONING
+from training.tasks.forecasting import FORECASTING
+from training.tasks.intents import INTENTS
 from training.tasks.text import TEXT
+from training.tasks.translation import TRANSLATION
 
-TASKS: dict[str, TaskTraining] = {training.task.name: training for training in (CAPTIONING, TEXT)}
+TASKS: dict[str, TaskTraining] = {
+    training.task.name: training for training in (CAPTIONING, TEXT, INTENTS, TRANSLATION, FORECASTING)
+}
 """By name."""
 
 

@@ -7,7 +7,7 @@ SERVICE = TaskService(
     name="text",
     default="shakespeare",
     loader="worker:load_worker",
-    routes=("openai:router",),
+    routes=("openai:router", "states:router"),
     handler="huggingface:HANDLER",
     schema="schemas:LanguageModelCard",
     fields=lambda checkpoint: {
@@ -16,6 +16,7 @@ SERVICE = TaskService(
         "num_layers": checkpoint.config.num_layers,
         "hidden_size": checkpoint.config.hidden_size,
         "generation": checkpoint.config.generation.model_dump(),
+        "readable_cells": checkpoint.has("readable"),
     },
     network="{num_layers} x {hidden_size} {cell}, {unit}s".format_map,
     command=generate,

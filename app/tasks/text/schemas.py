@@ -55,3 +55,5 @@ class LanguageModelCard(ModelCard):
     hidden_size: int
     generation: dict[str, Any]
     """Its defaults for the parameters of a request."""
+    readable_cells: bool
+    """True if some of its cells are known to follow something in the text; `/v1/states` lists them."""

@@ -11,9 +11,11 @@ import threading
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeVar
 
 import anyio.to_thread
 
@@ -25,6 +27,7 @@ from model.tasks.text import TEXT
 from model.tasks.text.batch import TextBatch
 from model.tasks.text.config import GenerationConfig, LanguageModelConfig
 from model.tasks.text.language import LanguageModel
+from model.tasks.text.states import StateReader
 from model.tasks.text.stream import TextStream
 
 SHORTEST_TURN, LONGEST_TURN = 0.005, 0.05
@@ -35,6 +38,11 @@ TURN = 0.5
 """Seconds, of some 1,000 tokens, for which a text keeps its slot while others wait who have fewer."""
 JOIN_SECONDS = 1.0
 """Patience with the thread's last step when the server stops."""
+
+READS = 16
+"""Most texts that are read, or wait to be, for the states of cells; texts to write have a queue of their own."""
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +89,9 @@ class TextWorker(Worker):
         self._texts: dict[TextStream, _Text] = {}
         self._news: list[_Text] = []
         self._told = self._shared = 0.0
+        self._reader = ThreadPoolExecutor(1, f"states of {name}")
         # The event loop's own.
+        self._reads = 0
         self._callers: defaultdict[str, dict[Generation, asyncio.TimerHandle]] = defaultdict(dict)
         # Both sides', changed under the condition.
         self._changed = threading.Condition()
@@ -116,6 +126,45 @@ class TextWorker(Worker):
         self._callers[client][generation] = timer
         return generation
 
+    async def read_states(self, text: str, layer: int, answer: Callable[[StateReader, float, float], T]) -> T:
+        """Reads a text on a thread, in turns with whatever else wants the cores; see `StateReader`.
+
+        Args:
+            answer: is called on that thread once the text has been read, with the seconds that it waited and was read.
+
+        Raises:
+            Refusal: too many texts are being read already; its time is up; the server is shutting down.
+        """
+        self.require_open()
+        if self._reads >= READS:
+            message = f"the states of {self._reads} texts are being read, and no more are taken; try again shortly"
+            raise Refusal("queue_full", message, retry_after=1)
+        asked, left = time.monotonic(), threading.Event()
+
+        def read() -> T:
+            began = time.monotonic()
+            self._queue_seconds.observe(began - asked)
+            reader = StateReader(self._model, text, layer)
+            while reader.left:
+                self.require_open()
+                if left.is_set():
+                    raise Refusal("deadline_exceeded", "nobody waits for it any more")
+                with self._cores.whole():
+                    reader.read()
+            self._prompt_tokens.inc(len(reader.tokens))
+            return answer(reader, began - asked, time.monotonic() - began)
+
+        self._reads += 1
+        try:
+            async with asyncio.timeout(self._deadline):
+                return await asyncio.get_running_loop().run_in_executor(self._reader, read)
+        except TimeoutError:
+            message = f"the text was not read within {self._deadline:g} s, and is given up"
+            raise Refusal("deadline_exceeded", message) from None
+        finally:
+            left.set()
+            self._reads -= 1
+
     def _give_up(self, generation: Generation) -> None:
         """Ends a caller's wait, if none of its texts has begun."""
         with self._changed:
@@ -142,6 +191,7 @@ class TextWorker(Worker):
         with self._changed:
             self.closed = True
             self._changed.notify()
+        self._reader.shutdown(wait=False)
         if self._thread:
             await anyio.to_thread.run_sync(self._thread.join, JOIN_SECONDS)
 

@@ -40,12 +40,18 @@ function route() {
     if (view === open) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
+  showLink();
   document.title = open === VIEWS[0] ? "Recap" : `${open.title} · Recap`;
   clearNotice(NOT_LOADED);
   if (moved) scrollTo(0, 0);
   const place = places.get(open);
   if (place && !mounted.has(open)) mount(open, place, rest);
   else open.arrive?.(rest);
+}
+
+/** Scrolls the navigation, where it has no room for all, to the view that is open. */
+function showLink() {
+  places.get(open)?.link.scrollIntoView({ block: "nearest", inline: "center" });
 }
 
 /** Fills a view's section; if its modules can't be loaded, it is tried again when the view is next opened. */
@@ -82,6 +88,7 @@ for (const [view, place] of places) view.start?.(place);
 find("#theme").addEventListener("click", switchTheme);
 find("#theme").setAttribute("aria-pressed", String(isDark()));
 addEventListener("hashchange", route);
+addEventListener("resize", showLink);
 models.load().catch((error) => {
   if (error.status === 401) askForKey(error);
   else notice(`${error.sentence} ${error.advice}`);

@@ -4,6 +4,9 @@ const modules = await Promise.all([
   import("./captioning.js"),
   import("./contact-sheet.js"),
   import("./text.js"),
+  import("./intents.js"),
+  import("./translation.js"),
+  import("./forecasting.js"),
   import("./inside.js"),
 ]);
 

@@ -241,6 +241,8 @@ class Captioner(nn.Module):
         if tags is None or self.naming is None:
             raise ValueError(f"people={decoding.people:g}: {NO_TAGS.format(off=0)}")
         unseen = self.naming.people(tags) < decoding.people  # (B,)
+        if not unseen.any():
+            return None
         words = torch.zeros(len(self.vocabulary), dtype=torch.bool)  # (V,)
         words[list(self.naming.words_for_people)] = True
         words[list(self.encode_prefix(decoding.prefix) if prefix is None else prefix)] = False

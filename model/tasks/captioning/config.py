@@ -1,11 +1,11 @@
 """Everything that a captioner is built from."""
 
-import math
 from dataclasses import fields
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from model.calibration import Calibration
 from model.config import Config, OffByMinusOne
 from model.decoding.search import Search
 from model.vision.config import EncoderConfig
@@ -89,25 +89,6 @@ class DecodingConfig(Config, use_attribute_docstrings=True):
         return Search(**shared, num_sequences=self.num_captions)
 
 
-class CalibrationConfig(Config):
-    """Maps how likely a model finds its captions to how likely they are good (Platt, 1999).
-
-    The confidence is the sigmoid of intercept + slope * logit of the geometric mean of the tokens' probabilities.
-    """
-
-    intercept: float
-    slope: Annotated[float, Field(gt=0)]
-    """Above 0, so that a likelier caption never has less confidence."""
-    threshold: float
-    """CIDEr that a good caption reaches; see `training.tasks.captioning.calibration`."""
-
-    def confidence(self, probability: float) -> float:
-        """The confidence in a caption, from the geometric mean of its tokens' probabilities."""
-        probability = min(max(probability, 1e-9), 1 - 1e-9)
-        score = self.intercept + self.slope * math.log(probability / (1 - probability))
-        return 1 / (1 + math.exp(-score)) if score > -700 else 0.0
-
-
 class TaggingConfig(Config):
     """Maps a tagger's logits to how likely things are there (Platt, 1999)."""
 
@@ -122,7 +103,7 @@ class CaptionerConfig(Config):
     decoder: DecoderConfig = DecoderConfig()
     decoding: DecodingConfig = DecodingConfig()
     """Defaults, which a request may override."""
-    calibration: CalibrationConfig | None = None
+    calibration: Calibration | None = None
     """Turns a caption's probability into a confidence; without it, they are the same."""
     tagging: TaggingConfig | None = None
     """Calibration of the tags, where the captioner has a tagger."""

@@ -73,13 +73,6 @@ class Tags:
     def __len__(self) -> int:
         return len(self.names)
 
-    def table(self, rows: Sequence[Sequence[int]]) -> Tensor:
-        """Numbers of tags as rows of a table of zeros and ones (R, V)."""
-        table = torch.zeros(len(rows), len(self))
-        for row, numbers in zip(table, rows, strict=True):
-            row[list(numbers)] = 1
-        return table
-
 
 class Tagger(nn.Module):
     """A multi-label head over the mean of a grid, and a classifier that names what the head has never learnt.
@@ -96,7 +89,7 @@ class Tagger(nn.Module):
     learnt: Tensor
     """(L,), numbers of the nouns that the head has learnt."""
     members: Tensor
-    """(C, V), 1 where a class is a noun."""
+    """(2, M), pairs of a class and a noun that it is."""
     kinds: Tensor
     """(2, R), pairs of a noun and one that it is a kind of."""
 
@@ -108,9 +101,8 @@ class Tagger(nn.Module):
         self.register_buffer("centre", torch.zeros(num_features))
         self.register_buffer("scale", torch.ones(num_features))
         self.register_buffer("learnt", torch.tensor(tags.learnt, dtype=torch.long), persistent=False)
-        self.register_buffer("members", tags.table(tags.classes), persistent=False)
-        pairs = [(noun, kind) for noun, kinds in enumerate(tags.broader) for kind in kinds]
-        self.register_buffer("kinds", torch.tensor(pairs, dtype=torch.long).view(-1, 2).t(), persistent=False)
+        self.register_buffer("members", _pairs(tags.classes), persistent=False)
+        self.register_buffer("kinds", _pairs(tags.broader), persistent=False)
 
     def logits(self, features: Tensor) -> Tensor:
         """The head's logits (B, L) of grids' means (B, E), not calibrated."""
@@ -120,7 +112,10 @@ class Tagger(nn.Module):
         """Probabilities (B, V) that a noun is what the picture shows, from grids' means (B, E)."""
         if self.classifier is None:
             return features.new_zeros(len(features), len(self.tags))
-        return (self.classifier(features).softmax(1) @ self.members).clamp(max=1)  # type: ignore[no-any-return]
+        classes, nouns = self.members
+        found = self.classifier(features).softmax(1)  # (B, C)
+        shown = features.new_zeros(len(features), len(self.tags)).index_add(1, nouns, found[:, classes])  # (B, V)
+        return shown.clamp(max=1)
 
     def probabilities(self, logits: Tensor, shown: Tensor, config: TaggingConfig) -> Tensor:
         """Probabilities (B, V) that things are there, from the head's logits (B, L) and the classifier's (B, V)."""
@@ -165,6 +160,12 @@ class Tagger(nn.Module):
     @cached_property
     def _neutralized(self) -> tuple[list[int], list[tuple[int, list[int]]]]:
         return neutralized(self.tags.names)
+
+
+def _pairs(rows: Sequence[Sequence[int]]) -> Tensor:
+    """Each row's place with each of its numbers, (2, R)."""
+    pairs = [(place, number) for place, numbers in enumerate(rows) for number in numbers]
+    return torch.tensor(pairs, dtype=torch.long).view(-1, 2).t()
 
 
 class TagWords(nn.Module):

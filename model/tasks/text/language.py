@@ -10,6 +10,7 @@ from torch.nn.functional import dropout
 from model.cells import State
 from model.recurrent import Recurrent
 from model.tasks.text.config import LanguageModelConfig
+from model.tasks.text.readable import ReadableCells
 from model.vocabulary import SPECIALS, Vocabulary, pieces
 
 if TYPE_CHECKING:
@@ -22,13 +23,25 @@ class LanguageModel(nn.Module):
     Graves, "Generating sequences with recurrent neural networks" (2013), section 2; dropout as in Zaremba et al.,
     "Recurrent neural network regularization" (2014): between layers and before the softmax, not over time.
 
-    A stepper writes in place of these weights, which then only read prompts; None writes in torch. An unknown cell
-    is a ValueError.
+    Args:
+        readable: the cells that are known to mean something, if anybody has looked for them.
+        stepper: writes in place of these weights, which then only read prompts; None writes in torch.
+
+    Raises:
+        ValueError: an unknown cell; a readable one that the layers don't have.
     """
 
-    def __init__(self, config: LanguageModelConfig, vocabulary: Vocabulary, stepper: "Stepper | None" = None) -> None:
+    def __init__(
+        self,
+        config: LanguageModelConfig,
+        vocabulary: Vocabulary,
+        readable: ReadableCells | None = None,
+        stepper: "Stepper | None" = None,
+    ) -> None:
         super().__init__()
-        self.config, self.vocabulary, self.stepper = config, vocabulary, stepper
+        self.config, self.vocabulary, self.readable, self.stepper = config, vocabulary, readable, stepper
+        if readable:
+            readable.require(config.num_layers, config.hidden_size)
         size = config.embedding_size or len(vocabulary)
         self.embedding = nn.Embedding(len(vocabulary), size) if config.embedding_size else None
         self.recurrent = Recurrent(config.cell, size, config.hidden_size, config.num_layers, config.dropout)

@@ -36,7 +36,7 @@ def table(checkpoints: Path) -> RouteTable:
         ("GET", "/model/metadata", "/model/metadata", IBM_MAX),
         ("GET", "/web/main.js", "/web", OWN),
         ("POST", "/v1/chat/nothing", UNMATCHED, OPENAI),
-        ("GET", "/model/labels", UNMATCHED, IBM_MAX),
+        ("GET", "/model/labels", UNMATCHED, OWN),  # IBM MAX and Rasa both have routes below /model/
         ("GET", "/v1/captions/nothing", UNMATCHED, OWN),
         ("GET", "/v1/nothing", UNMATCHED, OWN),
         ("GET", "/nothing/at/all", UNMATCHED, OWN),

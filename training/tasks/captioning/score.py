@@ -1,6 +1,7 @@
 """The score of a captioner: its captions of a split against people's."""
 
 import json
+import statistics
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,11 +17,11 @@ from model.figures import Figure
 from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Caption, Captioner
 from model.tasks.captioning.config import CaptionerConfig, DecodingConfig
+from training.calibration import CalibrationError, calibrate, calibration_error
 from training.data.pictures import check_pictures
 from training.device import available_device
 from training.files import make_folder, write_text
 from training.task import Evaluation, Report
-from training.tasks.captioning.calibration import CalibrationError, calibrate, calibration_error
 from training.tasks.captioning.ensemble import Ensemble
 from training.tasks.captioning.metrics import CaptionScorer
 from training.tasks.captioning.readers import CaptionedImage, open_dataset
@@ -137,8 +138,10 @@ def evaluate(
     scores = scorer.score(texts, training_captions=seen or None)
     report: dict[str, Any] = {"split": split, "images": len(images), "beam_size": decoding.beam_size, **scores}
     if calibration := ensemble.members[0].config.calibration:
-        good = [cider >= calibration.threshold for cider in scorer.cider]
-        report["calibration_error"] = calibration_error([caption.confidence for caption in captions], good)
+        confidences = torch.tensor([caption.confidence for caption in captions])  # (N,)
+        report["calibration_error"] = calibration_error(
+            confidences, torch.tensor(scorer.cider) >= calibration.threshold
+        )
     report["seconds"] = round(time.perf_counter() - start, 1)
     if notes := [*dataset.notes, *scorer.notes]:
         report["notes"] = notes
@@ -168,8 +171,8 @@ def report(checkpoint: Path, recipe: CaptioningRecipe) -> Report:
     return Report(evaluation.figures, metrics, config)
 
 
-def calibrate_checkpoint(path: Path, data: Path) -> dict[str, float]:
-    """Calibrates a checkpoint on dev, and returns the figures of `training.tasks.captioning.calibration.calibrate`.
+def calibrate_checkpoint(path: Path, data: Path) -> dict[str, Any]:
+    """Calibrates a checkpoint on dev, and returns the figures of `training.calibration.calibrate`.
 
     Its weights and its card stay as they are; the card should tell the figures.
 
@@ -190,18 +193,24 @@ def calibrate_checkpoint(path: Path, data: Path) -> dict[str, float]:
 
 def _calibrated(
     config: CaptionerConfig, found: Mapping[str, CaptionEvaluation]
-) -> tuple[CaptionerConfig, dict[str, float]]:
-    """The configuration with a calibration on the captions of all data sets, and how good that is, also on each."""
+) -> tuple[CaptionerConfig, dict[str, Any]]:
+    """The configuration with a calibration on the captions of all data sets, and how good that is, also on each.
+
+    A caption is good if its CIDEr reaches the median of people's own sentences, each against the others of its picture.
+    """
+    people = [value for part in found.values() for value in part.scorer.people()]
+    if not people:
+        raise CalibrationError("there is one sentence a picture, so people's can't be compared with each other")
     probabilities = {name: [caption.probability for caption in part.captions] for name, part in found.items()}
     calibration, scores = calibrate(
         [value for values in probabilities.values() for value in values],
         [value for part in found.values() for value in part.scorer.cider],
-        [value for part in found.values() for value in part.scorer.people()],
+        statistics.median(people),
     )
     if len(found) > 1:
         for name, part in found.items():
-            good = [cider >= calibration.threshold for cider in part.scorer.cider]
-            confidences = [calibration.confidence(value) for value in probabilities[name]]
+            confidences = torch.tensor([calibration.confidence(value) for value in probabilities[name]])  # (N,)
+            good = torch.tensor(part.scorer.cider) >= calibration.threshold  # (N,)
             scores[f"{name}_error"] = calibration_error(confidences, good)
     return config.model_copy(update={"calibration": calibration}), scores
 

@@ -16,9 +16,9 @@ from model.figures import Figure
 from model.tasks.captioning.captioner import Captioner
 from model.tasks.captioning.config import CaptionerConfig, TaggingConfig
 from model.tasks.captioning.tagger import Tagger, Tags
+from training.calibration import calibration_error
 from training.length_buckets import LengthBuckets
 from training.tasks.captioning.backbone import package_classifier
-from training.tasks.captioning.calibration import calibration_error
 from training.tasks.captioning.cross_fitting import prepare_head
 from training.tasks.captioning.nouns import Nouns, imagenet_nouns
 from training.tasks.captioning.readers import open_dataset
@@ -205,4 +205,4 @@ def _error(probabilities: Tensor, targets: Tensor) -> float:
     sure = probabilities > SURE
     if not sure.any():
         return 0.0
-    return calibration_error(probabilities[sure].tolist(), (targets[sure] == 1).tolist())
+    return calibration_error(probabilities[sure], targets[sure] == 1)

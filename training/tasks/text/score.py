@@ -84,7 +84,7 @@ def evaluate(checkpoints: Sequence[Path], data: Path, split: str, *, device: tor
     start = time.perf_counter()
     (path,) = checkpoints
     checkpoint = Checkpoint.open(path).expect(TEXT)
-    cut = _cut(checkpoint)
+    cut = cut_of(checkpoint)
     text = split_text(read_text(data, cut.pattern), dev=cut.dev, test=cut.test)
     return _evaluation(checkpoint.load(device), text, split, start)
 
@@ -121,7 +121,7 @@ def sample(model: LanguageModel, tokens: int) -> str:
     return "".join(delta.text for delta in generate(model, "\n", asked))
 
 
-def _cut(checkpoint: Checkpoint[LanguageModelConfig, LanguageModel]) -> TextDataRecipe:
+def cut_of(checkpoint: Checkpoint[LanguageModelConfig, LanguageModel]) -> TextDataRecipe:
     """The recipe's section `data`, as the checkpoint's metrics have it; the other sections may have had other keys."""
     try:
         return TextDataRecipe.model_validate(checkpoint.metrics["recipe"]["data"])

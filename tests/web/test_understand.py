@@ -1,0 +1,46 @@
+"""The view of intents: a sentence, its ranking, and its words."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, expect
+
+from tests.web.conftest import Open
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_sentence_is_understood(open_page: Open) -> None:
+    page = open_page("#understand")
+    page.get_by_role("textbox", name="Sentence").fill("What time is it?")
+    page.get_by_role("textbox", name="Sentence").press("Enter")
+    answer = page.locator("#intent-answer")
+    expect(answer.get_by_role("heading")).to_contain_text("Asking for the time")
+    expect(answer.locator(".ranking li")).to_have_count(5)
+    expect(answer.get_by_role("list", name="Word by word").locator("mark")).to_have_text(["what", "time", "is", "it"])
+
+
+def test_what_is_out_of_scope_is_said(open_page: Open) -> None:
+    page = open_page("#understand")
+    page.get_by_role("textbox", name="Sentence").fill("?!")
+    page.get_by_role("button", name="Understand").click()
+    expect(page.locator("#intent-answer")).to_contain_text("This is none of the intents that the model knows.")
+
+
+def test_axe_finds_nothing(browser: Browser, server: str) -> None:
+    with browser.new_context(reduced_motion="reduce", bypass_csp=True) as context:
+        page = context.new_page()
+        page.goto(f"{server}/#understand")
+        page.get_by_role("textbox", name="Sentence").fill("What time is it in Lllanfair?")
+        page.get_by_role("button", name="Understand").click()
+        page.get_by_role("list", name="Word by word").wait_for()
+        for theme in ("light", "dark"):
+            page.emulate_media(color_scheme=theme)
+            results = Axe().run(page, options={"resultTypes": ["violations"]})
+            assert not results.violations_count, results.generate_report()
+
+
+def test_what_is_refused_is_told(open_page: Open) -> None:
+    page = open_page("#understand")
+    page.get_by_role("textbox", name="Sentence").fill("  ")
+    page.get_by_role("button", name="Understand").click()
+    expect(page.get_by_role("alert")).to_contain_text("Text is empty; a sentence is needed")
