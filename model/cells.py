@@ -9,6 +9,7 @@ which are torch's names, shapes and order of blocks: a state dict of `torch.nn.R
 The second bias is superfluous everywhere but in the GRU; torch has it, so it is here.
 
 `project` computes all that a step takes from its input, so that `model.recurrent` can do it for all steps at once.
+`pointwise`, `recurrent_input` and `recurrent_weight` also work for many networks side by side, whose axis comes first.
 """
 
 from abc import ABC, abstractmethod
@@ -122,7 +123,7 @@ class LSTM(Cell):
     blocks = "ifgo"
 
     def equations(self, from_input: Tensor, from_state: Tensor, state: State) -> tuple[Gates, State]:
-        sums = (from_input + from_state).chunk(4, 1)  # (N, H) each
+        sums = (from_input + from_state).chunk(4, -1)  # (N, H) each
         i, f, g, o = sums[0].sigmoid(), sums[1].sigmoid(), sums[2].tanh(), sums[3].sigmoid()
         c = f * state[1] + i * g
         return {"i": i, "f": f, "g": g, "o": o}, (o * c.tanh(), c)
@@ -141,8 +142,8 @@ class GRU(Cell):
     blocks = "rzn"
 
     def equations(self, from_input: Tensor, from_state: Tensor, state: State) -> tuple[Gates, State]:
-        input_r, input_z, input_n = from_input.chunk(3, 1)  # (N, H) each
-        state_r, state_z, state_n = from_state.chunk(3, 1)
+        input_r, input_z, input_n = from_input.chunk(3, -1)  # (N, H) each
+        state_r, state_z, state_n = from_state.chunk(3, -1)
         r = (input_r + state_r).sigmoid()
         z = (input_z + state_z).sigmoid()
         n = (input_n + r * state_n).tanh()
@@ -192,7 +193,7 @@ class PeepholeLSTM(Cell):
         return c.tanh()
 
     def equations(self, from_input: Tensor, from_state: Tensor, state: State) -> tuple[Gates, State]:
-        sums = dict(zip(self.blocks, (from_input + from_state).chunk(self.num_gates, 1), strict=True))  # (N, H) each
+        sums = dict(zip(self.blocks, (from_input + from_state).chunk(self.num_gates, -1), strict=True))  # (N, H) each
         i = self.gate("i", sums, state[1])
         f = self.forget_gate(sums, state[1], i)
         g = self.block_input(sums["g"])
@@ -269,12 +270,12 @@ class FGR(PeepholeLSTM):
         self.reset_parameters()
 
     def recurrent_input(self, state: State) -> Tensor:
-        return torch.cat([state[0], *state[2:]], 1)  # (N, 4 H)
+        return torch.cat([state[0], *state[2:]], -1)  # (N, 4 H)
 
     def recurrent_weight(self) -> Tensor:
-        to_i, to_f, to_o = self.weight_gates.chunk(3)  # (H, 3 H) each
-        gates = torch.cat([to_i, to_f, torch.zeros_like(to_i), to_o])  # (4 H, 3 H), nothing goes to g
-        return torch.cat([self.weight_hh, gates], 1)  # (4 H, 4 H)
+        to_i, to_f, to_o = self.weight_gates.chunk(3, -2)  # (H, 3 H) each
+        gates = torch.cat([to_i, to_f, torch.zeros_like(to_i), to_o], -2)  # (4 H, 3 H), nothing goes to g
+        return torch.cat([self.weight_hh, gates], -1)  # (4 H, 4 H)
 
     def carried(self, i: Tensor, f: Tensor, o: Tensor) -> State:
         return i, f, o

@@ -22,7 +22,17 @@ WEB = ("fastapi", "starlette", "uvicorn")
 DATA_SETS = ("datasets", "pycocotools")
 METRICS = ("jiwer", "pycocoevalcap", "sacrebleu")
 MODELS = tuple(f"model.tasks.{name}" for name in TASKS)
-TRAINING_LIBRARIES = (*DATA_SETS, *METRICS, "accelerate", "matplotlib", "tensorboard", "timm", "torchvision")
+TRAINING_LIBRARIES = (
+    *DATA_SETS,
+    *METRICS,
+    "accelerate",
+    "matplotlib",
+    "optuna",
+    "scipy",
+    "tensorboard",
+    "timm",
+    "torchvision",
+)
 
 
 class Rule(NamedTuple):

@@ -3,9 +3,10 @@
 import sys
 import threading
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
+from pydantic import BaseModel
 from typer.core import TyperGroup
 
 from model.streams import open_closed_streams, told
@@ -28,6 +29,8 @@ class Commands(TyperGroup):
             ctx.fail(f"No such command {cmd_name!r}. Every recipe is trained by: recap-train train --config FILE")
         return command
 
+
+Settings = TypeVar("Settings", bound=BaseModel)
 
 app = typer.Typer(
     cls=Commands,
@@ -236,16 +239,10 @@ def gradients(
     seed: Annotated[int, typer.Option(min=0)] = 1,
 ) -> None:
     """Measure how far back gradients reach in each cell, before and after training on the adding problem."""
-    from pydantic import ValidationError
-
     from training.lab.gradients import Study, run, summary, write
 
     values = {"cells": cell, "lengths": length, "hidden_size": hidden_size, "steps": steps, "seed": seed}
-    try:
-        study = Study.model_validate({name: value for name, value in values.items() if value is not None})
-    except ValidationError as error:
-        problems = [f"{problem['loc'][0]}: {problem['msg']}" for problem in error.errors()]
-        raise typer.BadParameter("; ".join(problems)) from error
+    study = _study(Study, values)
     outcomes = run(study)
     paths = write(outcomes, out)
     typer.echo("\n".join([summary(outcomes), *map(str, paths)]))
@@ -259,6 +256,75 @@ def hello(seed: Annotated[int, typer.Option(min=0)] = 1) -> None:
     network, loss = train(seed=seed)
     typer.echo("\n".join(figure(network)))
     typer.echo(f"\nloss {loss:.4f} nats per letter; from {spell(network)[0]!r} it spells {spell(network)}")
+
+
+@lab.command()
+def odyssey(
+    data: Annotated[Path, typer.Option(help="Folder that holds the data sets jsb, an4 and omniglot.")],
+    out: Annotated[Path, typer.Option(help="Folder of the database, tables, pictures and page.")] = Path(
+        "runs/odyssey"
+    ),
+    task: Annotated[list[str] | None, typer.Option(help="May be repeated; default: all three.")] = None,
+    cell: Annotated[
+        list[str] | None, typer.Option(help="May be repeated; default: vanilla, eight variants, gru, rnn.")
+    ] = None,
+    trials: Annotated[int, typer.Option(min=2, help="Trials of each cell on each task; more may be added later.")] = 40,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Most epochs of a trial; default: the task's.")] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 1,
+    report: Annotated[
+        bool, typer.Option("--report", help="Train nothing; report on the trials that are there.")
+    ] = False,
+) -> None:
+    """Compare the LSTM with its variants, after Greff et al.: a random search on three tasks, and tests.
+
+    Runs on one thread: started several times, it shares the work. Stopped in any way, it goes on when started again.
+    """
+    from training.lab.odyssey.report import report as write
+    from training.lab.odyssey.search import Study
+    from training.lab.odyssey.sweep import finished, run
+
+    values = {"tasks": task, "cells": cell, "trials": trials, "epochs": epochs, "seed": seed}
+    study = _study(Study, values)
+    if not report and not run(study, data, out):
+        typer.echo("the rest is done by other processes; the last one writes the report", err=True)
+        return
+    paths = write(finished(study, out), out)
+    typer.echo("\n".join([paths[-1].read_text(encoding="utf-8"), *map(str, paths)]))
+
+
+@lab.command()
+def truncation(
+    out: Annotated[Path, typer.Option(help="Folder of the table, the figure and the summary.")] = Path(
+        "runs/truncation"
+    ),
+    cell: Annotated[str, typer.Option(help="A cell of model/cells.py.")] = "lstm",
+    range_: Annotated[int, typer.Option("--range", min=1, help="Steps between a symbol and its copy.")] = 5,
+    k1: Annotated[list[int] | None, typer.Option(help="May be repeated; default: 1, 5, 10, 20.")] = None,
+    k2: Annotated[list[int] | None, typer.Option(help="May be repeated; default: 1, 3, 5, 6, 10, 20.")] = None,
+    sequences: Annotated[int, typer.Option(min=1, help="Batches to learn from.")] = 40,
+    seed: Annotated[int, typer.Option(min=0)] = 1,
+) -> None:
+    """Measure loss and time of truncated backpropagation against k1 and k2, on a task whose range is known."""
+    from training.lab.truncation import Study, run, summary, write
+
+    values = {"cell": cell, "range": range_, "k1": k1, "k2": k2, "sequences": sequences, "seed": seed}
+    study = _study(Study, values)
+    if not study.pairs:
+        raise typer.BadParameter("every k2 is less than every k1; a gradient goes back over its own steps at least")
+    outcomes = run(study)
+    paths = write(study, outcomes, out)
+    typer.echo("\n".join([summary(study, outcomes), *map(str, paths)]))
+
+
+def _study(kind: type[Settings], values: dict[str, Any]) -> Settings:
+    """A study of these settings, None being the default; what is wrong is the command line's fault."""
+    from pydantic import ValidationError
+
+    try:
+        return kind.model_validate({name: value for name, value in values.items() if value is not None})
+    except ValidationError as error:
+        problems = [f"{problem['loc'][0]}: {problem['msg']}" for problem in error.errors()]
+        raise typer.BadParameter("; ".join(problems)) from error
 
 
 def _thread_failed(failure: threading.ExceptHookArgs) -> None:
