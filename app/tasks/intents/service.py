@@ -59,7 +59,8 @@ def check_words(texts: Sequence[str]) -> None:
     """Raises a Refusal if texts have too many words together to be explained: the answer grows by their number."""
     words = sum(len(tokenize(text)) for text in texts)
     if words > MAX_WORDS:
-        message = f"explain=true: the text has {words:,} words; at most {MAX_WORDS} are explained in a request"
+        has = "the text has" if len(texts) == 1 else "the texts have"
+        message = f"explain=true: {has} {words:,} words; at most {MAX_WORDS} are explained in a request"
         raise Refusal("invalid_parameter", message, "explain")
 
 

@@ -88,7 +88,7 @@ def test_other_scripts_signs_and_long_words_are_answered(intent_client: httpx2.C
         ({"text": "time", "top_k": 0}, "top_k=0: input should be greater than or equal to 1"),
         ({"text": "time", "topk": 3}, "unknown parameter 'topk'; did you mean top_k"),
         ({"text": "time " * 65, "explain": True}, "explain=true: the text has 65 words; at most 64 are explained"),
-        ({"text": ["time"] * 65, "explain": True}, "explain=true: the text has 65 words; at most 64 are explained"),
+        ({"text": ["time"] * 65, "explain": True}, "explain=true: the texts have 65 words; at most 64 are explained"),
     ],
 )
 def test_what_is_wrong_is_told(intent_client: httpx2.Client, body: dict[str, Any], message: str) -> None:
