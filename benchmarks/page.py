@@ -1,4 +1,4 @@
-"""The page in Chromium: what its first view weighs and takes, and a hundred pictures dropped on it at once.
+"""The page in Chromium: what its first view weighs and takes, a hundred pictures dropped on it at once, and a reload.
 
 python benchmarks/page.py [--pictures 100] [--folder PICTURES]
 
@@ -53,6 +53,12 @@ DROP = """() => {
     window.tasks.length = 0;
     const event = new DragEvent("drop", {dataTransfer: window.transfer, bubbles: true, cancelable: true});
     document.querySelector("main").dispatchEvent(event);
+}"""
+
+RESTORED = """async (count) => {
+    const selector = ".card[data-state=done], .card[data-state=failed]";
+    while (document.querySelectorAll(selector).length < count) await new Promise(requestAnimationFrame);
+    return performance.now();
 }"""
 
 
@@ -122,6 +128,18 @@ def many(page: Page, files: list[tuple[str, bytes]]) -> dict[str, float]:
     }
 
 
+def reloaded(page: Page, count: int) -> dict[str, float]:
+    """Figures of a reload, from its beginning until all pictures are there with their captions."""
+    page.evaluate("""async () => (await import("/web/shell/store.js")).store.write()""")
+    page.wait_for_timeout(1000)
+    page.reload(wait_until="commit")
+    restored = page.evaluate(RESTORED, count)
+    return {
+        "restored after a reload, ms": restored,
+        "longest task then, ms": max(page.evaluate("window.tasks"), default=0),
+    }
+
+
 def main() -> None:
     """Prints the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -134,6 +152,7 @@ def main() -> None:
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         page.add_init_script(WATCH + USABLE)
         figures = first_view(page, f"http://127.0.0.1:{service.port}") | many(page, files)
+        figures |= reloaded(page, len(files))
         print(f"Chromium {browser.version}")
     for name, value in figures.items():
         print(f"{name:36}{value:12,.1f}".replace(".0", "  "))

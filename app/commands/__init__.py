@@ -4,6 +4,7 @@ Modules that take long to import, torch above all, are imported by the functions
 """
 
 import logging
+import sys
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
@@ -31,6 +32,15 @@ def fail(message: str) -> NoReturn:
     """Ends the command with exit code 2: it was given something that can't work."""
     typer.echo(f"error: {message}", err=True)
     raise typer.Exit(2)
+
+
+def require_decoded(text: str, name: str) -> str:
+    """The text of an argument; ends the command if bytes of it can't be decoded, which come as lone surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        fail(f"{name} is not {sys.getfilesystemencoding()}, from character {error.start} on")
+    return text
 
 
 def quiet_pillow() -> None:

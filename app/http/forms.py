@@ -33,16 +33,20 @@ _FILENAME = re.compile(rb";\s*filename\*?\s*=", re.IGNORECASE)
 
 
 def parse_urlencoded(body: bytes) -> Fields:
-    """The fields of a URL-encoded form.
+    """The fields of a URL-encoded form. Letters may stand there as they are, as curl sends them.
 
     Raises:
-        Refusal: it is too long, or there are too many.
+        Refusal: it is too long or no UTF-8, or there are too many.
     """
     if len(body) > MAX_URLENCODED:
         raise Refusal("bad_form", f"a URL-encoded form may have {MAX_URLENCODED:,} bytes; multipart may have more")
     if body.count(b"&") >= MAX_FIELDS:
         raise Refusal("bad_form", f"a form may have {MAX_FIELDS} fields")
-    pairs = (pair.partition("=") for pair in body.decode("ascii").split("&") if pair)
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        raise Refusal("bad_form", f"the form is not UTF-8: {error.reason} at byte {error.start}") from error
+    pairs = (pair.partition("=") for pair in text.split("&") if pair)
     return [(_plain(name), _plain(value)) for name, _, value in pairs]
 
 

@@ -1,8 +1,9 @@
 """GET /v1/models and /v1/models/{name}: the models that are served."""
 
+import gzip
 from typing import TYPE_CHECKING, Any, Literal, Union
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 
 from app.http.contract import Contract
 from app.http.dialects import OPENAI, OpenAIErrorResponse
@@ -46,12 +47,15 @@ def model_list(registry: Registry) -> ModelList:
     return ModelList(data=[card_of(checkpoint, registry) for _, checkpoint in sorted(registry.checkpoints.items())])
 
 
-@router.get("/v1/models")
+@router.get("/v1/models", response_model=ModelList)
 @Contract(errors=OPENAI)
-def list_models(request: Request) -> ModelList:
+def list_models(request: Request) -> Response:
     """The models that are served, each with its defaults and its figures."""
     engine: Engine = request.app.state.engine
-    return model_list(engine.registry)
+    body, headers = model_list(engine.registry).model_dump_json().encode(), {"vary": "accept-encoding"}
+    if "gzip" in request.headers.get("accept-encoding", ""):  # the page waits for it, and cards are long
+        body, headers["content-encoding"] = gzip.compress(body), "gzip"
+    return Response(body, headers=headers, media_type="application/json")
 
 
 @router.get("/v1/models/{name:path}", responses={404: {"model": OpenAIErrorResponse, "description": "No such model"}})

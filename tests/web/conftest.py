@@ -56,6 +56,21 @@ def caption_example(page: Page) -> None:
     page.locator(".frame[data-state=done]").wait_for()
 
 
+def sentence(text: str) -> str:
+    """The caption as the page shows it."""
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def exported(page: Page, form: str) -> tuple[str, str]:
+    """Exports from the contact sheet, and returns the file's name and text."""
+    page.get_by_role("button", name="Export").click()
+    dialog = page.get_by_role("dialog", name="Export")
+    dialog.get_by_text(form, exact=True).click()
+    with page.expect_download() as download:
+        dialog.get_by_role("button", name="Export").click()
+    return download.value.suggested_filename, download.value.path().read_text(encoding="utf-8")
+
+
 @pytest.fixture(scope="package")
 def server() -> Iterator[str]:
     """Address of a server with the checkpoints that are shipped, once it is ready."""

@@ -27,12 +27,12 @@ def light(page: Page) -> NDArray[np.float64]:
 
 
 def spots(grid: Sequence[Sequence[float]], side: int = 64) -> NDArray[np.float64]:
-    """The same by another way: bilinear between the middles of cells, the brightest 1."""
+    """The same by another way: bilinear between the middles of cells, 0 up to the average, the brightest 1."""
     cells = np.array(grid)
     rows, columns = ((np.arange(side) + 0.5) / side * count - 0.5 for count in cells.shape)
     across = np.stack([np.interp(columns, np.arange(cells.shape[1]), row) for row in cells])
     smooth = np.stack([np.interp(rows, np.arange(cells.shape[0]), column) for column in across.T], axis=1)
-    return np.asarray(smooth / smooth.max())
+    return np.asarray(np.clip(smooth - cells.mean(), 0, None) / (smooth.max() - cells.mean()))
 
 
 @pytest.fixture(scope="module")
@@ -103,15 +103,38 @@ def test_the_light_goes_over_from_one_word_to_the_next(captioned: Page, tokens: 
 
 def test_the_keyboard_goes_from_word_to_word(captioned: Page, tokens: list[dict[str, Any]]) -> None:
     page, frame = captioned, captioned.locator(".frame")
-    page.get_by_role("button", name="Word after").focus()
-    for token in tokens:
-        page.keyboard.press("Tab")
+    expect(page.locator(".sentence")).to_have_text(" ".join(token["text"] for token in tokens), ignore_case=True)
+    assert page.locator(".sentence").get_by_role("button").count() == 0  # read as a sentence, not as eleven buttons
+    page.get_by_role("toolbar", name="Where it looked").get_by_role("button", name="Play").focus()
+    for place, token in enumerate(tokens):
+        page.keyboard.press("ArrowRight")
         expect(frame).to_have_attribute("data-word", token["text"])
         expect(page.locator(".looked")).to_contain_text(
             f"{token['text']} {round(100 * np.exp(token['logprob']))} % likely"
         )
-    page.keyboard.press("Tab")
-    expect(frame).to_have_attribute("data-word", "")
+        grid = np.array(token["attention"])
+        where = f"{grid.max() / grid.mean():.1f} × average, " if grid.max() > 1.5 * grid.mean() else "looked everywhere"
+        expect(page.locator(".looked")).to_contain_text(where)
+        said = f"Word {place + 1} of {len(tokens)}: {token['text']}, {where}"
+        expect(page.get_by_role("status")).to_contain_text(said)
+    page.keyboard.press("ArrowLeft")
+    expect(frame).to_have_attribute("data-word", tokens[-2]["text"])
+
+
+def test_attention_is_told_in_words(page: Page) -> None:
+    told = page.evaluate("""async () => {
+        const {whereabouts} = await import("/web/views/captioning/attention.js");
+        const grid = (row, column) => Array.from({length: 7}, (_, y) =>
+            Array.from({length: 7}, (_, x) => y === row && x === column ? 5 : 1));
+        return [grid(0, 0), grid(3, 3), grid(3, 6), grid(6, 3), grid(9, 9)].map(whereabouts);
+    }""")
+    assert told == [
+        "4.6 × average, top left",
+        "4.6 × average, in the middle",
+        "4.6 × average, right",
+        "4.6 × average, bottom",
+        "looked everywhere",
+    ]
 
 
 def test_it_plays_and_steps(page: Page, tokens: list[dict[str, Any]]) -> None:

@@ -94,7 +94,7 @@ def test_all_pictures_are_asked_for_in_the_same_way(captioned: Page, server: str
     shown(page)
     page.get_by_role("group", name="Method").get_by_text("Greedy").click()
     expect(page.locator(".other")).to_have_count(1)
-    page.get_by_role("button", name="Caption all 2 so").click()
+    page.get_by_role("button", name="Use these for all 2").click()
     assert shown(page) == told(server, drawn, {"method": "greedy"})
     page.get_by_role("button", name="photo.jpg, done").click()
     expect(page.locator(".other")).to_have_count(1)
@@ -174,7 +174,8 @@ def test_odd_names_and_words_are_copied_safely(captioned: Page, tmp_path: Path) 
         const {asAlt, asCurl} = await import("/web/views/captioning/formats.js");
         const picture = {
             name: `folder/it's "odd"; $(touch broken), x.jpg`,
-            caption: `a sign that says "<b>&"`,
+            edited: null,
+            best: {text: `a sign that says "<b>&"`},
             parameters: new URLSearchParams({prefix: "it's & so"}),
         };
         return [asCurl(picture), asAlt(picture)];

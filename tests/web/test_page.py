@@ -91,7 +91,7 @@ def test_the_theme_is_the_systems_until_another_is_chosen(browser: Browser, serv
         page = context.new_page()
         page.goto(server)
         dark = page.evaluate(background)
-        page.get_by_role("button", name="Light or dark").click()
+        page.get_by_role("button", name="Dark").click()
         page.wait_for_function(f"{background} !== {dark!r}")
         light = page.evaluate(background)
         assert sum(map(int, light[4:-1].split(", "))) > 600 > 150 > sum(map(int, dark[4:-1].split(", ")))
@@ -129,7 +129,20 @@ def states(page: Page, photo: bytes) -> Iterator[str]:
     page.locator(".told .trouble").wait_for()
     yield "caption, failed"
     page.get_by_role("link", name="Many").click()
+    page.get_by_role("textbox", name="Caption of photo.jpg").fill("a man")
     yield "many, in use"
+    page.get_by_role("button", name="List").click()
+    page.get_by_role("button", name="Remove words.jpg").click()
+    yield "many, as a list, with something to undo"
+    page.get_by_role("button", name="Export").click()
+    yield "the dialog to export"
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Review").click()
+    page.get_by_role("list", name="Warnings").wait_for()
+    yield "review"
+    page.get_by_role("button", name="Accept").click()
+    page.get_by_role("heading", name="All of them are reviewed.").wait_for()
+    yield "review, at its end"
     page.get_by_role("link", name="Write").click()
     page.get_by_role("slider", name="Length").fill("60")
     page.get_by_role("button", name="Write", exact=True).click()

@@ -18,7 +18,7 @@ from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.captioner import Captioner
 from tests.app.conftest import serving
 from tests.conftest import SENTENCES, draw_pictures
-from tests.web.conftest import Encode, Open, drop
+from tests.web.conftest import Encode, Open, drop, exported, sentence
 
 pytestmark = pytest.mark.browser
 
@@ -46,12 +46,6 @@ def contents(encode: Encode) -> dict[str, bytes]:
     return {f"{number}.png": encode(picture) for number, picture in enumerate(draw_pictures())}
 
 
-def exported(page: Page, name: str) -> str:
-    with page.expect_download() as download:
-        page.get_by_role("button", name=f"Export as {name}").click()
-    return download.value.path().read_text(encoding="utf-8")
-
-
 def test_tags_are_chips_beside_the_caption(open_page: Open, address: str, picture: Image.Image, encode: Encode) -> None:
     page = open_page(url=address)
     drop(page, {"dog.png": encode(picture)})
@@ -70,7 +64,7 @@ def test_pictures_are_found_by_tag_as_by_caption(open_page: Open, address: str, 
     expect(page.locator(".found")).to_have_text("5 pictures")
     for number, card in enumerate(page.locator(".card").all()):
         expect(card.get_by_role("list", name=CHIPS)).to_be_visible()
-        expect(card.get_by_role("textbox")).to_have_value(SENTENCES[number].lower().removesuffix(" ."))
+        expect(card.get_by_role("textbox")).to_have_value(sentence(SENTENCES[number].lower().removesuffix(" .")))
     search = page.get_by_role("searchbox", name="Filter by word")
     shown = page.locator(".card:visible .name")
     search.fill("animal")  # a tag of which no caption speaks
@@ -82,9 +76,9 @@ def test_pictures_are_found_by_tag_as_by_caption(open_page: Open, address: str, 
     expect(shown).to_have_count(0)
     search.fill("")
 
-    lines = [json.loads(line) for line in exported(page, "JSON lines").splitlines()]
+    lines = [json.loads(line) for line in exported(page, "JSON lines")[1].splitlines()]
     assert [line["tags"][0]["name"] for line in lines] == ["grass", "water", "man", "bicycle", "fence"]
-    rows = list(csv.DictReader(io.StringIO(exported(page, "CSV").removeprefix("\ufeff"))))
+    rows = list(csv.DictReader(io.StringIO(exported(page, "CSV")[1].removeprefix("\ufeff"))))
     assert rows[2]["tags"].split(", ")[:3] == ["man", "rock", "shirt"]
     assert {row["needs_review"] for row in rows} == {"no"}
 
@@ -115,7 +109,7 @@ def test_withheld_caption_is_shown_as_one_to_review(
         assert page.evaluate("navigator.clipboard.readText()") == "Grass, dog."
         page.goto(f"{page.url.partition('#')[0]}#many")
         card = page.locator(".card")
-        expect(card.get_by_role("textbox")).to_have_value("grass, dog")
+        expect(card.get_by_role("textbox")).to_have_value("Grass, dog.")
         expect(card.locator(".doing")).to_contain_text("needs review")
 
 

@@ -39,6 +39,24 @@ def test_axe_finds_nothing(browser: Browser, server: str) -> None:
             assert not results.violations_count, results.generate_report()
 
 
+def test_long_sentence_is_understood_without_its_words(open_page: Open) -> None:
+    page = open_page("#understand")
+    page.get_by_role("textbox", name="Sentence").fill("what time is it " * 20)
+    page.get_by_role("button", name="Understand").click()
+    expect(page.locator("#intent-answer .ranking li")).to_have_count(5)
+    expect(page.locator("#intent-answer .words")).to_have_count(0)
+
+
+def test_refusal_does_not_stand_above_another_answer(open_page: Open) -> None:
+    page = open_page("#understand")
+    page.get_by_role("button", name="Understand").click()
+    expect(page.locator("#intent-answer .ranking li")).to_have_count(5)
+    page.get_by_role("textbox", name="Sentence").fill("  ")
+    page.get_by_role("button", name="Understand").click()
+    expect(page.get_by_role("alert")).to_contain_text("Text is empty; a sentence is needed")
+    expect(page.locator("#intent-answer")).to_be_empty()
+
+
 def test_what_is_refused_is_told(open_page: Open) -> None:
     page = open_page("#understand")
     page.get_by_role("textbox", name="Sentence").fill("  ")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
-from app.commands import Checkpoints, DeviceOption, ModelOption, fail, find_checkpoint, read_settings
+from app.commands import Checkpoints, DeviceOption, ModelOption, fail, find_checkpoint, read_settings, require_decoded
 
 if TYPE_CHECKING:
     from model.tasks.intents.classifier import IntentClassifier
@@ -19,7 +19,7 @@ BATCH = 64
 
 def classify(
     texts: Annotated[
-        list[str] | None, typer.Argument(help="Texts; - reads one a line from standard input.", metavar="TEXT...")
+        list[str] | None, typer.Argument(help="Texts; - reads one a line from standard input.", metavar="TEXT")
     ] = None,
     file: Annotated[
         list[Path] | None, typer.Option(help="Read texts from it, one a line; can be given several times.")
@@ -89,7 +89,7 @@ def _texts(given: list[str], files: list[Path]) -> Iterator[str]:
         if text == "-":
             yield from _lines(sys.stdin.buffer.read(), "standard input")
         else:
-            yield text
+            yield require_decoded(text, "the text")
     for path in files:
         try:
             yield from _lines(path.read_bytes(), str(path))
@@ -111,13 +111,16 @@ def _classify(
     """A line for each text: its result, or why it has none."""
     from app.errors import Refusal
     from app.tasks.intents.schemas import as_json
-    from app.tasks.intents.service import IntentJob, check, finish, prepared
+    from app.tasks.intents.service import IntentJob, check, check_words, finish, prepared
 
     jobs: dict[int, IntentJob] = {}
     errors: dict[int, Refusal] = {}
     for place, text in enumerate(texts):
         try:
-            jobs[place] = prepared(classifier, IntentJob(check(text), explained))
+            check(text)
+            if explained:
+                check_words([text])
+            jobs[place] = prepared(classifier, IntentJob(text, explained))
         except Refusal as error:
             errors[place] = error
     if jobs:

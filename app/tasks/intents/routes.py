@@ -17,7 +17,7 @@ from app.http.requests import read_body, while_connected
 from app.http.schema import ModelInfo
 from app.serving.engine import Engine
 from app.tasks.intents.schemas import IntentResponse, IntentResult
-from app.tasks.intents.service import MAX_TEXTS, IntentJob, check
+from app.tasks.intents.service import MAX_TEXTS, IntentJob, check, check_words
 from model.tasks.intents import INTENTS
 
 router = APIRouter(tags=["intents"])
@@ -33,7 +33,8 @@ class IntentRequest(Body):
     top_k: Annotated[int, Field(ge=1, le=1000)] = 5
     """Most intents in a ranking."""
     explain: bool = False
-    """Also return what each word does: the ranking after it, and the answer without it."""
+    """Also return what each word does: the ranking after it, and the answer without it. The texts may have 64 words
+    together."""
 
 
 @router.post(
@@ -59,7 +60,10 @@ async def create_intents(request: Request) -> IntentResponse:
     asked = await read_body(request, IntentRequest, TEXT_BYTES)
     engine: Engine = request.app.state.engine
     checkpoint = engine.find(INTENTS, asked.model)
-    jobs = [IntentJob(text, asked.explain) for text in checked(asked.text)]
+    texts = checked(asked.text)
+    if asked.explain:
+        check_words(texts)
+    jobs = [IntentJob(text, asked.explain) for text in texts]
     done = await while_connected(request, asyncio.gather(*engine.worker(checkpoint).submit(jobs)))
     return IntentResponse(
         id=f"intents-{uuid4().hex}",

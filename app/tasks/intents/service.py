@@ -1,9 +1,9 @@
 """Texts to their intents, in batches."""
 
-import unicodedata
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
+from app.characters import stray
 from app.errors import Refusal
 from app.serving.batcher import Batcher
 from app.serving.worker import Resources
@@ -12,6 +12,7 @@ from model.tasks.intents import INTENTS
 from model.tasks.intents.classifier import Answer, IntentClassifier, Sentence
 from model.tasks.intents.config import IntentConfig
 from model.tasks.intents.explanation import MAX_WORDS, WordEffect, explain
+from model.vocabulary import tokenize
 
 MAX_TEXTS = 128
 """Most texts of a request."""
@@ -49,19 +50,23 @@ def check(text: str, name: str = "text") -> str:
         raise refused(f"has {len(text):,} characters; at most {MAX_CHARS:,} are read, so send what is asked for alone")
     if not text.strip():
         raise refused("is empty; a sentence is needed, such as 'what time is it?'")
-    for place, character in enumerate(text):
-        if unicodedata.category(character) == "Cc" and character not in "\t\n\r":
-            raise refused(f"has the control character U+{ord(character):04X} at {place}; send text alone")
+    if fault := stray(text):
+        raise refused(fault)
     return text
 
 
-def prepared(model: IntentClassifier, job: IntentJob) -> IntentJob:
-    """The job, ready for `finish`; raises a Refusal if it has too many words to explain."""
-    job.sentence = model.encode(job.text)
-    words = len(job.sentence.words)
-    if job.explained and words > MAX_WORDS:
-        message = f"explain=true: the text has {words} words; at most {MAX_WORDS} are explained"
+def check_words(texts: Sequence[str]) -> None:
+    """Raises a Refusal if texts have too many words together to be explained: the answer grows by their number."""
+    words = sum(len(tokenize(text)) for text in texts)
+    if words > MAX_WORDS:
+        has = "the text has" if len(texts) == 1 else "the texts have"
+        message = f"explain=true: {has} {words:,} words; at most {MAX_WORDS} are explained in a request"
         raise Refusal("invalid_parameter", message, "explain")
+
+
+def prepared(model: IntentClassifier, job: IntentJob) -> IntentJob:
+    """The job, ready for `finish`."""
+    job.sentence = model.encode(job.text)
     return job
 
 
@@ -95,7 +100,7 @@ class IntentWorker(Batcher[IntentJob]):
 
     def kind(self, item: IntentJob) -> Hashable:
         """Texts of like length share a batch, which is padded to the longest; an explanation is a batch of its own."""
-        return item.explained, len(item.sentence.words).bit_length()
+        return id(item) if item.explained else len(item.sentence.words).bit_length()
 
     def run(self, batch: Sequence[IntentJob]) -> Sequence[IntentJob]:
         with self.cores.whole():

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.commands import Checkpoints, DeviceOption, ModelOption, fail, find_checkpoint, read_settings
+from app.commands import Checkpoints, DeviceOption, ModelOption, fail, find_checkpoint, read_settings, require_decoded
 
 
 def generate(
@@ -44,10 +44,7 @@ def generate(
             prompt = sys.stdin.read()
         except UnicodeDecodeError as error:
             fail(f"standard input is not {error.encoding}: {error.reason}")
-    try:
-        prompt.encode()
-    except UnicodeEncodeError as error:  # bytes that can't be decoded came as lone surrogates
-        fail(f"the prompt is not {sys.getfilesystemencoding()}, from character {error.start} on")
+    require_decoded(prompt, "the prompt")
 
     from app.errors import Refusal
     from app.http.body import parse

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.commands import Checkpoints, DeviceOption, ModelOption, fail, find_checkpoint, read_settings
+from app.commands import Checkpoints, DeviceOption, ModelOption, fail, find_checkpoint, read_settings, require_decoded
 
 if TYPE_CHECKING:
-    from model.tasks.translation.texts import TextTranslation
+    from model.tasks.translation.texts import Text, TextTranslation
+    from model.tasks.translation.translator import Translator
 
 TOGETHER = 64
 """Texts of a file that are translated before the next are read."""
@@ -18,7 +19,8 @@ TOGETHER = 64
 
 def translate(
     texts: Annotated[
-        list[str] | None, typer.Argument(help="Texts; without any, each line of standard input is one.", metavar="TEXT")
+        list[str] | None,
+        typer.Argument(help="Texts; without any, or for -, each line of standard input is one.", metavar="TEXT"),
     ] = None,
     file: Annotated[Path | None, typer.Option(help="Translate each line of a file.", metavar="FILE")] = None,
     model: ModelOption = None,
@@ -26,7 +28,8 @@ def translate(
     num_translations: Annotated[int, typer.Option(min=1, max=10, help="Translations of each text, 1 to 10.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list, and nothing else.")] = False,
     jsonl: Annotated[
-        Path | None, typer.Option(help="Write a JSON line for each text, as it is done.", metavar="FILE")
+        Path | None,
+        typer.Option(help="Write a JSON line for each text, as it is done; - is standard output.", metavar="FILE"),
     ] = None,
     resume: Annotated[bool, typer.Option(help="Go on with --jsonl FILE where it stopped.")] = False,
     checkpoints: Checkpoints = None,
@@ -34,15 +37,17 @@ def translate(
 ) -> None:
     """Translate texts.
 
-    What is not given is the model's own default, which `recap models --json` shows. An empty line stays empty.
+    What is not given is the model's own default, which `recap models --json` shows. An empty line stays empty. The exit
+    code is 1 if a text could not be translated.
     """
     if as_json and jsonl:
         fail("--json and --jsonl exclude each other")
-    if resume and not jsonl:
+    if resume and (not jsonl or str(jsonl) == "-"):
         fail("--resume goes on with the file of --jsonl, which is not given")
     if texts and file:
         fail("--file and texts exclude each other")
-    lines = texts or _lines(file)
+    given = texts if texts and texts != ["-"] else None
+    lines = [require_decoded(text, "the text") for text in given] if given else _lines(file)
     if not lines:
         fail("no text; give one, or a file")
     settings = read_settings(checkpoints=checkpoints, device=device)
@@ -50,36 +55,66 @@ def translate(
     from app.serving.loading import Loader
     from model.checkpoint import CheckpointError
     from model.tasks.translation import TRANSLATION
-    from model.tasks.translation.texts import Text, translate_texts
 
-    done = _done(jsonl, lines, resume=resume) if jsonl else 0
+    kept = None if str(jsonl) == "-" else jsonl
+    done = _done(kept, lines, resume=resume) if kept else 0
     checkpoint = find_checkpoint(settings, TRANSLATION, model)
     try:
         translator = Loader(settings).load(checkpoint)
     except (CheckpointError, ValueError) as error:
         fail(str(error))
     answers: list[dict[str, Any]] = []
+    failed = False
     for start in range(done, len(lines), TOGETHER):
-        part = lines[start : start + TOGETHER]
-        written = [Text(translator, line) for line in part if line.strip()]
-        found = iter(translate_texts(translator, written, beam_size=beam_size, number=num_translations))
-        told = [_answer(line, next(found) if line.strip() else []) for line in part]
+        told = _translated(translator, lines[start : start + TOGETHER], beam_size, num_translations)
+        failed = failed or any("error" in answer for answer in told)
         if jsonl:
-            _append(jsonl, told)
+            _append(kept, told)
         elif as_json:
             answers += told
         else:
             for answer in told:
-                typer.echo(answer["translation"])
-                for other in answer["translations"][1:]:
-                    typer.echo(f"  {other['text']}")
+                _show(answer)
     if as_json:
         typer.echo(json.dumps(answers, ensure_ascii=False, indent=2))
+    if failed:
+        raise typer.Exit(1)
 
 
-def _answer(text: str, found: "list[TextTranslation]") -> dict[str, Any]:
+def _translated(translator: "Translator", lines: list[str], beam_size: int | None, number: int) -> list[dict[str, Any]]:
+    """An answer to each line: its translations, or why it has none."""
+    from app.tasks.translation.request import fault_of
+    from model.tasks.translation.texts import Text, translate_texts
+
+    faults = [fault_of(translator, line) if line.strip() else None for line in lines]
+    sound = [line.strip() and not fault for line, fault in zip(lines, faults, strict=True)]
+    texts = [Text(translator, line) for line, good in zip(lines, sound, strict=True) if good]
+    found = iter(zip(texts, translate_texts(translator, texts, beam_size=beam_size, number=number), strict=True))
+    answers: list[dict[str, Any]] = []
+    for line, fault, good in zip(lines, faults, sound, strict=True):
+        if good:
+            answers.append(_answer(*next(found)))
+        elif fault:
+            answers.append({"text": line, "error": {"code": "invalid_parameter", "message": f"the text {fault}"}})
+        else:
+            answers.append({"text": line, "translation": "", "translations": [], "unknown": []})
+    return answers
+
+
+def _answer(text: "Text", found: "list[TextTranslation]") -> dict[str, Any]:
     told = [{name: getattr(each, name) for name in ("text", "logprob", "confidence")} for each in found]
-    return {"text": text, "translation": told[0]["text"] if told else "", "translations": told}
+    return {"text": text.text, "translation": told[0]["text"], "translations": told, "unknown": text.unknown}
+
+
+def _show(answer: dict[str, Any]) -> None:
+    """Prints an answer for people; a text without one keeps its line."""
+    if "error" in answer:
+        typer.echo(f"error: {answer['error']['message']}", err=True)
+        typer.echo()
+        return
+    typer.echo(answer["translation"])
+    for other in answer["translations"][1:]:
+        typer.echo(f"  {other['text']}")
 
 
 def _lines(file: Path | None) -> list[str]:
@@ -120,6 +155,11 @@ def _done(jsonl: Path, lines: list[str], *, resume: bool) -> int:
     return len(answered)
 
 
-def _append(jsonl: Path, answers: list[dict[str, Any]]) -> None:
+def _append(jsonl: Path | None, answers: list[dict[str, Any]]) -> None:
+    """Writes a line for each answer to the end of a file, or to standard output."""
+    lines = "".join(json.dumps(answer, ensure_ascii=False) + "\n" for answer in answers)
+    if jsonl is None:
+        typer.echo(lines, nl=False)
+        return
     with jsonl.open("ab") as file:
-        file.write("".join(json.dumps(answer, ensure_ascii=False) + "\n" for answer in answers).encode())
+        file.write(lines.encode())

@@ -21,10 +21,11 @@ NAMES = {
     "num_beams": "beam_size",
     "num_return_sequences": "num_translations",
     "length_penalty": "length_penalty",
-    "max_new_tokens": "max_length",
     "max_length": "max_length",
+    "max_new_tokens": "max_length",
 }
-"""Parameters of `transformers` that translators have -> their names in `TranslationDecodingConfig`."""
+"""Parameters of `transformers` that translators have -> their names in `TranslationDecodingConfig`; of two for the same
+the later holds, as there."""
 
 
 @overrides(TranslationDecodingConfig, NAMES)

@@ -20,6 +20,7 @@ from app.tasks.translation.request import (
     LANGUAGES,
     MAX_TEXTS,
     find_translator,
+    language_of,
     read_texts,
     translate,
     translators,
@@ -111,8 +112,6 @@ async def _read(request: Request, model: type[B]) -> B:
     declared = request.headers.get("content-type", "").lower()
     if is_object(body) or not declared.startswith("application/x-www-form-urlencoded"):
         return await parse_body(request, body, model)
-    if not body.isascii():
-        raise Refusal("bad_form", "the form is not URL-encoded: it has bytes that are not ASCII")
     return parse(model, dict(parse_urlencoded(body)), strict=False)
 
 
@@ -152,7 +151,7 @@ async def create_translation(request: Request) -> TranslateResponse:
         source: str | None = asked.source
         if asked.source == "auto":
             found = [ranking[0] for ranking in _detect(engine, sent)]
-            languages = {detection.language for detection in found} - {asked.target}
+            languages = {detection.language for detection in found} - {language_of(asked.target)}
             if len(languages) > 1:
                 raise invalid("source", "auto", f"the texts are in {', '.join(sorted(languages))}; send them apart")
             source = languages.pop() if languages else None

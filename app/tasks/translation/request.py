@@ -1,12 +1,12 @@
 """A request for translations, in whatever dialect it came: its texts, its model and its languages."""
 
 import asyncio
-import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
 from starlette.requests import Request
 
+from app.characters import stray
 from app.errors import Refusal
 from app.http.fields import invalid, shown
 from app.http.requests import while_connected
@@ -21,8 +21,12 @@ MAX_TEXTS = 64
 """Most texts of a request."""
 MAX_CHARS = 10_000
 """Most characters of all texts of a request together."""
+MAX_SENTENCES = 256
+"""Most sentences of a request: each costs a search, and others wait for all of them."""
 MAX_SEEN = 1_000
-"""Most of them with attention, whose size is the product of both sides'."""
+"""Most characters with attention, whose size is the product of both sides'."""
+MAX_WEIGHTS = 1_000_000
+"""Most weights of attention that an answer may have."""
 
 LANGUAGES = {"de": "German", "en": "English"}
 """Names of languages by their codes; others are shown by their code."""
@@ -79,18 +83,34 @@ def read_texts(translator: Translator, texts: Sequence[str], *, attention: bool 
         raise Refusal("invalid_parameter", f"text has {length:,} characters; {limit} into a request", "text")
     for number, text in enumerate(texts, start=1):
         which = "text" if len(texts) == 1 else f"text {number} of {len(texts)}"
-        if fault := _fault(translator, text):
+        if fault := fault_of(translator, text):
             raise Refusal("invalid_parameter", f"{which} {fault}", "text")
-    return [Text(translator, text) for text in texts]
+    split = [Text(translator, text) for text in texts]
+    sentences = sum(len(text.sentences) for text in split)
+    if sentences > MAX_SENTENCES:
+        message = f"text has {sentences:,} sentences or lines; at most {MAX_SENTENCES} fit into a request"
+        raise Refusal("invalid_parameter", message, "text")
+    return split
 
 
-def _fault(translator: Translator, text: str) -> str | None:
+def check_weights(texts: Sequence[Text], decoding: TranslationDecodingConfig) -> None:
+    """Raises a Refusal if attention could have too many weights: one for each piece written and each piece read."""
+    pieces = sum(len(text.sentences) * len(text.source_tokens()) for text in texts)
+    weights = pieces * decoding.num_translations * decoding.max_length
+    if weights > MAX_WEIGHTS:
+        message = (
+            f"attention=true: the answer could have {weights:,} weights, and {MAX_WEIGHTS:,} fit;"
+            " lower num_translations or max_length, or send fewer sentences"
+        )
+        raise Refusal("invalid_parameter", message, "attention")
+
+
+def fault_of(translator: Translator, text: str) -> str | None:
     """The reason why a text can't be translated, if there is one."""
     if not text.strip():
         return "is empty; a sentence is needed"
-    for place, character in enumerate(text, start=1):
-        if unicodedata.category(character) == "Cc" and character not in "\t\n\r":
-            return f"has the control character U+{ord(character):04X} at place {place}; take it out"
+    if stray_character := stray(text):
+        return stray_character
     letters = [character for character in text if character.isalpha()]
     strange = [letter for letter in letters if letter not in translator.subwords.characters]
     if 2 * len(strange) > len(letters):

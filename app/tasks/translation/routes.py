@@ -13,7 +13,7 @@ from app.http.openapi import errors, json_content
 from app.http.requests import read_body
 from app.http.schema import ModelInfo
 from app.serving.engine import Engine
-from app.tasks.translation.request import MAX_TEXTS, find_translator, read_texts, translate
+from app.tasks.translation.request import MAX_TEXTS, check_weights, find_translator, read_texts, translate
 from app.tasks.translation.schemas import TranslationChoice, TranslationResponse, TranslationResult
 from app.tasks.translation.service import TranslatorWorker
 from model.tasks.translation.config import TranslationDecodingConfig
@@ -26,7 +26,7 @@ class TranslationRequest(Body):
     """A request for translations."""
 
     text: Annotated[str | list[str], Needed(f"a text is needed, or a list of at most {MAX_TEXTS}")]
-    """A text, or several, of at most 10,000 characters together."""
+    """A text, or several, of at most 10,000 characters and 256 sentences together."""
     source: str | None = None
     """The language of the texts, by its code, such as `en`."""
     target: str | None = None
@@ -73,6 +73,8 @@ async def create_translations(request: Request) -> TranslationResponse:
         worker.translator, [asked.text] if isinstance(asked.text, str) else asked.text, attention=attention
     )
     decoding = checkpoint.config.decoding.model_copy(update=asked.given(TranslationDecodingConfig))
+    if attention:
+        check_weights(texts, decoding)
     found = await translate(request, worker, texts, decoding, attention=attention)
     return TranslationResponse(
         id=f"translation-{uuid4().hex}",

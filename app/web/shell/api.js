@@ -33,8 +33,13 @@ export function address(/** @type {string} */ path) {
   return new URL(path, document.baseURI).href;
 }
 
-/** @param {string} path @param {RequestInit} [options] A body makes it a POST. */
-async function request(path, options = {}) {
+/**
+ * Sends a request. No answer, or one that refuses, throws a Failure.
+ *
+ * @param {string} path
+ * @param {RequestInit} [options] A body makes it a POST.
+ */
+export async function request(path, options = {}) {
   const headers = new Headers(options.headers);
   if (key) headers.set("authorization", `Bearer ${key}`);
   let response;

@@ -12,9 +12,9 @@ export class Failure extends Error {
     this.retryAfter = retryAfter;
   }
 
-  /** Whether the same request may succeed a little later. */
-  get passes() {
-    return this.status === 429 || this.status === 503 || this.code === "unreachable";
+  /** Whether the same request can't ever succeed, whenever it is sent. */
+  get stays() {
+    return STAYS.includes(this.code);
   }
 
   /** A sentence on what to do; empty if the message says it all. */
@@ -47,6 +47,9 @@ export class Failure extends Error {
     });
   }
 }
+
+/** Codes of what lies in the file itself. */
+const STAYS = ["not_an_image", "empty_image", "damaged_image", "unsupported_format", "image_too_large", "body_too_large"];
 
 /** @type {Record<string, string>} */
 const ADVICE = {

@@ -11,10 +11,12 @@ const curtain = find("#curtain");
 /** @type {Files | null} */
 let choosing = null;
 
-/** Opens the browser's dialog for files. */
-export function choose(/** @type {Files} */ files) {
+/** Opens the browser's dialog for files, or on a phone its camera. */
+export function choose(/** @type {Files} */ files, { camera = false } = {}) {
   choosing = files;
-  input.accept = files.accept;
+  input.accept = camera ? "image/*" : files.accept;
+  if (camera) input.setAttribute("capture", "environment");
+  else input.removeAttribute("capture");
   input.click();
 }
 
@@ -35,7 +37,7 @@ export function listen(receiver) {
     const files = receiver();
     if (!pasted.length || !files) return;
     event.preventDefault();
-    files.take(pasted.map((file, place) => ({ file, name: pastedName(file, place) })));
+    files.take(pasted.map((file) => ({ file, name: pastedName(file) })));
   });
 
   let depth = 0; // dragging over a child leaves its parent
@@ -69,9 +71,11 @@ export function listen(receiver) {
   });
 }
 
-function pastedName(/** @type {File} */ file, /** @type {number} */ place) {
+let pastes = 0;
+
+function pastedName(/** @type {File} */ file) {
   const kind = file.type.split("/")[1] ?? "png";
-  return file.name && file.name !== "image.png" ? file.name : `pasted-${place + 1}.${kind}`;
+  return file.name && file.name !== "image.png" ? file.name : `pasted-${++pastes}.${kind}`;
 }
 
 /** All files, including those in folders. Entries have to be asked for before anything is awaited. */

@@ -3,6 +3,7 @@
 import { VIEWS } from "../views/index.js";
 import { element, find, icon } from "./element.js";
 import { listen } from "./intake.js";
+import { askForKey } from "./keys.js";
 import { clearNotice, notice } from "./messages.js";
 import { models } from "./models.js";
 
@@ -29,7 +30,8 @@ function build(/** @type {View} */ view) {
 }
 
 function route() {
-  const hash = location.hash.slice(1) || VIEWS[0].hash;
+  const [hash, rest = ""] = (location.hash.slice(1) || VIEWS[0].hash).split("/");
+  const moved = hash !== open.hash;
   const wanted = VIEWS.find((view) => view.hash === hash);
   if (!wanted) return; // the link that skips to the view
   open = wanted;
@@ -41,9 +43,10 @@ function route() {
   showLink();
   document.title = open === VIEWS[0] ? "Recap" : `${open.title} · Recap`;
   clearNotice(NOT_LOADED);
-  scrollTo(0, 0);
+  if (moved) scrollTo(0, 0);
   const place = places.get(open);
-  if (place && !mounted.has(open)) mount(open, place);
+  if (place && !mounted.has(open)) mount(open, place, rest);
+  else open.arrive?.(rest);
 }
 
 /** Scrolls the navigation, where it has no room for all, to the view that is open. */
@@ -52,10 +55,11 @@ function showLink() {
 }
 
 /** Fills a view's section; if its modules can't be loaded, it is tried again when the view is next opened. */
-async function mount(/** @type {View} */ view, /** @type {Place} */ place) {
+async function mount(/** @type {View} */ view, /** @type {Place} */ place, /** @type {string} */ rest) {
   mounted.add(view);
   try {
     await view.mount(place);
+    if (view === open) view.arrive?.(rest);
   } catch (error) {
     console.error(error);
     mounted.delete(view);
@@ -63,10 +67,15 @@ async function mount(/** @type {View} */ view, /** @type {Place} */ place) {
   }
 }
 
+function isDark() {
+  const root = document.documentElement;
+  return getComputedStyle(root).colorScheme === "dark" || (!root.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);
+}
+
 function switchTheme() {
   const root = document.documentElement;
-  const dark = getComputedStyle(root).colorScheme === "dark" || (!root.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);
-  root.dataset.theme = dark ? "light" : "dark";
+  root.dataset.theme = isDark() ? "light" : "dark";
+  find("#theme").setAttribute("aria-pressed", String(isDark()));
   try {
     localStorage.setItem("recap-theme", root.dataset.theme);
   } catch {
@@ -77,10 +86,12 @@ function switchTheme() {
 listen(() => open.files ?? VIEWS.find(({ files }) => files)?.files);
 for (const [view, place] of places) view.start?.(place);
 find("#theme").addEventListener("click", switchTheme);
+find("#theme").setAttribute("aria-pressed", String(isDark()));
 addEventListener("hashchange", route);
 addEventListener("resize", showLink);
 models.load().catch((error) => {
-  if (error.status !== 401) notice(`${error.sentence} ${error.advice}`);
+  if (error.status === 401) askForKey(error);
+  else notice(`${error.sentence} ${error.advice}`);
 });
 route();
 document.documentElement.dataset.ready = ""; // for tests and measurements

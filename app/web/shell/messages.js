@@ -21,7 +21,7 @@ export function announce(/** @type {string} */ text) {
 /** Shows a sentence that concerns the whole page. */
 export function notice(/** @type {string} */ text) {
   line.hidden = false;
-  line.textContent = text;
+  if (line.textContent !== text) line.textContent = text; // or it would be read aloud again
 }
 
 /** Takes it away; if a sentence is given, only while that one is shown. */

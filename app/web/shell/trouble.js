@@ -9,9 +9,10 @@ import { askForKey, keys } from "./keys.js";
  * Makes the panel.
  *
  * @param {Failure} failure
- * @param {{again: () => unknown, smaller?: () => unknown}} remedies Called when the button for them is pressed.
+ * @param {{again: () => unknown, smaller?: () => unknown, remove?: () => unknown}} remedies Called when the button for
+ *   them is pressed. What can't succeed can't be tried again.
  */
-export function trouble(failure, { again, smaller }) {
+export function trouble(failure, { again, smaller, remove }) {
   const button = (/** @type {string} */ text, /** @type {() => unknown} */ act) => element("button", { type: "button", class: "small", onclick: act }, text);
   return element(
     "div",
@@ -22,7 +23,8 @@ export function trouble(failure, { again, smaller }) {
       { class: "actions" },
       failure.status === 401 && button("Enter a key", () => askForKey(failure)),
       failure.status !== 401 && smaller && button("Send a smaller copy", smaller),
-      button("Try again", again),
+      !failure.stays && button("Try again", again),
+      failure.stays && remove && button("Remove", remove),
     ),
   );
 }

@@ -11,6 +11,7 @@
  * @property {string} [task] The models that it is about, by their `task` in `/v1/models`.
  * @property {(place: Place) => unknown} mount Fills the section when the view is first opened. What it imports by then
  *   need not be fetched with the page.
+ * @property {(place: string) => void} [arrive] Called each time it is opened, with what its address has behind a slash.
  * @property {(place: Place) => void} [start] Called once when the page loads, for what is there whatever view is open.
  * @property {Files} [files] The files that it takes. While it is open, they are its own; otherwise they go to the first
  *   view that takes some.

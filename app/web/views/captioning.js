@@ -3,16 +3,17 @@
 import { find } from "../shell/element.js";
 import { choose } from "../shell/intake.js";
 import { keys } from "../shell/keys.js";
-import { announce } from "../shell/messages.js";
-import { percent } from "../shell/percent.js";
+import { announce, notice } from "../shell/messages.js";
+import { store } from "../shell/store.js";
 import { album } from "./captioning/album.js";
-import { makeBench } from "./captioning/bench.js";
-import { openCamera } from "./captioning/camera.js";
 import { TASK } from "./captioning/decoding.js";
 import { asText } from "./captioning/formats.js";
 import { pictures } from "./captioning/pictures.js";
 import { caption, resume } from "./captioning/queue.js";
+import { openSession } from "./captioning/session.js";
+import { inWords } from "./captioning/sureness.js";
 
+const PROGRESS = 5000; // milliseconds between two announcements of how far it is
 const welcome = find("#welcome"); // of captioning.html
 
 /** @type {import("../shell/view.js").View} */
@@ -23,22 +24,49 @@ export default {
   task: TASK,
   files: pictures,
 
-  /** Adds the bench, which takes the place of the invitation once there is a picture. */
+  /** Fetches and adds the bench, which takes the place of the invitation, once there is a picture. */
   mount({ section }) {
-    const bench = makeBench();
-    const show = () => {
+    /** @type {Promise<HTMLElement> | null} */
+    let made = null;
+    const make = async () => {
+      const { makeBench } = await import("./captioning/bench.js");
+      const bench = makeBench();
+      section.append(bench);
+      return bench;
+    };
+    const show = async () => {
+      if (!album.selected && !made) return;
+      made ??= make();
+      const bench = await made;
+      const left = welcome.contains(document.activeElement);
       welcome.hidden = album.selected !== null;
       bench.hidden = album.selected === null;
+      if (left && welcome.hidden) find("h1", bench).focus(); // the button that had the focus is gone
     };
-    section.append(bench);
-    album.on("selected", show);
-    show();
+    const tryShow = () =>
+      show().catch((error) => {
+        console.error(error);
+        made = null; // it is fetched again for the next picture
+        notice("A part of the page could not be loaded. See whether the server is running, then choose the picture again.");
+      });
+    album.on("selected", tryShow);
+    return tryShow();
+  },
+
+  /** Selects the picture of the address. */
+  arrive(key) {
+    const picture = album.find(key);
+    if (picture) album.select(picture);
   },
 
   start() {
     const example = /** @type {HTMLImageElement} */ (find("#example img"));
     find("#choose").addEventListener("click", () => choose(pictures));
-    find("#camera").addEventListener("click", () => openCamera(pictures.take));
+    // A phone's own camera is better, and needs no TLS.
+    find("#camera").addEventListener("click", () => {
+      if (matchMedia("(hover: none) and (pointer: coarse)").matches) choose(pictures, { camera: true });
+      else import("./captioning/camera.js").then(({ openCamera }) => openCamera(pictures.take));
+    });
     find("#example").addEventListener("click", async () => {
       pictures.take([{ file: await (await fetch(example.src)).blob(), name: "photo.jpg" }]);
     });
@@ -46,16 +74,27 @@ export default {
       if (picture.state !== "done" || picture.told === picture.answer) return;
       picture.told = picture.answer; // once for each answer
       const best = picture.answer?.captions[0];
-      announce(`${picture.name}: ${asText(picture)} ${percent(best?.confidence ?? 0)} confident${best?.needs_review ? ", needs review" : ""}.`);
+      if (picture === album.selected && best) announce(`${picture.name}: ${asText(picture)} ${inWords(best)}.`);
+    });
+    let told = Date.now();
+    album.on("changed", () => {
+      const open = album.pictures.filter(({ finished }) => !finished).length;
+      if (!open || Date.now() < told + PROGRESS) return;
+      told = Date.now();
+      announce(`${album.pictures.length - open} of ${album.pictures.length}.`);
+    });
+    album.on("selected", (picture) => {
+      if (/^(#caption.*)?$/.test(location.hash)) location.hash = picture ? `#caption/${picture.key}` : "#caption";
     });
     keys.on("entered", () => {
       caption(album.pictures.filter((picture) => picture.error?.status === 401));
       resume();
     });
-    // Leaving loses what was written by hand: the browser asks whether that is meant.
+    // Where nothing is kept, leaving loses work: the browser asks whether that is meant.
     addEventListener("beforeunload", (event) => {
-      if (album.pictures.some((picture) => picture.edited !== null)) event.preventDefault();
+      if (store.state !== "kept" && album.pictures.length) event.preventDefault();
     });
+    openSession();
   },
 
   inside: async () => (await import("./captioning/search.js")).searchPanel(),

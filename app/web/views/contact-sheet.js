@@ -4,6 +4,8 @@ import { element } from "../shell/element.js";
 import { album } from "./captioning/album.js";
 import { pictures } from "./captioning/pictures.js";
 
+let go = (/** @type {string} */ _place) => {};
+
 /** @type {import("../shell/view.js").View} */
 export default {
   title: "Many",
@@ -13,8 +15,10 @@ export default {
 
   async mount({ section }) {
     const { mountSheet } = await import("./captioning/sheet.js");
-    mountSheet(section);
+    go = mountSheet(section);
   },
+
+  arrive: (place) => go(place),
 
   /** Counts the pictures beside the link. */
   start({ link }) {

@@ -10,7 +10,7 @@ const TASK = "text-classification";
 
 /** @typedef {{intent: string, title: string, confidence: number}} Ranked */
 /** @typedef {{word: string, known: boolean, effect: number, after: Ranked[]}} Word */
-/** @typedef {Ranked & {in_scope: boolean, ranking: Ranked[], explanation: Word[]}} Result */
+/** @typedef {Ranked & {in_scope: boolean, ranking: Ranked[], explanation?: Word[]}} Result */
 
 /** @type {import("../shell/view.js").View} */
 export default {
@@ -23,9 +23,10 @@ export default {
     const text = element("textarea", { id: "intent-text", rows: 2, maxlength: 1000, placeholder: "What time is it?" });
     const answer = element("div", { id: "intent-answer", role: "status" });
     const { failed, run } = attempt(async () => {
+      answer.replaceChildren(); // which was about another sentence
       await models.load();
       const model = preferred(models.of(TASK))?.id;
-      const { results } = await ask("v1/intents", json({ text: text.value || text.placeholder, model, explain: true }));
+      const { results } = await understood({ text: text.value || text.placeholder, model });
       answer.replaceChildren(...shown(results[0]));
     });
     text.addEventListener("keydown", (event) => {
@@ -55,8 +56,18 @@ export default {
   }),
 };
 
+/** The answer to a request, with an explanation unless the sentence is too long for one. */
+async function understood(/** @type {{text: string, model?: string}} */ asked) {
+  try {
+    return await ask("v1/intents", json({ ...asked, explain: true }));
+  } catch (error) {
+    if (/** @type {import("../shell/failure.js").Failure} */ (error).field !== "explain") throw error;
+    return ask("v1/intents", json(asked));
+  }
+}
+
 /** The parts of an answer: its title, the ranking, and the words with the intent that each of them led to. */
-function shown(/** @type {Result} */ { title, confidence, in_scope, ranking, explanation }) {
+function shown(/** @type {Result} */ { title, confidence, in_scope, ranking, explanation = [] }) {
   return [
     element("h2", {}, title, " ", element("small", {}, percent(confidence))),
     !in_scope && element("p", {}, "This is none of the intents that the model knows. The nearest are:"),

@@ -33,6 +33,7 @@ export default {
     }
 
     const { failed, run } = attempt(async () => {
+      said.replaceChildren(); // which was about another text
       await load();
       const { results } = await ask("v1/translations", json({ text: text.value, model: model?.id, num_translations: 3 }));
       const [{ translations, unknown }] = results;

@@ -77,16 +77,16 @@ def read_dataset(path: Path) -> IntentDataset:
         DataError: a file is missing or broken, a split is empty, or has an intent that training lacks.
     """
     file = read_records(_File, path / FILE)
-    outside = [pair[0] for pair in file.oos_train]
+    strangers = [pair[0] for pair in file.oos_train]
     if (path / MORE).is_file():
-        outside += [pair[0] for pair in read_records(_More, path / MORE).oos_train]
+        strangers += [pair[0] for pair in read_records(_More, path / MORE).oos_train]
     names = sorted({intent for _, intent in file.train})
     try:
         intents = Intents({name: titles().get(name, name.replace("_", " ").capitalize()) for name in names})
     except ValueError as error:
         raise DataError(f"{path / FILE}: train: {error}") from error
     parts = {
-        "train": (file.train, list(dict.fromkeys(outside))),
+        "train": (file.train, list(dict.fromkeys(strangers))),
         "dev": (file.val, [pair[0] for pair in file.oos_val]),
         "test": (file.test, [pair[0] for pair in file.oos_test]),
     }
@@ -103,7 +103,7 @@ def read_dataset(path: Path) -> IntentDataset:
         labels = [numbers[intent] for _, intent in inside] + [len(names)] * len(outside)
         splits[split] = Queries([text for text, _ in inside] + outside, labels)
     background = read_text(path / BACKGROUND).splitlines() if (path / BACKGROUND).is_file() else []
-    digest = hashlib.sha256(json.dumps([file.model_dump(), outside, background]).encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps([file.model_dump(), strangers, background]).encode()).hexdigest()
     return IntentDataset(intents, splits, background, digest)
 
 

@@ -1,4 +1,4 @@
-/** The pictures on the page, which live as long as it does. */
+/** The pictures on the page, with what the network and a person say of them. */
 
 import { Emitter } from "../../shell/emitter.js";
 
@@ -19,20 +19,30 @@ import { Emitter } from "../../shell/emitter.js";
  *   timing_ms: Record<string, number>, tree?: import("./beam-tree.js").Tree, tags?: import("./tags.js").Tag[]}} Answer
  */
 
-let born = 0;
+/** How far a person has come with a picture. */
+/** @typedef {"draft" | "reviewed" | "decorative" | "skipped"} Review */
 
-/** A picture, and how far it has come. */
+let latest = 0;
+
+/** A number higher than all before, in this session and in those of other days. */
+function number() {
+  latest = Math.max(latest + 1, Date.now() * 1000);
+  return latest;
+}
+
+/** A picture, and how far it has come. What a person has written or chosen is never changed by an answer. */
 export class Picture {
-  constructor(/** @type {Blob} */ file, /** @type {string} */ name) {
-    this.id = ++born;
+  constructor(/** @type {Blob} */ file, /** @type {string} */ name, id = number()) {
+    this.id = id;
     this.file = file;
     this.name = name;
-    /** @type {string | null} */
-    this.shown = null; // URL of the whole picture, once it was needed
-    /** @type {string | null} */
-    this.thumbnail = null; // URL of a small copy; null until there is one, and where the browser can't show the picture
+    this.sha256 = ""; // of the file as it came; "" until it is known, and where the browser can't tell
+    /** @type {Blob | null} */
+    this.small = null; // a small copy; null until there is one, and where the browser can't show the picture
+    /** @type {Map<Blob, string>} */
+    this.urls = new Map();
     /** @type {"waiting" | "reading" | "writing" | "done" | "failed"} */
-    this.state = "waiting"; // reading, writing, done, failed
+    this.state = "waiting";
     this.note = ""; // why it waits, where that needs saying
     /** @type {Token[]} */
     this.words = []; // of the best caption, while it is being written
@@ -42,27 +52,78 @@ export class Picture {
     this.parameters = null; // of the request
     /** @type {import("../../shell/failure.js").Failure | null} */
     this.error = null;
-    /** @type {string | null} */
-    this.edited = null; // the caption in a person's words
     this.chosen = 0; // index of the caption that is shown
     this.tries = 0; // that failed, since it was last asked for
     /** @type {Answer | null} */
     this.told = null; // the answer that was last announced
     /** @type {{text: string | undefined, parameters: URLSearchParams | null} | null} */
     this.before = null; // caption and parameters before they were last changed
+
+    /** @type {string | null} */
+    this.edited = null; // the caption in a person's words
+    /** @type {Caption | null} */
+    this.kept = null; // the network's caption that a person accepted, whatever it says later
+    /** @type {Review} */
+    this.review = "draft";
+    this.existing = ""; // the alt text that it had, from a list that was read
   }
 
   /** URL of the whole picture, made when it is first shown: making a hundred at once would take too long. */
   get url() {
-    this.shown ??= URL.createObjectURL(this.file);
-    return this.shown;
+    return this.#url(this.file);
   }
 
-  /** The caption as it stands, "" while there is none. */
+  /** URL of the small copy, if there is one. */
+  get thumbnail() {
+    return this.small && this.#url(this.small);
+  }
+
+  #url(/** @type {Blob} */ blob) {
+    const url = this.urls.get(blob) ?? URL.createObjectURL(blob);
+    this.urls.set(blob, url);
+    return url;
+  }
+
+  /** Lets go of the URLs; they are made anew when the picture is shown again. */
+  release() {
+    for (const url of this.urls.values()) URL.revokeObjectURL(url);
+    this.urls.clear();
+  }
+
+  /** Its place in addresses: the beginning of its digest, or its number. */
+  get key() {
+    return this.sha256.slice(0, 12) || String(this.id);
+  }
+
+  /** The network's caption that stands: the accepted one, else the one that is shown. */
+  get best() {
+    return this.kept ?? this.answer?.captions[this.chosen] ?? null;
+  }
+
+  /** The caption as it stands, "" while there is none, and for a decorative picture. */
   get caption() {
-    return this.edited ?? this.answer?.captions[this.chosen]?.text ?? "";
+    return this.review === "decorative" ? "" : (this.edited ?? this.best?.text ?? "");
+  }
+
+  /** Whether the network is through with it. */
+  get finished() {
+    return this.state === "done" || this.state === "failed";
+  }
+
+  /** Whether a person has said what its caption is. */
+  get settled() {
+    return this.edited !== null || this.review === "reviewed" || this.review === "decorative";
+  }
+
+  /** Where it stands, in a word. */
+  get status() {
+    if (this.review !== "draft") return this.review;
+    return this.finished ? (this.state === "failed" && this.edited === null ? "failed" : "draft") : "waiting";
   }
 }
+
+/** What is put back when an act is undone: the answer, and what a person made of it. */
+const REMEMBERED = /** @type {const} */ (["name", "state", "answer", "parameters", "error", "chosen", "edited", "kept", "review", "existing"]);
 
 /**
  * Emits what happens to its pictures: `added`, `removed`, `changed` (state, caption, or thumbnail), `word` (one more in
@@ -76,11 +137,24 @@ class Album extends Emitter {
   /** @type {Picture | null} */
   selected = null;
 
+  /** Adds files as pictures; names that are taken are numbered. */
   add(/** @type {import("../../shell/view.js").NamedFile[]} */ files) {
-    const added = files.map(({ file, name }) => new Picture(file, name));
-    this.pictures.push(...added);
-    for (const picture of added) this.emit("added", picture);
-    return added;
+    return files.map(({ file, name }) => this.insert(new Picture(file, this.#free(name))));
+  }
+
+  /** Puts a picture at its place, by default the last. */
+  insert(/** @type {Picture} */ picture, place = this.pictures.length) {
+    this.pictures.splice(place, 0, picture);
+    this.emit("added", picture);
+    return picture;
+  }
+
+  #free(/** @type {string} */ name) {
+    const taken = new Set(this.pictures.map((picture) => picture.name));
+    const [, stem, suffix] = /** @type {RegExpMatchArray} */ (name.match(/^(.*?)(\.[^./]*)?$/s));
+    let free = name;
+    for (let count = 2; taken.has(free); count++) free = `${stem} (${count})${suffix ?? ""}`;
+    return free;
   }
 
   remove(/** @type {Picture} */ picture) {
@@ -89,8 +163,7 @@ class Album extends Emitter {
     this.pictures.splice(place, 1);
     this.emit("removed", picture);
     if (this.selected === picture) this.select(this.pictures[Math.min(place, this.pictures.length - 1)] ?? null);
-    if (picture.shown) URL.revokeObjectURL(picture.shown);
-    if (picture.thumbnail) URL.revokeObjectURL(picture.thumbnail);
+    picture.release();
   }
 
   select(/** @type {Picture | null} */ picture) {
@@ -101,6 +174,35 @@ class Album extends Emitter {
 
   has(/** @type {Picture} */ picture) {
     return this.pictures.includes(picture);
+  }
+
+  /** The picture with this key or number. */
+  find(/** @type {string} */ key) {
+    return this.pictures.find((picture) => key && (picture.key === key || String(picture.id) === key));
+  }
+
+  /** The picture after one, as lists of them show it; null behind the last. */
+  after(/** @type {Picture} */ picture) {
+    return this.pictures[this.pictures.indexOf(picture) + 1] ?? null;
+  }
+
+  /** Returns what puts these pictures back as they are now, also those that are removed meanwhile. */
+  remember(/** @type {Picture[]} */ pictures) {
+    const selected = this.selected;
+    const states = pictures.map((picture) => ({
+      picture,
+      place: this.pictures.indexOf(picture),
+      was: Object.fromEntries(REMEMBERED.map((name) => [name, picture[name]])),
+    }));
+    return () => {
+      for (const { picture, place, was } of states) {
+        Object.assign(picture, was);
+        if (!this.has(picture)) this.insert(picture, place);
+        this.emit("changed", picture);
+      }
+      if (selected && this.has(selected)) this.select(selected);
+      return states.map(({ picture }) => picture);
+    };
   }
 }
 

@@ -1,9 +1,10 @@
-/** Attention as light on a picture: the parts that the network did not look at are dimmed. */
+/** Attention as light on a picture: parts that got no more of it than they would on average are dimmed. */
 
 const SIDE = 64; // of the mask, which the browser scales up smoothly
-const DIM = 0.8; // of parts that get no attention at all
+const DIM = 0.8; // of parts below the average
 const BLUR = 0.62; // standard deviation of a cell's light, in cells
 const FADE = 200; // milliseconds
+const EVEN = 1.5; // times the average: below that, it looked everywhere
 
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -50,7 +51,30 @@ export class Light {
   }
 }
 
-/** A grid of any size to SIDE x SIDE, each cell a soft spot around its middle, the brightest 1. */
+/** Says in words where most of the attention went: "3.1 × average, left of the middle". */
+export function whereabouts(/** @type {number[][]} */ grid) {
+  const cells = grid.flat();
+  const top = Math.max(...cells);
+  const times = top / average(grid);
+  if (times < EVEN) return "looked everywhere";
+  const place = cells.indexOf(top);
+  const down = third(Math.floor(place / grid[0].length), grid.length, ["top", "", "bottom"]);
+  const across = third(place % grid[0].length, grid[0].length, ["left", "", "right"]);
+  return `${times.toFixed(1)} × average, ${down || across ? [down, across].filter(Boolean).join(" ") : "in the middle"}`;
+}
+
+function third(/** @type {number} */ place, /** @type {number} */ count, /** @type {string[]} */ names) {
+  return names[Math.min(2, Math.floor((3 * (place + 0.5)) / count))];
+}
+
+function average(/** @type {number[][]} */ grid) {
+  return grid.flat().reduce((sum, value) => sum + value, 0) / grid.flat().length;
+}
+
+/**
+ * A grid of any size to SIDE x SIDE, each cell a soft spot around its middle: 0 up to the average, the brightest 1. All is
+ * bright where it looked everywhere.
+ */
 function brightness(/** @type {number[][]} */ grid) {
   const rows = spots(grid.length);
   const columns = spots(grid[0].length);
@@ -60,8 +84,10 @@ function brightness(/** @type {number[][]} */ grid) {
     for (let x = 0; x < SIDE; x++) across[x] = grid[row].reduce((sum, value, column) => sum + value * columns[column][x], 0);
     for (let y = 0; y < SIDE; y++) for (let x = 0; x < SIDE; x++) light[y * SIDE + x] += rows[row][y] * across[x];
   }
-  const top = light.reduce((most, value) => Math.max(most, value), 1e-9);
-  return light.map((value) => value / top);
+  const mean = average(grid);
+  if (Math.max(...grid.flat()) < EVEN * mean) return light.fill(1);
+  const top = light.reduce((most, value) => Math.max(most, value), mean);
+  return light.map((value) => Math.max(0, value - mean) / (top - mean || 1));
 }
 
 /** Each cell's share of the light at each pixel along a side; at a pixel, the shares add up to 1. */

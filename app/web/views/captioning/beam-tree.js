@@ -2,8 +2,9 @@
 
 import { drawing, element } from "../../shell/element.js";
 
-const COLUMN = 132;
-const NODE = 92; // width
+const COLUMN = 108;
+const NODE = 88; // width
+const LEAST = 0.72; // of its size, where room is short; below that, it scrolls
 const ROW = 40;
 const MARGIN = 2; // for the lines around the outermost
 
@@ -26,6 +27,8 @@ export function beamTree(/** @type {Tree} */ { steps, captions }) {
   const svg = drawing("svg", { class: "tree", role: "group", ...size, viewBox: `0 0 ${size.width} ${size.height}`, "aria-label": summary(steps) });
   /** @type {{line: SVGElement, mark: SVGElement}[][]} */
   const nodes = steps.map(() => []);
+  svg.style.maxWidth = `${size.width}px`;
+  svg.style.minWidth = `${LEAST * size.width}px`;
   const lines = drawing("g", {});
   const marks = drawing("g", {});
 

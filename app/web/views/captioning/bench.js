@@ -1,17 +1,19 @@
 /** The bench: a picture, its caption as it is written, and the alternatives. */
 
-import { element, find } from "../../shell/element.js";
-import { percent } from "../../shell/percent.js";
+import { button, element, find } from "../../shell/element.js";
 import { trouble } from "../../shell/trouble.js";
+import { choose, remove, restore } from "./acts.js";
 import { album } from "./album.js";
 import { copying } from "./clipboard.js";
 import { decoding } from "./decoding.js";
 import { panel } from "./decoding-panel.js";
 import { filmstrip } from "./filmstrip.js";
+import { OwnWords } from "./own-words.js";
 import { caption } from "./queue.js";
 import { Sentence } from "./sentence.js";
 import { reduced } from "./shrink.js";
 import { Stage } from "./stage.js";
+import { meaning, sureness } from "./sureness.js";
 import { showTags, tagList } from "./tags.js";
 
 /** @typedef {import("./album.js").Picture} Picture */
@@ -30,7 +32,28 @@ export function makeBench() {
   const others = element("ol", { class: "others", "aria-label": "Captions, with their confidence" });
   const failed = element("div", { class: "failed", role: "alert" });
   const copies = copying(() => /** @type {Picture} */ (album.selected));
-  const told = element("div", { class: "told" }, element("h1", { class: "hidden" }, "Caption"), progress, sentence.node, before, failed, tags, others, copies, panel());
+  const own = new OwnWords({ kind: "large", rows: 1 });
+  const back = element("button", { type: "button", class: "link", onclick: () => album.selected && restore(album.selected) }, "Take the network's words");
+  const yours = element("div", { class: "yours", hidden: true }, own.node, element("p", { class: "hint" }, "Your words. The network's are below. ", back));
+  const edit = button("Edit", "pen", () => write(), "small");
+  copies.prepend(edit);
+  const sure = meaning();
+  const title = element("h1", { class: "hidden", tabindex: "-1" }, "Caption");
+  const told = element("div", { class: "told" }, title, progress, yours, sentence.node, before, failed, tags, others, sure, copies, panel());
+
+  function write() {
+    yours.hidden = false;
+    sentence.node.classList.add("below");
+    own.node.focus();
+    own.node.select();
+  }
+  own.node.addEventListener("blur", () => album.selected && draw(album.selected));
+  own.node.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" && event.key !== "Escape") return;
+    event.preventDefault();
+    own.node.blur();
+    edit.focus();
+  });
 
   sentence.on("point", (place) => {
     stage.pause();
@@ -53,9 +76,14 @@ export function makeBench() {
     const { state, answer, error } = picture;
     const done = state === "done";
     stage.state(state);
+    stage.describe(picture);
     copies.hidden = !done;
+    own.show(picture);
+    yours.hidden = picture.edited === null && document.activeElement !== own.node;
+    sentence.node.classList.toggle("below", !yours.hidden);
+    sure.hidden = !done;
     failed.replaceChildren(...(error && state === "failed" ? [trouble(error, remedies(picture))] : []));
-    const chosen = done ? answer?.captions[picture.chosen] : null;
+    const chosen = done ? picture.best : null;
     const withheld = chosen?.needs_review ?? false;
     progress.textContent = picture.note || (withheld ? UNSURE : (TOLD[state] ?? ""));
     sentence.show(withheld ? [] : (chosen?.tokens ?? picture.words), { writing: state === "writing" });
@@ -68,9 +96,8 @@ export function makeBench() {
     others.replaceChildren(...(done && answer ? answer.captions.map((caption, place) => other(picture, caption, place)) : []));
   }
 
-  function other(/** @type {Picture} */ picture, /** @type {import("./album.js").Caption} */ { text, confidence, original, needs_review }, /** @type {number} */ place) {
-    const bar = element("span", { class: "bar" });
-    bar.style.setProperty("--share", String(confidence));
+  function other(/** @type {Picture} */ picture, /** @type {import("./album.js").Caption} */ caption, /** @type {number} */ place) {
+    const { text, original, needs_review } = caption;
     return element(
       "li",
       {},
@@ -79,16 +106,14 @@ export function makeBench() {
         {
           type: "button",
           class: "other",
-          "aria-pressed": String(place === picture.chosen),
+          "aria-pressed": String(caption === picture.best && picture.edited === null),
           onclick: () => {
-            picture.chosen = place;
-            picture.edited = null;
-            album.emit("changed", picture);
+            choose(picture, place);
             find("button", others.children[place]).focus(); // the list was drawn anew
           },
         },
         element("span", { class: "text" }, needs_review ? `Needs review: ${original}` : text || "(no words)"),
-        element("span", { class: "confidence", title: "How likely it is good, as the model's card has it" }, bar, `${percent(confidence)} confident`),
+        sureness(caption),
       ),
     );
   }
@@ -107,11 +132,12 @@ export function makeBench() {
 /** The actions of the buttons beside a failure. */
 export function remedies(/** @type {Picture} */ picture) {
   const again = () => caption([picture], { first: true });
+  const away = () => remove([picture]);
   const large = ["image_too_large", "body_too_large", "body_too_slow"].includes(picture.error?.code ?? "");
-  if (!large || !picture.thumbnail) return { again };
+  if (!large || !picture.thumbnail) return { again, remove: away };
   const smaller = async () => {
     picture.file = (await reduced(picture.file)) ?? picture.file;
     again();
   };
-  return { again, smaller };
+  return { again, smaller, remove: away };
 }

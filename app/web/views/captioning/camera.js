@@ -37,6 +37,7 @@ export async function openCamera(/** @type {import("../../shell/view.js").Files[
   document.body.append(dialog);
   dialog.showModal();
   if (!navigator.mediaDevices) {
+    video.hidden = shoot.hidden = true; // rather than a black rectangle
     why.textContent = "Browsers let pages use the camera over TLS or on this machine only. Choose a picture instead.";
     return;
   }
@@ -51,6 +52,7 @@ export async function openCamera(/** @type {import("../../shell/view.js").Files[
     shoot.disabled = false;
     shoot.focus();
   } catch (error) {
+    video.hidden = shoot.hidden = true;
     why.textContent = REFUSED[/** @type {DOMException} */ (error).name] ?? "The camera does not answer. Choose a picture instead.";
   }
 }

@@ -1,10 +1,12 @@
 /** A picture on the contact sheet, with its state and its caption, which can be edited. */
 
 import { element, icon } from "../../shell/element.js";
-import { percent } from "../../shell/percent.js";
 import { trouble } from "../../shell/trouble.js";
-import { album } from "./album.js";
+import { restore } from "./acts.js";
 import { remedies } from "./bench.js";
+import { asText } from "./formats.js";
+import { OwnWords } from "./own-words.js";
+import { inWords } from "./sureness.js";
 import { showTags, tagList } from "./tags.js";
 
 /** @typedef {import("./album.js").Picture} Picture */
@@ -19,52 +21,59 @@ export class Card {
   constructor(/** @type {Picture} */ picture, /** @type {{open: () => void, remove: (picture: Picture) => void}} */ { open, remove }) {
     this.picture = picture;
     this.image = element("img", { alt: "", decoding: "async", loading: "lazy" });
-    this.text = element("textarea", { rows: 2, class: "own", "aria-label": `Caption of ${picture.name}`, lang: "en", oninput: () => this.#edit() });
+    this.own = new OwnWords();
     this.tags = tagList();
     this.state = element("p", { class: "doing" });
+    this.length = element("p", { class: "length" });
     this.failed = element("div");
     this.undo = element("button", { type: "button", class: "link", onclick: () => this.#restore() }, "Undo edit");
-    const show = element("button", { type: "button", class: "show", "aria-label": `Open ${picture.name}`, onclick: open }, this.image);
+    this.show = element("button", { type: "button", class: "show", "aria-label": `Open ${picture.name}`, onclick: open }, this.image);
     const away = element("button", { type: "button", class: "icon remove", "aria-label": `Remove ${picture.name}`, onclick: () => remove(picture) }, icon("close"));
+    const name = element("p", { class: "name", title: picture.name }, element("span", { class: "stem" }, picture.name.slice(0, -10)), picture.name.slice(-10));
     this.node = element(
       "li",
       { class: "card" },
-      show,
+      this.show,
+      element("div", { class: "about" }, this.own.node, this.failed, this.tags, element("div", { class: "line" }, name, this.length, this.state, this.undo)),
       away,
-      element("div", { class: "about" }, this.text, this.failed, this.tags, element("div", { class: "line" }, element("p", { class: "name", title: picture.name }, picture.name), this.state, this.undo)),
     );
+    this.stop(false);
+  }
+
+  /** Makes the card a stop of the tab key, or not: a sheet has only one, and arrow keys go from card to card. */
+  stop(/** @type {boolean} */ here) {
+    for (const control of this.node.querySelectorAll("button, textarea")) /** @type {HTMLElement} */ (control).tabIndex = here ? 0 : -1;
   }
 
   /** Draws the picture's state; the failure only if it has changed. */
   draw() {
-    const { state, thumbnail, error, edited, answer, chosen, note } = this.picture;
+    const { picture } = this;
+    const { state, thumbnail, error, edited, answer, review, best, note } = picture;
     this.node.dataset.state = state;
-    if (thumbnail && !this.image.src) this.image.src = thumbnail;
-    if (document.activeElement !== this.text || edited === null) this.text.value = this.picture.caption;
-    this.text.hidden = state !== "done";
+    this.node.dataset.review = review;
+    if (thumbnail && this.image.src !== thumbnail) this.image.src = thumbnail;
+    this.own.show(picture);
+    this.own.node.hidden = state !== "done" && edited === null;
     this.undo.hidden = edited === null;
     showTags(this.tags, (state === "done" && answer?.tags) || []);
-    const caption = answer?.captions[chosen];
-    const sure = caption && `${percent(caption.confidence)} confident${caption.needs_review ? ", needs review" : ""}`;
-    this.state.textContent = state === "done" ? ((edited === null && sure) || "edited") : (TOLD[state] ?? "");
-    this.text.placeholder = caption?.original ?? "";
+    this.length.textContent = this.own.node.hidden ? "" : String(asText(picture).length);
+    this.length.title = "Characters";
+    this.state.textContent = told(picture) || (best && state === "done" ? inWords(best) : (TOLD[state] ?? ""));
     this.state.title = note;
-    if (this.#drawn.error !== error || this.#drawn.state !== state || this.#drawn.thumbnail !== thumbnail) {
-      this.failed.replaceChildren(...(error && state === "failed" ? [trouble(error, remedies(this.picture))] : []));
+    if (this.#drawn.error !== error || this.#drawn.state !== state || this.#drawn.small !== picture.small) {
+      this.failed.replaceChildren(...(error && state === "failed" && edited === null ? [trouble(error, remedies(picture))] : []));
     }
-    this.#drawn = { error, state, thumbnail };
-  }
-
-  #edit() {
-    const text = this.text.value.replace(/\s*\n\s*/g, " ");
-    const own = this.picture.answer?.captions[this.picture.chosen]?.text ?? "";
-    this.picture.edited = text === own ? null : text;
-    album.emit("changed", this.picture);
+    this.#drawn = { error, state, small: picture.small };
   }
 
   #restore() {
-    this.picture.edited = null;
-    album.emit("changed", this.picture);
-    this.text.focus();
+    restore(this.picture);
+    this.own.node.focus();
   }
+}
+
+/** What a person has done with a picture, in a word or two; "" for a draft of the network. */
+function told(/** @type {Picture} */ { review, edited }) {
+  if (review === "draft") return edited === null ? "" : "edited";
+  return review === "reviewed" && edited !== null ? "edited, reviewed" : review;
 }

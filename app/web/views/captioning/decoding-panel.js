@@ -3,6 +3,7 @@
 import { check, line, segments, slider } from "../../shell/controls.js";
 import { button, element, find } from "../../shell/element.js";
 import { modelChoice } from "../../shell/models.js";
+import { captionAll } from "./acts.js";
 import { album } from "./album.js";
 import { decoding } from "./decoding.js";
 import { caption } from "./queue.js";
@@ -88,10 +89,12 @@ export function panel() {
     },
     "small",
   );
-  const all = button("", "sheet", () => caption(album.pictures), "small");
+  const all = button("", "sheet", captionAll, "small");
 
   function draw() {
-    const { values } = decoding;
+    const { card, values } = decoding;
+    node.hidden = !card; // until it is known what there is to choose
+    if (!card) return;
     method.value = values.method;
     for (const [name, control] of Object.entries(controls)) {
       const { methods } = SLIDERS[name] ?? MORE[name] ?? {};
@@ -104,13 +107,13 @@ export function panel() {
     shuffle.hidden = values.method !== "sample";
     model.node.hidden = decoding.captioners.length < 2;
     model.offer(decoding.captioners);
-    model.value = decoding.card?.id ?? "";
+    model.value = card.id;
     count();
   }
 
   function count() {
     all.hidden = album.pictures.length < 2;
-    find("span", all).textContent = `Caption all ${album.pictures.length} so`;
+    find("span", all).textContent = `Use these for all ${album.pictures.length}`;
   }
 
   function blame(/** @type {import("./album.js").Picture} */ picture) {
@@ -119,16 +122,11 @@ export function panel() {
     for (const [name, control] of Object.entries(controls)) control.blame((name === field && sentence) || "");
   }
 
-  decoding.on("changed", draw);
-  album.on("added", count);
-  album.on("removed", count);
-  album.on("changed", blame);
-  draw();
   const part = (/** @type {Record<string, Options>} */ names) => Object.keys(names).map((name) => sliders[name].node);
-  return element(
+  const node = element(
     "details",
     { class: "panel", open: matchMedia("(min-width: 981px)").matches },
-    element("summary", {}, "How words are chosen"),
+    element("summary", {}, element("h2", {}, "How words are chosen")),
     element(
       "div",
       { class: "controls" },
@@ -141,6 +139,12 @@ export function panel() {
       element("p", { class: "actions" }, shuffle, reset, all),
     ),
   );
+  decoding.on("changed", draw);
+  album.on("added", count);
+  album.on("removed", count);
+  album.on("changed", blame);
+  draw();
+  return node;
 }
 
 function again(picture = album.selected) {

@@ -28,10 +28,25 @@ class Decoding extends Emitter {
   card = null;
   /** @type {Record<string, any>} */
   values = {};
+  /** @type {{model: string, values: Record<string, any>} | null} */
+  #recalled = null; // of another visit, until the models are known
 
   constructor() {
     super();
-    models.on("loaded", () => this.use(preferred(this.captioners)));
+    models.on("loaded", () => {
+      const recalled = this.#recalled;
+      this.use(preferred(this.captioners));
+      if (recalled) this.recall(recalled);
+    });
+  }
+
+  /** Takes a model and parameters of another visit, if the server still has that model. */
+  recall(/** @type {{model: string, values: Record<string, any>}} */ recalled) {
+    this.#recalled = this.card ? null : recalled;
+    const card = this.captioners.find(({ id }) => id === recalled.model);
+    if (!card) return;
+    this.use(card);
+    this.set(recalled.values);
   }
 
   get captioners() {

@@ -1,7 +1,8 @@
-/** The filmstrip: all pictures in a row, each with its state, one of them selected. */
+/** The filmstrip: all pictures in a row, each with its state, one of them selected. Arrow keys go from one to the next. */
 
 import { element, icon } from "../../shell/element.js";
 import { choose } from "../../shell/intake.js";
+import { remove } from "./acts.js";
 import { album } from "./album.js";
 import { pictures } from "./pictures.js";
 
@@ -29,14 +30,36 @@ export function filmstrip() {
   }
 
   function add(/** @type {Picture} */ picture) {
-    const button = element("button", { type: "button", class: "frame-small", onclick: () => album.select(picture) });
+    const button = element("button", {
+      type: "button",
+      class: "frame-small",
+      tabindex: -1,
+      onclick: () => album.select(picture),
+      onkeydown: (/** @type {KeyboardEvent} */ event) => key(event, picture),
+    });
     frames.set(picture, button);
-    list.append(element("li", {}, button));
+    const after = album.after(picture);
+    list.insertBefore(element("li", {}, button), (after && frames.get(after)?.parentNode) || null);
     draw(picture);
   }
 
+  function key(/** @type {KeyboardEvent} */ event, /** @type {Picture} */ picture) {
+    const place = album.pictures.indexOf(picture);
+    const last = album.pictures.length - 1;
+    const to = { ArrowLeft: place - 1, ArrowRight: place + 1, Home: 0, End: last, Delete: place }[event.key];
+    if (to === undefined) return;
+    event.preventDefault();
+    if (event.key === "Delete") remove([picture]);
+    else album.select(album.pictures[Math.min(last, Math.max(0, to))]);
+    const next = album.selected && frames.get(album.selected);
+    (next ?? /** @type {HTMLElement} */ (list.querySelector("button"))).focus();
+  }
+
   function select(/** @type {Picture | null} */ picture) {
-    for (const [other, button] of frames) button.setAttribute("aria-current", String(other === picture));
+    for (const [other, button] of frames) {
+      button.setAttribute("aria-current", String(other === picture));
+      button.tabIndex = other === picture ? 0 : -1; // one stop of the tab key, however many pictures there are
+    }
     if (picture) frames.get(picture)?.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
 

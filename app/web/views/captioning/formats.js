@@ -4,17 +4,26 @@ import { address, hasKey } from "../../shell/api.js";
 
 /** @typedef {import("./album.js").Picture} Picture */
 
-/** The caption with a capital and a full stop. */
-export function asText(/** @type {Picture} */ picture) {
-  const text = picture.caption;
+/** A caption of the network with a capital and a full stop. */
+export function sentence(/** @type {string} */ text) {
   return text && text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
+}
+
+/** The caption as a sentence; a person's own words as they are. */
+export function asText(/** @type {Picture} */ { review, edited, best }) {
+  return review === "decorative" ? "" : (edited ?? sentence(best?.text ?? ""));
 }
 
 /** An `alt` attribute for an `img` element. */
 export function asAlt(/** @type {Picture} */ picture) {
+  return `alt="${escaped(asText(picture))}"`;
+}
+
+/** A text for HTML, also between quotes. */
+export function escaped(/** @type {string} */ text) {
   /** @type {Record<string, string>} */
   const entities = { "&": "&amp;", '"': "&quot;", "<": "&lt;", ">": "&gt;" };
-  return `alt="${asText(picture).replace(/[&"<>]/g, (character) => entities[character])}"`;
+  return text.replace(/[&"<>]/g, (character) => entities[character]);
 }
 
 /** The server's answer, without attention and beam tree, which serve only to be seen. */

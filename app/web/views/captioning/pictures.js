@@ -1,29 +1,44 @@
-/** The intake of pictures: they are added to the album, captioned, and given a thumbnail. */
+/** The intake: pictures are added to the album, captioned, and given a thumbnail; texts are read from lists. */
 
 import { announce, clearNotice } from "../../shell/messages.js";
 import { album } from "./album.js";
 import { caption } from "./queue.js";
 import { thumbnail } from "./shrink.js";
 
+const LISTS = /\.(csv|tsv|jsonl|ndjson)$/i;
+
 /** @type {import("../../shell/view.js").Files} */
 export const pictures = {
-  accept: "image/*",
-  names: /\.(jpe?g|png|webp|gif|bmp|tiff?|avif|heic|heif)$/i,
+  accept: "image/*,.csv,.tsv,.jsonl,.ndjson",
+  names: /\.(jpe?g|png|webp|gif|bmp|tiff?|avif|heic|heif|csv|jsonl)$/i,
   none: "There is no picture in that folder.",
   link: "That was a link to a picture, not the picture. Save it first, then drop the file.",
 
-  /** Shows the first of them, on the contact sheet if that is open. */
+  /** Shows the first picture among them, on the contact sheet if that is open. */
   async take(files) {
     clearNotice();
-    location.hash = location.hash === "#many" ? "#many" : "#caption";
-    const added = album.add(files);
-    album.select(added[0]);
+    const lists = files.filter(({ name }) => LISTS.test(name));
+    const added = album.add(files.filter((file) => !lists.includes(file)));
     if (added.length > 1) announce(`${added.length} pictures.`);
+    if (added.length) {
+      if (!/^(#many.*|#caption.*)?$/.test(location.hash)) location.hash = "#caption";
+      album.select(added[0]);
+    }
+    await import("./bench.js").catch(() => {}); // so that the first words are seen; the view tells where it can't be had
     caption(added);
+    if (lists.length) {
+      const { readList } = await import("./imports.js");
+      for (const { file, name } of lists) await readList(file, name);
+    }
     for (const picture of added) {
-      picture.thumbnail = await thumbnail(picture.file);
-      if (album.has(picture)) album.emit("changed", picture);
-      else if (picture.thumbnail) URL.revokeObjectURL(picture.thumbnail);
+      [picture.small, picture.sha256] = await Promise.all([thumbnail(picture.file), digest(picture.file)]);
+      album.emit("changed", picture);
     }
   },
 };
+
+/** The SHA-256 of a file as hexadecimal digits; "" where browsers have no cryptography: on pages from elsewhere without TLS. */
+async function digest(/** @type {Blob} */ file) {
+  const bytes = await crypto.subtle?.digest("SHA-256", await file.arrayBuffer());
+  return bytes ? Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, "0")).join("") : "";
+}

@@ -2,6 +2,7 @@
 
 import { cut, stream } from "../../shell/api.js";
 import { askForKey } from "../../shell/keys.js";
+import { clearNotice, notice } from "../../shell/messages.js";
 import { models } from "../../shell/models.js";
 import { album } from "./album.js";
 import { decoding } from "./decoding.js";
@@ -11,9 +12,10 @@ import { decoding } from "./decoding.js";
 
 /** Requests at a time: browsers open six connections to a server, and the page needs some for other things. */
 const AT_ONCE = 4;
-/** Retries by status; 0 is a server that can't be reached. A busy server may say "later" often. */
-/** @type {Record<number, number>} */
-const TRIES = { 429: 100, 503: 60, 0: 2 };
+/** Retries by code or status. A busy server may say "later" often; one that can't be reached is waited for without end. */
+/** @type {Record<string, number>} */
+const TRIES = { 429: 100, 502: 60, 503: 60, 504: 60, cut: 5, unreachable: Number.POSITIVE_INFINITY };
+const AWAY = "The server can't be reached. It is tried again and again; what has no caption yet waits, and nothing is lost.";
 
 /** @type {Picture[]} */
 const waiting = [];
@@ -43,8 +45,10 @@ export function resume() {
 }
 
 album.on("removed", withdraw);
+addEventListener("online", resume);
 
-function withdraw(/** @type {Picture} */ picture) {
+/** Takes a picture out of the queue, also while the server works on it. */
+export function withdraw(/** @type {Picture} */ picture) {
   const place = waiting.indexOf(picture);
   if (place >= 0) waiting.splice(place, 1);
   running.get(picture)?.abort();
@@ -79,7 +83,7 @@ async function run(/** @type {Picture} */ picture) {
   } catch (reason) {
     const error = /** @type {Failure} */ (reason);
     if (control.signal.aborted) return; // withdrawn: it was removed, or asked for again
-    if (error.passes && picture.tries < (TRIES[error.status] ?? 0)) retry(picture, error);
+    if (picture.tries < (TRIES[error.code] ?? TRIES[error.status] ?? 0)) retry(picture, error);
     else put(picture, "failed", { error });
     if (error.status === 401) askForKey(error);
   } finally {
@@ -99,8 +103,9 @@ async function write(/** @type {Picture} */ picture, /** @type {AbortSignal} */ 
   body.append("image", picture.file, "picture");
   for await (const { name, data } of stream(`v1/captions/stream?${extras}`, { body, signal })) {
     if (signal.aborted) return;
+    clearNotice(AWAY);
     if (name === "image") put(picture, "writing");
-    else if (name === "caption") put(picture, "done", { answer: data, chosen: 0, edited: null });
+    else if (name === "caption") put(picture, "done", { answer: data, ...again(picture, data) });
     else if (name === "token" && data.index === 0) {
       picture.words.push(data.token);
       album.emit("word", picture);
@@ -109,10 +114,18 @@ async function write(/** @type {Picture} */ picture, /** @type {AbortSignal} */ 
   if (picture.state !== "done" && !signal.aborted) throw cut("caption");
 }
 
+/** What a person chose or accepted, found again in a new answer. */
+function again(/** @type {Picture} */ { answer, chosen, kept }, /** @type {import("./album.js").Answer} */ { captions }) {
+  const text = chosen && answer?.captions[chosen]?.text;
+  const place = text ? captions.findIndex((caption) => caption.text === text) : 0;
+  return { chosen: Math.max(0, place), kept: captions.find((caption) => caption.text === kept?.text) ?? kept };
+}
+
 /** Puts a picture back at the head of the queue and pauses: the others would fare the same. */
 function retry(/** @type {Picture} */ picture, /** @type {Failure} */ error) {
   picture.tries += 1;
-  const seconds = error.retryAfter ?? Math.min(picture.tries, 10);
+  const seconds = error.retryAfter ?? Math.min(picture.tries, 5);
+  if (error.code === "unreachable") notice(AWAY);
   pausedUntil = Date.now() + 1000 * seconds;
   waiting.unshift(picture);
   put(picture, "waiting", { note: `${error.sentence} Trying again in ${seconds} s.` });

@@ -3,6 +3,7 @@
 import { element } from "../../shell/element.js";
 import { album } from "./album.js";
 import { beamTree } from "./beam-tree.js";
+import { filmstrip } from "./filmstrip.js";
 import { asText } from "./formats.js";
 
 const STAGES = { queue: "waiting", decode: "reading the picture", encode: "looking", generate: "finding words" };
@@ -12,6 +13,7 @@ export function searchPanel() {
   const search = element("section", { class: "panel search-told", "aria-labelledby": "search-title" });
   /** @type {import("./album.js").Answer | undefined} */
   let drawn;
+  const strip = filmstrip();
 
   function draw() {
     const picture = album.selected;
@@ -24,7 +26,7 @@ export function searchPanel() {
       return;
     }
     const head = element("div", { class: "last" }, picture.thumbnail && element("img", { src: picture.thumbnail, alt: picture.name }), element("p", {}, asText(picture)));
-    search.replaceChildren(title, head, ...drawTree(answer.tree), drawTime(answer.timing_ms));
+    search.replaceChildren(title, strip, head, ...drawTree(answer.tree), drawTime(answer.timing_ms));
   }
 
   function drawTree(/** @type {import("./album.js").Answer["tree"]} */ tree) {

@@ -1,4 +1,4 @@
-/** A caption as words that can be pointed at, each a button. */
+/** A caption as a sentence whose words can be pointed at. */
 
 import { element } from "../../shell/element.js";
 import { Emitter } from "../../shell/emitter.js";
@@ -10,7 +10,7 @@ const CLITIC = /^('|n't$)/;
 /** @typedef {import("./album.js").Token} Token */
 
 /**
- * Emits `point`, with the number of a word or null, when a word is pointed at, focused or left.
+ * Emits `point`, with the number of a word or null, when a word is pointed at or left.
  *
  * @extends {Emitter<{point: number | null}>}
  */
@@ -45,15 +45,12 @@ export class Sentence extends Emitter {
     const chance = percent(Math.exp(token.logprob));
     const text = place ? token.text : token.text.charAt(0).toUpperCase() + token.text.slice(1);
     const word = element(
-      "button",
+      "span",
       {
-        type: "button",
         class: "word",
         title: `${chance} likely here`,
         "data-text": token.text,
         onpointerenter: (/** @type {PointerEvent} */ event) => event.pointerType !== "touch" && this.#point(place),
-        onfocus: () => word.matches(":focus-visible") && this.#point(place),
-        onblur: () => this.#point(this.#pinned),
         onclick: () => {
           this.#pinned = this.#pinned === place ? null : place;
           this.#point(this.#pinned);

@@ -9,10 +9,9 @@ const waiting = new Map();
 let worker = null;
 let asked = 0;
 
-/** URL of a picture no more than 320 pixels a side; null where the browser can't read it. */
-export async function thumbnail(/** @type {Blob} */ file) {
-  const copy = await shrink(file, THUMBNAIL);
-  return copy && URL.createObjectURL(copy);
+/** A picture no more than 320 pixels a side; null where the browser can't read it. */
+export function thumbnail(/** @type {Blob} */ file) {
+  return shrink(file, THUMBNAIL);
 }
 
 /** A picture as a JPEG no more than 2048 pixels a side; null where the browser can't read it. */

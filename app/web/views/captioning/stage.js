@@ -2,8 +2,10 @@
 
 import { element, icon, setIcon } from "../../shell/element.js";
 import { Emitter } from "../../shell/emitter.js";
+import { announce } from "../../shell/messages.js";
 import { percent } from "../../shell/percent.js";
-import { Light } from "./attention.js";
+import { Light, whereabouts } from "./attention.js";
+import { asText } from "./formats.js";
 
 const BEAT = 750; // milliseconds that a word is shown while it plays
 
@@ -38,7 +40,14 @@ export class Stage extends Emitter {
     this.playing = element("button", { type: "button", class: "icon play", "aria-label": "Play", onclick: () => this.#toggle() }, icon("play"));
     this.forth = element("button", { type: "button", class: "icon", "aria-label": "Word after", onclick: () => this.#walk(1) }, icon("next"));
     this.label = element("p", { class: "looked" });
-    this.player = element("div", { class: "player", role: "group", "aria-label": "Where it looked" }, this.back, this.playing, this.forth, this.label);
+    this.player = element(
+      "div",
+      { class: "player", role: "toolbar", "aria-label": "Where it looked", onkeydown: (/** @type {KeyboardEvent} */ event) => this.#key(event) },
+      this.back,
+      this.playing,
+      this.forth,
+      this.label,
+    );
     this.node = element("div", { class: "stage" }, this.frame, this.player);
     this.tell(null);
   }
@@ -48,8 +57,13 @@ export class Stage extends Emitter {
     this.shown = picture;
     this.frame.classList.remove("unseen");
     this.picture.src = picture.url;
-    this.picture.alt = picture.name;
+    this.describe(picture);
     this.words([]);
+  }
+
+  /** Gives the picture its caption as alternative text; while it has none, its name. */
+  describe(/** @type {import("./album.js").Picture} */ picture) {
+    this.picture.alt = asText(picture) || picture.name;
   }
 
   /** Shows the picture's state. */
@@ -85,10 +99,8 @@ export class Stage extends Emitter {
     const token = place === null ? null : this.#tokens[place];
     this.light.show(token?.attention ?? null);
     this.frame.dataset.word = token?.text ?? "";
-    const idle = this.#tokens.length ? "Point at a word to see where it was seen." : "";
-    this.label.replaceChildren(
-      ...(token ? [element("b", {}, token.text), ` ${percent(Math.exp(token.logprob))} likely here`] : [idle]),
-    );
+    const idle = this.#tokens.length ? [element("span", { class: "by-pointer" }, "Point at a word to see where it looked."), element("span", { class: "by-touch" }, "Tap a word to see where it looked.")] : [];
+    this.label.replaceChildren(...(token ? [element("b", {}, token.text), ` ${percent(Math.exp(token.logprob))} likely as the next word`, element("br"), token.attention ? whereabouts(token.attention) : ""] : idle));
   }
 
   pause() {
@@ -125,6 +137,15 @@ export class Stage extends Emitter {
   #step(/** @type {number | null} */ place) {
     this.tell(place);
     this.emit("step", place);
+    const token = place === null ? null : this.#tokens[place];
+    if (token && !this.#timer) announce(`Word ${(place ?? 0) + 1} of ${this.#tokens.length}: ${token.text}, ${token.attention ? whereabouts(token.attention) : ""}.`);
+  }
+
+  #key(/** @type {KeyboardEvent} */ event) {
+    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (!by || !this.#tokens.length) return;
+    event.preventDefault();
+    this.#walk(by);
   }
 
   #fit(size = { width: this.picture.naturalWidth, height: this.picture.naturalHeight }) {

@@ -6,6 +6,7 @@ import { button, element, find, icon, setIcon } from "../../shell/element.js";
 import { Failure } from "../../shell/failure.js";
 import { announce } from "../../shell/messages.js";
 import { modelChoice, models, preferred } from "../../shell/models.js";
+import { store } from "../../shell/store.js";
 import { attempt, trouble } from "../../shell/trouble.js";
 import text from "../text.js";
 import { Manuscript } from "./manuscript.js";
@@ -50,7 +51,7 @@ export function mountDesk(/** @type {HTMLElement} */ view) {
   const branch = element("span");
   const turns = element("p", { class: "turns", hidden: true }, back, branch, forth);
   const model = modelChoice(use);
-  const sliders = Object.fromEntries(Object.entries(SLIDERS).map(([name, options]) => [name, slider(options)]));
+  const sliders = Object.fromEntries(Object.entries(SLIDERS).map(([name, options]) => [name, slider({ ...options, onchange: keep })]));
 
   view.append(
     element(
@@ -89,10 +90,29 @@ export function mountDesk(/** @type {HTMLElement} */ view) {
     const cards = models.of(text.task);
     if (!cards.length) throw new Failure({ code: "no_model", message: "this server has no language model" });
     model.offer(cards);
-    const first = preferred(cards);
+    await store.ready;
+    const kept = store.notes.text;
+    const first = cards.find(({ id }) => id === kept?.model) ?? preferred(cards);
     use(first);
     model.value = first.id;
+    if (kept?.model === first.id) recall(kept);
     draw();
+  }
+
+  /** Keeps the texts and how they are written, for another visit. */
+  function keep() {
+    if (card) store.note("text", { model: card.id, prompt: prompt.value, values: values(), branches, shown });
+  }
+
+  function recall(/** @type {any} */ kept) {
+    prompt.value = kept.prompt;
+    for (const [name, value] of Object.entries(kept.values)) sliders[name].value = value;
+    ({ branches, shown } = kept);
+    if (branches[shown]) manuscript.begin(branches[shown].prompt, branches[shown].tokens);
+  }
+
+  function values() {
+    return Object.fromEntries(Object.entries(sliders).map(([name, { value }]) => [name, value]));
   }
 
   function draw() {
@@ -110,8 +130,7 @@ export function mountDesk(/** @type {HTMLElement} */ view) {
   /** Continues a prompt and its tokens, as the branch of this number; without one, as the first and only branch. */
   async function start(/** @type {string} */ given, /** @type {Token[]} */ tokens, /** @type {number | null} */ number = null) {
     if (!card) return;
-    const values = Object.fromEntries(Object.entries(sliders).map(([name, { value }]) => [name, value]));
-    const asked = { model: card.id, logprobs: ALTERNATIVES, ...values };
+    const asked = { model: card.id, logprobs: ALTERNATIVES, ...values() };
     const own = new AbortController();
     control?.abort();
     control = own;
@@ -130,6 +149,8 @@ export function mountDesk(/** @type {HTMLElement} */ view) {
         if (own.signal.aborted) break;
         manuscript.append(read(data.choices[0].logprobs));
         const made = manuscript.tokens.length - before;
+        branches[shown] = { prompt: given, tokens: manuscript.tokens };
+        keep();
         count.textContent = `${made} ${card.unit}s, ${Math.round((1000 * made) / (performance.now() - began))} a second`;
       }
     } catch (error) {
@@ -138,6 +159,7 @@ export function mountDesk(/** @type {HTMLElement} */ view) {
     if (control !== own) return; // another text has begun
     control = null;
     branches[shown] = { prompt: given, tokens: manuscript.tokens };
+    keep();
     announce(own.signal.aborted ? "Stopped." : `Done. ${count.textContent}.`);
     draw();
   }
@@ -145,6 +167,7 @@ export function mountDesk(/** @type {HTMLElement} */ view) {
   function turn(/** @type {number} */ by) {
     shown += by;
     manuscript.begin(branches[shown].prompt, branches[shown].tokens);
+    keep();
     draw();
   }
 
@@ -158,6 +181,7 @@ export function mountDesk(/** @type {HTMLElement} */ view) {
     const taken = { text, logprob, top, own: true };
     start(manuscript.prompt.textContent, [...manuscript.tokens.slice(0, place), taken], branches.length);
   });
+  prompt.addEventListener("input", keep);
   prompt.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) write.click();
   });

@@ -72,7 +72,14 @@ def test_a_text_that_fails_does_not_stop_the_others() -> None:
         },
     }
     assert second["intent"] == "time"
-    assert recap("time\x01").stderr.startswith("error: text has the control character U+0001 at 4")
+    assert recap("time\x01").stderr.startswith("error: text has the control character U+0001 at place 5")
+
+
+def test_argument_that_is_no_text_is_told() -> None:
+    for options in ([], ["--json"], ["--jsonl", "-"]):
+        result = recap("what \udcff time", TIME, *options)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert result.stderr == "error: the text is not utf-8, from character 5 on\n"
 
 
 @pytest.mark.parametrize(

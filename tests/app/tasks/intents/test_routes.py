@@ -84,10 +84,11 @@ def test_other_scripts_signs_and_long_words_are_answered(intent_client: httpx2.C
         ({"text": ""}, r"text is empty; a sentence is needed, such as 'what time is it\?'"),
         ({"text": ["time", " \n"]}, r"text\[1\] is empty"),
         ({"text": "a" * 100_000}, "text has 100,000 characters; at most 1,000 are read"),
-        ({"text": "time\x00please"}, r"text has the control character U\+0000 at 4; send text alone"),
+        ({"text": "time\x00please"}, r"text has the control character U\+0000 at place 5; take it out"),
         ({"text": "time", "top_k": 0}, "top_k=0: input should be greater than or equal to 1"),
         ({"text": "time", "topk": 3}, "unknown parameter 'topk'; did you mean top_k"),
         ({"text": "time " * 65, "explain": True}, "explain=true: the text has 65 words; at most 64 are explained"),
+        ({"text": ["time"] * 65, "explain": True}, "explain=true: the texts have 65 words; at most 64 are explained"),
     ],
 )
 def test_what_is_wrong_is_told(intent_client: httpx2.Client, body: dict[str, Any], message: str) -> None:
@@ -120,6 +121,16 @@ def test_requests_are_counted(intent_client: httpx2.Client) -> None:
     before = items()
     ask(intent_client, text=["time", "thanks"])
     assert items() == before + 2
+
+
+def test_explanations_run_alone(intent_client: httpx2.Client) -> None:
+    def batches(bucket: str) -> float:
+        found = re.search(rf'recap_batch_size_{bucket}task="intents"}} (\S+)', intent_client.get("/metrics").text)
+        return float(found[1]) if found else 0.0
+
+    alone, whole = batches('bucket{le="1.0",'), batches("count{")
+    ask(intent_client, text=["time", "thanks"] * 8, explain=True)
+    assert (batches('bucket{le="1.0",') - alone, batches("count{") - whole) == (16, 16)
 
 
 def test_clients_at_the_same_time_get_their_own(intent_client: httpx2.Client) -> None:

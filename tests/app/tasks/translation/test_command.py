@@ -44,6 +44,7 @@ def test_json_has_alternatives(run) -> None:  # type: ignore[no-untyped-def]
     assert answer["text"] == SENTENCES[0]
     assert answer["translation"] == answer["translations"][0]["text"] == GERMAN[0]
     assert len(answer["translations"]) == 3
+    assert answer["unknown"] == []
     assert answer["translations"][0].keys() == {"text", "logprob", "confidence"}
 
 
@@ -68,6 +69,27 @@ def test_file_goes_on_where_it_stopped(run, tmp_path: Path) -> None:  # type: ig
     assert (code, "line 1: not the answer to line 1" in output) == (2, True)
 
 
+def test_a_text_that_fails_does_not_stop_the_others(run) -> None:  # type: ignore[no-untyped-def]
+    code, output = run("a \x01 dog", SENTENCES[0], "", "Который час?", "--jsonl", "-")
+    control, good, empty, strange = (json.loads(line) for line in output.splitlines())
+    assert code == 1
+    assert control["text"] == "a \x01 dog"
+    assert control["error"]["message"] == "the text has the control character U+0001 at place 3; take it out"
+    assert (good["translation"], empty["translation"]) == (GERMAN[0], "")
+    assert "is in letters that the model has never seen" in strange["error"]["message"]
+    code, output = run("Который час?", SENTENCES[0])
+    assert (code, output.splitlines()[1:]) == (1, ["", GERMAN[0]])
+
+
+def test_words_that_were_never_read_are_told(run) -> None:  # type: ignore[no-untyped-def]
+    _, output = run("A brown Wolpertinger runs.", "--json")
+    assert json.loads(output)[0]["unknown"] == ["wolpertinger"]
+
+
+def test_a_dash_is_standard_input(run) -> None:  # type: ignore[no-untyped-def]
+    assert run("-", input=f"{SENTENCES[0]}\n") == (0, f"{GERMAN[0]}\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -76,6 +98,8 @@ def test_file_goes_on_where_it_stopped(run, tmp_path: Path) -> None:  # type: ig
         (["--file", "x", "a"], "--file and texts exclude each other"),
         (["--file", "nowhere.txt"], "nowhere.txt: no such file or directory"),
         ([], "no text; give one, or a file"),
+        (["a \udcff dog"], "the text is not utf-8, from character 2 on"),
+        (["a", "--jsonl", "-", "--resume"], "--resume goes on with the file of --jsonl"),
         (["a", "--model", "nobody"], "there is no model 'nobody'; there is tiny-en-de"),
     ],
 )

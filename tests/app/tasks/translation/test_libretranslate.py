@@ -10,6 +10,8 @@ from model.tasks.translation.config import TranslationDecodingConfig
 from model.tasks.translation.translator import Translator
 from tests.conftest import GERMAN, SENTENCES
 
+_FORM = "application/x-www-form-urlencoded"
+
 
 @pytest.fixture
 def libre(translation_client: httpx2.Client) -> LibreTranslateAPI:
@@ -45,6 +47,20 @@ def test_form_and_json_are_read_alike(
     assert answer["alternatives"] == [other.text for other in others]
     assert answer["detectedLanguage"]["language"] == "en"
     assert answer["detectedLanguage"]["confidence"] > 95
+
+
+def test_form_may_have_letters_as_they_are(translation_client: httpx2.Client) -> None:
+    body = "q=Ein schöner Hund&source=de&target=en".encode()  # as curl -d sends it
+    answer = translation_client.post("/translate", content=body, headers={"content-type": _FORM}).raise_for_status()
+    given = {"q": "Ein schöner Hund", "source": "de", "target": "en"}
+    assert answer.json() == translation_client.post("/translate", json=given).json()
+
+
+def test_text_that_is_in_the_target_already_is_taken_on_whatever_the_code(translation_client: httpx2.Client) -> None:
+    for target in ("de", "de-DE"):
+        given = {"q": GERMAN[0], "source": "auto", "target": target}
+        answer = translation_client.post("/translate", json=given).raise_for_status().json()
+        assert answer["detectedLanguage"]["language"] == "de"
 
 
 def test_several_texts_have_lists(translation_client: httpx2.Client) -> None:
@@ -101,7 +117,7 @@ def test_errors_have_its_shape(
 
 
 def test_broken_bodies_are_refused(translation_client: httpx2.Client) -> None:
-    for content, kind in ((b"{", "application/json"), (b"q=\xff", "application/x-www-form-urlencoded")):
+    for content, kind in ((b"{", "application/json"), (b"q=\xff&source=en&target=de", _FORM)):
         answer = translation_client.post("/translate", content=content, headers={"content-type": kind})
         assert answer.status_code == 400
         assert answer.json()["error"]

@@ -93,6 +93,7 @@ def test_language_that_no_model_has_is_refused(translation_client: httpx2.Client
         (["a dog", ""], "text 2 of 2 is empty; a sentence is needed"),
         (["a dog"] * 65, "text has 65 texts; at most 64 fit into a request"),
         ("a" * 100_000, "text has 100,000 characters; at most 10,000 fit into a request"),
+        ("a\n" * 257, "text has 257 sentences or lines; at most 256 fit into a request"),
         ("a\x00dog", "text has the control character U+0000 at place 2; take it out"),
         (
             "\u72ac\u304c\u8d70\u308b",
@@ -114,6 +115,10 @@ def test_parameters_are_checked(translation_client: httpx2.Client) -> None:
     assert message == "unknown parameter 'beam'; did you mean beam_size?"
     message, _ = refused(ask(translation_client, text="a " * 501, attention=True))
     assert message == "text has 1,002 characters; with attention, at most 1,000 fit into a request"
+    body = {"text": "a\n" * 100, "attention": True, "num_translations": 10, "max_length": 200}
+    message, field = refused(ask(translation_client, **body))
+    assert message.endswith("and 1,000,000 fit; lower num_translations or max_length, or send fewer sentences")
+    assert field == "attention"
 
 
 def test_odd_texts_are_answered(translation_client: httpx2.Client) -> None:
@@ -156,7 +161,7 @@ def test_hugging_faces_client_translates(hub: InferenceClient) -> None:
 
 
 def test_hugging_faces_answer_is_a_list(translation_client: httpx2.Client) -> None:
-    parameters = {"num_return_sequences": 2, "num_beams": 4, "max_new_tokens": 500}
+    parameters = {"num_return_sequences": 2, "num_beams": 4, "max_new_tokens": 500, "max_length": 1}
     body = {"inputs": SENTENCES[0], "parameters": {"generate_parameters": parameters}}
     answer = translation_client.post("/models/tiny-en-de", json=body).raise_for_status().json()
     assert len(answer) == 2

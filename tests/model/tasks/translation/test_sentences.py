@@ -1,5 +1,7 @@
 """Sentences of a text: put together they are the text, and points that end none do not split."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +23,13 @@ def test_sentences_put_together_are_the_text(text: str, most: int) -> None:
         assert not before.strip()
         assert part == part.strip() != ""
         assert len(part) <= most
+
+
+@pytest.mark.parametrize("text", ["." * 40_000, "." * 20_000 + '"' * 20_000, "a" + " " * 40_000 + "b", "\n" * 40_000])
+def test_long_runs_take_no_longer_than_other_text(text: str) -> None:
+    began = time.process_time()
+    split_sentences(text, lambda part: True)
+    assert time.process_time() - began < 1  # by the square of the length it took ten seconds
 
 
 @pytest.mark.parametrize(

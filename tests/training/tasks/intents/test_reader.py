@@ -43,6 +43,12 @@ def test_further_files_may_be_missing(folder: Path) -> None:
     assert data.sha256 != whole.sha256
 
 
+def test_digest_is_of_further_queries_out_of_scope_too(folder: Path) -> None:
+    whole = read_dataset(folder)
+    (folder / "data_oos_plus.json").unlink()
+    assert read_dataset(folder).sha256 != whole.sha256
+
+
 def test_test_is_a_split_where_it_is_there(folder: Path) -> None:
     with pytest.raises(DataError, match="split=test: the data have train, dev"):
         read_dataset(folder).split("test")
