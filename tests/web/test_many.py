@@ -107,7 +107,7 @@ def test_filter_edit_export_and_remove(open_page: Open, contents: dict[str, byte
     assert [row["file"] for row in rows] == list(contents)
     assert rows[0]["caption"] == 'a "cameraman", at work'
     assert [row["edited"] for row in rows] == ["yes"] + ["no"] * 11
-    assert {row["model"] for row in rows[:9]} == {"flickr8k"}
+    assert {row["model"] for row in rows[:9]} == {"flickr8k-coco"}
     assert all(0 < float(row["confidence"]) < 1 and row["error"] == "" for row in rows[:9])
     assert [row["file"] for row in rows if row["error"]] == list(BAD)
 
@@ -147,14 +147,14 @@ def test_lines_are_those_of_the_command(sheet: Page, tmp_path: Path, contents: d
     """So that what reads the one reads the other."""
     _, text = exported(sheet, "JSON lines")
     mine = {line["file"]: line for line in map(json.loads, text.splitlines())}
-    checkpoint = Checkpoint.open(ROOT / "checkpoints" / "flickr8k")
+    checkpoint = Checkpoint.open(ROOT / "checkpoints" / "flickr8k-coco")
     assert checkpoint.task is CAPTIONING
     files = [tmp_path / name for name in ("photo.jpg", "words.jpg")]
     for file in files:
         file.write_bytes(contents[file.name])
     decoding = checkpoint.config.decoding.model_copy(update={"method": "greedy"})
     resources = Resources(Settings(runtime="torch"))
-    worker = PictureWorker("flickr8k", checkpoint.load(), resources)
+    worker = PictureWorker("flickr8k-coco", checkpoint.load(), resources)
 
     async def lines() -> list[Line]:
         return [line async for line in caption_files(worker, files, lambda data: PictureJob(data, decoding))]
