@@ -25,7 +25,7 @@ def shown(page: Page) -> list[str]:
 def parameters(request: Request) -> dict[str, str]:
     """What was asked for, but for what is only seen."""
     query = dict(parse_qsl(urlsplit(request.url).query))
-    return {name: value for name, value in query.items() if name not in ("attention", "tree")}
+    return {name: value for name, value in query.items() if name not in ("attention", "tags", "tree")}
 
 
 def told(server: str, photo: bytes, query: dict[str, str]) -> list[str]:

@@ -68,7 +68,7 @@ def test_all_that_is_dropped_is_answered(sheet: Page, contents: dict[str, bytes]
 
     expect(sheet.get_by_text("in this tab of your browser only")).to_be_visible()
     expect(sheet.locator("#count")).to_have_text("12")
-    cards = sheet.get_by_role("list", name="Contact sheet").get_by_role("listitem")
+    cards = sheet.get_by_role("list", name="Contact sheet").locator("> li")  # not the tags in them
     expect(cards).to_have_count(12)
     for (name, data), card in zip(contents.items(), cards.all(), strict=True):
         expect(card.locator(".name")).to_have_text(name)
@@ -157,7 +157,7 @@ def test_lines_are_those_of_the_command(sheet: Page, tmp_path: Path, contents: d
     worker = PictureWorker("flickr8k-coco", checkpoint.load(), resources)
 
     async def lines() -> list[Line]:
-        return [line async for line in caption_files(worker, files, lambda data: PictureJob(data, decoding))]
+        return [line async for line in caption_files(worker, files, lambda data: PictureJob(data, decoding, tag=True))]
 
     with ThreadPoolExecutor(1) as pool:  # Playwright has a loop on this thread
         expected = pool.submit(lambda: asyncio.run(lines())).result()
