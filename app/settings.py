@@ -57,8 +57,8 @@ class Settings(BaseSettings):
     """Folder whose sub-folders are the checkpoints to serve; unset: `checkpoints` in the working directory, if it
     exists, else the checkpoints that the package carries."""
     defaults: Annotated[dict[str, str] | None, NoDecode, BeforeValidator(_pairs)] = None
-    """Model of each task that answers when a request names none: `captioning=flickr8k,text=shakespeare`, which is also
-    the default; a task whose default is missing takes its first model by name."""
+    """Model of each task that answers when a request names none: `captioning=flickr8k-coco,text=shakespeare`, which is
+    also the default; a task whose default is missing takes its first model by name."""
     log_format: LogFormat = "auto"
     """Form of the log: `json`, a line an event; `console`, for people; `auto`, which is `console` on a terminal."""
     log_level: LogLevel = "info"

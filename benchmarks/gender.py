@@ -1,6 +1,6 @@
 """Share of captions that guess at people's gender or the colour of their skin, and how often people say otherwise.
 
-recap-train evaluate --checkpoint checkpoints/flickr8k --data data/flickr8k --captions runs/dev.jsonl
+recap-train evaluate --checkpoint checkpoints/flickr8k-coco --data data/flickr8k --captions runs/dev.jsonl
 python benchmarks/gender.py runs/dev.jsonl
 """
 

@@ -213,7 +213,7 @@ ROUTES = {
         '{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"*"}}]}]}',
     ),
     "completions": Route("/v1/completions", TEXT, "prompt", '{"prompt":"*"}'),
-    "captioner": Route("/models/flickr8k", UPLOAD, "inputs", '{"inputs":"*"}'),
+    "captioner": Route("/models/flickr8k-coco", UPLOAD, "inputs", '{"inputs":"*"}'),
     "text": Route("/models/shakespeare", UPLOAD, "inputs", '{"inputs":"*"}'),
 }
 

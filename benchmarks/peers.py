@@ -35,7 +35,7 @@ BEAM = {"beam_size": 3}
 
 def load(runtime: NetworkRuntime) -> Captioner:
     """The default captioner."""
-    checkpoint = Checkpoint.open(ROOT / "checkpoints" / "flickr8k")
+    checkpoint = Checkpoint.open(ROOT / "checkpoints" / "flickr8k-coco")
     assert checkpoint.task is CAPTIONING
     captioner: Captioner = Loader(Settings(runtime=runtime)).load(checkpoint)
     return captioner

@@ -1,6 +1,6 @@
 """The quality that is served against the quality that was trained: CIDEr of both, on a data set's dev split.
 
-python benchmarks/quality.py data/flickr8k [checkpoints/flickr8k]
+python benchmarks/quality.py data/flickr8k [checkpoints/flickr8k-coco]
 """
 
 import sys
@@ -33,7 +33,7 @@ def captions(captioner: Captioner, images: Sequence[CaptionedImage]) -> list[str
 
 def main() -> None:
     """Prints the scores, and how many captions differ."""
-    data, folder = [*map(Path, sys.argv[1:]), Path("checkpoints/flickr8k")][:2]
+    data, folder = [*map(Path, sys.argv[1:]), Path("checkpoints/flickr8k-coco")][:2]
     checkpoint = Checkpoint.open(folder)
     assert checkpoint.task is CAPTIONING
     images = open_dataset(data).split("dev")

@@ -59,7 +59,7 @@ def test_the_wheel_has_every_file_of_the_packages_and_the_checkpoints(wheel: zip
     }
     shipped = {name for name in wheel.namelist() if ".dist-info/" not in name}
     assert {f"{package}/py.typed" for package in ("app", "model", "recap", "training")} <= sources
-    assert {"training/data/__init__.py", "recap/checkpoints/flickr8k/model.safetensors"} <= sources
+    assert {"training/data/__init__.py", "recap/checkpoints/flickr8k-coco/model.safetensors"} <= sources
     assert shipped == sources
 
 

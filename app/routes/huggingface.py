@@ -65,8 +65,8 @@ _ANSWERS = {200: {"content": event_stream()}} | errors(
 async def infer(request: Request, name: str) -> Any:
     """A picture's caption, or a prompt's continuation, as Hugging Face's inference API answers.
 
-    `huggingface_hub.InferenceClient(model="http://host/models/flickr8k")` works as it comes. What a request leaves out
-    is the model's own default.
+    `huggingface_hub.InferenceClient(model="http://host/models/flickr8k-coco")` works as it comes. What a request leaves
+    out is the model's own default.
     """
     engine: Engine = request.app.state.engine
     checkpoint = engine.get(name)

@@ -100,23 +100,23 @@ def rename(checkpoint: Path, name: str, task: str = "image-to-text") -> None:
 
 def test_models_are_found_by_name(tiny_checkpoint: Path) -> None:
     folder = tiny_checkpoint.parent
-    for name in ("zebra", "flickr8k"):
+    for name in ("zebra", "flickr8k-coco"):
         shutil.copytree(tiny_checkpoint, folder / name)
         rename(folder / name, name)
     (folder / ".unfinished").mkdir()
     (folder / "notes.txt").write_text("not a checkpoint")
     registry = Registry.open(folder, preferred=PREFERRED)
-    assert sorted(registry.checkpoints) == ["flickr8k", "tiny", "zebra"]
-    assert registry.find(CAPTIONING, None).name == "flickr8k"
+    assert sorted(registry.checkpoints) == ["flickr8k-coco", "tiny", "zebra"]
+    assert registry.find(CAPTIONING, None).name == "flickr8k-coco"
     assert registry.find(CAPTIONING, "zebra").path == folder / "zebra"
     assert Registry.open(folder, {"captioning": "tiny"}).find(CAPTIONING, None).name == "tiny"
-    with pytest.raises(UnknownModelError, match=r"'nobody'; there is flickr8k, tiny, zebra"):
+    with pytest.raises(UnknownModelError, match=r"'nobody'; there is flickr8k-coco, tiny, zebra"):
         registry.find(CAPTIONING, "nobody")
     with pytest.raises(CheckpointError, match="captioning=nobody"):
         Registry.open(folder, {"captioning": "nobody"})
     with pytest.raises(CheckpointError, match="defaults: captions: no such task; there are captioning, text"):
         Registry.open(folder, {"captions": "tiny"})
-    shutil.rmtree(folder / "flickr8k")
+    shutil.rmtree(folder / "flickr8k-coco")
     assert Registry.open(folder, preferred=PREFERRED).find(CAPTIONING, None).name == "tiny"
     rename(folder / "zebra", "tiny")
     with pytest.raises(CheckpointError, match="both named tiny"):

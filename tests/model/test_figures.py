@@ -9,7 +9,7 @@ from tests.conftest import ROOT
 
 
 def test_figures_of_a_default_checkpoint() -> None:
-    metrics = json.loads((ROOT / "checkpoints" / "flickr8k" / "metrics.json").read_text())
+    metrics = json.loads((ROOT / "checkpoints" / "flickr8k-coco" / "metrics.json").read_text())
     first = figures_of(metrics)[0]
     assert first == Figure(name="CIDEr", label="CIDEr", value=metrics["CIDEr"], split="dev", higher_is_better=True)
 

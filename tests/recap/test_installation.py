@@ -54,7 +54,7 @@ def test_the_command_runs_by_the_module_too(tmp_path: Path) -> None:
 
 def test_training_without_its_libraries_names_the_extra(tmp_path: Path) -> None:
     code = "import sys; sys.modules['pycocoevalcap'] = None; from recap.__main__ import train; train()"
-    evaluate = ("evaluate", "--checkpoint", str(ROOT / "checkpoints" / "flickr8k"), "--data", "nowhere")
+    evaluate = ("evaluate", "--checkpoint", str(ROOT / "checkpoints" / "flickr8k-coco"), "--data", "nowhere")
     told = run("-c", code, *evaluate, cwd=tmp_path, path=str(ROOT))
     assert told.returncode == 1
     assert told.stderr.startswith("error: pycocoevalcap")

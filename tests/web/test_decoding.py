@@ -25,7 +25,7 @@ def shown(page: Page) -> list[str]:
 def parameters(request: Request) -> dict[str, str]:
     """What was asked for, but for what is only seen."""
     query = dict(parse_qsl(urlsplit(request.url).query))
-    return {name: value for name, value in query.items() if name not in ("attention", "tree")}
+    return {name: value for name, value in query.items() if name not in ("attention", "tags", "tree")}
 
 
 def told(server: str, photo: bytes, query: dict[str, str]) -> list[str]:
@@ -156,7 +156,7 @@ def test_what_is_copied(captioned: Page, server: str, tmp_path: Path, photo: byt
     document = json.loads(copied("JSON"))
     assert (document["file"], document["caption"]) == ("photo.jpg", text)
     assert [token["text"] for token in document["captions"][0]["tokens"]] == text.split()
-    assert document["model"]["name"] == "flickr8k"
+    assert document["model"]["name"] == "flickr8k-coco"
     line = copied("curl line")
     assert shlex.split(line) == ["curl", "-F", 'image=@"photo.jpg"', f"{server}/v1/captions?method=greedy"]
     (tmp_path / "photo.jpg").write_bytes(photo)

@@ -81,8 +81,8 @@ def figures(name: str) -> list[str]:
 def test_the_card_and_the_figures_are_the_checkpoints(inside: Page) -> None:
     page = inside
     model = page.get_by_role("combobox", name="Model").locator("visible=true")
-    model.select_option("flickr8k")
-    expect(page.locator(".figures div")).to_have_text(figures("flickr8k"))
+    model.select_option("flickr8k-coco")
+    expect(page.locator(".figures div")).to_have_text(figures("flickr8k-coco"))
     card = page.locator(".card-text")
     expect(card.get_by_role("heading", name="What goes wrong")).to_be_visible()
     expect(card.get_by_role("columnheader", name="for example")).to_be_visible()

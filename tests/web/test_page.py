@@ -60,7 +60,7 @@ def test_nothing_is_wider_than_the_window(captioned: Page) -> None:
             assert wide <= room, (view, width)
             expect(page.get_by_role("link", name=view)).to_be_in_viewport()
     page.set_viewport_size({"width": 320, "height": 640})
-    for model in ("latex", "linux-c", "shakespeare", "flickr8k"):
+    for model in ("latex", "linux-c", "shakespeare", "flickr8k-coco"):
         page.get_by_role("combobox", name="Model").locator("visible=true").select_option(model)
         expect(page.locator(".card-text").get_by_role("heading", name=model)).to_be_visible()
         wide, room = page.evaluate(WIDTHS)

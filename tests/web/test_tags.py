@@ -83,13 +83,15 @@ def test_pictures_are_found_by_tag_as_by_caption(open_page: Open, address: str, 
     assert {row["needs_review"] for row in rows} == {"no"}
 
 
-def test_model_without_a_tagger_is_not_asked_for_tags(page: Page, photo: bytes) -> None:
-    with page.expect_request("**/v1/captions/stream*") as asked:
-        drop(page, {"photo.jpg": photo})
-    page.locator(".frame[data-state=done]").wait_for()
-    assert "tags" not in asked.value.url
-    assert "attention=true" in asked.value.url
-    expect(page.locator(".told .tags")).to_be_hidden()
+def test_model_without_a_tagger_is_not_asked_for_tags(open_page: Open, tiny_checkpoint: Path, photo: bytes) -> None:
+    with serving(create_app(Settings(checkpoints=tiny_checkpoint.parent, threads=1))) as client:
+        page = open_page(url=str(client.base_url).rstrip("/"))
+        with page.expect_request("**/v1/captions/stream*") as asked:
+            drop(page, {"photo.jpg": photo})
+        page.locator(".frame[data-state=done]").wait_for()
+        assert "tags" not in asked.value.url
+        assert "attention=true" in asked.value.url
+        expect(page.locator(".told .tags")).to_be_hidden()
 
 
 def test_withheld_caption_is_shown_as_one_to_review(

@@ -5,7 +5,7 @@ from app.tasks.task import TaskService
 
 SERVICE = TaskService(
     name="captioning",
-    default="flickr8k",
+    default="flickr8k-coco",
     loader="service:load_worker",
     routes=("routes:router", "stream:router", "openai:router", "ibm_max:router"),
     handler="huggingface:HANDLER",

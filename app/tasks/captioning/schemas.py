@@ -105,7 +105,7 @@ class CaptionResponse(Schema):
         json_schema_extra={
             "example": {
                 "id": "caption-4b9c4f1ea2f14c35b1f3f9a2f4f0f1c7",
-                "model": {"name": "flickr8k", "sha256": "3f0c…"},
+                "model": {"name": "flickr8k-coco", "sha256": "3f0c…"},
                 "captions": [
                     {
                         "text": "a brown dog is running through the grass",

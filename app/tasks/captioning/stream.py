@@ -28,7 +28,7 @@ from model.vision.pictures import Picture
 router = APIRouter(tags=["captions"])
 
 _EVENTS = """event: image
-data: {"id": "caption-4b9c4f1e", "model": {"name": "flickr8k", "sha256": "3f0c..."}, "image": {"width": 640, ...}}
+data: {"id": "caption-4b9c4f1e", "model": {"name": "flickr8k-coco", "sha256": "3f0c..."}, "image": {"width": 640, ...}}
 
 event: token
 data: {"index": 0, "token": {"text": "a", "logprob": -0.21}}

@@ -123,9 +123,15 @@ class Tagger(nn.Module):
         return 1 - (1 - torch.zeros_like(shown).index_copy(1, self.learnt, said)) * (1 - shown)
 
     def forward(self, grid: Tensor) -> Tensor:
-        """Grids (B, P, E) to the probabilities that things are there (B, V)."""
-        features = grid.mean(1)  # (B, E)
-        return self.probabilities(self.logits(features), self.shown(features), self.config)
+        """Grids (B, P, E) to the probabilities that things are there (B, V).
+
+        A picture at a time: the rounding of sums depends on how many are summed together, and networks in bfloat16 or 8
+        bits that read tags make more of it, so that a caption would depend on the others in its batch.
+        """
+        return torch.cat([self._of_one(features) for features in grid.mean(1).split(1)])  # (B, V)
+
+    def _of_one(self, features: Tensor) -> Tensor:
+        return self.probabilities(self.logits(features), self.shown(features), self.config)  # (1, V)
 
     def narrowest(self, probabilities: Tensor) -> Tensor:
         """Probabilities (B, V), 0 for a noun if one of its kinds is at least half as likely: no animal beside a dog."""

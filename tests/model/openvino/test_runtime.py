@@ -349,7 +349,7 @@ def test_a_checkpoint_that_changed_is_compiled_anew(
 
 @pytest.mark.data
 def test_real_captions_are_those_of_torch(flickr8k: Path, runtime: Runtime) -> None:
-    checkpoint = opened(ROOT / "checkpoints" / "flickr8k")
+    checkpoint = opened(ROOT / "checkpoints" / "flickr8k-coco")
     files = sorted((flickr8k / "Flicker8k_Dataset").glob("*.jpg"))[:6]
     pictures = [Image.open(file).convert("RGB") for file in files]
     expected = checkpoint.load().caption(pictures)

@@ -30,6 +30,15 @@ def test_thing_is_there_if_either_sees_it() -> None:
     torch.testing.assert_close(found[0], torch.tensor([1.0, 1.0, 1.0, 0.5]))
 
 
+def test_picture_has_the_same_tags_alone_and_in_a_batch() -> None:
+    """To the bit: what is compiled in bfloat16 would make more of a difference."""
+    names = [f"thing {number}" for number in range(500)]
+    made = Tagger(Tags(names, [[]] * 500, [[number] for number in range(500)]), 1280, TaggingConfig())
+    grid = torch.rand(8, 49, 1280)
+    with torch.inference_mode():
+        assert torch.equal(made(grid), torch.cat([made(one) for one in grid.split(1)]))
+
+
 def test_calibration_is_of_the_head_alone() -> None:
     found = tagger([-30, 1, -30, 2], [0, 0], TaggingConfig(intercept=-1.0, slope=0.5))(torch.rand(1, 4, 6))[0]
     head = torch.tensor([-1.0 - 15, -0.5, -1.0 - 15, 0.0]).sigmoid()
