@@ -49,6 +49,7 @@ def test_fifty_are_reviewed_by_keys_and_read_back_the_same(page: Page, encode: E
     contents = {f"{number}.png": encode(draw(number)) for number in range(50)}
     fill_sheet(page, contents)
     page.get_by_role("button", name="Review").press("Enter")
+    expect(page.get_by_role("group", name="Review")).to_be_focused()
     presses = 0
     for number in range(50):
         if number == 7:
