@@ -175,7 +175,9 @@ def test_full_queue_is_refused_at_once(
                 contract = routes.match({"method": "POST", "path": path}).contract
                 full = contract.task == "captioning" or contract.task_of_model
                 refused = client.post(path, content=b"{")  # whatever it would say about that
-                assert (refused.status_code, "retry-after" in refused.headers) == (429 if full else 400, full), path
+                expected = {429} if full else {400, 415}  # 415 where it is no recording
+                assert refused.status_code in expected, path
+                assert ("retry-after" in refused.headers) == full, path
             assert client.get("/healthz").status_code == 200
             assert not any(answer.done() for answer in taken)
         assert [answer.result().status_code for answer in taken] == [200] * 3
