@@ -62,6 +62,15 @@ def unroll(cell: Cell, inputs: Tensor, state: State) -> tuple[Tensor, State]:
     return torch.stack(outputs), state
 
 
+def reversal(mask: Tensor) -> Tensor:
+    """The place (N, T) that each place of a sentence changes with when it is read backwards; padding stays.
+
+    Taken twice it is the identity.
+    """
+    places = torch.arange(mask.shape[1], device=mask.device).expand(mask.shape)  # (N, T)
+    return torch.where(mask, mask.sum(1, keepdim=True) - 1 - places, places)
+
+
 class Trace(NamedTuple):
     """All that a layer does: its state after each step, and its gates at each step, (N, T, H) each."""
 

@@ -10,7 +10,7 @@ from torch.nn.functional import dropout
 from torch.nn.utils.rnn import pad_sequence
 
 from model.attention import AdditiveAttention
-from model.recurrent import Recurrent
+from model.recurrent import Recurrent, reversal
 from model.tasks.intents.config import IntentConfig
 from model.tasks.intents.intents import OUT_OF_SCOPE, OUT_OF_SCOPE_TITLE, Intents
 from model.vocabulary import BOS, EOS, PAD, Vocabulary, tokenize
@@ -175,12 +175,3 @@ def spell(words: Sequence[str], characters: Vocabulary) -> Tensor:
     """Numbers of the words' characters (T, LETTERS + 2), `PAD` after the end."""
     rows = [[BOS, *characters.encode(word[:LETTERS]), EOS] for word in words]
     return torch.tensor([row + [PAD] * (LETTERS + 2 - len(row)) for row in rows])
-
-
-def reversal(mask: Tensor) -> Tensor:
-    """The place (N, T) that each place of a sentence changes with when it is read backwards; padding stays.
-
-    Taken twice it is the identity.
-    """
-    places = torch.arange(mask.shape[1], device=mask.device).expand(mask.shape)  # (N, T)
-    return torch.where(mask, mask.sum(1, keepdim=True) - 1 - places, places)

@@ -14,7 +14,7 @@ from torch.nn.functional import linear
 from model.attention import AdditiveAttention
 from model.cells import State, build_cell
 from model.decoding.search import M, Step
-from model.recurrent import Recurrent
+from model.recurrent import Recurrent, reversal
 from model.tasks.translation.config import TranslatorConfig
 from model.vocabulary import PAD
 
@@ -78,9 +78,7 @@ class Bidirectional(nn.Module):
 
     def forward(self, inputs: Tensor, mask: Tensor) -> Tensor:
         """(B, P, D), and the mask (B, P), to both directions' hidden vectors (B, P, E)."""
-        place = torch.arange(mask.shape[1], device=mask.device)  # (P,)
-        lengths = mask.sum(1, keepdim=True)  # (B, 1)
-        turned = torch.where(place < lengths, lengths - 1 - place, place)[..., None]  # (B, P, 1)
+        turned = reversal(mask)[..., None]  # (B, P, 1)
         for layer, (onwards, back) in enumerate(zip(self.forwards, self.backwards, strict=True)):
             if layer:
                 inputs = self.dropout(inputs)

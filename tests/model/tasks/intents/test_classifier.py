@@ -8,8 +8,9 @@ import torch
 
 from model.cells import CELLS
 from model.checkpoint import Checkpoint, save
+from model.recurrent import reversal
 from model.tasks.intents import INTENTS
-from model.tasks.intents.classifier import LETTERS, IntentClassifier, collate, reversal, spell
+from model.tasks.intents.classifier import LETTERS, IntentClassifier, collate, spell
 from model.tasks.intents.config import IntentConfig
 from model.tasks.intents.intents import OUT_OF_SCOPE, Intents
 from model.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
