@@ -21,6 +21,7 @@ export default {
   title: "Caption",
   hash: "caption",
   icon: "picture",
+  says: "Pictures into sentences",
   task: TASK,
   files: pictures,
 

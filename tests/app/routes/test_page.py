@@ -15,6 +15,7 @@ TYPES = {
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
     ".jpg": "image/jpeg",
+    ".json": "application/json",
 }
 
 
