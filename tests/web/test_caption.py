@@ -86,6 +86,47 @@ def test_a_click_captions_the_example_word_by_word(page: Page, server: str, phot
     expect(told.nth(2)).to_be_focused()
 
 
+def test_examples_are_easy_hard_and_wrong(page: Page) -> None:
+    said = {}
+    loaded = "performance.getEntriesByType('resource').some((entry) => entry.name.includes('/examples/'))"
+    assert not page.evaluate(loaded)  # they come on demand
+    examples = page.evaluate("[...document.querySelectorAll('#tries button')].map((button) => button.value)")
+    assert len(examples) == 5
+    for name in examples:
+        page.locator(f"#tries button[value={name}]").evaluate("(button) => button.click()")
+        page.get_by_role("button", name=f"{name}.jpg, done").wait_for()
+        said[name] = sentence(page)
+    assert {"espresso", "coffee", "cup"} & set(said["coffee"].split())
+    assert "cat" in said["cat"].split()
+    for name in ("rocket", "deep-space"):  # what the page says of them is true
+        assert not {"rocket", "spaceship", "stars", "galaxies", "space", "sky"} & set(said[name].split())
+
+
+def test_the_percentage_has_its_diagram_from_the_checkpoints_figures(tab: Page) -> None:
+    (card,) = [card for card in httpx2.get(tab.url.partition("#")[0] + "v1/models").json()["data"] if "encoder" in card]
+    selection = card["metrics"]["calibration"]["selection"]
+    found = tab.evaluate(
+        "async (rows) => (await import('/web/views/captioning/reliability.js')).groups(rows)", selection
+    )
+    assert sum(group["share"] for group in found) == pytest.approx(1)
+    for least in selection:  # what a least confidence keeps is what the groups from there on have
+        kept = [group for group in found if group["low"] >= least["least"]]
+        assert sum(group["share"] for group in kept) == pytest.approx(least["kept"])
+        assert sum(group["share"] * group["good"] for group in kept) == pytest.approx(least["kept"] * least["good"])
+        assert all(0 <= group["good"] <= 1 for group in kept)
+    told = tab.evaluate(
+        """async (card) => {
+        const {reliability} = await import("/web/views/captioning/reliability.js");
+        const text = (node) => node.textContent;
+        return [text(reliability(card)), text(reliability({...card, metrics: {}}))];
+    }""",
+        card,
+    )
+    assert f"{round(100 * found[0]['good'])} %" in told[0]
+    assert "From metrics.json of flickr8k-coco" in told[0]
+    assert "has no calibration" in told[1]
+
+
 def test_pictures_are_chosen_pasted_dropped_and_taken(page: Page, files: list[Path], photo: bytes) -> None:
     with page.expect_file_chooser() as chooser:
         page.get_by_role("button", name="Choose pictures").click()

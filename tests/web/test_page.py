@@ -165,6 +165,8 @@ def states(page: Page, photo: bytes) -> Iterator[str]:
     page.locator(".word").last.click()
     page.get_by_role("group", name="Instead of").wait_for()
     yield "caption, other words"
+    page.get_by_text("How sure is it?").click()
+    page.locator(".diagram").wait_for()
     page.get_by_text("What if a part were covered?").click()
     page.get_by_role("button", name="Cover each part in turn").click()
     page.get_by_role("group", name="What each word needs").get_by_role("button").first.hover()

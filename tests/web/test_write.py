@@ -174,6 +174,7 @@ def test_sliders_and_models_are_asked_for_and_errors_told(desk: Page) -> None:
     with page.expect_request("**/v1/completions") as request:
         write(page)
     asked = request.value.post_data_json
+    assert asked
     assert 0 <= asked.pop("seed") < 2**31
     assert asked == {
         "model": "latex", "prompt": PROMPT, "logprobs": 5, "stream": True,

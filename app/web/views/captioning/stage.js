@@ -103,7 +103,7 @@ export class Stage extends Emitter {
     this.light.show(token?.attention ?? null);
     this.others.disabled = !token;
     this.frame.dataset.word = token?.text ?? "";
-    const idle = this.#tokens.length ? [element("span", { class: "by-pointer" }, "Point at a word to see where it looked; click it for others."), element("span", { class: "by-touch" }, "Tap a word to see where it looked, and others in its place.")] : [];
+    const idle = this.#tokens.length ? [element("span", { class: "by-pointer" }, "Point at a word to see where it looked, click it for others."), element("span", { class: "by-touch" }, "Tap a word: where it looked, and others for it.")] : [];
     this.label.replaceChildren(...(token ? [element("b", {}, token.text), ` ${percent(Math.exp(token.logprob))} likely as the next word`, element("br"), token.attention ? whereabouts(token.attention) : ""] : idle));
   }
 
