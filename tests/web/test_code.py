@@ -124,8 +124,8 @@ def programs(folder: Path, visit: Visit, internet: Internet, photo: bytes) -> It
     with serving(create_app(settings)) as client, visit() as open_page:
         wait_until_ready(client)
         page: Page = open_page("docs", str(client.base_url).rstrip("/"))
-        expect(page.get_by_role("region", name="GET /v1/models/{name}").locator(".answer pre")).to_contain_text(
-            "tiny-text"
+        expect(page.get_by_role("region", name="GET /v1/models/{name}").get_by_label("Code")).to_contain_text(
+            "models/tiny-text"
         )
         found = [Program(*one) for one in page.evaluate(PROGRAMS)]
         # The internet of the test has no certificates.

@@ -2,14 +2,15 @@
 
 import io
 import re
-from typing import Any
+from base64 import b64decode
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, Request, expect
+from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.browser
 
@@ -21,6 +22,9 @@ def opened(captioned: Page) -> Page:
     """The check of the page's own picture."""
     if not captioned.get_by_role("button", name="Cover each part in turn").is_visible():
         captioned.get_by_text("What if a part were covered?").click()
+    if not captioned.evaluate("'asked' in window"):
+        captioned.evaluate(WATCH)
+    asked_by(captioned)
     return captioned
 
 
@@ -35,38 +39,57 @@ def drag(page: Page, left: float, top: float, right: float, bottom: float) -> No
     page.mouse.up()
 
 
-def picture_of(request: Request) -> bytes:
-    """The file that a form has."""
-    body = request.post_data_buffer
-    assert body
-    start = body.index(b"\xff\xd8\xff")
-    return body[start : body.rindex(b"\r\n--")]
+WATCH = """() => {
+    window.asked = [];
+    const own = window.fetch;
+    window.fetch = (url, options) => {
+        if (String(url).startsWith("v1/captions?")) window.asked.push([String(url), options.body.get("image")]);
+        return own(url, options);
+    };
+}"""
+ASKED = """async () => {
+    const text = (file) => new Promise((resolve) => {
+        const reader = new FileReader();
+        reader.onload = () => resolve(reader.result.split(",")[1]);
+        reader.readAsDataURL(file);
+    });
+    return Promise.all(window.asked.splice(0).map(async ([url, file]) => [url, await text(file)]));
+}"""
 
 
-def answer(server: str, request: Request) -> Any:
-    """What the API says of the same picture, in the same way."""
-    query = urlsplit(request.url).query
-    return httpx2.post(f"{server}/v1/captions?{query}", content=picture_of(request)).json()["captions"][0]
+class Asked(NamedTuple):
+    """A request that the page has sent."""
+
+    url: str
+    picture: bytes
+
+    @property
+    def is_forced(self) -> bool:
+        """Whether it has the words as its prefix."""
+        return "prefix" in parse_qs(urlsplit(self.url).query)
+
+
+def asked_by(page: Page) -> list[Asked]:
+    """The requests since the last call."""
+    return [Asked(url, b64decode(picture)) for url, picture in page.evaluate(ASKED)]
+
+
+def answer(server: str, asked: Asked) -> Any:
+    """What the API says to the same request."""
+    return httpx2.post(f"{server}/{asked.url}", content=asked.picture).json()["captions"][0]
 
 
 def test_words_fall_where_what_they_name_is_covered(opened: Page, server: str, photo: bytes) -> None:
     page = opened
-    sent: list[Request] = []
-
-    def note(request: Request) -> None:
-        sent.append(request)
-
-    page.on("request", note)
     drag(page, 0.4, 0.2, 0.75, 0.65)
     expect(page.locator(".covered .anew")).to_be_visible()
-    page.remove_listener("request", note)
-    asked = [request for request in sent if "/v1/captions?" in request.url]
-    forced = [request for request in asked if "prefix" in parse_qs(urlsplit(request.url).query)]
-    (anew,) = (request for request in asked if request not in forced)
-    before, after = (answer(server, request)["tokens"] for request in forced)
+    asked = asked_by(page)
+    forced = [one for one in asked if one.is_forced]
+    (anew,) = (one for one in asked if not one.is_forced)
+    before, after = (answer(server, one)["tokens"] for one in forced)
     text = answer(server, anew)["text"]
     expect(page.locator(".anew")).to_have_text(f"{text}.", ignore_case=True)
-    with Image.open(io.BytesIO(photo)) as whole, Image.open(io.BytesIO(picture_of(anew))) as covered:
+    with Image.open(io.BytesIO(photo)) as whole, Image.open(io.BytesIO(anew.picture)) as covered:
         pixels, grey = np.asarray(whole.convert("L")).astype(int), np.asarray(covered.convert("L")).astype(int)
     rows, columns = (slice(round(512 * low) + 9, round(512 * high) - 9) for low, high in ((0.2, 0.65), (0.4, 0.75)))
     assert np.ptp(grey[rows, columns]) < 6  # of one colour
@@ -89,17 +112,10 @@ def test_words_fall_where_what_they_name_is_covered(opened: Page, server: str, p
 
 def test_each_part_is_covered_in_turn(opened: Page) -> None:
     page = opened
-    asked: list[Request] = []
-
-    def note(request: Request) -> None:
-        asked.append(request)
-
-    page.on("request", note)
     page.get_by_role("button", name="Cover each part in turn").click()
     needs = page.get_by_role("group", name="What each word needs").get_by_role("button")
     expect(needs).to_have_count(page.locator(".word").count())
-    page.remove_listener("request", note)
-    assert sum("/v1/captions?" in request.url for request in asked) == 1 + PARTS
+    assert [one.is_forced for one in asked_by(page)] == [True] * (1 + PARTS)
     camera = needs.filter(has_text="camera")
     expect(camera).to_have_text(re.compile(r"camera \d+ % → \d+ %, "))
     camera.focus()

@@ -22,8 +22,8 @@ def document(server: str) -> Any:
 def reference(visit: Visit, server: str) -> Any:
     with visit() as open_page:
         page = open_page("docs")
-        expect(page.get_by_role("region", name="GET /v1/models/{name}").locator(".answer pre")).to_contain_text(
-            "models/"
+        expect(page.get_by_role("region", name="GET /v1/models/{name}").get_by_label("Code")).to_contain_text(
+            "models/shakespeare"
         )
         yield page
 

@@ -27,7 +27,8 @@ export function differing(words, others) {
 /** A sentence as nodes, with what differs from another one in `mark` elements. */
 export function marked(/** @type {string} */ text, /** @type {string} */ than) {
   const words = text.split(" ");
-  const marks = differing(words, than.split(" "));
+  const bare = (/** @type {string} */ word) => word.toLowerCase().replace(/[.,!?]+$/, ""); // where a sentence ends makes no other word
+  const marks = differing(words.map(bare), than.split(" ").map(bare));
   return words.flatMap((word, place) => {
     const node = marks[place] ? Object.assign(document.createElement("mark"), { textContent: word }) : word;
     return place ? [" ", node] : [node];

@@ -127,12 +127,17 @@ export function occlusion(stage, current) {
         const least = Math.exp(Math.min(...after.map((all) => all[word])));
         const falls = least < FALLS * Math.exp(before[word]);
         const show = () => {
+          stage.tell(null); // one light at a time
           canvas.hidden = !falls;
           if (falls) light.show(lost);
           for (const other of buttons) other.setAttribute("aria-pressed", String(other === pressed));
         };
+        const seen = () => {
+          show();
+          stage.frame.scrollIntoView({ block: "nearest" });
+        };
         /** @type {HTMLElement} */
-        const pressed = element("button", { type: "button", class: "small need", "aria-pressed": "false", onclick: show, onfocus: show, onpointerenter: show }, element("b", {}, token.text), ` ${falls ? `${percent(Math.exp(before[word]))} → ${percent(least)}, ${whereabouts(lost).replace(/^.*, /, "")}` : "needs no part"}`);
+        const pressed = element("button", { type: "button", class: "small need", "aria-pressed": "false", onclick: seen, onfocus: show, onpointermove: show }, element("b", {}, token.text), ` ${falls ? `${percent(Math.exp(before[word]))} → ${percent(least)}, ${whereabouts(lost).replace(/^.*, /, "")}` : "needs no part"}`);
         return pressed;
       });
       told.replaceChildren(element("p", { class: "hint" }, "The light lies on what a word needs: cover that, and it falls the furthest."), element("div", { class: "needs", role: "group", "aria-label": "What each word needs" }, ...buttons));

@@ -41,7 +41,7 @@ export function mountSheet(/** @type {HTMLElement} */ view) {
 
   const review = new Review({ pictures: () => shown(), leave: () => (location.hash = "#many") });
   const start = button("Review", "play", () => (location.hash = "#many/review"), "primary");
-  const compare = button("Compare", "rows", () => (location.hash = "#many/compare"));
+  const compare = button("Compare", "M12 3v18M4 7h4.5v10H4Zm11.5 0H20v10h-4.5Z", () => (location.hash = "#many/compare"));
   const take = button("Export", "save", () => exportDialog(album.pictures, shown()));
   const retry = button("Try failed ones again", "again", () => caption(album.pictures.filter(({ state, error }) => state === "failed" && !error?.stays)));
   const rows = button("List", "rows", () => lay(sheet.classList.toggle("rows")));
