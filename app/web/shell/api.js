@@ -42,8 +42,9 @@ export function address(/** @type {string} */ path) {
  * @param {Options} [options]
  */
 export async function request(path, { sent, ...options } = {}) {
+  const given = key;
   const headers = new Headers(options.headers);
-  if (key) headers.set("authorization", `Bearer ${key}`);
+  if (given) headers.set("authorization", `Bearer ${given}`);
   let response;
   try {
     response = await (sent ? upload(path, { ...options, headers }, sent) : fetch(path, { ...options, headers, method: options.body ? "POST" : "GET" }));
@@ -51,6 +52,7 @@ export async function request(path, { sent, ...options } = {}) {
     if (isAbort(error)) throw error;
     throw new Failure({ code: "unreachable", message: "the server can't be reached" });
   }
+  if (response.status === 401 && key !== given) return request(path, { sent, ...options }); // a key was entered meanwhile
   if (!response.ok) throw await Failure.from(response);
   return response;
 }
