@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import chdir
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -142,9 +143,10 @@ def run(folder: Path, language: str, codes: list[str], monkeypatch: pytest.Monke
         monkeypatch.setenv("RECAP_CHECKPOINTS", str(folder / "checkpoints"))
         monkeypatch.setenv("RECAP_THREADS", "1")
         words = [subprocess.check_output(["sh", "-c", f"printf '%s\\0' {code}"]).decode() for code in codes]
-        with chdir(folder):
-            results = [CliRunner().invoke(cli, one.split("\0")[1:-1]) for one in words]
-        return [(one.exit_code, one.output) for one in results]
+        # On a thread of its own: this one has Playwright's event loop.
+        with chdir(folder), ThreadPoolExecutor(1) as thread:
+            results = [thread.submit(CliRunner().invoke, cli, one.split("\0")[1:-1]).result() for one in words]
+        return [(one.exit_code, f"{one.output}{one.exception or ''}") for one in results]
     if language == "JavaScript":
         files = [folder / f"{number}.mjs" for number in range(len(codes))]
         for file, code in zip(files, codes, strict=True):
