@@ -8,6 +8,7 @@ import { asText } from "./formats.js";
 import { OwnWords } from "./own-words.js";
 import { inWords } from "./sureness.js";
 import { showTags, tagList } from "./tags.js";
+import { showSoon } from "./thumbnails.js";
 
 /** @typedef {import("./album.js").Picture} Picture */
 
@@ -48,10 +49,10 @@ export class Card {
   /** Draws the picture's state; the failure only if it has changed. */
   draw() {
     const { picture } = this;
-    const { state, thumbnail, error, edited, answer, review, best, note } = picture;
+    const { state, small, error, edited, answer, review, best, note } = picture;
     this.node.dataset.state = state;
     this.node.dataset.review = review;
-    if (thumbnail && this.image.src !== thumbnail) this.image.src = thumbnail;
+    if (small && this.#drawn.small !== small) showSoon(this.image, picture, this.show);
     this.own.show(picture);
     this.own.node.hidden = state !== "done" && edited === null;
     this.undo.hidden = edited === null;
@@ -60,10 +61,10 @@ export class Card {
     this.length.title = "Characters";
     this.state.textContent = told(picture) || (best && state === "done" ? inWords(best) : (TOLD[state] ?? ""));
     this.state.title = note;
-    if (this.#drawn.error !== error || this.#drawn.state !== state || this.#drawn.small !== picture.small) {
+    if (this.#drawn.error !== error || this.#drawn.state !== state || this.#drawn.small !== small) {
       this.failed.replaceChildren(...(error && state === "failed" && edited === null ? [trouble(error, remedies(picture))] : []));
     }
-    this.#drawn = { error, state, small: picture.small };
+    this.#drawn = { error, state, small };
   }
 
   #restore() {

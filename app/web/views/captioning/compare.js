@@ -16,6 +16,7 @@ import { marked } from "./difference.js";
 import { sentence } from "./formats.js";
 import { bleu, Cider, tokens } from "./metrics.js";
 import { readReferences } from "./references.js";
+import { showSoon } from "./thumbnails.js";
 
 /** @typedef {import("./album.js").Picture} Picture */
 /** @typedef {"A" | "B" | "tie"} Vote */
@@ -215,7 +216,16 @@ export function comparison(/** @type {{leave: () => void}} */ { leave }) {
     });
     const buttons = /** @type {Vote[]} */ (["A", "B", "tie"]).map((value) => element("button", { type: "button", class: "small", tabindex: -1, disabled: !ready, "aria-pressed": String(cast === value), onclick: () => vote(row, value) }, value === "tie" ? "Tie" : value));
     item.dataset.same = String(ready && results[0]?.text === results[1]?.text);
-    item.replaceChildren(picture.thumbnail ? element("img", { src: picture.thumbnail, alt: "", loading: "lazy" }) : element("span", { class: "no-thumb" }, "?"), element("div", { class: "two" }, element("p", { class: "name" }, picture.name), ...told), element("div", { class: "ballot", role: "group", "aria-label": `Vote on ${picture.name}` }, ...buttons));
+    item.replaceChildren(thumbnail(row), element("div", { class: "two" }, element("p", { class: "name" }, picture.name), ...told), element("div", { class: "ballot", role: "group", "aria-label": `Vote on ${picture.name}` }, ...buttons));
+  }
+
+  /** The small copy, made once for each row. */
+  function thumbnail(/** @type {Row} */ { picture, node: item }) {
+    const made = item.querySelector("img, .no-thumb");
+    if (made?.matches("img") || !picture.small) return made ?? element("span", { class: "no-thumb" }, "?");
+    const image = element("img", { alt: "" });
+    showSoon(image, picture, item);
+    return image;
   }
 
   function count() {

@@ -5,6 +5,7 @@ import { choose } from "../../shell/intake.js";
 import { remove } from "./acts.js";
 import { album } from "./album.js";
 import { pictures } from "./pictures.js";
+import { showSoon } from "./thumbnails.js";
 
 /** @typedef {import("./album.js").Picture} Picture */
 
@@ -24,8 +25,10 @@ export function filmstrip() {
     if (!button) return;
     button.dataset.state = picture.state;
     button.setAttribute("aria-label", `${picture.name}, ${STATES[picture.state]}`);
-    if (picture.thumbnail && !button.firstChild) {
-      button.append(element("img", { src: picture.thumbnail, alt: "", decoding: "async", loading: "lazy" }));
+    if (picture.small && !button.firstChild) {
+      const image = element("img", { alt: "", decoding: "async" });
+      button.append(image);
+      showSoon(image, picture, button);
     }
   }
 

@@ -15,6 +15,7 @@ const BLOBS = /** @type {const} */ ([
   ["files", "file"],
   ["thumbnails", "small"],
 ]);
+let reviving = false; // pictures of another visit are being put back
 /** @type {WeakSet<Blob>} */
 const written = new WeakSet();
 
@@ -39,7 +40,9 @@ export async function openSession() {
   const came = [...album.pictures]; // while the store was read
   const before = (await store.read("pictures")).filter(([id]) => files.has(id) && !came.some((picture) => picture.id === id));
   const pictures = before.map(([id, record]) => revive(id, record, files.get(id), thumbnails.get(id) ?? null));
+  reviving = true;
   for (const [place, picture] of pictures.entries()) album.insert(picture, place);
+  reviving = false;
   const wanted = album.find(location.hash.split("/")[1] ?? "") ?? album.find(String(store.notes.selected));
   if (!came.length) album.select(wanted ?? pictures[0] ?? null);
   caption(pictures.filter(({ finished }) => !finished));
@@ -47,7 +50,7 @@ export async function openSession() {
 }
 
 function keep(/** @type {Picture} */ picture) {
-  if (!album.has(picture)) return; // it was removed meanwhile
+  if (reviving || !album.has(picture)) return; // it is kept already, or was removed meanwhile
   store.keep("pictures", picture.id, () => ({
     ...Object.fromEntries(FIELDS.map((name) => [name, picture[name]])),
     parameters: picture.parameters && String(picture.parameters),
