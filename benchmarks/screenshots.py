@@ -2,7 +2,8 @@
 
 python benchmarks/screenshots.py [--folder docs]
 
-The captioned picture, wide and on a phone, a text, and the insides, as Chromium and this machine's fonts show them.
+The captioned picture, wide and on a phone, two ways to caption, a text, and the insides, as Chromium and this machine's
+fonts show them.
 """
 
 import argparse
@@ -53,6 +54,23 @@ def caption(page: Page) -> None:
     page.wait_for_timeout(300)
 
 
+def compare(page: Page) -> None:
+    """The page's own pictures, captioned by beam search and greedily."""
+    caption(page)
+    names = ("coffee", "cat", "silhouette", "rocket", "deep-space")
+    for name in names:
+        page.locator(f"#tries button[value={name}]").evaluate("(button) => button.click()")
+        page.get_by_role("button", name=f"{name}.jpg, done").wait_for()
+    page.evaluate("location.hash = 'many/compare'")
+    page.get_by_role("button", name="Caption both ways").click()
+    page.locator(".tally").filter(has_text=f"of {1 + len(names)}").wait_for()
+    page.keyboard.press("a")
+    page.keyboard.press("t")
+    page.evaluate("document.querySelector('.compare-told').scrollIntoView()")
+    page.mouse.wheel(0, -90)
+    page.wait_for_timeout(500)
+
+
 def write(page: Page) -> None:
     """A text, another each time, and what could have stood where the model was least sure."""
     page.evaluate("location.hash = 'write'")
@@ -82,6 +100,7 @@ def main() -> None:
         url = f"http://127.0.0.1:{service.port}"
         pages: tuple[tuple[str, Callable[[Page], None], tuple[int, int], Theme], ...] = (
             ("page-caption", caption, (1200, 800), "light"),
+            ("page-compare", compare, (1200, 800), "light"),
             ("page-write", write, (1200, 800), "light"),
             ("page-inside", inside, (1200, 640), "dark"),
             ("page-phone", caption, (390, 780), "dark"),

@@ -11,6 +11,12 @@ from tests.web.conftest import Encode, drop, exported
 
 pytestmark = pytest.mark.browser
 
+# Once the digests of all are known, which come with the small copies.
+DIGESTED = """async () => {
+    const {album} = await import("/web/views/captioning/album.js");
+    while (!album.pictures.every(({small}) => small)) await new Promise(requestAnimationFrame);
+}"""
+
 GREEDY = """async () => (await import("/web/views/captioning/decoding.js")).decoding.set({method: "greedy"})"""
 STATES = """async () => (await import("/web/views/captioning/album.js")).album.pictures.map(
     ({name, caption, review, status}) => [name, caption, review, status])"""
@@ -28,7 +34,7 @@ def fill_sheet(page: Page, contents: dict[str, bytes], method: str = "greedy") -
 
 def expect_done(page: Page, count: int) -> None:
     expect(page.locator(".card[data-state=done]")).to_have_count(count, timeout=120_000)
-    expect(page.locator(".card img[src]")).to_have_count(count)  # digests are there as soon as thumbnails
+    page.evaluate(DIGESTED)
 
 
 @pytest.fixture
