@@ -36,9 +36,10 @@ export async function openSession() {
   await store.open();
   if (store.state !== "kept") return;
   if (store.notes.decoding) decoding.recall(store.notes.decoding);
-  const [files, thumbnails] = await Promise.all(BLOBS.map(async ([kind]) => new Map(await store.read(kind))));
+  const [records, ...blobs] = await Promise.all([store.read("pictures"), ...BLOBS.map(([kind]) => store.read(kind))]); // at once: most of it is waiting
+  const [files, thumbnails] = blobs.map((entries) => new Map(entries));
   const came = [...album.pictures]; // while the store was read
-  const before = (await store.read("pictures")).filter(([id]) => files.has(id) && !came.some((picture) => picture.id === id));
+  const before = records.filter(([id]) => files.has(id) && !came.some((picture) => picture.id === id));
   const pictures = before.map(([id, record]) => revive(id, record, files.get(id), thumbnails.get(id) ?? null));
   reviving = true;
   for (const [place, picture] of pictures.entries()) album.insert(picture, place);
