@@ -29,7 +29,7 @@ def test_checkpoint_captions_and_says_where_it_comes_from(tiny_recipe: Path, fin
     assert "## Confidence" not in checkpoint.card
 
 
-@pytest.mark.parametrize(("decoder", "steps"), [("show-and-tell", 40), ("soft-attention", 40), ("top-down", 100)])
+@pytest.mark.parametrize(("decoder", "steps"), [("show-and-tell", 24), ("soft-attention", 24), ("top-down", 100)])
 def test_every_decoder_learns(tiny_recipe: Path, decoder: str, steps: int) -> None:
     recipe = CrossEntropyRecipe.read(
         tiny_recipe,

@@ -25,7 +25,7 @@ from training.trainer import Trainer
 )
 def test_reward_rises(selfcritical_recipe: Path, options: tuple[str, ...]) -> None:
     fixed = ("training.epochs=1000", "training.dropout=0")
-    rewards = train(Trainer(SelfCriticalRecipe.read(selfcritical_recipe, [*fixed, *options]), SelfCritical), 32)
+    rewards = train(Trainer(SelfCriticalRecipe.read(selfcritical_recipe, [*fixed, *options]), SelfCritical), 20)
     assert sum(rewards[-8:]) > 1.5 * sum(rewards[:8]) > 0
 
 
