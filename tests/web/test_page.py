@@ -65,22 +65,21 @@ def test_nothing_is_wider_than_the_window(captioned: Page) -> None:
         assert wide <= room, model
 
 
-@pytest.mark.parametrize(("width", "height"), [(320, 640), (768, 1024), (1280, 800)])
-def test_views_without_room_are_scrolled_to_the_open_one(open_page: Open, width: int, height: int) -> None:
-    page = open_page()
-    page.set_viewport_size({"width": width, "height": height})
+def test_views_without_room_are_scrolled_to_the_open_one(page: Page) -> None:
     page.evaluate("""() => {
         const [first] = document.querySelectorAll(".views a");
         const more = first.cloneNode(true);
         more.removeAttribute("aria-current");
         for (let number = 0; number < 8; number++) first.after(more.cloneNode(true));
     }""")
-    for view in ("Look inside", "Caption"):
-        page.evaluate("(hash) => location.hash = hash", "inside" if view == "Look inside" else "caption")
-        expect(page.locator(".views a[aria-current]")).to_have_text(view)
-        expect(page.locator(".views a[aria-current]")).to_be_in_viewport(ratio=0.9)
-        wide, room = page.evaluate(WIDTHS)
-        assert wide <= room
+    for width, height in ((320, 640), (768, 1024), (1280, 800)):
+        page.set_viewport_size({"width": width, "height": height})
+        for view in ("Look inside", "Caption"):
+            page.evaluate("(hash) => location.hash = hash", "inside" if view == "Look inside" else "caption")
+            expect(page.locator(".views a[aria-current]")).to_have_text(view)
+            expect(page.locator(".views a[aria-current]")).to_be_in_viewport(ratio=0.9)
+            wide, room = page.evaluate(WIDTHS)
+            assert wide <= room, (view, width)
 
 
 def test_the_theme_is_the_systems_until_another_is_chosen(browser: Browser, server: str) -> None:

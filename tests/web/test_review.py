@@ -179,9 +179,9 @@ def test_columns_are_chosen_and_what_has_no_caption_is_told(page: Page, photo: b
     assert rows[1][0] == "photo.jpg"
 
 
-def test_a_table_is_read_as_it_was_written(page: Page) -> None:
+def test_a_table_is_read_as_it_was_written(tab: Page) -> None:
     rows = [["file", "alt"], ['a "b", c.png', "two\nlines; and more"], [" d", ""]]
-    read = page.evaluate(
+    read = tab.evaluate(
         """async (rows) => {
             const {asCsv, fromCsv} = await import("/web/views/captioning/csv.js");
             return [fromCsv(asCsv(rows)), fromCsv("a\\tb\\n1,5\\t\\"x\\"\\n"), fromCsv("a,b")];
