@@ -20,7 +20,11 @@ def document(server: str) -> Any:
 @pytest.fixture
 def reference(visit: Visit, server: str) -> Any:
     with visit() as open_page:
-        yield open_page("docs")
+        page = open_page("docs")
+        expect(page.get_by_role("region", name="GET /v1/models/{name}").get_by_label("Code")).to_contain_text(
+            "models/shakespeare"
+        )
+        yield page
 
 
 def test_every_request_and_parameter_is_there(reference: Page, document: Any, server: str) -> None:
