@@ -106,9 +106,17 @@ class PictureWorker(Batcher[PictureJob]):
         """Takes on all pictures, or none. Cancelling a task withdraws its picture.
 
         Raises:
-            Refusal: a prefix has words that the captioner does not know, or there are no tags to mention; too many
-                pictures wait already; the server is shutting down. From a task: the bytes are not a picture that is
-                read; it took too long.
+            Refusal: what `accept` says; too many pictures wait already; the server is shutting down. From a task: the
+                bytes are not a picture that is read; it took too long.
+        """
+        self.accept(items)
+        return super().submit(items)
+
+    def accept(self, items: Sequence[PictureJob]) -> None:
+        """Settles how pictures are captioned.
+
+        Raises:
+            Refusal: a prefix has words that the captioner does not know, or there are no tags to mention.
         """
         try:
             prefixes = {text: self._captioner.encode_prefix(text) for text in {job.decoding.prefix for job in items}}
@@ -122,7 +130,6 @@ class PictureWorker(Batcher[PictureJob]):
         for job in items:
             job.prefix = prefixes[job.decoding.prefix]
             job.told = self._wording.model_copy(update=dict(job.wording))
-        return super().submit(items)
 
     def supply(self, item: PictureJob) -> AbstractAsyncContextManager[None]:
         return item.supply
