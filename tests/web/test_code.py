@@ -98,17 +98,17 @@ def folder(
     tiny_language_model: LanguageModel,
     tiny_translator: Translator,
 ) -> Path:
-    """The files that the programs name, and below `checkpoints` a model of each task."""
+    """The files that the programs name, and below `checkpoints` a small model of each task, by the default's name."""
     models: list[tuple[Any, Any, str]] = [
-        (CAPTIONING, tiny_captioner, "tiny"),
-        (TEXT, tiny_language_model, "tiny-text"),
-        (TRANSLATION, tiny_translator, "tiny-en-de"),
-        (INTENTS, tiny_classifier(), "tiny-intents"),
-        (FORECASTING, tiny_forecaster(), "tiny-prices"),
+        (CAPTIONING, tiny_captioner, "flickr8k-coco"),
+        (TEXT, tiny_language_model, "shakespeare"),
+        (TRANSLATION, tiny_translator, "multi30k-en-de"),
+        (INTENTS, tiny_classifier(), "clinc150"),
+        (FORECASTING, tiny_forecaster(), "indices"),
     ]
     for task, model, name in models:
         save(tmp_path / "checkpoints" / name, task, model, name=name, metrics={}, card=f"# {name}\n")
-    save_recogniser(tmp_path / "checkpoints" / "tiny-speech")
+    save_recogniser(tmp_path / "checkpoints" / "an4")
     (tmp_path / "photos").mkdir()
     for path in (tmp_path / "photo.jpg", tmp_path / "photos" / "one.jpg"):
         path.write_bytes(photo)
@@ -126,7 +126,7 @@ def programs(folder: Path, visit: Visit, internet: Internet, photo: bytes) -> It
         wait_until_ready(client)
         page: Page = open_page("docs", str(client.base_url).rstrip("/"))
         expect(page.get_by_role("region", name="GET /v1/models/{name}").get_by_label("Code")).to_contain_text(
-            "models/tiny-text"
+            "models/shakespeare"
         )
         found = [Program(*one) for one in page.evaluate(PROGRAMS)]
         # The internet of the test has no certificates.
@@ -161,6 +161,7 @@ def run(folder: Path, language: str, codes: list[str], monkeypatch: pytest.Monke
     return [(code, out) for code, out in json.loads(whole.stdout)]
 
 
+@pytest.mark.slow
 def test_every_program_runs(
     folder: Path, programs: list[Program], monkeypatch: pytest.MonkeyPatch, photo: bytes
 ) -> None:
@@ -183,5 +184,5 @@ def test_every_program_runs(
     for language in languages - {"openai", "huggingface_hub"}:
         assert text in told.get(("POST /v1/captions", language), text)
     assert text in (folder / "captions.jsonl").read_text()
-    assert "tiny-text" in told["GET /v1/models", "openai"]
+    assert "shakespeare" in told["GET /v1/models", "openai"]
     assert told["POST /models/{name}", "huggingface_hub"].strip()
