@@ -13,7 +13,6 @@ import pytest
 from PIL import Image
 
 from training.errors import TrainingError
-from training.tasks.captioning import labels
 from training.tasks.captioning.labels import Teacher, TeacherError, label
 from training.tasks.captioning.readers import open_dataset
 
@@ -114,7 +113,7 @@ def test_teacher_who_is_busy_is_asked_again(root: Path, school: School, teacher:
 
 
 def test_teacher_who_is_away_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(labels.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
     with pytest.raises(TeacherError, match="refused; the same command goes on when the teacher is back"):
         list(label(root, Teacher("http://127.0.0.1:1/v1", "x")))
     with pytest.raises(TeacherError, match="an address with http:// or https:// is needed"):
