@@ -24,6 +24,10 @@ COPY training training
 RUN pip install --no-deps --force-reinstall . && pip check
 
 FROM ${BASE_IMAGE}
+LABEL org.opencontainers.image.title="Recap" \
+    org.opencontainers.image.description="The recurrent captioner: describes pictures and writes text over HTTP" \
+    org.opencontainers.image.version="0.2.0" \
+    org.opencontainers.image.licenses="MIT"
 RUN groupadd --gid 10001 recap \
     && useradd --uid 10001 --gid recap --no-create-home --shell /usr/sbin/nologin recap
 COPY --from=builder /opt/recap /opt/recap

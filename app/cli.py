@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 
 from app.commands import fail
 from app.commands.compile import compile
+from app.commands.export import export
 from app.commands.health import health
 from app.commands.models import models
 from app.commands.serve import serve
@@ -32,7 +33,14 @@ cli = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-commands: list[Callable[..., None]] = [serve, *(task.command for task in TASKS.values()), models, compile, health]
+commands: list[Callable[..., None]] = [
+    serve,
+    *(task.command for task in TASKS.values()),
+    models,
+    compile,
+    export,
+    health,
+]
 for command in commands:
     cli.command()(command)
 

@@ -51,7 +51,13 @@ def create_app(settings: Settings | None = None, on_failure: Callable[[str], Non
 
     description = "Describes pictures in words, and writes text."
     app = FastAPI(
-        title="Recap", description=description, version=_version(), lifespan=lifespan, docs_url=None, redoc_url=None
+        title="Recap",
+        description=description,
+        version=_version(),
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,  # which generated clients call their functions
     )
     app.state.engine = engine
     app.state.fetcher = Fetcher(settings)

@@ -110,6 +110,10 @@ class Captioner(Model[CaptionerConfig, Network]):
         found = [tags for grid in self._grids(pictures) for tags in self.network.tag(grid, neutral=neutral)]
         return found[0] if isinstance(given, Picture) else found
 
+    def read(self, picture: Picture) -> Image.Image:
+        """A picture as the network will see it, but for its size: in RGB, and upright; raises what a call does."""
+        return next(self._read([picture]))
+
     def _caption(self, pictures: Iterable[Picture], attention: bool, given: dict[str, Any]) -> list[list[Caption]]:
         decoding = {name: value for name, value in given.items() if name not in Wording.model_fields}
         config = configured(self.defaults, decoding)

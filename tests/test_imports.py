@@ -127,7 +127,7 @@ def test_every_import_is_declared() -> None:
     extras = project["optional-dependencies"]
     train = serving | {canonical(requirement) for requirement in extras["train"]}
     apart = {canonical(requirement) for extra in ("fast", "av") for requirement in extras[extra]}
-    scale = {canonical(requirement) for extra in ("bulk", "ray") for requirement in extras.get(extra, ())}
+    scale = {canonical(requirement) for extra in ("bulk", "onnx", "ray") for requirement in extras.get(extra, ())}
     declared = {"app": serving | scale, "model": train | apart, "recap": serving, "training": train}
     distributions = {module: {canonical(name) for name in names} for module, names in packages_distributions().items()}
     undeclared = set()

@@ -95,6 +95,14 @@ def test_the_container_runs_one_process_of_an_ordinary_user() -> None:
     assert not any("--chown" in rest or "chown " in rest for _, rest in instructions)  # all that it runs is root's
 
 
+def test_the_image_says_what_it_is() -> None:
+    (labels,) = (rest for instruction, rest in dockerfile() if instruction == "LABEL")
+    said = dict(re.findall(r'org\.opencontainers\.image\.(\w+)="([^"]*)"', labels))
+    assert said["version"] == PROJECT["version"]
+    assert said["licenses"] == PROJECT["license"]
+    assert said.keys() >= {"title", "description"}
+
+
 def test_torch_is_the_same_everywhere() -> None:
     arguments = dict(rest.split("=", 1) for instruction, rest in dockerfile() if instruction == "ARG")
     assert arguments["TORCH"] == f"torch=={pins()['torch']}"

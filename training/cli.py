@@ -170,6 +170,41 @@ def calibrate(
         typer.echo(f"at least {row['least']:.1f}: {row['kept']:.0%} are kept, of which {row['good']:.0%} are good")
 
 
+@app.command()
+def label(
+    root: Annotated[
+        Path, typer.Argument(help="Folder with the pictures in `images`; captions.csv is written into it.")
+    ],
+    teacher: Annotated[
+        str, typer.Option(help="Address of a vision model of OpenAI's kind: http://localhost:11434/v1.")
+    ],
+    model: Annotated[str, typer.Option(help="Name of the model there.")],
+    prompt: Annotated[
+        str | None, typer.Option(help="Words that ask for the caption; default: one short sentence.")
+    ] = None,
+    at_once: Annotated[int, typer.Option(min=1, max=64, help="Pictures asked about at the same time.")] = 4,
+) -> None:
+    """Have a vision model write captions of pictures, for a captioner to learn from.
+
+    The same command goes on where it stopped. A key is taken from OPENAI_API_KEY.
+    """
+    from tqdm import tqdm
+
+    from training.tasks.captioning.labels import PROMPT, Teacher, pictures_of
+    from training.tasks.captioning.labels import label as ask
+
+    missing = 0
+    with tqdm(total=len(pictures_of(root)), unit="picture", disable=None) as bar:
+        for name, reason in ask(root, Teacher(teacher, model, prompt or PROMPT), at_once):
+            bar.update()
+            if reason:
+                missing += 1
+                bar.write(f"{name}: {reason}", file=sys.stderr)
+    typer.echo(f"{root}: captions.csv is written{f', without {missing} pictures' if missing else ''}")
+    if missing:
+        raise typer.Exit(1)
+
+
 @lab.command()
 def cells(
     checkpoint: Annotated[

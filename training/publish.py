@@ -14,6 +14,7 @@ import jinja2
 import torch
 
 from model.checkpoint import Checkpoint, save
+from training.front_matter import front_matter
 from training.recipe import Recipe
 from training.task import Report, TaskTraining
 from training.tasks import TASKS
@@ -46,7 +47,11 @@ def card(training: TaskTraining, recipe: Recipe, report: Report, metrics: dict[s
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
     template = environment.from_string(training.card.read_text(encoding="utf-8"))
-    return template.render(recipe=recipe, config=report.config, metrics=metrics, figures=report.figures, **report.card)
+    text = template.render(recipe=recipe, config=report.config, metrics=metrics, figures=report.figures, **report.card)
+    data = Path(recipe.data.path)  # type: ignore[attr-defined]  # each task's recipe has it
+    name = data.parent.name if data.suffix else data.name  # of a file, that of its folder
+    front = front_matter(recipe.name, training.task.pipeline, name, report.figures)
+    return f"{front}\n{text}"
 
 
 def _provenance(recipe: Recipe, seconds: float) -> dict[str, Any]:

@@ -65,6 +65,18 @@ def read_settings(**options: Any) -> "Settings":
         fail(f"{name} ({PREFIX}{name.upper()}) = {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}")
 
 
+def read_range(text: str, option: str) -> tuple[int, int]:
+    """The two ends of `2:8`, or one number twice."""
+    low, _, high = text.partition(":")
+    try:
+        found = int(low), int(high or low)
+    except ValueError:
+        found = 0, 0
+    if not 1 <= found[0] <= found[1]:
+        fail(f"{option} {text}: write a number, or LOW:HIGH")
+    return found
+
+
 def find_checkpoint(settings: "Settings", task: "Task[C, M]", model: str | None) -> "Checkpoint[C, M]":
     """The checkpoint of a folder or a name; by default that of the task."""
     from app.serving.registry import Registry, UnknownModelError

@@ -6,17 +6,27 @@ import gc
 import logging
 import os
 import socket
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.commands import Checkpoints, DeviceOption, fail, quiet_pillow, read_settings
+from app.commands import Checkpoints, DeviceOption, fail, quiet_pillow, read_range, read_settings
 from recap.stopping import leave, on_stop
+
+if TYPE_CHECKING:
+    from app.settings import Settings
 
 
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on (RECAP_HOST; else 127.0.0.1).")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on (RECAP_PORT; else 8000).")] = None,
+    ray: Annotated[
+        str | None, typer.Option(help="Serve on a cluster of Ray's: local, auto or its address.", metavar="ADDRESS")
+    ] = None,
+    replicas: Annotated[
+        str, typer.Option(help="With --ray, fewest and most replicas: 2:8, or a number.", metavar="NUMBER|LOW:HIGH")
+    ] = "1",
+    replica_cpus: Annotated[int, typer.Option(help="With --ray, CPUs of a replica.", metavar="NUMBER", min=1)] = 2,
     checkpoints: Checkpoints = None,
     device: DeviceOption = None,
 ) -> None:
@@ -27,6 +37,9 @@ def serve(
     on_stop(lambda *_: leave(0))  # until the server can drain
     gc.disable()  # until all is loaded; collecting while it is imported would take a tenth of the start
     settings = read_settings(host=host, port=port, checkpoints=checkpoints, device=device)
+    if ray:
+        _serve_on_cluster(settings, ray, read_range(replicas, "--replicas"), replica_cpus)
+        return
     try:
         sockets = listen(settings.host, settings.port)
     except (OSError, UnicodeError) as error:
@@ -64,6 +77,24 @@ def serve(
         leave(2 if failures else 0)
 
     asyncio.run(run())
+
+
+def _serve_on_cluster(settings: "Settings", address: str, replicas: tuple[int, int], cpus: int) -> None:
+    """Serves by Ray Serve until it is told to stop."""
+    from app.cluster import ClusterError, connect
+    from model.checkpoint import CheckpointError
+
+    gc.enable()
+    try:
+        from app.main import create_app
+
+        create_app(settings)  # what is wrong is told here, and not in a replica's log
+        connect(address)
+        from app.cluster.serve import run
+
+        run(settings, replicas, cpus)
+    except (CheckpointError, ClusterError, ValueError) as error:
+        fail(str(error))
 
 
 def listen(host: str, port: int) -> list[socket.socket]:

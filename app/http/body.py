@@ -38,6 +38,8 @@ def _nullable(schema: Json) -> None:
 
 def or_null(schema: Json) -> Json:
     """A value that counts as not given when it is null."""
+    if schema.get("type") == "null":
+        return schema
     if "anyOf" in schema:
         parts = schema["anyOf"]
         return schema if {"type": "null"} in parts else schema | {"anyOf": [*parts, {"type": "null"}]}
@@ -181,8 +183,25 @@ def Unsupported(why: str, neutral: tuple[Any, ...] = ()) -> PlainValidator:  # n
             raise PydanticCustomError("unsupported", "not supported: {why}", {"why": why})
         return value
 
-    schema = {"enum": list(neutral), "description": f"Not supported: {why}."}
+    schema = {**_one_of(neutral), "description": f"Not supported: {why}."}
     return PlainValidator(check, json_schema_input_type=Annotated[Any, WithJsonSchema(schema)])
+
+
+def _one_of(values: tuple[Any, ...]) -> Json:
+    """JSON schema of a value that is one of these, as generators of clients read it: an enum has scalars alone."""
+    scalars = [value for value in values if not isinstance(value, list | dict)]
+    parts = [{"enum": scalars}] if scalars else []
+    parts += [_like(value) for value in values if isinstance(value, list | dict)]
+    return parts[0] if len(parts) == 1 else {"anyOf": parts} if parts else {"type": "null"}
+
+
+def _like(value: Any) -> Json:
+    """JSON schema of a list of scalars, or of an object that has them."""
+    if isinstance(value, list):
+        length: Json = {"maxItems": len(value), "minItems": len(value)} if value else {"maxItems": 0}
+        return {"type": "array", "items": {"enum": value} if value else {}, **length}
+    fields = {name: {"enum": [part]} for name, part in value.items()}
+    return {"type": "object", "properties": fields, "required": list(value), "additionalProperties": False}
 
 
 Ignored = Annotated[Any, WithJsonSchema({"description": "Ignored."})]

@@ -1,6 +1,7 @@
 """GET /v1/models and /v1/models/{name}: the models that are served."""
 
 import gzip
+import re
 from typing import TYPE_CHECKING, Any, Literal, Union
 
 from fastapi import APIRouter, Request, Response
@@ -14,6 +15,9 @@ from app.tasks import TASKS
 from model.checkpoint import Checkpoint
 
 router = APIRouter(tags=["models"])
+
+FRONT_MATTER = re.compile(r"\A---\n.*?^---\n+", re.DOTALL | re.MULTILINE)
+"""The part of a card that is for programs."""
 
 if TYPE_CHECKING:
     AnyCard = ModelCard
@@ -37,7 +41,7 @@ def card_of(checkpoint: Checkpoint[Any, Any], registry: Registry) -> ModelCard:
         default=registry.defaults[task.name] == checkpoint.name,
         sha256=checkpoint.sha256,
         metrics=checkpoint.metrics,
-        card=checkpoint.card,
+        card=FRONT_MATTER.sub("", checkpoint.card),
         **task.fields(checkpoint),
     )
 

@@ -64,6 +64,7 @@ class TelemetryMiddleware:
                 "request",
                 extra={
                     "request_id": scope["state"].get("request_id"),
+                    **scope["state"].get("trace", {}),
                     "method": _method(scope),
                     "route": match.path,
                     "path": quote(scope["path"])[:200],

@@ -8,15 +8,29 @@ from collections.abc import Callable
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from app.commands import Checkpoints, DeviceOption, ModelOption, fail, find_checkpoint, quiet_pillow, read_settings
+from app.commands import (
+    Checkpoints,
+    DeviceOption,
+    ModelOption,
+    fail,
+    find_checkpoint,
+    quiet_pillow,
+    read_range,
+    read_settings,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from app.settings import Settings
+    from app.tasks.captioning.bulk.plan import Plan
+    from app.tasks.captioning.bulk.run import Done
     from app.tasks.captioning.files import Line
+    from model.checkpoint import Checkpoint
 
 PAUSE_MS = 100
 """Milliseconds that a batch waits for another picture: nobody waits for a single one here."""
@@ -48,6 +62,10 @@ def caption(
         Path | None, typer.Option(help="Write a JSON line for each picture, as it is done.", metavar="FILE")
     ] = None,
     resume: Annotated[bool, typer.Option(help="Go on with --jsonl FILE where it stopped.")] = False,
+    write: Annotated[
+        Literal["sidecar", "embed"] | None,
+        typer.Option(help="Write captions into photo.jpg.xmp beside each picture, or into JPEGs and PNGs themselves."),
+    ] = None,
     out: Annotated[
         str | None,
         typer.Option(
@@ -64,6 +82,16 @@ def caption(
         str | None,
         typer.Option(help="Do a part of the shards of --out: 3/16 is the fourth of 16.", metavar="INDEX/COUNT"),
     ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            help="Do the shards of --out on a cluster of Ray's: local, auto or its address.", metavar="ADDRESS"
+        ),
+    ] = None,
+    actors: Annotated[
+        str, typer.Option(help="With --ray, fewest and most actors: 2:32, or a number.", metavar="NUMBER|LOW:HIGH")
+    ] = "1",
+    actor_cpus: Annotated[int, typer.Option(help="With --ray, CPUs of an actor.", metavar="NUMBER", min=1)] = 2,
     checkpoints: Checkpoints = None,
     device: DeviceOption = None,
 ) -> None:
@@ -85,15 +113,30 @@ def caption(
         "min_confidence": min_confidence,
     }
     if out:
-        if as_json or jsonl or len(images) > 1:
-            fail("--out takes one source, and neither --json nor --jsonl")
+        if as_json or jsonl or write or len(images) > 1:
+            fail("--out takes one source, and neither --json nor --jsonl nor --write")
         part = _part(shard_index)
-        if processes and shard_index:
-            fail("--processes and --shard-index exclude each other")
+        if sum(map(bool, (processes, shard_index, ray))) > 1:
+            fail("--processes, --shard-index and --ray exclude each other")
         settings = read_settings(checkpoints=checkpoints, device=device)
-        _shards(images[0], out, column, settings, model, parameters, processes or 1, part)
+
+        def work(plan: "Plan", path: Path) -> "Iterator[Done]":
+            from app.tasks.captioning.bulk.run import caption_here, caption_in_processes
+
+            if ray:
+                from app.cluster import connect
+
+                connect(ray)
+                from app.cluster.bulk import caption_on_cluster
+
+                return caption_on_cluster(plan, path, settings, read_range(actors, "--actors"), actor_cpus)
+            if processes and processes > 1:
+                return caption_in_processes(plan, path, settings, processes)
+            return caption_here(plan, path, settings, *part)
+
+        _shards(images[0], out, column, settings, model, parameters, part, work)
         return
-    for name, given in (("--processes", processes), ("--shard-index", shard_index)):
+    for name, given in (("--processes", processes), ("--shard-index", shard_index), ("--ray", ray)):
         if given is not None:
             fail(f"{name} is about the shards of --out, which is not given")
     if as_json and jsonl:
@@ -102,6 +145,7 @@ def caption(
         fail("--resume goes on with the file of --jsonl, which is not given")
 
     from app.tasks.captioning.files import AnswerLog, AnswerLogError, find_pictures, to_json
+    from model.tasks.captioning import CAPTIONING
 
     files, left = find_pictures(map(Path, images))
     if left:
@@ -113,26 +157,29 @@ def caption(
 
     with ExitStack() as stack:
         failed = 0
-        write = None
+        log_line = None
         if jsonl:
             try:
                 log = stack.enter_context(closing(AnswerLog(jsonl, resume=resume)))
             except AnswerLogError as error:
                 fail(str(error))
-            write = log.write
+            log_line = log.write
             answered = [log.answered[str(file)] for file in files if str(file) in log.answered]
             failed = answered.count(False)
             if answered:
                 typer.echo(f"{len(answered)} of {len(files)} pictures are answered already", err=True)
             files = [file for file in files if str(file) not in log.answered]
-        quiet = as_json or write is not None
+        quiet = as_json or log_line is not None
         answers: list[Line] = []
+        metadata = _Metadata(write, find_checkpoint(settings, CAPTIONING, model)) if write else None
 
         def take(line: "Line") -> None:
             nonlocal failed
             failed += "error" in line
-            if write:
-                write(line)
+            if metadata:
+                metadata.write(line)
+            if log_line:
+                log_line(line)
             elif as_json:
                 answers.append(line)
             _show(line, quiet=quiet)
@@ -144,10 +191,41 @@ def caption(
                 _caption(files, settings, model, parameters, take, bar=bar)
             except AnswerLogError as error:
                 fail(str(error))
+    if metadata:
+        metadata.report()
+        failed += metadata.failed
     if as_json:
         typer.echo(to_json(answers, indent=2), nl=False)
     if failed:
         raise typer.Exit(1)
+
+
+class _Metadata:
+    """Writes captions into pictures' metadata, and counts what becomes of them."""
+
+    def __init__(self, where: Literal["sidecar", "embed"], checkpoint: "Checkpoint[Any, Any]") -> None:
+        self._where, self._model = where, f"{checkpoint.name} {checkpoint.sha256[:16]}"
+        self.failed = self._written = self._left = 0
+
+    def write(self, line: "Line") -> None:
+        """Writes the best caption of a line that has one, unless it needs review."""
+        from app.tasks.captioning.metadata import MetadataError, PersonsTextError, embed, write_sidecar
+
+        if "error" in line or not line["caption"] or line["captions"][0].get("needs_review"):
+            return
+        try:
+            (embed if self._where == "embed" else write_sidecar)(Path(line["file"]), line["caption"], self._model)
+            self._written += 1
+        except PersonsTextError:
+            self._left += 1
+        except (MetadataError, OSError) as error:
+            self.failed += 1
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            typer.echo(f"{line['file']}: not written: {reason}", err=True)
+
+    def report(self) -> None:
+        """Says how many there were."""
+        typer.echo(f"captions written: {self._written}; left alone, with a person's text: {self._left}", err=True)
 
 
 def _part(text: str | None) -> tuple[int, int]:
@@ -167,15 +245,16 @@ def _shards(
     settings: "Settings",
     model: str | None,
     parameters: dict[str, Any],
-    processes: int,
     part: tuple[int, int],
+    work: "Callable[[Plan, Path], Iterator[Done]]",
 ) -> None:
     """Captions the pictures of a source into shards that are not there yet."""
     quiet_pillow()
+    from app.cluster import ClusterError
     from app.errors import Refusal
     from app.http.body import parse
     from app.tasks.captioning.bulk.plan import Plan, PlanError
-    from app.tasks.captioning.bulk.run import WorkError, caption_here, caption_in_processes, follow
+    from app.tasks.captioning.bulk.run import WorkError, follow
     from app.tasks.captioning.bulk.storage import S3, StorageError
     from app.tasks.captioning.parameters import CaptionParameters, picture_job
     from model.checkpoint import CheckpointError
@@ -191,12 +270,8 @@ def _shards(
         about = {"name": checkpoint.name, "sha256": checkpoint.sha256}
         plan = Plan.make(out, address, column, about, given)
         todo = len(plan.todo(*part))
-        if processes > 1:
-            results = caption_in_processes(plan, checkpoint.path, settings, processes)
-        else:
-            results = caption_here(plan, checkpoint.path, settings, *part)
-        errors = follow(plan, todo, results, partial(typer.echo, err=True))
-    except (Refusal, PlanError, StorageError, CheckpointError, WorkError, ValueError) as error:
+        errors = follow(plan, todo, work(plan, checkpoint.path), partial(typer.echo, err=True))
+    except (Refusal, PlanError, StorageError, CheckpointError, ClusterError, WorkError, ValueError) as error:
         fail(str(error))
     if errors:
         typer.echo(f"pictures with an error in place of a caption: {errors:,}", err=True)

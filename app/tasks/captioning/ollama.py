@@ -117,7 +117,7 @@ class OllamaRequest(OllamaBody):
     think: Ignored = None
 
 
-class GenerateRequest(OllamaRequest):
+class OllamaGenerateRequest(OllamaRequest):
     """A request to /api/generate."""
 
     images: Annotated[
@@ -136,7 +136,7 @@ class GenerateRequest(OllamaRequest):
     raw: Ignored = None
 
 
-class ChatRequest(OllamaRequest):
+class OllamaChatRequest(OllamaRequest):
     """A request to /api/chat."""
 
     messages: Annotated[
@@ -218,7 +218,7 @@ class Answer(Schema):
     """Nanoseconds from the features to the words."""
 
 
-class GenerateResponse(Answer):
+class OllamaGenerateResponse(Answer):
     """An answer of /api/generate."""
 
     response: str
@@ -233,13 +233,13 @@ class OllamaMessage(Schema):
     """The caption."""
 
 
-class ChatResponse(Answer):
+class OllamaChatResponse(Answer):
     """An answer of /api/chat."""
 
     message: OllamaMessage
 
 
-class Details(Schema):
+class OllamaDetails(Schema):
     """A model's network."""
 
     parent_model: str
@@ -260,7 +260,7 @@ class OllamaModel(Schema):
     """Bytes of its weights."""
     digest: str
     """SHA-256 of its weights."""
-    details: Details
+    details: OllamaDetails
 
 
 class OllamaModels(Schema):
@@ -269,7 +269,7 @@ class OllamaModels(Schema):
     models: list[OllamaModel]
 
 
-class ShowRequest(OllamaBody):
+class OllamaShowRequest(OllamaBody):
     """A request to /api/show."""
 
     model: str | None = None
@@ -277,14 +277,14 @@ class ShowRequest(OllamaBody):
     """The older name of `model`."""
 
 
-class ShowResponse(Schema):
+class OllamaShowResponse(Schema):
     """A captioner and what it can do."""
 
     modelfile: str
     parameters: str
     """Defaults of the parameters of decoding."""
     template: str
-    details: Details
+    details: OllamaDetails
     model_info: dict[str, Any]
     capabilities: list[str]
     modified_at: str
@@ -312,29 +312,31 @@ _PICTURE = EXAMPLE.partition(",")[2]
 
 @router.post(
     "/generate",
-    response_model=GenerateResponse,
+    response_model=OllamaGenerateResponse,
     responses=_STREAM | _ERRORS,
     openapi_extra={
-        "requestBody": json_content(GenerateRequest.json_schema(), {"model": "flickr8k-coco", "images": [_PICTURE]})
+        "requestBody": json_content(
+            OllamaGenerateRequest.json_schema(), {"model": "flickr8k-coco", "images": [_PICTURE]}
+        )
     },
 )
 @Contract(errors=OLLAMA, task="captioning")
 async def ollama_generate(request: Request) -> Any:
     """Describes a picture; Ollama's clients work with this server's address as their host."""
-    asked = await read_body(request, GenerateRequest)
+    asked = await read_body(request, OllamaGenerateRequest)
     if not asked.images and asked.prompt:
         raise _refusal("images", _NO_PICTURE)
     image = one_of(asked.images, "images") if asked.images else None
-    return await _answer(request, asked, image, GenerateResponse, lambda text: {"response": text})
+    return await _answer(request, asked, image, OllamaGenerateResponse, lambda text: {"response": text})
 
 
 @router.post(
     "/chat",
-    response_model=ChatResponse,
+    response_model=OllamaChatResponse,
     responses=_STREAM | _ERRORS,
     openapi_extra={
         "requestBody": json_content(
-            ChatRequest.json_schema(),
+            OllamaChatRequest.json_schema(),
             {"model": "flickr8k-coco", "messages": [{"role": "user", "content": "", "images": [_PICTURE]}]},
         )
     },
@@ -342,10 +344,10 @@ async def ollama_generate(request: Request) -> Any:
 @Contract(errors=OLLAMA, task="captioning")
 async def ollama_chat(request: Request) -> Any:
     """Describes the latest picture that the user sent; a captioner does not understand what else is said."""
-    asked = await read_body(request, ChatRequest)
+    asked = await read_body(request, OllamaChatRequest)
     image = asked.image() if asked.messages else None
     return await _answer(
-        request, asked, image, ChatResponse, lambda text: {"message": {"role": "assistant", "content": text}}
+        request, asked, image, OllamaChatResponse, lambda text: {"message": {"role": "assistant", "content": text}}
     )
 
 
@@ -470,27 +472,27 @@ def ollama_ps(request: Request) -> OllamaModels:
 
 @router.post(
     "/show",
-    response_model=ShowResponse,
+    response_model=OllamaShowResponse,
     responses=_ERRORS,
-    openapi_extra={"requestBody": json_content(ShowRequest.json_schema(), {"model": "flickr8k-coco"})},
+    openapi_extra={"requestBody": json_content(OllamaShowRequest.json_schema(), {"model": "flickr8k-coco"})},
 )
 @Contract(errors=OLLAMA, body="text")
-async def ollama_show(request: Request) -> ShowResponse:
+async def ollama_show(request: Request) -> OllamaShowResponse:
     """A captioner and what it can do."""
     engine: Engine = request.app.state.engine
-    asked = await read_body(request, ShowRequest)
+    asked = await read_body(request, OllamaShowRequest)
     name = asked.model or asked.name
     if not name:
         raise _refusal("model", "model: the name of a captioner is needed, as in /api/tags")
     checkpoint = find_captioner(engine, name)
     config = checkpoint.config
-    return ShowResponse(
+    return OllamaShowResponse(
         modelfile="",
         parameters="\n".join(
             f"{name} {value}" for name, value in config.decoding.model_dump(exclude_none=True).items()
         ),
         template="",
-        details=Details.model_validate(_details(checkpoint)),
+        details=OllamaDetails.model_validate(_details(checkpoint)),
         model_info={
             "general.architecture": config.decoder.kind,
             "general.basename": checkpoint.name,
