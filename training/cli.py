@@ -92,6 +92,12 @@ def evaluate(
         Path | None,
         typer.Option(help="(captioning) Write file, caption, confidence and references there, a line each."),
     ] = None,
+    listener: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="(speech) Who writes what is said: sphinx, or a recogniser's checkpoint; may be repeated. Default: sphinx."
+        ),
+    ] = None,
     json_: Annotated[Path | None, typer.Option("--json", help="Write the scores there; - is standard output.")] = None,
 ) -> None:
     """Score a checkpoint: captions with BLEU, METEOR, ROUGE-L and CIDEr, text in nats and bits per character."""
@@ -100,7 +106,8 @@ def evaluate(
 
     if json_ and str(json_) != "-":
         make_folder(json_)  # now: what can't be written shows before the work is done
-    found = evaluate(checkpoint, data, split, beam_size=beam_size, neutral=neutral, captions_path=captions)
+    options = {"beam_size": beam_size, "neutral": neutral, "captions_path": captions, "listeners": listener}
+    found = evaluate(checkpoint, data, split, **options)
     for note in found.report.get("notes", ()):
         typer.echo(note, err=True)
     if json_:

@@ -23,7 +23,7 @@ MEDIA_TYPES: dict[Format, str] = {
 }
 _FILES = {"mp3": ("MP3", "MPEG_LAYER_III"), "opus": ("OGG", "OPUS"), "flac": ("FLAC", "PCM_16")}
 _OPTIONS = {"mp3": {"bitrate_mode": "CONSTANT", "compression_level": 0.5}}
-"""Of a constant rate, since the header of a variable one holds the length, which a stream can't go back to write."""
+"""A constant rate, since the header of a variable one holds the length, which a stream can't go back to write."""
 _TOTAL = slice(21, 26)
 """Bytes of a FLAC file whose last 36 bits are its number of samples."""
 

@@ -24,6 +24,7 @@ from tests.forks import begin
 from tests.intent_queries import write_queries
 from tests.price_series import write_prices
 from tests.recordings import write_recordings
+from tests.voices import write_voices
 from training.cli import main
 from training.tasks import TASKS, read_recipe
 from training.tasks.captioning.nouns import Nouns
@@ -416,6 +417,49 @@ language = 1.0
 
 
 @pytest.fixture
+def speech_recipe(tmp_path: Path) -> Path:
+    """A recipe for the recordings of `write_voices`: 2 epochs of some steps."""
+    folder = write_voices(tmp_path / "voices")
+    path = tmp_path / "tiny-speech.toml"
+    path.write_text(f"""
+task = "speech"
+objective = "synthesis"
+name = "tiny"
+output = "{tmp_path / "speech" / "checkpoint"}"
+run = "{tmp_path / "speech" / "run"}"
+listeners = []
+[data]
+path = "{folder}"
+dictionary = "{folder / "words.dict"}"
+[model]
+bands = 16
+embedding_size = 12
+voice_size = 4
+encoder_size = 8
+prenet_size = 8
+decoder_size = 16
+decoder_layers = 1
+postnet_size = 8
+rendering.iterations = 2
+[alignment]
+epochs = 2
+even = 1
+hidden_size = 8
+digits = 1.0
+[training]
+epochs = 2
+batch_size = 7
+warmup_steps = 2
+learning_rate = 0.01
+ema_decay = 0.9
+save_every = 3
+digits = 2
+longest = 3.0
+""")
+    return path
+
+
+@pytest.fixture
 def forecasting_recipe(tmp_path: Path) -> Path:
     """A recipe for the prices of `write_prices`: 2 epochs of 5 steps."""
     path = tmp_path / "tiny-prices.toml"
@@ -458,6 +502,7 @@ def recipes(
     intents_recipe: Path,
     translation_recipe: Path,
     transcription_recipe: Path,
+    speech_recipe: Path,
     forecasting_recipe: Path,
 ) -> dict[str, Path]:
     """A recipe for each objective."""
@@ -471,6 +516,7 @@ def recipes(
         "classification": intents_recipe,
         "parallel-text": translation_recipe,
         "ctc": transcription_recipe,
+        "synthesis": speech_recipe,
         "likelihood": forecasting_recipe,
     }
 

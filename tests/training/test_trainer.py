@@ -96,6 +96,7 @@ def test_figures_are_published_with_the_first_one_chosen_by(recipes: dict[str, P
         "intents": ("score", True),
         "translation": ("BLEU", True),
         "transcription": ("word_error_rate", False),
+        "speech": ("mel_cepstral_distance", False),
         "forecasting": ("log_variance_rmse", False),
     }
     expected = first[recipe.task]
