@@ -95,7 +95,7 @@ def evaluate(
     listener: Annotated[
         list[str] | None,
         typer.Option(
-            help="(speech) Who writes what is said: sphinx, or a recogniser's checkpoint; may be repeated. Default: sphinx."
+            help="(speech) Who listens: sphinx, or a recogniser's checkpoint; may be repeated. Default: sphinx."
         ),
     ] = None,
     json_: Annotated[Path | None, typer.Option("--json", help="Write the scores there; - is standard output.")] = None,
@@ -232,6 +232,25 @@ def backtest(
         typer.echo(table(compared(results)))
         shares = {name: value for name, value in report.items() if "coverage" in name or "ratio" in name}
         typer.echo("\n".join(f"{name} {value:.4f}" for name, value in shares.items()))
+
+
+@lab.command()
+def attention(
+    checkpoint: Annotated[Path, typer.Option(help="Checkpoint folder of a synthesiser.")],
+    text: Annotated[str, typer.Option(help="What it says; of several sentences, the first.")] = "Hello world.",
+    voice: Annotated[str | None, typer.Option(help="By default its first.")] = None,
+    out: Annotated[Path, typer.Option(help="The picture, a PNG file.")] = Path("runs/attention.png"),
+) -> None:
+    """Draw where a synthesiser looks in a text while it says it."""
+    from model.checkpoint import Checkpoint
+    from model.tasks.speech import SPEECH
+    from training.lab.attention import draw
+
+    model = Checkpoint.open(checkpoint).expect(SPEECH).load()
+    if voice is not None and voice not in model.voices.names:
+        raise ValueError(f"--voice {voice}: there are {', '.join(model.voices.names)}")
+    sure = draw(model, text, model.voices.number(voice or model.voices.names[0]), out)
+    typer.echo(f"{out}: the largest weight is {sure:.2f} on average")
 
 
 @lab.command()

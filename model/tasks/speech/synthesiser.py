@@ -1,14 +1,17 @@
 """Texts to speech: what is to be said and for how long, then the spectra, then a waveform."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 from torch.nn.utils.rnn import pad_sequence
 
 from model.audio import RATE, Samples
 from model.audio.spectrogram import HOP, griffin_lim, magnitudes_of
+from model.tasks.speech.attention import AttentiveDecoder, Said, times_of
 from model.tasks.speech.config import SpeechConfig
 from model.tasks.speech.network import (
     POSITIONS,
@@ -28,6 +31,8 @@ SECONDS = HOP / RATE
 """Length of a frame."""
 LONGEST_SYMBOL = 2.0
 """Seconds that no symbol is longer than, at normal speed: what a network says of strange texts is bounded."""
+LONGEST_ATTENDED = 0.4
+"""Seconds for each symbol after which a decoder with attention is stopped."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,8 @@ class Piece:
     voice: int
     ends: tuple[int, ...]
     """Frame after the last of each symbol."""
+    mel: Tensor | None = None
+    """Its mel spectra (T, bands), of a decoder that has to say it to know how long it takes."""
 
     @property
     def frames(self) -> int:
@@ -65,8 +72,13 @@ class Synthesiser(nn.Module):
         super().__init__()
         self.config, self.pronunciations, self.voices = config, pronunciations, voices
         self.encoder = Encoder(config, len(voices))
-        self.durations = DurationPredictor(config, self.encoder.size)
-        self.decoder = Decoder(config, self.encoder.size + POSITIONS)
+        self.durations: DurationPredictor | None = None
+        self.decoder: Decoder | AttentiveDecoder
+        if config.alignment == "attention":
+            self.decoder = AttentiveDecoder(config, self.encoder.size)
+        else:
+            self.durations = DurationPredictor(config, self.encoder.size)
+            self.decoder = Decoder(config, self.encoder.size + POSITIONS)
         self.postnet = PostNet(config)
 
     def initialize(self) -> None:
@@ -88,6 +100,8 @@ class Synthesiser(nn.Module):
     @torch.inference_mode()
     def plan(self, scripts: Sequence[Script], voice: int, speed: float = 1.0) -> list[Piece]:
         """The pieces of a text with the time of each symbol; `speed` is how many times as fast as usual they are."""
+        if self.durations is None:
+            return [self._attended(script, voice, speed) for script in scripts]
         symbols = _padded(scripts).to(self.device)  # (N, L)
         encodings = self.encoder(symbols, torch.full((len(scripts),), voice, device=self.device))  # (N, L, E)
         logs = self.durations(encodings, symbols > 0)  # (N, L)
@@ -102,9 +116,45 @@ class Synthesiser(nn.Module):
             found.append(Piece(script, voice, tuple(ends)))
         return found
 
+    def _attended(self, script: Script, voice: int, speed: float) -> Piece:
+        """A piece that attention goes through, and so is said already."""
+        assert isinstance(self.decoder, AttentiveDecoder)
+        said = self.attend(script, voice)
+        each = self.config.frames_per_step
+        ends = [max(1, round(end / speed)) for end in times_of(said.weights[0], each)]
+        frames = max(ends[-1], len(ends))
+        ends = [max(place, min(end, frames - len(ends) + place)) for place, end in enumerate(ends, 1)]
+        mel = interpolate(said.mel.transpose(1, 2), frames, mode="linear")[0].t()  # (T, bands)
+        return Piece(script, voice, tuple(ends), mel)
+
+    @torch.inference_mode()
+    def attend(self, script: Script, voice: int, seed: int = 0) -> Said:
+        """What a decoder with attention says of a script (1, T, bands), and where it looks: weights (1, S, L).
+
+        Raises:
+            ValueError: the decoder has durations instead.
+        """
+        if not isinstance(self.decoder, AttentiveDecoder):
+            raise ValueError(
+                "this synthesiser has durations and no attention; train one with model.alignment=attention"
+            )
+        symbols = torch.tensor([script.symbols], device=self.device)  # (1, L)
+        encodings = self.encoder(symbols, torch.tensor([voice], device=self.device))  # (1, L, E)
+        draw = torch.Generator().manual_seed(seed)
+        keep = 1 - self.config.prenet_dropout
+
+        def drop(hidden: Tensor) -> Tensor:
+            return hidden * (torch.rand(hidden.shape, generator=draw) < keep).to(hidden) / keep
+
+        most = math.ceil(len(script.symbols) * LONGEST_ATTENDED / SECONDS / self.config.frames_per_step)
+        return self.decoder.say(encodings, drop, most)
+
     @torch.inference_mode()
     def spectra(self, pieces: Sequence[Piece], seed: int = 0) -> list[tuple[Tensor, Tensor]]:
         """Mel (T, bands) and linear spectra (T, BINS) of pieces, which do not depend on what is said beside them."""
+        if isinstance(self.decoder, AttentiveDecoder):
+            mels = [piece.mel[None] for piece in pieces if piece.mel is not None]  # (1, T, bands) each
+            return [(mel[0], self.postnet(mel, torch.ones_like(mel[..., 0], dtype=torch.bool))[0]) for mel in mels]
         symbols = _padded([piece.script for piece in pieces]).to(self.device)  # (N, L)
         voices = torch.tensor([piece.voice for piece in pieces], device=self.device)
         encodings = self.encoder(symbols, voices)  # (N, L, E)

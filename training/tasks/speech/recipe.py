@@ -24,7 +24,7 @@ class VoicesRecipe(Config):
 class AlignmentRecipe(Config):
     """The network that finds when each symbol is said, see `training.tasks.speech.alignment`. It is not kept."""
 
-    epochs: Annotated[int, Field(ge=1)] = 16
+    epochs: Annotated[int, Field(ge=1)] = 40
     even: Annotated[int, Field(ge=0)] = 4
     """Epochs at first in which all symbols of a recording are taken to last equally long."""
     hidden_size: Annotated[int, Field(ge=1)] = 96
@@ -60,4 +60,4 @@ class SynthesiserRecipe(Recipe):
     alignment: AlignmentRecipe = AlignmentRecipe()
     training: SynthesiserTraining = SynthesiserTraining()
     listeners: tuple[str, ...] = ("sphinx",)
-    """Who writes what is said when the synthesiser is scored: `sphinx` for PocketSphinx, or a recogniser's checkpoint."""
+    """Who listens when the synthesiser is scored: `sphinx` for PocketSphinx, or a recogniser's checkpoint."""

@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.nn.utils.rnn import pad_sequence
 
 from model.audio.spectrogram import HOP, log_spectra
 from model.figures import Figure
+from model.tasks.speech.attention import AttentiveDecoder, Said, guide
 from model.tasks.speech.network import lengths_mask
 from model.tasks.speech.synthesiser import Synthesiser
 from model.tasks.speech.voices import Voice, Voices
@@ -31,10 +33,12 @@ class Losses(NamedTuple):
     """Absolute and squared errors of mel spectra, over frames, mean over bands."""
     linear: Tensor
     """Absolute errors of linear spectra, over frames, mean over bins."""
-    durations: Tensor
-    """Squared errors of the logarithms of durations, over symbols."""
+    timing: Tensor
+    """Squared errors of the logarithms of durations, over symbols; of attention, its distance from the diagonal and the
+    nats of the end, over steps."""
     frames: Tensor
-    symbols: Tensor
+    timed: Tensor
+    """Symbols, or steps."""
 
 
 class Learner(nn.Module):
@@ -51,19 +55,35 @@ class Learner(nn.Module):
             mel, linear = log_spectra(waveforms, model.config.bands)  # (N, T, bands), (N, T, BINS)
         mask = lengths_mask(lengths, mel.shape[1])  # (N, T)
         encodings = model.encoder(symbols, voices)  # (N, L, E)
-        contexts = model.decoder.contexts(encodings, durations, mel.shape[1])  # (N, S, E)
-        said = model.decoder(contexts, mel)  # (N, T, bands)
-        fine = model.postnet(said.detach(), mask)  # (N, T, BINS)
         there = symbols > 0  # (N, L)
-        logs = model.durations(encodings, there)  # (N, L)
+        if isinstance(model.decoder, AttentiveDecoder):
+            told = model.decoder(encodings, there, mel)
+            said, timing, timed = told.mel, *_attention_losses(told, there, lengths, model.config.frames_per_step)
+        else:
+            assert model.durations is not None
+            said = model.decoder(model.decoder.contexts(encodings, durations, mel.shape[1]), mel)  # (N, T, bands)
+            logs = model.durations(encodings, there)  # (N, L)
+            timing = ((logs - durations.clamp(min=1).log()).square() * there).sum()
+            timed = there.sum()
+        fine = model.postnet(said.detach(), mask)  # (N, T, BINS)
         wrong = said - mel  # (N, T, bands)
         return Losses(
             ((wrong.abs() + wrong.square()).mean(-1) * mask).sum(),
             ((fine - linear).abs().mean(-1) * mask).sum(),
-            ((logs - durations.clamp(min=1).log()).square() * there).sum(),
+            timing,
             mask.sum(),
-            there.sum(),
+            timed,
         )
+
+
+def _attention_losses(told: Said, there: Tensor, lengths: Tensor, each: int) -> tuple[Tensor, Tensor]:
+    """The sum of what attention and the end cost, and the number of steps, of texts (N, L) of frames (N,)."""
+    steps = (lengths + each - 1) // each  # (N,)
+    mask = lengths_mask(steps, told.ends.shape[1])  # (N, S)
+    astray = (told.weights * guide(there.sum(1), steps, told.weights.shape)).sum(-1)  # (N, S)
+    over = torch.arange(told.ends.shape[1], device=steps.device) == steps[:, None] - 1  # (N, S)
+    ends = binary_cross_entropy_with_logits(told.ends, over.to(told.ends), reduction="none")  # (N, S)
+    return ((astray + ends) * mask).sum(), mask.sum()
 
 
 class Synthesis(Objective[Synthesiser]):
@@ -124,11 +144,11 @@ class Synthesis(Objective[Synthesiser]):
 
     def _update(self, network: nn.Module, backward: Backward, examples: Sequence[Utterance]) -> dict[str, float]:
         losses = network(*_batch(examples, self.accelerator.device))
-        counts = self.accelerator.reduce(torch.stack([losses.frames, losses.symbols]), "mean")
-        mel, linear, durations = losses.mel / counts[0], losses.linear / counts[0], losses.durations / counts[1]
-        backward(mel + linear + durations)
-        told = self.accelerator.reduce(torch.stack([mel.detach(), linear.detach(), durations.detach()]), "mean")
-        return dict(zip(("mel", "linear", "durations"), told.tolist(), strict=True))
+        counts = self.accelerator.reduce(torch.stack([losses.frames, losses.timed]), "mean")
+        mel, linear, timing = losses.mel / counts[0], losses.linear / counts[0], losses.timing / counts[1]
+        backward(mel + linear + timing)
+        told = self.accelerator.reduce(torch.stack([mel.detach(), linear.detach(), timing.detach()]), "mean")
+        return dict(zip(("mel", "linear", "timing"), told.tolist(), strict=True))
 
     @torch.inference_mode()
     def validate(self, model: Synthesiser) -> Validation:
@@ -141,11 +161,11 @@ class Synthesis(Objective[Synthesiser]):
                 device = next(model.parameters()).device
                 losses = learner(*_batch(order[start : start + batch], device))
                 sums += torch.stack([loss.float() for loss in losses]).cpu()
-        mel, linear, durations = (sums[:3] / sums[[3, 3, 4]]).tolist()
+        mel, linear, timing = (sums[:3] / sums[[3, 3, 4]]).tolist()
         figure = Figure(
             name="spectral_error", label="error of mel spectra", value=mel, split="dev", higher_is_better=False
         )
-        return Validation([figure], {"dev/linear": linear, "dev/durations": durations})
+        return Validation([figure], {"dev/linear": linear, "dev/timing": timing})
 
 
 def _batch(examples: Sequence[Utterance], device: torch.device) -> tuple[Tensor, ...]:

@@ -8,7 +8,7 @@ import torch
 
 from model.audio import RATE
 from model.audio.spectrogram import HOP
-from model.tasks.speech.network import regulate
+from model.tasks.speech.network import Decoder, regulate
 from model.tasks.speech.synthesiser import LONGEST_SYMBOL, SECONDS, Synthesiser, words_of
 from tests.voices import small_synthesiser
 
@@ -42,6 +42,7 @@ def test_speed_divides_the_time(model: Synthesiser) -> None:
 
 def test_symbols_are_never_too_long() -> None:
     model = small_synthesiser()
+    assert model.durations
     with torch.no_grad():
         model.durations.output.bias.fill_(50)
     (plan,) = model.plan(model.scripts("go on"), 0)
@@ -82,6 +83,7 @@ def test_decoder_hearing_the_truth_and_itself_says_the_same_where_they_agree() -
     ((mel, _),) = model.spectra([plan])
     symbols = torch.tensor([plan.script.symbols])
     durations = torch.tensor([plan.ends]).diff(dim=1, prepend=torch.zeros(1, 1, dtype=torch.long))
+    assert isinstance(model.decoder, Decoder)
     with torch.no_grad():
         encodings = model.encoder(symbols, torch.tensor([0]))
         contexts = model.decoder.contexts(encodings, durations, plan.frames)
