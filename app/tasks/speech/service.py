@@ -120,7 +120,7 @@ class SynthesiserWorker(Batcher[PieceJob]):
                 with self.cores.whole():
                     return planned(self.model, text, voice, speed)
             except UnsayableError as error:
-                raise Refusal("invalid_parameter", f"input: {error}", "input") from error
+                raise Refusal("invalid_parameter", str(error), "input") from error
 
         self.require_room()
         return await asyncio.get_running_loop().run_in_executor(self._planners, plan)

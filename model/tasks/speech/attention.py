@@ -39,7 +39,7 @@ class LocationAttention(nn.Module):
         """A query (N, H), keys (N, L, A), a mask, the last weights and the sum of all (N, L) to weights (N, L)."""
         places = self.place(self.around(torch.stack([last, total], 1)).transpose(1, 2))  # (N, L, A)
         energy = self.score(torch.tanh(keys + self.query(query)[:, None] + places)).squeeze(-1)  # (N, L)
-        return energy.masked_fill(~mask, float("-inf")).softmax(-1)
+        return energy.masked_fill(~mask, float("-inf")).softmax(-1)  # type: ignore[no-any-return]
 
 
 class Heard(NamedTuple):

@@ -36,7 +36,7 @@ def test_slower_speech_is_near_and_other_speech_is_far() -> None:
 
 
 def test_louder_speech_is_no_other() -> None:
-    waveform = 0.5 * tones("hello world")[0]
+    waveform = np.float32(0.5) * tones("hello world")[0]
     assert mel_cepstral_distance(cepstra(waveform), cepstra(waveform / 2)) < 2
 
 
