@@ -1,8 +1,11 @@
 """The time of each symbol in recordings, by a small network that learns to tell the symbols and is not kept.
 
-It begins as if all symbols of a recording took equally long, and goes on with connectionist temporal classification
-(`model.decoding.ctc`), which without such a beginning would say nothing but the blank for many epochs. A symbol is
-heard in a frame or a few; the frames between two symbols are shared between them.
+It begins as if all symbols of a recording took equally long. Then it learns from the likeliest times by what it has
+learnt so far, batch by batch (Juang and Rabiner, "The segmental k-means algorithm for estimating parameters of hidden
+Markov models", 1990): the best path through the trellis of connectionist temporal classification without its blank.
+
+It hears 0.1 s around a frame and no more. Recurrent layers, which hear all, tell the symbols of a word together, in the
+middle of it, and can learn any times by heart.
 """
 
 import hashlib
@@ -13,13 +16,13 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import ctc_loss, dropout, nll_loss
+from torch.nn.functional import dropout, nll_loss
 from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
 from model.audio.spectrogram import HOP, log_spectra
-from model.decoding.ctc import BLANK, Span, align
-from model.tasks.speech.network import Bidirectional, initialize, lengths_mask
+from model.decoding.ctc import BLANK, Floats, align
+from model.tasks.speech.network import lengths_mask
 from model.tasks.speech.pronunciations import BREAK, NUMBERS, SYMBOLS, Script
 from model.tasks.speech.reading import PAUSES
 from training.errors import TrainingError
@@ -41,27 +44,41 @@ from training.tasks.speech.recipe import AlignmentRecipe
 BANDS = 40
 BATCH = 12
 SEED = 7
-LONGEST_TAIL = 6
-"""Frames of a gap beside a break that at most are not the break's."""
+_NEVER = -1e4
+_RAREST = 1e-3
+"""Frequency that a symbol is taken to have at least."""
 
 
 class Aligner(nn.Module):
-    """A convolution, two recurrent layers in both directions, and a softmax over the blank and the symbols."""
+    """Three convolutions over time, and a softmax over the symbols."""
+
+    prior: Tensor
 
     def __init__(self, size: int) -> None:
         super().__init__()
-        self.around = nn.Conv1d(BANDS, size, 5, padding=2)
-        self.layers = nn.ModuleList([Bidirectional("lstm", width, size) for width in (size, 2 * size)])
-        self.output = nn.Linear(2 * size, len(SYMBOLS))
-        initialize(self)
+        sizes = [BANDS, size, size, size]
+        self.layers = nn.ModuleList(nn.Conv1d(*pair, 3, padding=1) for pair in pairwise(sizes))
+        self.output = nn.Linear(size, len(SYMBOLS))
+        self.register_buffer("prior", torch.full((len(SYMBOLS),), 1 / len(SYMBOLS)))
 
-    def forward(self, spectra: Tensor, lengths: Tensor) -> Tensor:
+    def forward(self, spectra: Tensor) -> Tensor:
         """Spectra (N, T, BANDS) to log-probabilities (N, T, V)."""
-        mask = lengths_mask(lengths, spectra.shape[1])  # (N, T)
-        hidden = self.around(spectra.transpose(1, 2)).transpose(1, 2).relu()  # (N, T, H)
+        hidden = spectra.transpose(1, 2)  # (N, BANDS, T)
         for layer in self.layers:
-            hidden = dropout(layer(hidden, mask), 0.2, self.training)  # (N, T, 2 H)
-        return self.output(hidden).log_softmax(-1)  # type: ignore[no-any-return]
+            hidden = dropout(layer(hidden).relu(), 0.1, self.training)  # (N, H, T)
+        return self.output(hidden.transpose(1, 2)).log_softmax(-1)  # type: ignore[no-any-return]
+
+    def scores(self, logprobs: Tensor, power: float) -> Tensor:
+        """Log-probabilities (..., V), less the logarithm of the symbols' frequencies times `power`, and no blank."""
+        found = logprobs - power * self.prior.clamp(min=_RAREST).log()
+        found[..., BLANK] = _NEVER
+        return found
+
+    @torch.no_grad()
+    def count(self, logprobs: Tensor, lengths: Tensor) -> None:
+        """Moves the frequencies towards those in a batch."""
+        mask = lengths_mask(lengths, logprobs.shape[1])  # (N, T)
+        self.prior.lerp_(logprobs[mask].exp().mean(0), 0.05)
 
 
 def targets_of(script: Script) -> list[int]:
@@ -84,21 +101,11 @@ def evenly(targets: Sequence[int], levels: Tensor) -> list[int]:
     return [after - before for before, after in pairwise([0, *ends, len(levels)])]
 
 
-def shared(spans: Sequence[Span], targets: Sequence[int], frames: int) -> list[int]:
-    """Frames of each symbol, which together are all, of symbols that are heard in some of them.
-
-    Frames between two symbols are shared evenly; of those beside a break most are the break's.
-    """
-    ends = []
-    for place, (span, after) in enumerate(pairwise(spans)):
-        half = (after.begin - span.end) // 2
-        if targets[place] == NUMBERS[BREAK]:
-            ends.append(after.begin - min(half, LONGEST_TAIL))
-        elif targets[place + 1] == NUMBERS[BREAK]:
-            ends.append(span.end + min(half, LONGEST_TAIL))
-        else:
-            ends.append(span.end + half)
-    return [end - begin for begin, end in pairwise([0, *ends, frames])]
+def timed(scores: Floats, targets: Sequence[int]) -> list[int]:
+    """Frames of each symbol on the likeliest path through scores (T, V) that says the symbols."""
+    spans = align(scores, targets)
+    ends = [*(span.begin for span in spans[1:]), len(scores)]  # a symbol that is said twice has a blank between
+    return [end - begin for begin, end in pairwise([0, *ends])]
 
 
 def fits(clip: Clip, script: Script) -> bool:
@@ -189,34 +196,27 @@ class Alignment:
             at.epoch, at.totals = epoch + 1, {"nats": nats / len(batches)}
             tensors = with_prefix("weights", self.model.state_dict())
             save_state(self.state_path, tensors | with_prefix("optimizer", optimizer_tensors(optimizer)), at)
-            print(f"alignment, epoch {at.epoch}: {nats / len(batches):.3f} nats", flush=True)  # noqa: T201
+            print(f"alignment, epoch {at.epoch}: {nats / len(batches):.3f} nats a frame", flush=True)  # noqa: T201
 
     def _update(self, batch: Sequence[int], optimizer: torch.optim.Optimizer, *, even: bool) -> float:
-        """The mean loss of a batch before its update: nats a frame if times are `even`, else a symbol."""
+        """The loss of a batch before its update, in nats a frame."""
         self.model.train()
         spectra, lengths = self._spectra(batch)
-        logprobs = self.model(spectra, lengths)  # (N, T, V)
-        targets = [torch.tensor(self.targets[place]) for place in batch]
-        if even:
-            levels = spectra.mean(-1).cpu()  # (N, T)
-            rows = zip(targets, levels, lengths.tolist(), strict=True)
-            durations = [torch.tensor(evenly(own.tolist(), row[:length])) for own, row, length in rows]
-            frames = [own.repeat_interleave(each) for own, each in zip(targets, durations, strict=True)]  # (T,) each
-            mask = lengths_mask(lengths, logprobs.shape[1])  # (N, T)
-            nats = nll_loss(logprobs[mask], torch.cat(frames).to(self.device))
-        else:
-            nats = ctc_loss(
-                logprobs.transpose(0, 1),  # (T, N, V)
-                torch.cat(targets).to(self.device),
-                lengths,
-                torch.tensor([len(own) for own in targets], device=self.device),
-                BLANK,
-                zero_infinity=True,
-            )
+        logprobs = self.model(spectra)  # (N, T, V)
+        levels = spectra.mean(-1).cpu()  # (N, T)
+        scores = self.model.scores(logprobs.detach(), self.recipe.prior).cpu().numpy()  # (N, T, V)
+        frames = []
+        for row, (place, length) in enumerate(zip(batch, lengths.tolist(), strict=True)):
+            target = self.targets[place]
+            durations = evenly(target, levels[row, :length]) if even else timed(scores[row, :length], target)
+            frames.append(torch.tensor(target).repeat_interleave(torch.tensor(durations)))  # (T,)
+        mask = lengths_mask(lengths, logprobs.shape[1])  # (N, T)
+        nats = nll_loss(logprobs[mask], torch.cat(frames).to(self.device))
         optimizer.zero_grad()
         nats.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         optimizer.step()
+        self.model.count(logprobs.detach(), lengths)
         return float(nats.detach())
 
     @torch.inference_mode()
@@ -227,8 +227,7 @@ class Alignment:
         for start in range(0, len(order), BATCH):
             places = order[start : start + BATCH]
             spectra, lengths = self._spectra(places)
-            logprobs = self.model(spectra, lengths).cpu().numpy()  # (N, T, V)
-            for place, row, length in zip(places, logprobs, lengths.tolist(), strict=True):
-                target = self.targets[place]
-                found[place] = shared(align(row[:length], target), target, length)
+            scores = self.model.scores(self.model(spectra), self.recipe.prior).cpu().numpy()  # (N, T, V)
+            for place, row, length in zip(places, scores, lengths.tolist(), strict=True):
+                found[place] = timed(row[:length], self.targets[place])
         return found

@@ -24,12 +24,14 @@ class VoicesRecipe(Config):
 class AlignmentRecipe(Config):
     """The network that finds when each symbol is said, see `training.tasks.speech.alignment`. It is not kept."""
 
-    epochs: Annotated[int, Field(ge=1)] = 40
-    even: Annotated[int, Field(ge=0)] = 4
+    epochs: Annotated[int, Field(ge=1)] = 12
+    even: Annotated[int, Field(ge=0)] = 2
     """Epochs at first in which all symbols of a recording are taken to last equally long."""
-    hidden_size: Annotated[int, Field(ge=1)] = 96
-    """Units in each direction of two layers."""
+    hidden_size: Annotated[int, Field(ge=1)] = 128
+    """Channels of the convolutions."""
     learning_rate: Annotated[float, Field(gt=0)] = 2e-3
+    prior: Annotated[float, Field(ge=0, le=1)] = 0.7
+    """Power of the symbols' frequencies that their probabilities are divided by: without, breaks would grow."""
     digits: Annotated[float, Field(gt=0, le=1)] = 0.1
     """Share of the recordings of single digits that an epoch has."""
 

@@ -1,5 +1,6 @@
 """The times of symbols: shared frames, the even start, and an aligner that finds tones."""
 
+import itertools
 import json
 from pathlib import Path
 
@@ -8,12 +9,11 @@ import pytest
 import torch
 
 from model.audio.spectrogram import HOP
-from model.decoding.ctc import Span
 from model.tasks.speech.pronunciations import BREAK, NUMBERS, Pronunciations
 from model.tasks.speech.reading import read
 from tests.voices import TEXTS, WORDS, tones
 from training.errors import TrainingError
-from training.tasks.speech.alignment import Alignment, evenly, fits, shared, targets_of
+from training.tasks.speech.alignment import Alignment, evenly, fits, targets_of, timed
 from training.tasks.speech.reader import Clip
 from training.tasks.speech.recipe import AlignmentRecipe
 
@@ -42,11 +42,18 @@ def test_even_start_leaves_quiet_ends_to_the_breaks() -> None:
     assert (sum(crowded), min(crowded)) == (60, 1)
 
 
-def test_frames_between_symbols_are_shared_and_all_are_given() -> None:
-    targets = [REST, 10, 11, REST, 12, REST]
-    spans = [Span(0, 2), Span(6, 8), Span(12, 13), Span(40, 41), Span(70, 72), Span(75, 76)]
-    found = shared(spans, targets, 90)
-    assert np.cumsum(found).tolist() == [4, 10, 19, 64, 73, 90]  # half of a gap; beside a break six frames at most
+def test_times_are_those_of_the_best_path() -> None:
+    scores = np.random.default_rng(3).normal(size=(7, 5)).astype(np.float32)
+    scores[:, 0] = -1e4  # the blank
+
+    def total(ends: tuple[int, ...]) -> float:
+        spans = itertools.pairwise((0, *ends, 7))
+        return sum(float(scores[a:b, target].sum()) for (a, b), target in zip(spans, (1, 3, 1), strict=True))
+
+    best = max(itertools.combinations(range(1, 7), 2), key=total)
+    assert timed(scores, [1, 3, 1]) == np.diff([0, *best, 7]).tolist()
+    twice = timed(scores, [1, 1, 3])
+    assert (sum(twice), min(twice) >= 1) == (7, True)
 
 
 def test_recordings_that_are_too_short_do_not_fit() -> None:
@@ -56,7 +63,7 @@ def test_recordings_that_are_too_short_do_not_fit() -> None:
 
 
 def test_aligner_finds_the_tones(tmp_path: Path) -> None:
-    recipe = AlignmentRecipe(epochs=24, even=12, hidden_size=32, learning_rate=0.01)
+    recipe = AlignmentRecipe(epochs=16, even=6, hidden_size=32, learning_rate=0.01)
     alignment = Alignment(CLIPS, SCRIPTS, recipe, tmp_path, "one")
     durations = alignment.durations()
     errors = []
