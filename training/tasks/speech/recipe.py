@@ -48,7 +48,7 @@ class SynthesiserTraining(Optimisation):
     """Share of words that are written in letters, so that words without a pronunciation can be said."""
     digits: Annotated[int, Field(ge=1)] = 4
     """Most digits of one speaker that are joined to a string."""
-    longest: Annotated[float, Field(gt=0)] = 8.0
+    longest: Annotated[float, Field(gt=0)] = 12.0
     """Seconds of the longest recording; longer ones are cut where a sentence ends."""
 
 
