@@ -1,5 +1,6 @@
 """A small synthesiser learns one prompt by heart, and tells what it can't learn from."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from model.tasks.speech.pronunciations import Pronunciations
 from model.tasks.speech.reading import read
 from tests.training.conftest import open_trainer
-from tests.voices import FRAMES, WORDS, small_synthesiser, tones
+from tests.voices import FRAMES, WORDS, small_synthesiser, tones, write_voices
 from training.data.base import DataError
 from training.tasks.speech.distance import cepstra, mel_cepstral_distance
 from training.tasks.speech.score import spoken
@@ -63,9 +64,9 @@ def test_losses_do_not_depend_on_padding(alignment: str) -> None:
 
 
 def test_data_without_dev_are_refused(speech_recipe: Path, tmp_path: Path) -> None:
-    texts = tmp_path / "voices" / "asterisk" / "core-sounds-en.txt"
+    folder = write_voices(tmp_path / "voices")
+    shutil.rmtree(folder / "fsdd")
+    texts = folder / "asterisk" / "core-sounds-en.txt"
     texts.write_text("".join(line for line in texts.read_text().splitlines(True) if line.startswith("digits/7:")))
-    (tmp_path / "voices" / "fsdd" / "recordings.zip").rename(tmp_path / "gone.zip")
-    (tmp_path / "voices" / "fsdd").rmdir()
     with pytest.raises(DataError, match="has no recordings for dev"):
-        open_trainer(speech_recipe)
+        open_trainer(speech_recipe, [f"data.path={folder}"])
