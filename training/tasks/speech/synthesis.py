@@ -144,7 +144,7 @@ class Synthesis(Objective[Synthesiser]):
 
     def _update(self, network: nn.Module, backward: Backward, examples: Sequence[Utterance]) -> dict[str, float]:
         losses = network(*_batch(examples, self.accelerator.device))
-        counts = self.accelerator.reduce(torch.stack([losses.frames, losses.timed]), "mean")
+        counts = self.accelerator.reduce(torch.stack([losses.frames, losses.timed]).float(), "mean")
         mel, linear, timing = losses.mel / counts[0], losses.linear / counts[0], losses.timing / counts[1]
         backward(mel + linear + timing)
         told = self.accelerator.reduce(torch.stack([mel.detach(), linear.detach(), timing.detach()]), "mean")
