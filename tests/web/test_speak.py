@@ -1,5 +1,6 @@
 """The view of speech: a text, a voice, the sound, and its words."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -35,7 +36,10 @@ def test_a_text_is_said_word_by_word(open_page: Open, address: str) -> None:
     expect(words).to_have_count(4)
     expect(said.locator(".unheard")).to_have_count(1)
     expect(said).to_contain_text("may sound wrong: zorp.")
-    assert page.evaluate("document.querySelector('#speech-said audio').duration") > 0.1
+    until = time.monotonic() + 20
+    while not page.evaluate("document.querySelector('#speech-said audio').duration > 0.1"):
+        assert time.monotonic() < until
+        page.wait_for_timeout(50)
     expect(said.get_by_role("link", name="Download")).to_have_attribute("download", "speech.wav")
     page.get_by_role("textbox", name="Text").fill("...")
     page.get_by_role("button", name="Speak").click()

@@ -26,8 +26,8 @@ class SpeechConfig(Config):
     bands: Annotated[int, Field(ge=8, le=256)] = 80
     """Mel bands of a frame, see `model.audio.spectrogram`."""
     alignment: Literal["durations", "attention"] = "durations"
-    """What tells the decoder which symbol it is at: durations that are predicted first, or attention to the symbols, as
-    Tacotron has it."""
+    """The way that the decoder knows which symbol it is at: durations that are predicted first, or attention to the
+    symbols, as Tacotron has it."""
     cell: str = "lstm"
     """A name in `model.cells.CELLS`."""
     embedding_size: Annotated[int, Field(ge=1)] = 128

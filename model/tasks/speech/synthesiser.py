@@ -129,7 +129,7 @@ class Synthesiser(nn.Module):
 
     @torch.inference_mode()
     def attend(self, script: Script, voice: int, seed: int = 0) -> Said:
-        """What a decoder with attention says of a script (1, T, bands), and where it looks: weights (1, S, L).
+        """The spectra (1, T, bands) that a decoder with attention makes of a script, and where it looks: (1, S, L).
 
         Raises:
             ValueError: the decoder has durations instead.

@@ -62,4 +62,4 @@ class SynthesiserRecipe(Recipe):
     alignment: AlignmentRecipe = AlignmentRecipe()
     training: SynthesiserTraining = SynthesiserTraining()
     listeners: tuple[str, ...] = ("sphinx",)
-    """Who listens when the synthesiser is scored: `sphinx` for PocketSphinx, or a recogniser's checkpoint."""
+    """Listeners when the synthesiser is scored: `sphinx` for PocketSphinx, or a recogniser's checkpoint."""
