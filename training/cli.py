@@ -92,6 +92,12 @@ def evaluate(
         Path | None,
         typer.Option(help="(captioning) Write file, caption, confidence and references there, a line each."),
     ] = None,
+    listener: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="(speech) Who listens: sphinx, or a recogniser's checkpoint; may be repeated. Default: sphinx."
+        ),
+    ] = None,
     json_: Annotated[Path | None, typer.Option("--json", help="Write the scores there; - is standard output.")] = None,
 ) -> None:
     """Score a checkpoint: captions with BLEU, METEOR, ROUGE-L and CIDEr, text in nats and bits per character."""
@@ -100,7 +106,8 @@ def evaluate(
 
     if json_ and str(json_) != "-":
         make_folder(json_)  # now: what can't be written shows before the work is done
-    found = evaluate(checkpoint, data, split, beam_size=beam_size, neutral=neutral, captions_path=captions)
+    options = {"beam_size": beam_size, "neutral": neutral, "captions_path": captions, "listeners": listener}
+    found = evaluate(checkpoint, data, split, **options)
     for note in found.report.get("notes", ()):
         typer.echo(note, err=True)
     if json_:
@@ -262,6 +269,25 @@ def backtest(
         typer.echo(table(compared(results)))
         shares = {name: value for name, value in report.items() if "coverage" in name or "ratio" in name}
         typer.echo("\n".join(f"{name} {value:.4f}" for name, value in shares.items()))
+
+
+@lab.command()
+def attention(
+    checkpoint: Annotated[Path, typer.Option(help="Checkpoint folder of a synthesiser.")],
+    text: Annotated[str, typer.Option(help="What it says; of several sentences, the first.")] = "Hello world.",
+    voice: Annotated[str | None, typer.Option(help="By default its first.")] = None,
+    out: Annotated[Path, typer.Option(help="The picture, a PNG file.")] = Path("runs/attention.png"),
+) -> None:
+    """Draw where a synthesiser looks in a text while it says it."""
+    from model.checkpoint import Checkpoint
+    from model.tasks.speech import SPEECH
+    from training.lab.attention import draw
+
+    model = Checkpoint.open(checkpoint).expect(SPEECH).load()
+    if voice is not None and voice not in model.voices.names:
+        raise ValueError(f"--voice {voice}: there are {', '.join(model.voices.names)}")
+    sure = draw(model, text, model.voices.number(voice or model.voices.names[0]), out)
+    typer.echo(f"{out}: the largest weight is {sure:.2f} on average")
 
 
 @lab.command()

@@ -43,7 +43,8 @@ _BODY = json_content(
 _TAKES = "; ".join(handler.takes for handler in _HANDLERS.values())
 _BODY["description"] = f"{_TAKES[0].upper()}{_TAKES[1:]}."
 _BODY["content"] |= BYTES
-_ANSWERS = {200: {"content": event_stream()}} | errors(
+_CONTENT = {kind: about for handler in _HANDLERS.values() for kind, about in handler.content.items()}
+_ANSWERS = {200: {"content": event_stream() | _CONTENT}} | errors(
     HUGGING_FACE,
     {
         400: "A body or a picture that can't be read",
@@ -57,7 +58,7 @@ _ANSWERS = {200: {"content": event_stream()}} | errors(
 
 @router.post(
     "/models/{name:path}",
-    response_model=Union[tuple(handler.answer for handler in _HANDLERS.values())],  # noqa: UP007
+    response_model=Union[tuple(handler.answer for handler in _HANDLERS.values() if handler.answer)],  # noqa: UP007
     responses=_ANSWERS,
     openapi_extra={"requestBody": _BODY},
 )

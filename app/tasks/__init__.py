@@ -1,6 +1,6 @@
 """The tasks that are served; each adds a worker, routes, a command and the fields of its models' cards."""
 
-from app.tasks import captioning, forecasting, intents, text, transcription, translation
+from app.tasks import captioning, forecasting, intents, speech, text, transcription, translation
 from app.tasks.task import TaskService
 
 TASKS: dict[str, TaskService] = {
@@ -11,6 +11,7 @@ TASKS: dict[str, TaskService] = {
         intents.SERVICE,
         translation.SERVICE,
         transcription.SERVICE,
+        speech.SERVICE,
         forecasting.SERVICE,
     )
 }

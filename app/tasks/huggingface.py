@@ -1,12 +1,13 @@
 """The common parts of Hugging Face's inference contracts."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from starlette.requests import Request
 
 from app.http.body import Body, Ignored, Unsupported
+from app.http.openapi import Json
 from app.http.schema import UNLESS_NONE, Schema
 from app.serving.engine import Engine
 from model.checkpoint import Checkpoint
@@ -82,4 +83,6 @@ class Handler:
     takes: str
     """`a language model takes text`: the body, for people."""
     answer: Any = list[GeneratedText]
-    """Type of the answer in JSON."""
+    """Type of the answer in JSON; None if it is never JSON."""
+    content: Json = field(default_factory=dict)
+    """Documentation of answers in other media types, by their names."""

@@ -49,17 +49,22 @@ def _window() -> Tensor:
 
 @cache
 def _filters(bands: int) -> Tensor:
-    """Triangles (bands, FFT / 2 + 1) whose corners are equally far apart in mel (Stevens, Volkmann and Newman, 1937, in
-    the form of O'Shaughnessy, "Speech communication", 1987: 2595 log10(1 + f / 700)).
+    return triangles(bands, FFT, LOWEST, HIGHEST)
+
+
+def triangles(bands: int, size: int, lowest: float, highest: float) -> Tensor:
+    """Triangles (bands, size / 2 + 1) over the bins of a transform of that size, whose corners are equally far apart in
+    mel (Stevens, Volkmann and Newman, 1937, in the form of O'Shaughnessy, "Speech communication", 1987: 2595 log10(1 +
+    f / 700)).
     """
 
     def mel(hertz: Tensor) -> Tensor:
         return 2595 * torch.log10(1 + hertz / 700)
 
-    low, high = mel(torch.tensor([LOWEST, HIGHEST], dtype=torch.float64))
+    low, high = mel(torch.tensor([lowest, highest], dtype=torch.float64))
     corners = torch.linspace(float(low), float(high), bands + 2, dtype=torch.float64)  # (bands + 2,)
-    bins = mel(torch.linspace(0, RATE / 2, FFT // 2 + 1, dtype=torch.float64))  # (FFT / 2 + 1,)
+    bins = mel(torch.linspace(0, RATE / 2, size // 2 + 1, dtype=torch.float64))  # (size / 2 + 1,)
     steps = corners.diff()  # (bands + 1,)
-    rising = (bins - corners[:-2, None]) / steps[:-1, None]  # (bands, FFT / 2 + 1)
+    rising = (bins - corners[:-2, None]) / steps[:-1, None]  # (bands, size / 2 + 1)
     falling = (corners[2:, None] - bins) / steps[1:, None]
     return torch.minimum(rising, falling).clamp(min=0).float()

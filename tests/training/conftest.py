@@ -24,6 +24,7 @@ from tests.forks import begin
 from tests.intent_queries import write_queries
 from tests.price_series import write_prices
 from tests.recordings import write_recordings
+from tests.voices import write_voices
 from training.cli import main
 from training.recipe import Recipe
 from training.tasks import TASKS, read_recipe
@@ -470,6 +471,54 @@ def prices() -> Path:
     return made_once("data/prices", write_prices)
 
 
+@pytest.fixture(scope="session")
+def voices() -> Path:
+    """The folder of `write_voices`."""
+    return made_once("data/voices", write_voices)
+
+
+@pytest.fixture
+def speech_recipe(voices: Path, tmp_path: Path) -> Path:
+    """A recipe for `voices`: 2 epochs of some steps. Nobody listens."""
+    path = tmp_path / "tiny-speech.toml"
+    path.write_text(f"""
+task = "speech"
+objective = "synthesis"
+name = "tiny"
+output = "{tmp_path / "speech" / "checkpoint"}"
+run = "{tmp_path / "speech" / "run"}"
+listeners = []
+[data]
+path = "{voices}"
+dictionary = "{voices / "words.dict"}"
+[model]
+bands = 16
+embedding_size = 12
+voice_size = 4
+encoder_size = 8
+prenet_size = 8
+decoder_size = 16
+decoder_layers = 1
+postnet_size = 8
+rendering.iterations = 2
+[alignment]
+epochs = 2
+even = 1
+hidden_size = 8
+digits = 1.0
+[training]
+epochs = 2
+batch_size = 7
+warmup_steps = 2
+learning_rate = 0.01
+ema_decay = 0.9
+save_every = 3
+digits = 2
+longest = 3.0
+""")
+    return path
+
+
 @pytest.fixture
 def forecasting_recipe(prices: Path, tmp_path: Path) -> Path:
     """A recipe for `prices`: 2 epochs of 5 steps."""
@@ -512,6 +561,7 @@ RECIPES = {
     "classification": "intents_recipe",
     "parallel-text": "translation_recipe",
     "ctc": "transcription_recipe",
+    "synthesis": "speech_recipe",
     "likelihood": "forecasting_recipe",
 }
 """The fixture of each objective's recipe."""

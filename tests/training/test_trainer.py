@@ -98,6 +98,7 @@ def test_figures_are_published_with_the_first_one_chosen_by(
         "intents": ("score", True),
         "translation": ("BLEU", True),
         "transcription": ("word_error_rate", False),
+        "speech": ("mel_cepstral_distance", False),
         "forecasting": ("log_variance_rmse", False),
     }
     expected = first[recipe.task]
@@ -215,6 +216,7 @@ def test_two_processes_learn_as_one_does(recipe_of: RecipeOf, tmp_path: Path) ->
         "classification": ["training.precision=no", *queries],
         "parallel-text": ["training.precision=no", "model.dropout=0", "subwords.dropout=0", "training.invented=0"],
         "ctc": ["training.precision=no", "model.dropout=0", "augmentation.bands=0", "augmentation.frames=0"],
+        "synthesis": ["training.precision=no", "model.dropout=0", "model.prenet_dropout=0", *slow[:1]],
         "likelihood": ["training.precision=no", "model.dropout=0", "training.learning_rate=1e-3"],
     }
     assert given.keys() == set(OBJECTIVES)

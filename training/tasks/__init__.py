@@ -8,12 +8,14 @@ from training.task import TaskTraining
 from training.tasks.captioning import CAPTIONING
 from training.tasks.forecasting import FORECASTING
 from training.tasks.intents import INTENTS
+from training.tasks.speech import SPEECH
 from training.tasks.text import TEXT
 from training.tasks.transcription import TRANSCRIPTION
 from training.tasks.translation import TRANSLATION
 
 TASKS: dict[str, TaskTraining] = {
-    training.task.name: training for training in (CAPTIONING, TEXT, INTENTS, TRANSLATION, TRANSCRIPTION, FORECASTING)
+    training.task.name: training
+    for training in (CAPTIONING, TEXT, INTENTS, TRANSLATION, TRANSCRIPTION, SPEECH, FORECASTING)
 }
 """By name."""
 

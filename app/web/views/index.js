@@ -7,6 +7,7 @@ const modules = await Promise.all([
   import("./intents.js"),
   import("./translation.js"),
   import("./transcription.js"),
+  import("./speech.js"),
   import("./forecasting.js"),
   import("./inside.js"),
 ]);

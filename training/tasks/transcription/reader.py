@@ -79,21 +79,24 @@ class _Entry:
     data: bytes | None = None  # of the file, if it has been read
 
 
-def read_recordings(path: Path, *, without: Sequence[str] = (), splits: Sequence[str] = SPLITS) -> Recordings:
+def read_recordings(
+    path: Path, *, without: Sequence[str] = (), splits: Sequence[str] = SPLITS, sets: Sequence[str] = SETS
+) -> Recordings:
     """Reads a folder, or those of its splits that are asked for.
 
     Args:
         path: the folder.
         without: speakers of `fsdd` all of whose recordings are test.
         splits: those to read.
+        sets: those to read, where the folder has them.
 
     Raises:
         DataError: there is none of the sets, or a file is missing or damaged; a speaker to be left out is not there.
     """
     readers = {"an4": _an4, "fsdd": _fsdd, "speech_commands": _speech_commands}
-    present = [name for name in SETS if (path / name).is_dir()]
+    present = [name for name in sets if (path / name).is_dir()]
     if not present:
-        raise DataError(f"{path}: has none of the folders {', '.join(SETS)}")
+        raise DataError(f"{path}: has none of the folders {', '.join(sets)}")
     entries = [entry for name in present for entry in readers[name](path / name)]
     speakers = {entry.speaker for entry in entries if entry.set == "fsdd"}
     if unknown := next((name for name in without if name not in speakers), None):
