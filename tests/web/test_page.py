@@ -50,16 +50,21 @@ def test_nothing_is_wider_than_the_window(captioned: Page) -> None:
     drop(page, {"words.jpg": b"no picture at all"})
     page.locator(".told .trouble").wait_for()
     views = page.locator("main > section").evaluate_all("(sections) => sections.map((section) => section.ariaLabel)")
+    hashes = page.locator("main > section").evaluate_all(
+        "(sections) => sections.map(({id}) => id.replace('view-', ''))"
+    )
     assert len(views) > 4
-    for view in views:
-        page.get_by_role("link", name=view).click()
+    for view, place in zip(views, hashes, strict=True):
+        page.evaluate("(place) => location.hash = place", place)
         page.locator(f"section[aria-label='{view}'] h1").locator("visible=true").first.wait_for()
         for width, height in ((320, 640), (768, 1024), (1920, 1080), (1280, 800)):
             page.set_viewport_size({"width": width, "height": height})
             wide, room = page.evaluate(WIDTHS)
             assert wide <= room, (view, width)
-            expect(page.get_by_role("link", name=view)).to_be_in_viewport()
+            expect(page.locator("[aria-current=page]")).to_have_attribute("href", f"#{place}")
+            expect(page.locator("[aria-current=page]")).to_be_in_viewport(ratio=0.9)
     page.set_viewport_size({"width": 320, "height": 640})
+    page.evaluate("location.hash = 'models'")
     for model in ("latex", "linux-c", "shakespeare", "flickr8k-coco"):
         page.get_by_role("combobox", name="Model").locator("visible=true").select_option(model)
         expect(page.locator(".card-text").get_by_role("heading", name=model)).to_be_visible()
@@ -77,8 +82,8 @@ def test_views_without_room_are_scrolled_to_the_open_one(open_page: Open, width:
         more.removeAttribute("aria-current");
         for (let number = 0; number < 8; number++) first.after(more.cloneNode(true));
     }""")
-    for view in ("Look inside", "Caption"):
-        page.evaluate("(hash) => location.hash = hash", "inside" if view == "Look inside" else "caption")
+    for view in ("Inside", "Caption"):
+        page.evaluate("(hash) => location.hash = hash", view.lower())
         expect(page.locator(".views a[aria-current]")).to_have_text(view)
         expect(page.locator(".views a[aria-current]")).to_be_in_viewport(ratio=0.9)
         wide, room = page.evaluate(WIDTHS)
@@ -152,10 +157,12 @@ def states(page: Page, photo: bytes) -> Iterator[str]:
     page.get_by_role("link", name="Caption", exact=True).click()
     page.get_by_role("button", name="photo.jpg").click()
     page.get_by_role("group", name="Method").get_by_text("Beam").click()
-    page.get_by_role("link", name="Look inside").click()
+    page.get_by_role("link", name="Inside").click()
     page.locator("svg.tree").wait_for()
+    yield "beam"
+    page.get_by_role("link", name="Models").click()
     page.locator(".card-text").wait_for()
-    yield "inside"
+    yield "models"
     page.evaluate("""async () => {
         const {askForKey} = await import("/web/shell/keys.js");
         const {Failure} = await import("/web/shell/failure.js");

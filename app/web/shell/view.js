@@ -8,6 +8,7 @@
  * @property {string} title In the navigation and in the title bar.
  * @property {string} hash Its address, without the #. The section that it fills has the id `view-HASH`.
  * @property {string} icon The name of a symbol in index.html, or the path data of one of its own (24 x 24).
+ * @property {Group} [group] The group that it belongs to, which has the link in the navigation.
  * @property {string} [task] The models that it is about, by their `task` in `/v1/models`.
  * @property {(place: Place) => unknown} mount Fills the section when the view is first opened. What it imports by then
  *   need not be fetched with the page.
@@ -15,8 +16,18 @@
  * @property {(place: Place) => void} [start] Called once when the page loads, for what is there whatever view is open.
  * @property {Files} [files] The files that it takes. While it is open, they are its own; otherwise they go to the first
  *   view that takes some.
- * @property {() => Promise<HTMLElement>} [inside] Makes its panel in "Look inside".
- * @property {(card: Card) => About} [about] What "Look inside" says of one of its models.
+ * @property {() => Promise<HTMLElement>} [inside] Makes its panel in "Beam".
+ * @property {(card: Card) => About} [about] What "Models" says of one of its models.
+ */
+
+/**
+ * Several views with one link in the navigation. The link, and its address, lead to whichever of them was open last;
+ * a row of tabs above them leads to each.
+ *
+ * @typedef {object} Group
+ * @property {string} title In the navigation.
+ * @property {string} hash Its address, without the #.
+ * @property {string} icon As a view's.
  */
 
 /**
@@ -24,7 +35,7 @@
  *
  * @typedef {object} Place
  * @property {HTMLElement} section For it to fill.
- * @property {HTMLAnchorElement} link To it, in the navigation.
+ * @property {HTMLAnchorElement} link To it, in the navigation or among its group's tabs.
  */
 
 /**

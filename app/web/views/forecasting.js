@@ -1,11 +1,14 @@
 /** Forecasting: how far a price may move, as of a day that can be moved, beside what came. */
 
+import { SEQUENCES } from "./groups.js";
+
 /** @type {import("../shell/view.js").View} */
 export default {
   title: "Forecast",
   hash: "forecast",
   icon: "M3 16l6-5 3 3 4-6M16 8l5-5M16 8l5 5M16 8h5",
   task: "time-series-forecasting",
+  group: SEQUENCES,
   files: {
     accept: ".csv,text/csv",
     names: /\.csv$/i,

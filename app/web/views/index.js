@@ -8,7 +8,8 @@ const modules = await Promise.all([
   import("./translation.js"),
   import("./transcription.js"),
   import("./forecasting.js"),
-  import("./inside.js"),
+  import("./beam.js"),
+  import("./models.js"),
 ]);
 
 /** @type {import("../shell/view.js").View[]} */

@@ -5,6 +5,7 @@ import { button, element } from "../shell/element.js";
 import { models, preferred } from "../shell/models.js";
 import { percent } from "../shell/percent.js";
 import { attempt } from "../shell/trouble.js";
+import { SEQUENCES } from "./groups.js";
 
 const TASK = "text-classification";
 
@@ -18,6 +19,7 @@ export default {
   hash: "understand",
   icon: "M4 5h16v11H9l-5 4z",
   task: TASK,
+  group: SEQUENCES,
 
   mount({ section }) {
     const text = element("textarea", { id: "intent-text", rows: 2, maxlength: 1000, placeholder: "What time is it?" });

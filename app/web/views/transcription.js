@@ -1,5 +1,7 @@
 /** Transcription: what is said in a recording, made here or chosen, with the time and the confidence of each word. */
 
+import { SEQUENCES } from "./groups.js";
+
 /** @type {import("./transcription/booth.js").Booth | null} */
 let booth = null;
 
@@ -18,6 +20,7 @@ export default {
   hash: "listen",
   icon: "M12 3a3 3 0 0 0-3 3v6a3 3 0 0 0 6 0V6a3 3 0 0 0-3-3zM5 11a7 7 0 0 0 14 0M12 18v3",
   task: "automatic-speech-recognition",
+  group: SEQUENCES,
   files: recordings,
 
   async mount({ section }) {

@@ -5,6 +5,7 @@ import { button, element } from "../shell/element.js";
 import { modelChoice, models, preferred } from "../shell/models.js";
 import { percent } from "../shell/percent.js";
 import { attempt } from "../shell/trouble.js";
+import { SEQUENCES } from "./groups.js";
 
 const TASK = "translation";
 
@@ -14,6 +15,7 @@ export default {
   hash: "translate",
   icon: "m3 5h9M7.500 3v2M10.500 5c-1 4-4 7-7 8.500M5.500 9c1 2 3 4 5.500 5M12 21l4.500-11L21 21M13.500 17.500h6",
   task: TASK,
+  group: SEQUENCES,
 
   mount({ section }) {
     /** @type {import("../shell/models.js").Card | null} */
