@@ -1,6 +1,7 @@
 """A real server in a process of its own, and a real browser; both shared by all of these tests."""
 
 import io
+import json
 import os
 import time
 from base64 import b64encode
@@ -9,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
+import axe_playwright_python
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
@@ -69,6 +71,28 @@ def exported(page: Page, form: str) -> tuple[str, str]:
     with page.expect_download() as download:
         dialog.get_by_role("button", name="Export").click()
     return download.value.suggested_filename, download.value.path().read_text(encoding="utf-8")
+
+
+def axe_reports(page: Page, part: str) -> list[str]:
+    """The violations that axe finds in a part of the page, in both themes.
+
+    The script goes through the debugger's door, so that the page may keep its policy.
+    """
+    page.emulate_media(reduced_motion="reduce")  # or colours would be judged half-way
+    world = page.context.new_cdp_session(page)
+    source = Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
+    world.send("Runtime.evaluate", {"expression": source})
+    found = []
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme)
+        run = f"axe.run({part!r}, {{resultTypes: ['violations']}}).then(({{violations}}) => JSON.stringify(violations))"
+        answer = world.send("Runtime.evaluate", {"expression": run, "awaitPromise": True, "returnByValue": True})
+        found += [
+            f"{theme}: {violation['id']}: {[node['html'] for node in violation['nodes'][:3]]}"
+            for violation in json.loads(answer["result"]["value"])
+        ]
+    page.emulate_media(reduced_motion="null", color_scheme="null")
+    return found
 
 
 @pytest.fixture(scope="package")

@@ -12,6 +12,7 @@ from tests.web.conftest import Open, drop
 pytestmark = pytest.mark.browser
 
 MOST_BYTES = 150_000
+MOST_VIEW_BYTES = 60_000
 
 WATCH = """() => {
     window.shifts = [];
@@ -43,6 +44,24 @@ def test_the_first_view_is_light_and_stands_still(open_page: Open, server: str) 
     assert {name.rsplit("/", 1)[1] for name in weights} >= {"main.js", "base.css", "example.jpg", "models"}
     assert 10_000 < sum(weights.values()) < MOST_BYTES, weights
     assert page.evaluate("window.shifts") == []
+
+
+def test_views_are_light_too_and_come_when_they_are_opened(open_page: Open) -> None:
+    page = open_page()
+    page.wait_for_load_state("networkidle")
+    hashes = page.locator("main > section").evaluate_all(
+        "(sections) => sections.map(({id}) => id.replace('view-', ''))"
+    )
+    weigh = """() => performance.getEntriesByType("resource")
+        .filter(({name}) => name.includes("/web/")).reduce((sum, {transferSize}) => sum + transferSize, 0)"""
+    before = page.evaluate(weigh)
+    for place in hashes[1:]:
+        page.evaluate("(place) => location.hash = place", place)
+        page.locator(f"#view-{place} h1").first.wait_for()
+        page.wait_for_load_state("networkidle")
+        after = page.evaluate(weigh)
+        assert after - before < MOST_VIEW_BYTES, place
+        before = after
 
 
 def test_nothing_is_wider_than_the_window(captioned: Page) -> None:

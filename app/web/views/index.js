@@ -9,6 +9,7 @@ const modules = await Promise.all([
   import("./transcription.js"),
   import("./forecasting.js"),
   import("./beam.js"),
+  import("./cells.js"),
   import("./models.js"),
 ]);
 

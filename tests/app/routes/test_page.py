@@ -8,6 +8,7 @@ import httpx2
 import pytest
 
 from app.routes.page import WEB, index, modules, views
+from tests.conftest import ROOT
 
 TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -62,6 +63,20 @@ def test_it_names_nothing_from_elsewhere_and_has_nothing_inline() -> None:
             assert urls <= {"http://www.w3.org/2000/svg"}, name
 
 
+def test_lines_that_figures_show_are_in_the_code() -> None:
+    """A figure names the line that it shows, as it stands in the repository."""
+    shown = [
+        pair
+        for name in FILES
+        if name.endswith(".js")
+        for pair in re.findall(r'file: "([^"]+)", line: "([^"]+)"', (WEB / name).read_text(encoding="utf-8"))
+    ]
+    assert shown
+    for file, line in shown:
+        lines = [text.strip() for text in (ROOT / file).read_text(encoding="utf-8").splitlines()]
+        assert line in lines, (file, line)
+
+
 def named(kind: str, page: str) -> list[str]:
     return re.findall(rf'<link rel="{kind}" href="web/([^"]+)">', page)
 
@@ -76,8 +91,8 @@ def test_modules_and_styles_are_asked_for_before_they_are_found() -> None:
         {"shell/main.js", "views/captioning/bench.js", "views/text/desk.js", "views/captioning/beam-tree.js"}
     )
     styles = named("stylesheet", index())
-    sheets = sorted(path.relative_to(WEB).as_posix() for path in WEB.rglob("*.css"))
-    assert sorted(styles) == [sheet for sheet in sheets if not sheet.startswith("reference/")]  # another page's
+    sheets = [*WEB.glob("shell/*.css"), *WEB.glob("views/*.css")]  # those in a view's folder come with the view
+    assert sorted(styles) == sorted(sheet.relative_to(WEB).as_posix() for sheet in sheets)
     assert styles[0] == "shell/base.css"  # which the others build on
 
 
