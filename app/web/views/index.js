@@ -10,6 +10,7 @@ const modules = await Promise.all([
   import("./forecasting.js"),
   import("./beam.js"),
   import("./cells.js"),
+  import("./lab.js"),
   import("./models.js"),
 ]);
 
