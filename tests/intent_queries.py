@@ -6,9 +6,10 @@ from pathlib import Path
 import torch
 from torch.nn.functional import cross_entropy
 
-from model.tasks.intents.classifier import IntentClassifier, collate
+from model.tasks.intents.classifier import collate
 from model.tasks.intents.config import IntentConfig
 from model.tasks.intents.intents import Intents
+from model.tasks.intents.network import RecurrentClassifier
 from model.vocabulary import Vocabulary, tokenize
 from tests.conftest import learn_once
 
@@ -44,7 +45,7 @@ def write_queries(folder: Path) -> Path:
     return folder
 
 
-def tiny_classifier() -> IntentClassifier:
+def tiny_classifier() -> RecurrentClassifier:
     """A real classifier, small, that has learnt the training queries; the same in every run."""
     learnt = [*pairs(CITIES[:6]), *outside(CITIES[:6])]
     sentences = [tokenize(text) for text, _ in learnt]
@@ -61,7 +62,7 @@ def tiny_classifier() -> IntentClassifier:
     characters = Vocabulary.build([word for sentence in sentences for word in sentence])
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = IntentClassifier(config, Vocabulary.build(sentences), characters, Intents(titles))
+        model = RecurrentClassifier(config, Vocabulary.build(sentences), characters, Intents(titles))
 
     def learn() -> None:
         numbers = {name: number for number, name in enumerate(FORMS)}

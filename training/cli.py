@@ -155,7 +155,9 @@ def features(config: Config, set_: Set = None) -> None:
 @app.command()
 def calibrate(
     checkpoint: Annotated[Path, typer.Option(help="Checkpoint folder; its config.json and metrics.json change.")],
-    data: Annotated[Path, typer.Option(help="Data set folder; its dev split decides.")],
+    data: Annotated[
+        list[Path], typer.Option(help="Data set folder, whose dev split decides; can be given several times.")
+    ],
 ) -> None:
     """Make a captioner's confidence say how likely its captions are good."""
     from training.tasks.captioning.score import calibrate_checkpoint

@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from app.main import create_app
 from app.settings import Settings
@@ -223,10 +223,15 @@ def test_a_key_is_asked_for_and_a_large_picture_sent_smaller(
         page = open_page(url=str(client.base_url).rstrip("/"))
         dialog = page.get_by_role("dialog", name="This server wants a key")
         expect(dialog).to_contain_text("An API key is needed")  # before anything was asked for
-        drop(page, {"photo.jpg": photo})
+        held: list[Route] = []
+        page.route("**/v1/models", lambda route: held.append(route), times=1)
+        with page.expect_request("**/v1/models"):
+            drop(page, {"photo.jpg": photo})
         expect(page.get_by_text("How words are chosen")).to_be_hidden()  # it isn't known what there is to choose
         dialog.get_by_label("API key").fill("open barley")
         dialog.get_by_role("button", name="Use this key").click()
+        with page.expect_request(lambda asked: "authorization" in asked.headers):
+            held[0].continue_()  # what left without a key is refused after one was entered, and goes again with it
         expect(dialog).to_contain_text("This API key is not known here.")
         dialog.get_by_role("button", name="Not now").click()
         expect(page.locator(".told .trouble")).to_contain_text("Check the key")

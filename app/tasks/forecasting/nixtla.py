@@ -1,4 +1,4 @@
-"""POST /v2/forecast and /model_params: the contract of Nixtla's client, the one public client for forecasts."""
+"""The contract of Nixtla's client, the one public client for forecasts: POST /v2/forecast, and what it asks before."""
 
 import asyncio
 from itertools import accumulate
@@ -79,13 +79,6 @@ class NixtlaForecast(Schema):
     finetune_tokens: int = 0
 
 
-class NixtlaModelRequest(Body):
-    """A question about a model."""
-
-    model: Ignored = None
-    freq: Ignored = None
-
-
 class NixtlaModel(Schema):
     """The reach of a model."""
 
@@ -97,6 +90,12 @@ class NixtlaModelAnswer(Schema):
     """The reach of a model, as the client looks for it."""
 
     detail: NixtlaModel
+
+
+class NixtlaKey(Schema):
+    """The answer about a key, as the client looks for it."""
+
+    detail: str
 
 
 @router.post(
@@ -154,13 +153,15 @@ def _jobs(asked: NixtlaRequest) -> list[ForecastJob]:
     ]
 
 
-@router.post(
-    "/model_params",
-    responses=errors(OWN, {400: "A body that can't be read"}),
-    openapi_extra={"requestBody": json_content(NixtlaModelRequest.json_schema(), {"model": "indices", "freq": "B"})},
-)
-@Contract(body="text")
-async def model_params(request: Request) -> NixtlaModelAnswer:
-    """The days that a forecaster reads, and those that it forecasts."""
-    await read_body(request, NixtlaModelRequest, TEXT_BYTES)
+@router.get("/model_params")
+@Contract()
+async def model_params() -> NixtlaModelAnswer:
+    """The days that a forecaster reads, and those that it forecasts; the client asks before its first forecast."""
     return NixtlaModelAnswer(detail=NixtlaModel(input_size=LOOK_BACK, horizon=MAX_STEPS))
+
+
+@router.get("/validate_api_key")
+@Contract()
+async def validate_api_key() -> NixtlaKey:
+    """The answer to a key that is good, where the server asks for one; another is refused before it comes here."""
+    return NixtlaKey(detail="The key is good.")

@@ -40,8 +40,9 @@ export function address(/** @type {string} */ path) {
  * @param {RequestInit} [options] A body makes it a POST.
  */
 export async function request(path, options = {}) {
+  const sent = key;
   const headers = new Headers(options.headers);
-  if (key) headers.set("authorization", `Bearer ${key}`);
+  if (sent) headers.set("authorization", `Bearer ${sent}`);
   let response;
   try {
     response = await fetch(path, { ...options, headers, method: options.body ? "POST" : "GET" });
@@ -49,6 +50,7 @@ export async function request(path, options = {}) {
     if (isAbort(error)) throw error;
     throw new Failure({ code: "unreachable", message: "the server can't be reached" });
   }
+  if (response.status === 401 && key !== sent) return request(path, options); // a key was entered meanwhile
   if (!response.ok) throw await Failure.from(response);
   return response;
 }

@@ -171,17 +171,18 @@ def report(checkpoint: Path, recipe: CaptioningRecipe) -> Report:
     return Report(evaluation.figures, metrics, config)
 
 
-def calibrate_checkpoint(path: Path, data: Path) -> dict[str, Any]:
-    """Calibrates a checkpoint on dev, and returns the figures of `training.calibration.calibrate`.
+def calibrate_checkpoint(path: Path, data: Sequence[Path]) -> dict[str, Any]:
+    """Calibrates a checkpoint on data sets' dev, and returns the figures of `training.calibration.calibrate`.
 
-    Its weights and its card stay as they are; the card should tell the figures.
+    Of several data sets, each one's error is told too, by the name of its folder. The checkpoint's weights and its card
+    stay as they are; the card should tell the figures.
 
     Raises:
         CalibrationError: the captions can't be calibrated.
         CheckpointError: the checkpoint is missing or damaged, or no captioner.
         DataError: the data set, or its dev split, is missing or broken.
     """
-    found = {data.name: evaluate([path], data, "dev", device=available_device())}
+    found = {folder.name: evaluate([path], folder, "dev", device=available_device()) for folder in data}
     checkpoint = Checkpoint.open(path).expect(CAPTIONING)
     captioner = checkpoint.load()
     captioner.config, calibration = _calibrated(captioner.config, found)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import log_softmax, one_hot
 
 from model.tasks.intents.classifier import Batch, IntentClassifier, collate
+from model.tasks.intents.network import RecurrentClassifier
 from model.vocabulary import PAD, UNK, Vocabulary
 from training.data.vectors import Vectors
 from training.length_buckets import LengthBuckets
@@ -28,7 +29,7 @@ from training.trainer import Backward, Objective, Validation
 class Learner(nn.Module):
     """A classifier that learns: a batch and mixtures of its rows to the logits of both."""
 
-    def __init__(self, classifier: IntentClassifier) -> None:
+    def __init__(self, classifier: RecurrentClassifier) -> None:
         super().__init__()
         self.classifier = classifier
 
@@ -116,14 +117,14 @@ class Classification(Objective[IntentClassifier]):
         return Validation(found.figures("dev", share), {"dev/unrejected": found.unrejected})
 
 
-def build(recipe: ClassificationRecipe, data: IntentDataset) -> IntentClassifier:
+def build(recipe: ClassificationRecipe, data: IntentDataset) -> RecurrentClassifier:
     """A classifier with fresh weights, and word vectors to begin with; raises DataError."""
     queries = tokens(data.split("train").texts)
     vectors = Vectors(recipe.data.vectors) if recipe.data.vectors else None
     vocabulary = make_vocabulary(queries, vectors.words if vectors else [], recipe.data)
     characters = Vocabulary.build([word for sentence in queries for word in sentence], 5)
     config = recipe.model.model_copy(update={"embedding_size": vectors.size}) if vectors else recipe.model
-    model = IntentClassifier(config, vocabulary, characters, data.intents)
+    model = RecurrentClassifier(config, vocabulary, characters, data.intents)
     model.initialize()
     if vectors:
         known = [word for word in vocabulary.words if word in vectors]

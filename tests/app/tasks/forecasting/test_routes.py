@@ -161,8 +161,9 @@ def test_nixtlas_contract(forecast_client: httpx2.Client, served_forecaster: For
     assert (answer["sizes"], answer["weights_x"]) == ([4, 4], None)
     plain = forecast_client.post("/v2/forecast", json=body | {"level": None}).json()
     assert plain["intervals"] is None
-    reach = forecast_client.post("/model_params", json={"model": "timegpt-1", "freq": "B"}).json()["detail"]
+    reach = forecast_client.get("/model_params", params={"model": "timegpt-1", "freq": "B"}).json()["detail"]
     assert reach == {"input_size": 1250, "horizon": 20}
+    assert forecast_client.get("/validate_api_key").raise_for_status().json()["detail"] == "The key is good."
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """The classifier: each sentence as if it were alone, words it has never seen, any cell, and its answers."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,11 +7,14 @@ import torch
 
 from model.cells import CELLS
 from model.checkpoint import Checkpoint, save
+from model.openvino.runtime import Runtime
 from model.recurrent import reversal
 from model.tasks.intents import INTENTS
-from model.tasks.intents.classifier import LETTERS, IntentClassifier, collate, spell
+from model.tasks.intents.classifier import LETTERS, collate, spell
 from model.tasks.intents.config import IntentConfig
 from model.tasks.intents.intents import OUT_OF_SCOPE, Intents
+from model.tasks.intents.network import RecurrentClassifier
+from model.tasks.intents.networks import classifier_networks
 from model.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 from tests.intent_queries import tiny_classifier
 
@@ -20,11 +22,11 @@ TEXTS = ["time", "what time is it in paris", "book a flight to quito please", "!
 
 
 @pytest.fixture(scope="module")
-def model() -> IntentClassifier:
+def model() -> RecurrentClassifier:
     return tiny_classifier()
 
 
-def test_neighbours_and_padding_change_nothing(model: IntentClassifier) -> None:
+def test_neighbours_and_padding_change_nothing(model: RecurrentClassifier) -> None:
     sentences = [model.encode(text) for text in TEXTS]
     together = model.logits(sentences)
     for row, sentence in enumerate(sentences):
@@ -38,7 +40,7 @@ def test_reversal_turns_each_sentence_and_leaves_padding() -> None:
     assert torch.equal(turned.gather(1, turned), torch.arange(4).expand(3, 4))
 
 
-def test_the_end_of_a_sentence_is_read_backwards_too(model: IntentClassifier) -> None:
+def test_the_end_of_a_sentence_is_read_backwards_too(model: RecurrentClassifier) -> None:
     """The first hidden state of the layer that reads backwards depends on the last word."""
     found = []
     for text in ("time in paris", "time in rome"):
@@ -50,7 +52,7 @@ def test_the_end_of_a_sentence_is_read_backwards_too(model: IntentClassifier) ->
     assert not torch.allclose(*found)
 
 
-def test_a_word_never_seen_is_read_by_its_characters(model: IntentClassifier) -> None:
+def test_a_word_never_seen_is_read_by_its_characters(model: RecurrentClassifier) -> None:
     assert model.encode("weathr").words.tolist() == model.encode("tyme").words.tolist() == [UNK]
     assert not torch.allclose(model.logits([model.encode("weathr")]), model.logits([model.encode("tyme")]))
 
@@ -63,7 +65,7 @@ def test_spellings_have_ends_and_are_cut() -> None:
     assert long == [BOS, *[a] * LETTERS, EOS]
 
 
-def test_a_text_without_words_is_one_unknown_word(model: IntentClassifier) -> None:
+def test_a_text_without_words_is_one_unknown_word(model: RecurrentClassifier) -> None:
     for text in ("!?", "", "👍"):
         words, spellings = model.encode(text)
         assert words.tolist() == [UNK]
@@ -72,11 +74,11 @@ def test_a_text_without_words_is_one_unknown_word(model: IntentClassifier) -> No
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_every_cell_learns(model: IntentClassifier, cell: str) -> None:
+def test_every_cell_learns(model: RecurrentClassifier, cell: str) -> None:
     config = IntentConfig(
         cell=cell, embedding_size=4, character_size=3, character_filters=4, hidden_size=5, num_layers=2
     )
-    fresh = IntentClassifier(config, model.vocabulary, model.characters, model.intents)
+    fresh = RecurrentClassifier(config, model.vocabulary, model.characters, model.intents)
     logits = fresh(collate([fresh.encode(text) for text in TEXTS]))
     assert logits.shape == (len(TEXTS), 5)
     logits.logsumexp(-1).sum().backward()
@@ -85,7 +87,7 @@ def test_every_cell_learns(model: IntentClassifier, cell: str) -> None:
         assert parameter.grad.isfinite().all(), name
 
 
-def test_answers_are_in_scope_from_the_threshold_on(model: IntentClassifier) -> None:
+def test_answers_are_in_scope_from_the_threshold_on(model: RecurrentClassifier) -> None:
     sentences = [model.encode(text) for text in ("what time is it in lima", "which river flows through lima")]
     inside, outside = model.answers(sentences)
     assert (inside.in_scope, inside.best.intent, inside.best.title) == (True, "time", "Asking for the time")
@@ -101,24 +103,41 @@ def test_answers_are_in_scope_from_the_threshold_on(model: IntentClassifier) -> 
     assert inside.probability("weather") == pytest.approx(float(probabilities[0, 1]), abs=1e-6)
 
 
-def test_temperature_makes_less_sure_and_changes_no_order(model: IntentClassifier) -> None:
+def test_temperature_makes_less_sure_and_changes_no_order(model: RecurrentClassifier) -> None:
     sentence = model.encode("what time is it in lima")
     (sure,) = model.answers([sentence])
-    warm = IntentClassifier(
+    warm = RecurrentClassifier(
         model.config.model_copy(update={"temperature": 3.0}), model.vocabulary, model.characters, model.intents
     )
     warm.load_state_dict(model.state_dict())
     (unsure,) = warm.eval().answers([sentence])
     assert unsure.ranking[0].confidence < sure.ranking[0].confidence
-    assert replace(unsure.ranking[0], confidence=0) == replace(sure.ranking[0], confidence=0)
+    assert unsure.ranking[0]._replace(confidence=0) == sure.ranking[0]._replace(confidence=0)
 
 
-def test_a_checkpoint_answers_as_the_model_does(model: IntentClassifier, tmp_path: Path) -> None:
+def test_a_checkpoint_answers_as_the_model_does(model: RecurrentClassifier, tmp_path: Path) -> None:
     saved = save(tmp_path / "tiny", INTENTS, model, name="tiny", metrics={}, card="")
     loaded = Checkpoint.open(saved.path).expect(INTENTS).load()
     assert (loaded.intents.names, loaded.intents.titles) == (model.intents.names, model.intents.titles)
     sentences = [model.encode(text) for text in TEXTS]
     torch.testing.assert_close(loaded.logits(sentences), model.logits(sentences), rtol=0, atol=0.02)
+
+
+def test_a_compiled_network_answers_as_the_one_in_torch(model: RecurrentClassifier, tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    saved = save(tmp_path / "tiny", INTENTS, model, name="tiny", metrics={}, card="")
+    reference, compiled = saved.load(), Runtime(threads=1).load(saved)
+    sentences = [model.encode(text) for text in TEXTS]
+    torch.testing.assert_close(compiled.logits(sentences), reference.logits(sentences), rtol=1e-4, atol=1e-4)
+    assert compiled.answers(sentences[:1])[0].best.intent == reference.answers(sentences[:1])[0].best.intent
+    assert not list(compiled.parameters())
+
+
+def test_a_cell_without_a_kernel_is_told(model: RecurrentClassifier) -> None:
+    config = model.config.model_copy(update={"cell": "lstm-nfg"})
+    fresh = RecurrentClassifier(config, model.vocabulary, model.characters, model.intents)
+    with pytest.raises(ValueError, match="has no kernel that takes sentences of any length; there are rnn"):
+        classifier_networks(fresh)
 
 
 @pytest.mark.parametrize(

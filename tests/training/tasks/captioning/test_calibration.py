@@ -32,7 +32,7 @@ def test_error_by_hand() -> None:
 def test_few_pictures_leave_the_checkpoint_as_it_was(tiny_checkpoint: Path, tiny_data: Path) -> None:
     before = {file.name: file.read_bytes() for file in tiny_checkpoint.iterdir()}
     with pytest.raises(CalibrationError, match="8 outputs are too few"):
-        calibrate_checkpoint(tiny_checkpoint, tiny_data)
+        calibrate_checkpoint(tiny_checkpoint, [tiny_data])
     assert {file.name: file.read_bytes() for file in tiny_checkpoint.iterdir()} == before
 
 
@@ -44,34 +44,36 @@ def test_one_sentence_a_picture_cannot_be_compared(tiny_checkpoint: Path, tmp_pa
     (tmp_path / "captions.txt").write_text("image,caption\n" + "".join(f"{x}.png,a dog runs\n" for x in range(8)))
     (tmp_path / "Flickr_8k.devImages.txt").write_text("".join(f"{number}.png\n" for number in range(8)))
     with pytest.raises(CalibrationError, match="there is one sentence a picture"):
-        calibrate_checkpoint(tiny_checkpoint, tmp_path)
+        calibrate_checkpoint(tiny_checkpoint, [tmp_path])
 
 
 @pytest.mark.usefixtures("no_java")
 def test_a_checkpoint(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    """Of 120 pictures, people say what the captioner is surer of, and something else of the others."""
-    data = tmp_path / "data"
-    (data / "Images").mkdir(parents=True)
+    """Of 120 pictures in two data sets, people say what the captioner is surer of, and something else of the others."""
     pictures = [draw(number) for number in range(120)]
     before = Checkpoint.open(tiny_checkpoint)
     assert before.task is CAPTIONING
     found = [best[0] for best in before.load().caption(pictures)]
     surest = sorted(found, key=lambda caption: -caption.probability)[:60]
-    lines = ["image,caption"]
-    for number, (picture, caption) in enumerate(zip(pictures, found, strict=True)):
-        picture.save(data / "Images" / f"{number}.png")
-        said = caption.text if (caption in surest) != (number % 7 == 0) else "nothing of the kind"
-        lines += [f"{number}.png,{said}", f"{number}.png,{said if number % 2 else 'one may differ'}"]
-    (data / "captions.txt").write_text("\n".join(lines) + "\n")
-    (data / "Flickr_8k.devImages.txt").write_text("".join(f"{number}.png\n" for number in range(120)))
+    for name, numbers in (("ours", range(80)), ("theirs", range(80, 120))):
+        data = tmp_path / name
+        (data / "Images").mkdir(parents=True)
+        lines = ["image,caption"]
+        for number in numbers:
+            pictures[number].save(data / "Images" / f"{number}.png")
+            said = found[number].text if (found[number] in surest) != (number % 7 == 0) else "nothing of the kind"
+            lines += [f"{number}.png,{said}", f"{number}.png,{said if number % 2 else 'one may differ'}"]
+        (data / "captions.txt").write_text("\n".join(lines) + "\n")
+        (data / "Flickr_8k.devImages.txt").write_text("".join(f"{number}.png\n" for number in numbers))
 
-    figures = calibrate_checkpoint(tiny_checkpoint, data)
+    figures = calibrate_checkpoint(tiny_checkpoint, [tmp_path / "ours", tmp_path / "theirs"])
     checkpoint = Checkpoint.open(tiny_checkpoint)
     assert checkpoint.task is CAPTIONING
     assert checkpoint.metrics == {**before.metrics, "calibration": figures}
     assert checkpoint.sha256 == before.sha256
     assert (checkpoint.path / "README.md").read_text() == (before.path / "README.md").read_text()
     assert figures["error"] < figures["uncalibrated_error"]
+    assert {"ours_error", "theirs_error"} <= figures.keys()
     assert checkpoint.config.calibration is not None
     for (caption,), earlier in zip(checkpoint.load().caption(pictures), found, strict=True):
         assert caption.text == earlier.text
