@@ -1,5 +1,6 @@
 /** Transcription: what is said in a recording, made here or chosen, with the time and the confidence of each word. */
 
+import { loadStyles } from "../shell/styles.js";
 import { SEQUENCES } from "./groups.js";
 
 /** @type {import("./transcription/booth.js").Booth | null} */
@@ -24,7 +25,7 @@ export default {
   files: recordings,
 
   async mount({ section }) {
-    const { mountBooth } = await import("./transcription/booth.js");
+    const [{ mountBooth }] = await Promise.all([import("./transcription/booth.js"), loadStyles("views/transcription/transcription.css")]);
     booth = mountBooth(section, recordings);
   },
 
