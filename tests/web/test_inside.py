@@ -98,6 +98,13 @@ def test_the_card_and_the_figures_are_the_checkpoints(inside: Page) -> None:
     expect(page.locator(".figures div")).to_have_text(figures("linux-c"))
 
 
+def test_models_have_addresses(open_page: Open) -> None:
+    page = open_page("#models/linux-c")
+    expect(page.locator(".card-text").get_by_role("heading", name="linux-c")).to_be_visible()
+    page.evaluate("location.hash = 'models/clinc150'")
+    expect(page.get_by_role("combobox", name="Model").locator("visible=true")).to_have_value("clinc150")
+
+
 def test_without_a_tree_it_says_why(open_page: Open) -> None:
     page = open_page("#inside")
     expect(page.get_by_text("Caption a picture, and its search is drawn here")).to_be_visible()

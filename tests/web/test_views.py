@@ -127,6 +127,17 @@ def test_groups_have_one_link_and_a_row_of_tabs(open_page: Open) -> None:
     expect(page.get_by_role("navigation", name="Inside").locator("[aria-current=page]")).to_have_text("Models")
 
 
+def test_page_stays_where_it_is_when_the_window_changes(open_page: Open) -> None:
+    """Phones change the window's height while one scrolls."""
+    page = open_page("#lab")
+    page.get_by_role("heading", name="Which parts an LSTM needs").scroll_into_view_if_needed()
+    before = page.evaluate("scrollY")
+    assert before > 500
+    page.set_viewport_size({"width": 1280, "height": 740})
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert page.evaluate("scrollY") == pytest.approx(before, abs=2)
+
+
 def test_a_model_whose_task_has_no_view_is_shown_with_its_figures(open_page: Open, server: str) -> None:
     page = open_page()
     page.route("**/v1/models", add_model([*FIGURES, {**FIGURES[1], "value": 0.5, "split": "test"}]))

@@ -89,7 +89,12 @@ function mark(/** @type {HTMLAnchorElement} */ link, /** @type {"page" | "true" 
 /** Scrolls the navigation and the tabs, where they have no room for all, to the view that is open. */
 function showLink() {
   const links = [places.get(open)?.link, open.group && shelves.get(open.group)?.link];
-  for (const link of links) link?.scrollIntoView({ block: "nearest", inline: "center" });
+  for (const link of links) {
+    const row = link?.parentElement;
+    if (!link || !row) continue;
+    const [inner, outer] = [link.getBoundingClientRect(), row.getBoundingClientRect()];
+    row.scrollLeft += inner.left - outer.left - (outer.width - inner.width) / 2; // the page itself stays where it is
+  }
 }
 
 /** Fills a view's section; if its modules can't be loaded, it is tried again when the view is next opened. */

@@ -1,5 +1,6 @@
 /** Forecasting: how far a price may move, as of a day that can be moved, beside what came. */
 
+import { loadStyles } from "../shell/styles.js";
 import { SEQUENCES } from "./groups.js";
 
 /** @type {import("../shell/view.js").View} */
@@ -18,8 +19,8 @@ export default {
   },
 
   async mount({ section }) {
-    const { board } = await import("./forecasting/board.js");
-    board.mount(section);
+    const [{ board }] = await Promise.all([import("./forecasting/board.js"), loadStyles("views/forecasting/forecasting.css")]);
+    return board.mount(section);
   },
 
   about: ({ cell, num_layers, hidden_size, members, context }) => ({

@@ -2,6 +2,8 @@
 
 import { INSIDE } from "./groups.js";
 
+let go = (/** @type {string} */ _place) => {};
+
 /** @type {import("../shell/view.js").View} */
 export default {
   title: "Models",
@@ -11,6 +13,9 @@ export default {
 
   async mount({ section }) {
     const { mountModels } = await import("./models/list.js");
-    return mountModels(section);
+    go = await mountModels(section);
   },
+
+  /** Shows the model of the address. */
+  arrive: (place) => go(place),
 };

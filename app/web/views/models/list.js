@@ -9,8 +9,8 @@ import { markdown } from "../inside/markdown.js";
 /** @typedef {import("../../shell/models.js").Card} Card */
 /** @typedef {import("../../shell/models.js").Figure} Figure */
 
-/** Fills the view; if the list of models can't be had, that is shown in its place. */
-export function mountModels(/** @type {HTMLElement} */ view) {
+/** Fills the view, and returns what shows a model by its name; if the list can't be had, that is shown in its place. */
+export async function mountModels(/** @type {HTMLElement} */ view) {
   const facts = element("div", { class: "facts" });
   const model = modelChoice(show);
 
@@ -40,7 +40,11 @@ export function mountModels(/** @type {HTMLElement} */ view) {
       element("section", { class: "panel about-model", "aria-label": "The model" }, model.node, failed, facts),
     ),
   );
-  return run();
+  await run();
+  return (/** @type {string} */ name) => {
+    const card = models.all.find(({ id }) => id === name);
+    if (card) show(card);
+  };
 }
 
 /** A model's figures, and what they were measured on; if the splits differ, each figure names its own. */
