@@ -98,5 +98,5 @@ $(PEERS): $(SERVING)
 $(ALL): $(SERVING)
 	@echo "Installing what training, tests and checks need into $(VENV)."
 	@$(if $(TORCH),$(TORCH) torchvision)
-	@$(INSTALL) --editable '.[fast,av,train,dev]'
+	@$(INSTALL) --editable '.[fast,av,bulk,train,dev]'
 	@touch $@

@@ -100,6 +100,14 @@ def recap_telling(file: str, *arguments: str) -> None:
     recap(*arguments)
 
 
+def recap_with_shards_of(size: int, *arguments: str) -> None:
+    """The command, with shards of so many pictures, in batches of two."""
+    import app.tasks.captioning.bulk.plan as plans
+
+    plans.SIZE = size
+    recap(*arguments)
+
+
 def recap_with_few_files(most: int, *arguments: str) -> None:
     """The command where 64 files may be open, and `most` if it asks for more."""
     import resource

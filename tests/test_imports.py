@@ -53,6 +53,7 @@ RULES = (
     Rule("recap", ("training", "app.http", *WEB, *TRAINING_LIBRARIES), apart=("recap/__main__.py",)),
     Rule("app/serving", ("app.http", "app.tasks", "app.routes", "app.commands", *MODELS, *WEB)),
     Rule("app", ("ray",), apart=("app/cluster",)),
+    Rule("app", ("pyarrow",), apart=("app/tasks/captioning/bulk",)),
     Rule("model", ("ray",)),
     Rule("training", ("ray",)),
 )
@@ -126,7 +127,8 @@ def test_every_import_is_declared() -> None:
     extras = project["optional-dependencies"]
     train = serving | {canonical(requirement) for requirement in extras["train"]}
     apart = {canonical(requirement) for extra in ("fast", "av") for requirement in extras[extra]}
-    declared = {"app": serving, "model": train | apart, "recap": serving, "training": train}
+    scale = {canonical(requirement) for extra in ("bulk", "ray") for requirement in extras.get(extra, ())}
+    declared = {"app": serving | scale, "model": train | apart, "recap": serving, "training": train}
     distributions = {module: {canonical(name) for name in names} for module, names in packages_distributions().items()}
     undeclared = set()
     for package, allowed in declared.items():
@@ -159,7 +161,7 @@ def test_serving_imports_no_training_library(tiny_checkpoint: Path, picture: Ima
     answer = json.loads(subprocess.run(command, cwd=tmp_path, check=True, stdout=subprocess.PIPE, timeout=120).stdout)
     assert answer["text"]
     assert "fastapi" in answer["modules"]
-    assert set(answer["modules"]) & {*TRAINING_LIBRARIES, "training"} == set()
+    assert set(answer["modules"]) & {*TRAINING_LIBRARIES, "training", "onnx", "pyarrow", "ray"} == set()
 
 
 def test_the_commands_help_needs_no_torch() -> None:

@@ -1,7 +1,6 @@
 """A real server in a process of its own, and a real browser; both shared by all of these tests."""
 
 import io
-import json
 import os
 import time
 from base64 import b64encode
@@ -10,8 +9,8 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-import axe_playwright_python
 import pytest
+from axe_playwright_python.base import AXE_SCRIPT, AxeResults
 from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
@@ -40,6 +39,27 @@ _AFRESH = """async () => {
     for (const picture of [...album.pictures]) album.remove(picture);
     decoding.reset();
 }"""
+
+# For the popup of an address bar that nobody sees, Chromium loads a page in each window, which takes longer than ours.
+# The last of these options counts: the other features are those that Playwright switches off.
+_WITHOUT = (
+    *("WebUIOmniboxPopup", "WebUIOmniboxAimPopup", "WebUIOmniboxFullPopup"),
+    *("AimEnabled", "AvoidCorsURLLoaderRestartOnRedirect", "AvoidUnnecessaryBeforeUnloadCheckSync"),
+    *(
+        "DestroyProfileOnBrowserClose",
+        "HttpsFirstBalancedModeAutoEnable",
+        "HttpsUpgrades",
+        "LensOverlay",
+        "MediaRouter",
+    ),
+    *("NetworkTimeServiceQuerying", "OptimizationHints", "PaintHolding", "PreconnectToSearch"),
+    "ThirdPartyStoragePartitioning",
+)
+BROWSER = ("--no-sandbox", f"--disable-features={','.join(_WITHOUT)}", "--use-fake-device-for-media-stream")
+"""Options of Chromium, which has a camera and a microphone that are none."""
+
+# Rules that judge colours; all others say the same of either theme.
+_COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
 
 Open = Callable[..., Page]
 Visit = Callable[[], AbstractContextManager[Open]]
@@ -73,26 +93,28 @@ def exported(page: Page, form: str) -> tuple[str, str]:
     return download.value.suggested_filename, download.value.path().read_text(encoding="utf-8")
 
 
-def axe_reports(page: Page, part: str) -> list[str]:
-    """The violations that axe finds in a part of the page, in both themes.
-
-    The script goes through the debugger's door, so that the page may keep its policy.
-    """
-    page.emulate_media(reduced_motion="reduce")  # or colours would be judged half-way
-    world = page.context.new_cdp_session(page)
-    source = Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
-    world.send("Runtime.evaluate", {"expression": source})
+def violations(page: Page, part: str = "html") -> str:
+    """The faults that axe finds in a page, or in a part of it, in either theme; empty if there are none."""
     found = []
-    for theme in ("light", "dark"):
-        page.emulate_media(color_scheme=theme)
-        run = f"axe.run({part!r}, {{resultTypes: ['violations']}}).then(({{violations}}) => JSON.stringify(violations))"
-        answer = world.send("Runtime.evaluate", {"expression": run, "awaitPromise": True, "returnByValue": True})
-        found += [
-            f"{theme}: {violation['id']}: {[node['html'] for node in violation['nodes'][:3]]}"
-            for violation in json.loads(answer["result"]["value"])
-        ]
-    page.emulate_media(reduced_motion="null", color_scheme="null")
-    return found
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE_SCRIPT)
+    for theme, rules in (("light", {}), ("dark", _COLOURS)):
+        page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+        given = [part, {"resultTypes": ["violations"], **rules}]
+        results = AxeResults(page.evaluate("([part, options]) => axe.run(part, options)", given))
+        if results.violations_count:
+            found.append(f"{theme}: {results.generate_report()}")
+    return "\n".join(found)
+
+
+@pytest.fixture
+def still(browser: Browser) -> Iterator[Page]:
+    """A page to be judged by axe, in a context of its own.
+
+    It has no motion, or colours would be judged half-way, and no policy, or axe could not be put into it.
+    """
+    with browser.new_context(reduced_motion="reduce", bypass_csp=True) as context:
+        yield context.new_page()
 
 
 @pytest.fixture(scope="package")
@@ -118,10 +140,10 @@ def server() -> Iterator[str]:
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Chromium, with a camera and a microphone that are none."""
-    devices = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    """Chromium, where everybody may use camera and microphone."""
+    options = [*BROWSER, "--use-fake-ui-for-media-stream"]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox", *devices])
+        browser = playwright.chromium.launch(executable_path=find_browser(), args=options)
         yield browser
         browser.close()
 

@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from app.main import create_app
 from app.settings import Settings
@@ -16,7 +16,7 @@ from model.tasks.translation import TRANSLATION
 from model.tasks.translation.translator import Translator
 from tests.app.conftest import serving, wait_until_ready
 from tests.conftest import GERMAN, SENTENCES
-from tests.web.conftest import Open, Visit, axe_reports
+from tests.web.conftest import Open, Visit, violations
 
 pytestmark = pytest.mark.browser
 
@@ -150,11 +150,9 @@ def test_a_server_without_a_translator_says_so(open_page: Open) -> None:
     expect(alert).to_contain_text("This server has no translator: none comes with Recap yet")
 
 
-def test_axe_finds_nothing(browser: Browser, address: str) -> None:
-    with browser.new_context(bypass_csp=True) as context:  # axe styles what it measures in this view
-        page = context.new_page()
-        page.goto(f"{address}/#translate")
-        page.get_by_role("textbox", name="Text").wait_for()
-        translate(page, SENTENCES[0], GERMAN[0])
-        page.locator(".words-said button").nth(2).click()
-        assert axe_reports(page, "#view-translate") == []
+def test_axe_finds_nothing(still: Page, address: str) -> None:
+    still.goto(f"{address}/#translate")
+    still.get_by_role("textbox", name="Text").wait_for()
+    translate(still, SENTENCES[0], GERMAN[0])
+    still.locator(".words-said button").nth(2).click()
+    assert violations(still, "#view-translate") == ""

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.conftest import ROOT
-from tests.web.conftest import axe_reports
+from tests.web.conftest import violations
 
 pytestmark = pytest.mark.browser
 
@@ -133,4 +133,5 @@ def test_a_refusal_does_not_stand_above_another_answer(view: Page) -> None:
 def test_axe_finds_nothing(view: Page) -> None:
     type_in(view, "What time is it in Lllanfair?")
     view.locator("mark.strange").wait_for()
-    assert axe_reports(view, "#view-understand") == []
+    view.emulate_media(reduced_motion="reduce")  # or colours would be judged half-way
+    assert violations(view, "#view-understand") == ""

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack, closing
@@ -22,7 +23,13 @@ PAUSE_MS = 100
 
 
 def caption(
-    images: Annotated[list[Path], typer.Argument(help="Pictures, and folders of pictures.", metavar="IMAGE|FOLDER...")],
+    images: Annotated[
+        list[str],
+        typer.Argument(
+            help="Pictures, and folders of pictures; with --out also a list, a tar, a parquet file or s3://BUCKET/PREFIX.",
+            metavar="IMAGE|FOLDER...",
+        ),
+    ],
     model: ModelOption = None,
     beam_size: Annotated[int | None, typer.Option(help="Captions kept in view, 1 to 10.")] = None,
     num_captions: Annotated[int | None, typer.Option(help="Captions for each picture, 1 to 10.")] = None,
@@ -41,6 +48,22 @@ def caption(
         Path | None, typer.Option(help="Write a JSON line for each picture, as it is done.", metavar="FILE")
     ] = None,
     resume: Annotated[bool, typer.Option(help="Go on with --jsonl FILE where it stopped.")] = False,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            help="Write shards of captions into a folder or s3://BUCKET/PREFIX, and go on there.", metavar="DIR"
+        ),
+    ] = None,
+    column: Annotated[
+        str, typer.Option(help="Column of a parquet file that has the pictures.", metavar="NAME")
+    ] = "image",
+    processes: Annotated[
+        int | None, typer.Option(help="Processes that share the shards of --out.", metavar="NUMBER", min=1, max=256)
+    ] = None,
+    shard_index: Annotated[
+        str | None,
+        typer.Option(help="Do a part of the shards of --out: 3/16 is the fourth of 16.", metavar="INDEX/COUNT"),
+    ] = None,
     checkpoints: Checkpoints = None,
     device: DeviceOption = None,
 ) -> None:
@@ -49,7 +72,30 @@ def caption(
     A folder stands for the files with a picture's extension in it and below it; the others are counted on standard
     error. The exit code is 1 if any picture failed, and 2 if captions can't be written: the disk is full, or a pipe was
     closed.
+
+    With --out, the captions of 512 pictures at a time are a file; what is there is not done again, so the same command
+    goes on after anything, and on several machines. docs/bulk.md says more.
     """
+    parameters = {
+        "beam_size": beam_size,
+        "num_captions": num_captions,
+        "neutral": neutral,
+        "tags": tags,
+        "format": format,
+        "min_confidence": min_confidence,
+    }
+    if out:
+        if as_json or jsonl or len(images) > 1:
+            fail("--out takes one source, and neither --json nor --jsonl")
+        part = _part(shard_index)
+        if processes and shard_index:
+            fail("--processes and --shard-index exclude each other")
+        settings = read_settings(checkpoints=checkpoints, device=device)
+        _shards(images[0], out, column, settings, model, parameters, processes or 1, part)
+        return
+    for name, given in (("--processes", processes), ("--shard-index", shard_index)):
+        if given is not None:
+            fail(f"{name} is about the shards of --out, which is not given")
     if as_json and jsonl:
         fail("--json and --jsonl exclude each other")
     if resume and not jsonl:
@@ -57,11 +103,11 @@ def caption(
 
     from app.tasks.captioning.files import AnswerLog, AnswerLogError, find_pictures, to_json
 
-    files, left = find_pictures(images)
+    files, left = find_pictures(map(Path, images))
     if left:
         typer.echo(f"left out, without a picture's extension: {len(left)}", err=True)
     if not files:
-        fail(f"no pictures in {', '.join(map(str, images))}")
+        fail(f"no pictures in {', '.join(images)}")
     quiet_pillow()
     settings = read_settings(checkpoints=checkpoints, device=device)
 
@@ -79,14 +125,6 @@ def caption(
             if answered:
                 typer.echo(f"{len(answered)} of {len(files)} pictures are answered already", err=True)
             files = [file for file in files if str(file) not in log.answered]
-        parameters = {
-            "beam_size": beam_size,
-            "num_captions": num_captions,
-            "neutral": neutral,
-            "tags": tags,
-            "format": format,
-            "min_confidence": min_confidence,
-        }
         quiet = as_json or write is not None
         answers: list[Line] = []
 
@@ -109,6 +147,59 @@ def caption(
     if as_json:
         typer.echo(to_json(answers, indent=2), nl=False)
     if failed:
+        raise typer.Exit(1)
+
+
+def _part(text: str | None) -> tuple[int, int]:
+    """The part and the number of parts of `3/16`."""
+    if text is None:
+        return 0, 1
+    match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
+    if not match or not int(match[1]) < int(match[2]):
+        fail(f"--shard-index {text}: write INDEX/COUNT, where INDEX is 0 to COUNT - 1")
+    return int(match[1]), int(match[2])
+
+
+def _shards(
+    source: str,
+    out: str,
+    column: str,
+    settings: "Settings",
+    model: str | None,
+    parameters: dict[str, Any],
+    processes: int,
+    part: tuple[int, int],
+) -> None:
+    """Captions the pictures of a source into shards that are not there yet."""
+    quiet_pillow()
+    from app.errors import Refusal
+    from app.http.body import parse
+    from app.tasks.captioning.bulk.plan import Plan, PlanError
+    from app.tasks.captioning.bulk.run import WorkError, caption_here, caption_in_processes, follow
+    from app.tasks.captioning.bulk.storage import S3, StorageError
+    from app.tasks.captioning.parameters import CaptionParameters, picture_job
+    from model.checkpoint import CheckpointError
+    from model.tasks.captioning import CAPTIONING
+
+    checkpoint = find_checkpoint(settings, CAPTIONING, model)
+    if parameters["min_confidence"] is None and settings.min_confidence:
+        parameters |= {"min_confidence": settings.min_confidence}
+    given = {name: value for name, value in parameters.items() if value is not None}
+    try:
+        picture_job(checkpoint, parse(CaptionParameters, given), b"")  # what is wrong is told before a model is loaded
+        address = source if source.startswith(S3) else os.path.abspath(source)  # noqa: PTH100 (it is text in the plan)
+        about = {"name": checkpoint.name, "sha256": checkpoint.sha256}
+        plan = Plan.make(out, address, column, about, given)
+        todo = len(plan.todo(*part))
+        if processes > 1:
+            results = caption_in_processes(plan, checkpoint.path, settings, processes)
+        else:
+            results = caption_here(plan, checkpoint.path, settings, *part)
+        errors = follow(plan, todo, results, partial(typer.echo, err=True))
+    except (Refusal, PlanError, StorageError, CheckpointError, WorkError, ValueError) as error:
+        fail(str(error))
+    if errors:
+        typer.echo(f"pictures with an error in place of a caption: {errors:,}", err=True)
         raise typer.Exit(1)
 
 

@@ -79,26 +79,38 @@ async def _line(worker: PictureWorker, file: Path, ask: Callable[[bytes], Pictur
     try:
         data = await asyncio.to_thread(read_bytes, file)
     except OSError as error:
-        message = (error.strerror or str(error)).lower()
-        return {"file": str(file), "error": {"code": "unreadable_file", "message": message}}
+        return error_line(str(file), "unreadable_file", (error.strerror or str(error)).lower())
     try:
         (task,) = worker.submit([ask(data)])
         del data
-        answer = await task
+        return caption_line(str(file), await task)
     except Refusal as error:
-        return {"file": str(file), "error": {"code": error.code, "message": error.message}}
-    captions = [_told(caption) for caption in answer.captions]
-    tags = {} if answer.tags is None else {"tags": [asdict(tag) for tag in answer.tags]}
-    return {"file": str(file), "caption": captions[0]["text"], "captions": captions} | tags
+        return error_line(str(file), error.code, error.message)
 
 
-def _told(caption: Caption) -> Line:
-    told: Line = {name: getattr(caption, name) for name in ("text", "logprob", "confidence")}
+def error_line(name: str, code: str, message: str) -> Line:
+    """The line of a picture that has no captions."""
+    return {"file": name, "error": {"code": code, "message": message}}
+
+
+def caption_line(name: str, job: PictureJob, digits: int = 17) -> Line:
+    """The line of a picture that has captions; probabilities have so many digits after the point, by default all."""
+    captions = [_told(caption, digits) for caption in job.captions]
+    tags = {} if job.tags is None else {"tags": [_rounded(asdict(tag), digits) for tag in job.tags]}
+    return {"file": name, "caption": captions[0]["text"], "captions": captions} | tags
+
+
+def _told(caption: Caption, digits: int) -> Line:
+    told = _rounded({name: getattr(caption, name) for name in ("text", "logprob", "confidence")}, digits)
     if caption.original is not None:
         told["original"] = caption.original
     if caption.needs_review:
         told["needs_review"] = True
     return told
+
+
+def _rounded(line: Line, digits: int) -> Line:
+    return {name: round(value, digits) if isinstance(value, float) else value for name, value in line.items()}
 
 
 def to_json(value: object, indent: int | None = None) -> bytes:

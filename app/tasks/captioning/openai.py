@@ -1,6 +1,6 @@
 """POST /v1/chat/completions: a message with a picture in, a caption as the answer, in OpenAI's contract."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter, Request
@@ -30,13 +30,13 @@ MAX_MESSAGES = 10_000
 """Most messages of a conversation."""
 _OURS = {"num_captions": "n", "max_length": "max_completion_tokens"}
 """Parameters of decoding -> OpenAI's names of them."""
-_DRAWN = 1.0
+SAMPLED_FROM = 1.0
 """Least temperature at which words are drawn. Clients that want a sober answer send 0.1 to 0.3, and search gives it."""
 _NO_TOOLS = "a captioner calls no tools"
 _OUR_PENALTY = Unsupported("block_ngram is what there is", (0,))
 
 
-def _few(messages: Any) -> Any:
+def few_messages(messages: Any) -> Any:
     """Refuses too many messages before each is looked at."""
     if isinstance(messages, list) and len(messages) > MAX_MESSAGES:
         raise invalid("messages", messages, f"{len(messages):,} messages: at most {MAX_MESSAGES:,} are read")
@@ -53,7 +53,7 @@ class ChatRequest(Body):
         Field(min_length=1),
         FailFast(),
         Needed("a list of messages is needed, each an object"),
-        BeforeValidator(_few),
+        BeforeValidator(few_messages),
     ]
     """The latest picture that the user sent counts: an `image_url` part with a data: URI, or a URL where the operator
     allows those. Text is not understood."""
@@ -114,7 +114,7 @@ class ChatRequest(Body):
         wanted = self.given(DecodingConfig)
         if self.n > 1:
             wanted.setdefault("num_captions", self.n)
-        if self.temperature and self.temperature >= _DRAWN:
+        if self.temperature and self.temperature >= SAMPLED_FROM:
             wanted = {"method": "sample", "temperature": self.temperature} | wanted
         most = self.max_completion_tokens or self.max_tokens
         if most and most < defaults.max_length:
@@ -268,21 +268,26 @@ async def create_chat_completion(request: Request) -> ChatResponse | EventStream
     return ChatResponse.model_validate({**start, "choices": choices, "usage": words})
 
 
+def pieces_of(caption: Caption) -> Iterator[tuple[str, Sequence[Word]]]:
+    """A caption's text, word by word; whole where its words are not the network's. Each piece with its words."""
+    if caption.original is not None:
+        yield caption.text, caption.tokens
+        return
+    begin = 0
+    for token in caption.tokens:
+        end = caption.text.index(token.text, begin) + len(token.text)  # it may be tied to the word before it
+        yield caption.text[begin:end], [token]
+        begin = end
+
+
 async def _pieces(captions: Sequence[Caption], logprobs: bool) -> AsyncIterator[Json]:
     """Captions word by word. A caption is short: it is found as a whole, which beam search needs, and then cut."""
     for index, caption in enumerate(captions):
         blank = {"index": index, "delta": {}, "logprobs": None, "finish_reason": None}
         yield blank | {"delta": {"role": "assistant", "content": ""}}
-        if caption.original is None:
-            begin = 0
-            for token in caption.tokens:
-                end = caption.text.index(token.text, begin) + len(token.text)  # it may be tied to the word before it
-                scores = _logprobs([token]) if logprobs else None
-                yield blank | {"delta": {"content": caption.text[begin:end]}, "logprobs": scores}
-                begin = end
-        else:  # in words that are not the network's
-            scores = _logprobs(caption.tokens) if logprobs else None
-            yield blank | {"delta": {"content": caption.text, "refusal": _refused(caption)}, "logprobs": scores}
+        for text, words in pieces_of(caption):
+            delta = {"content": text} if caption.original is None else {"content": text, "refusal": _refused(caption)}
+            yield blank | {"delta": delta, "logprobs": _logprobs(words) if logprobs else None}
         yield blank | {"finish_reason": caption.finish_reason}
 
 

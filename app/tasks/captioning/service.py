@@ -47,6 +47,8 @@ class PictureJob:
     """Contents of its file, until they are decoded; none until then if `supply` gets them."""
     decoding: DecodingConfig
     attention: bool = False
+    top_logprobs: int = 0
+    """The number of likeliest words to find in the place of each."""
     tree: bool = False
     """True records the hypotheses of the search."""
     tag: bool = False
@@ -104,9 +106,17 @@ class PictureWorker(Batcher[PictureJob]):
         """Takes on all pictures, or none. Cancelling a task withdraws its picture.
 
         Raises:
-            Refusal: a prefix has words that the captioner does not know, or there are no tags to mention; too many
-                pictures wait already; the server is shutting down. From a task: the bytes are not a picture that is
-                read; it took too long.
+            Refusal: what `accept` says; too many pictures wait already; the server is shutting down. From a task: the
+                bytes are not a picture that is read; it took too long.
+        """
+        self.accept(items)
+        return super().submit(items)
+
+    def accept(self, items: Sequence[PictureJob]) -> None:
+        """Settles how pictures are captioned.
+
+        Raises:
+            Refusal: a prefix has words that the captioner does not know, or there are no tags to mention.
         """
         try:
             prefixes = {text: self._captioner.encode_prefix(text) for text in {job.decoding.prefix for job in items}}
@@ -120,7 +130,6 @@ class PictureWorker(Batcher[PictureJob]):
         for job in items:
             job.prefix = prefixes[job.decoding.prefix]
             job.told = self._wording.model_copy(update=dict(job.wording))
-        return super().submit(items)
 
     def supply(self, item: PictureJob) -> AbstractAsyncContextManager[None]:
         return item.supply
@@ -146,7 +155,7 @@ class PictureWorker(Batcher[PictureJob]):
         return item
 
     def kind(self, item: PictureJob) -> Hashable:
-        return item.decoding, item.attention
+        return item.decoding, item.attention, item.top_logprobs
 
     def run(self, batch: Sequence[PictureJob]) -> Sequence[PictureJob]:
         captioner, first = self._captioner, batch[0]
@@ -171,6 +180,7 @@ class PictureWorker(Batcher[PictureJob]):
                 first.decoding,
                 prefix=first.prefix,
                 attention=first.attention,
+                top_logprobs=first.top_logprobs,
                 observers=[*words, *trees.values()],
             )
             ended = time.perf_counter()

@@ -12,6 +12,7 @@ import { models } from "./models.js";
 /** @typedef {import("./view.js").Place} Place */
 /** @typedef {{link: HTMLAnchorElement, tabs: HTMLElement, last: View}} Shelf A group's link and tabs, and the view that it leads to. */
 
+const TITLE = document.title;
 const NOT_LOADED = "This view could not be loaded. See whether the server is running, then open it again.";
 
 /** @type {Map<Group, Shelf>} */
@@ -34,8 +35,8 @@ function build(/** @type {View} */ view) {
   return { link, section };
 }
 
-function linkTo(/** @type {View | Group} */ { hash, icon: shape, title }) {
-  return element("a", { href: `#${hash}` }, icon(shape), title);
+function linkTo(/** @type {View | Group} */ { hash, icon: shape, title, says }) {
+  return element("a", { href: `#${hash}`, title: says }, icon(shape), title);
 }
 
 /** A group's link and tabs, made for the first of its views. */
@@ -72,7 +73,7 @@ function route() {
     if (here) made.last = open;
   }
   showLink();
-  document.title = open === VIEWS[0] ? "Recap" : `${open.title} · Recap`;
+  document.title = open === VIEWS[0] ? TITLE : `${open.title} · Recap`;
   clearNotice(NOT_LOADED);
   if (moved) scrollTo(0, 0);
   const place = places.get(open);
@@ -100,6 +101,7 @@ function showLink() {
 /** Fills a view's section; if its modules can't be loaded, it is tried again when the view is next opened. */
 async function mount(/** @type {View} */ view, /** @type {Place} */ place, /** @type {string} */ rest) {
   mounted.add(view);
+  place.section.classList.add("opening"); // its modules may be slow to come
   try {
     await view.mount(place);
     if (view === open) view.arrive?.(rest);
@@ -107,6 +109,8 @@ async function mount(/** @type {View} */ view, /** @type {Place} */ place, /** @
     console.error(error);
     mounted.delete(view);
     notice(NOT_LOADED);
+  } finally {
+    place.section.classList.remove("opening");
   }
 }
 

@@ -8,6 +8,7 @@ export default {
   title: "Beam",
   hash: "beam",
   icon: "tree",
+  says: "The search for a caption, step by step",
   group: INSIDE,
 
   /** Has a panel of each view that makes one. */

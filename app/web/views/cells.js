@@ -10,6 +10,7 @@ export default {
   title: "Cells",
   hash: "cells",
   icon: "M4 4h6v6H4zM14 4h6v6h-6zM4 14h6v6H4zM14 14h6v6h-6z",
+  says: "What the cells of a language model keep",
   group: INSIDE,
 
   async mount({ section }) {

@@ -10,6 +10,7 @@ export default {
   title: "Lab",
   hash: "lab",
   icon: "M9 3h6M10 3v6L4.500 18.500A1.800 1.800 0 0 0 6 21h12a1.800 1.800 0 0 0 1.500-2.500L14 9V3M7.500 15h9",
+  says: "Small networks to play with",
   group: INSIDE,
 
   async mount({ section }) {

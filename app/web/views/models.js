@@ -9,6 +9,7 @@ export default {
   title: "Models",
   hash: "models",
   icon: "sheet",
+  says: "Each model's figures and card",
   group: INSIDE,
 
   async mount({ section }) {

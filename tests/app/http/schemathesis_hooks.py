@@ -20,6 +20,7 @@ from app.tasks.text import huggingface as text
 GIF = base64.b64decode("R0lGODdhAQABAIAAAP///////ywAAAAAAQABAAACAkQBADs=")
 URI = f"data:image/gif;base64,{base64.b64encode(GIF).decode()}"
 MESSAGE: Any = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": URI}}]}
+OLLAMAS_MESSAGE: Any = {"role": "user", "images": [URI]}
 
 CAPTION_PARAMETERS = set(captions.NAMES) - set(text.NAMES) - {"num_return_sequences"}
 NUMBERS = {name for name, schema in parameter_schemas().items() if schema["type"] != "string"}
@@ -46,6 +47,7 @@ NOT_IN_THE_DOCUMENT = (
     r"tags=true: \w+ has no tagger",
     r"layer=\d+: tiny-text has layers 1 to 2",
     r"cells=\d+: a layer of tiny-text has cells 0 to 47",
+    r"model: the name of a captioner is needed",
     # JSON schema takes 1.0 for an integer.
     r"\w+=.*\d\.0\b.*: input should be a valid integer",
     # Next to 2**63, which a double can't tell from its neighbours.
@@ -53,6 +55,8 @@ NOT_IN_THE_DOCUMENT = (
     # JSON schema tells neither white space nor control characters from other text.
     r"(text|inputs)(\[\d+\])? (is empty|has )",
     r"explain=true: the text has",
+    # No URLs are fetched, by default.
+    r"(url: )?(the picture can't be fetched|URLs are not fetched)",
     # The operator's limit.
     r"max_(new_)?tokens=\d+: at most 20 are written here",
     # The words and tags that there are depend on the model, and what a request may say on its task.
@@ -90,7 +94,9 @@ def map_case(context: HookContext, case: Case[Any]) -> Case[Any]:
         body["image"] = _picture(body["image"])
     messages = body.get("messages")
     if isinstance(messages, list) and messages and all(isinstance(message, dict) for message in messages):
-        messages.append(MESSAGE)
+        messages.append(OLLAMAS_MESSAGE if case.path == "/api/chat" else MESSAGE)
+    if valid and case.path in ("/api/generate", "/api/v1/vision/caption"):
+        body["images"] = [URI]
     if valid and body:
         case.query = {name: value for name, value in case.query.items() if name not in body}
         if isinstance(body.get("stream_options"), dict):

@@ -17,6 +17,7 @@ TYPES = {
     ".svg": "image/svg+xml",
     ".jpg": "image/jpeg",
     ".csv": "text/csv; charset=utf-8",
+    ".json": "application/json",
 }
 
 
@@ -122,3 +123,9 @@ def test_a_view_is_a_line_and_a_file(tmp_path: Path) -> None:
     assert set(modules(web)) - set(modules()) == new
     assert new <= set(named("modulepreload", index(web)))
     assert named("stylesheet", index(web))[-2:] == ["views/echo.css", "views/models.css"]
+
+
+def test_examples_are_small() -> None:
+    examples = list((WEB / "views" / "captioning" / "examples").iterdir())
+    assert len(examples) == 5
+    assert sum(example.stat().st_size for example in examples) < 100_000

@@ -1,5 +1,6 @@
 /** The view of cells: a text that is read or written, painted by one cell; all cells beside it, and its gates beneath. */
 
+import { readable } from "../../shell/alternatives.js";
 import { ask, isAbort, json, stream } from "../../shell/api.js";
 import { button, element, find, setIcon } from "../../shell/element.js";
 import { Failure } from "../../shell/failure.js";
@@ -7,7 +8,6 @@ import { announce } from "../../shell/messages.js";
 import { modelChoice, models, preferred } from "../../shell/models.js";
 import { attempt, trouble } from "../../shell/trouble.js";
 import { figure, rounded } from "../inside/figure.js";
-import { readable } from "../text/alternatives.js";
 import { Activity } from "./activity.js";
 import { GateRows } from "./gates.js";
 import { CellGrid } from "./grid.js";

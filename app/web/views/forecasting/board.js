@@ -6,6 +6,7 @@ import { Failure } from "../../shell/failure.js";
 import { choose } from "../../shell/intake.js";
 import { models, preferred } from "../../shell/models.js";
 import { percent } from "../../shell/percent.js";
+import { save } from "../../shell/saving.js";
 import { attempt } from "../../shell/trouble.js";
 import { asCsv } from "../captioning/csv.js";
 import forecasting from "../forecasting.js";
@@ -53,7 +54,7 @@ class Board {
     body: [
       this.#chart,
       element("p", { class: "today" }, element("label", { for: "forecast-today" }, "Today"), this.#today, this.#day),
-      element("p", { class: "actions" }, this.#next, this.#all, button("Save as CSV", "save", () => this.#save())),
+      element("p", { class: "actions" }, this.#next, this.#all, button("Save as CSV", "save", () => save(asCsv(this.#rows()), "forecast.csv", "text/csv"))),
       this.#told,
       this.#notes,
     ],
@@ -171,12 +172,6 @@ class Board {
       return [String(step), date ?? "", ...LEVELS.flatMap((level) => close.intervals[level].map((end) => end.toFixed(2))), percent(volatility), came === undefined ? "" : String(came)];
     });
     return [["step", "date", ...ends, "volatility", "came"], ...rows];
-  }
-
-  #save() {
-    const url = URL.createObjectURL(new Blob([asCsv(this.#rows())], { type: "text/csv" }));
-    element("a", { href: url, download: "forecast.csv" }).click();
-    URL.revokeObjectURL(url);
   }
 }
 

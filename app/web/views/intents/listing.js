@@ -1,6 +1,7 @@
 /** A pasted list of sentences, and its answers as a CSV file. */
 
 import { button, element } from "../../shell/element.js";
+import { save } from "../../shell/saving.js";
 import { attempt } from "../../shell/trouble.js";
 import { asCsv } from "../captioning/csv.js";
 
@@ -52,12 +53,6 @@ export function listing(understand, threshold) {
 
 function shown(/** @type {string[][]} */ rows) {
   const [head, ...answers] = rows;
-  const save = () => {
-    const url = URL.createObjectURL(new Blob([asCsv(rows)], { type: "text/csv" }));
-    const link = element("a", { href: url, download: "intents.csv" });
-    link.click();
-    URL.revokeObjectURL(url);
-  };
   const table = element(
     "table",
     {},
@@ -67,6 +62,6 @@ function shown(/** @type {string[][]} */ rows) {
   return [
     element("p", {}, `${answers.length} sentences, ${answers.filter((row) => row[4] === "false").length} outside.${answers.length > SHOWN ? ` The first ${SHOWN}:` : ""}`),
     element("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "Answers" }, table),
-    element("p", { class: "actions" }, button("Save as CSV", "save", save)),
+    element("p", { class: "actions" }, button("Save as CSV", "save", () => save(asCsv(rows), "intents.csv", "text/csv"))),
   ];
 }
