@@ -13,6 +13,7 @@ from tests.conftest import ROOT
 from tests.web.conftest import violations
 from training.lab import hello
 from training.lab.gradients import Adder, adding_problem, gradient_norms
+from training.lab.odyssey.ledger import Row
 from training.tasks.text.bptt import truncated_bptt
 
 pytestmark = pytest.mark.browser
@@ -272,6 +273,12 @@ def test_study_says_that_it_has_not_been_run_and_opens_anothers(lab: Page) -> No
         study.get_by_role("button", name="Open a study's trials.csv").click()
     chooser.value.set_files(ROOT / "pyproject.toml")
     expect(told).to_contain_text("pyproject.toml is no list of trials: its first line names no column 'task'")
+
+
+def test_file_for_the_study_has_the_columns_of_one() -> None:
+    head, *rows = (ROOT / "app" / "web" / "views" / "lab" / "trials.csv").read_text(encoding="utf-8").splitlines()
+    assert head.split(",") == list(Row._fields)
+    assert rows == []  # with rows, the page no longer says that the study has not been run
 
 
 def test_figures_have_addresses(lab: Page) -> None:

@@ -46,7 +46,8 @@ def view(translator_tab: Page) -> Page:
 
 
 def translate(page: Page, text: str, expected: str) -> None:
-    page.get_by_role("textbox", name="Text").fill(text)
+    with page.expect_response("**/v1/translations"):
+        page.get_by_role("textbox", name="Text").fill(text)
     expect(page.locator("#translation-said")).to_contain_text(expected)
 
 

@@ -117,7 +117,7 @@ class StatesResponse(Schema):
     cells: list[CellStates]
     """In the order in which they were asked for."""
     activity: Annotated[Activity | None, UNLESS_NONE] = None
-    """What all cells did; only with activity=true."""
+    """The values of all cells; only with activity=true."""
     readable: list[ReadableCell]
     """The cells, of all layers, that are known to follow something in the text."""
     timing_ms: StatesTiming

@@ -84,7 +84,7 @@ class VerboseTranscription(Schema):
     segments: Annotated[list[TranscriptionSegment] | None, UNLESS_NONE] = None
     words: Annotated[list[TranscriptionWord] | None, UNLESS_NONE] = None
     frames: Annotated[list[TranscriptionFrames] | None, UNLESS_NONE] = None
-    """What the network heard in each piece, before its language model; not part of OpenAI's contract."""
+    """The letters that the network heard in each piece, before its language model; not part of OpenAI's contract."""
     usage: Usage
 
 

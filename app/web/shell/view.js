@@ -1,8 +1,9 @@
 /**
  * The form of a view: the value that a module in `views/` exports by default, and that `views/index.js` lists.
  *
- * Styles in a file beside the module, `text.css` for `text.js`, are loaded with the page. The first view may also have an
- * HTML file there, which is in its section before any script has run.
+ * Styles in a file beside the module, `text.css` for `text.js`, are loaded with the page; a view loads those in its folder
+ * when it is mounted, by `loadStyles`. The first view may also have an HTML file beside it, which is in its section before
+ * any script has run.
  *
  * @typedef {object} View
  * @property {string} title In the navigation and in the title bar.

@@ -189,7 +189,7 @@ export function mountCells(/** @type {HTMLElement} */ view) {
     if (!activity || !chosen || token >= activity.length) return;
     grid.show(activity, token);
     gates.point(token);
-    pointed.textContent = `Character ${token + 1} of ${tokens.length}, ${readable(tokens[token])}: ${rounded(activity.at(chosen, token), 2)}`;
+    pointed.textContent = `${card?.unit === "word" ? "Word" : "Character"} ${token + 1} of ${tokens.length}, ${readable(tokens[token])}: ${rounded(activity.at(chosen, token), 2)}`;
     all.update();
   }
 
@@ -228,6 +228,7 @@ export function mountCells(/** @type {HTMLElement} */ view) {
           waits = false;
           return follow(whole, own.signal);
         });
+        painting.catch(() => {}); // told where it is awaited, unless the writing itself fails first
       }
       await painting;
     } catch (error) {

@@ -19,6 +19,8 @@ export function tone(/** @type {number} */ value) {
  */
 export class PaintedText extends Emitter {
   cursor = 0;
+  /** @type {[from: number, to: number] | null} */
+  range = null;
   /** @type {number | null} */
   #anchor = null; // where a range begins
   #drags = false;
@@ -85,7 +87,7 @@ export class PaintedText extends Emitter {
   #release() {
     if (!this.#drags) return;
     this.#drags = false;
-    this.emit("chosen", this.range ?? null);
+    this.emit("chosen", this.range);
   }
 
   #key(/** @type {KeyboardEvent} */ event) {

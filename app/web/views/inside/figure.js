@@ -15,7 +15,7 @@ import { element } from "../../shell/element.js";
 export function figure({ title, says, body, code, table }) {
   const scroll = element("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": `${title}, as a table` });
   const details = element("details", { class: "numbers" }, element("summary", {}, "As a table"), scroll);
-  const id = `figure-${code.line.length}-${title.replace(/\W+/g, "-").toLowerCase()}`;
+  const id = `figure-${title.replace(/\W+/g, "-").toLowerCase()}`;
   function update() {
     if (details.open) scroll.replaceChildren(tabled(table()));
   }

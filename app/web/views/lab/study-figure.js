@@ -1,12 +1,14 @@
 /** The study of variants: the best tenth of each cell's trials as box plots, whose dots lead to their trials. */
 
+import { request } from "../../shell/api.js";
 import { choice } from "../../shell/controls.js";
 import { button, drawing, element } from "../../shell/element.js";
 import { choose } from "../../shell/intake.js";
 import { figure, rounded } from "../inside/figure.js";
 import { bestTenth, quantile, readTrials } from "./study.js";
 
-const OURS = "web/views/lab/trials.csv"; // of the study that Recap has been through, once there is one
+const OURS = "web/views/lab/trials.csv"; // of the study that Recap has been through: only a head, until there is one
+const NOT_RUN = "This study has not been run for this version of Recap, so there is nothing to show. “recap-train lab odyssey” runs it; open the trials.csv that it writes.";
 const ROW = 34;
 const LEFT = 130;
 const WIDE = 800;
@@ -102,10 +104,14 @@ export function studyFigure() {
     told.textContent = telling(trial);
   }
 
-  fetch(OURS).then(async (response) => {
-    if (response.ok) take(readTrials(await response.text()), "Recap's study");
-    else if (!trials.length) told.textContent = "This study has not been run for this version of Recap, so there is nothing to show. “recap-train lab odyssey” runs it in some days on two cores; open the trials.csv that it writes.";
-  }).catch(() => {});
+  request(OURS).then(
+    async (response) => {
+      const ours = readTrials(await response.text());
+      if (ours.length) take(ours, "Recap's study");
+      else if (!trials.length) told.textContent = NOT_RUN;
+    },
+    (failure) => (told.textContent = failure.sentence),
+  );
   return made.node;
 }
 

@@ -48,11 +48,14 @@ export function unrolledFigure() {
     body: [
       element("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "The chain" }, chain, plot),
       told,
-      element("div", { class: "controls three" }, kind.node, bias.node, scale.node, element("p", { class: "actions" }, button("Other weights", "again", () => draw(++seed)))),
+      element("div", { class: "controls three" }, kind.node, bias.node, scale.node, element("p", { class: "actions" }, button("Other weights", "again", () => {
+        seed += 1;
+        draw();
+      }))),
     ],
   });
 
-  function draw(_seed = seed) {
+  function draw() {
     const chosen = /** @type {Kind} */ (kind.value);
     const random = source(seed);
     const rows = BLOCKS[chosen] * SIZE;
