@@ -115,7 +115,7 @@ export function mountBooth(section, files) {
     failed.replaceChildren();
     try {
       const model = preferred(models.of(SPEAKER))?.id;
-      const spoken = await request("v1/audio/speech", json({ model, input, voice: "alloy", response_format: "wav" }));
+      const spoken = await request("v1/audio/speech", json({ model, input, response_format: "wav" }));
       await hear(await spoken.blob());
     } catch (error) {
       failed.replaceChildren(trouble(/** @type {Failure} */ (error), { again: () => say(input) }));
