@@ -42,6 +42,7 @@ class Board {
   #told = element("div", { role: "status", class: "told" });
   #notes = element("ul", { class: "hint" });
   #answer = element("div", { class: "answer", hidden: true });
+  #wait = element("p", { class: "hint", role: "status" });
   #rivals = rivalPanel();
   #figure = figure({
     title: "How far, and what came",
@@ -61,7 +62,10 @@ class Board {
   });
 
   mount(/** @type {HTMLElement} */ section) {
-    const { failed, run } = attempt(() => this.#ask());
+    const { failed, run } = attempt(async () => {
+      this.#wait.textContent = this.#answer.hidden ? "One moment …" : "";
+      await this.#ask().finally(() => this.#wait.replaceChildren());
+    });
     this.#run = run;
     this.#answer.append(this.#title, this.#figure.node);
     section.append(
@@ -77,6 +81,7 @@ class Board {
           element("button", { type: "button", onclick: () => this.#show(madeUp(), "A made-up series") }, "Try a made-up series"),
         ),
         failed,
+        this.#wait,
         this.#answer,
         this.#rivals.node,
       ),
