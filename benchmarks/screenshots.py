@@ -86,7 +86,7 @@ def write(page: Page) -> None:
 def inside(page: Page) -> None:
     """The beam search for that picture."""
     caption(page)
-    page.evaluate("location.hash = 'inside'")
+    page.evaluate("location.hash = 'beam'")
     page.locator("svg.tree").wait_for()
 
 

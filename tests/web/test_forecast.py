@@ -1,10 +1,14 @@
 """The view of forecasts: a table, a day to forecast from, and what came, day by day."""
 
+import csv
+import json
+
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.conftest import ROOT
 from tests.price_series import as_csv, made_up
-from tests.web.conftest import Open, drop
+from tests.web.conftest import Open, drop, violations
 
 pytestmark = pytest.mark.browser
 
@@ -52,3 +56,48 @@ def test_a_table_is_dropped(open_page: Open) -> None:
     expect(page.locator(".forecast .hint li")).to_contain_text(["there are 100 days; with fewer than 250"])
     drop(page, {"words.csv": b"a,b\n1,2\n"})
     expect(page.locator(".forecast .trouble")).to_contain_text("words.csv can't be read")
+
+
+def test_it_begins_with_a_series_to_play_with(open_page: Open) -> None:
+    page = open_page("#forecast")
+    expect(page.get_by_role("heading", name="A made-up series")).to_be_visible()
+    expect(page.locator("svg.fan polygon.interval")).to_have_count(2)
+
+
+def test_rivals_are_told_with_their_chance(open_page: Open) -> None:
+    page = opened(open_page)
+    test = json.loads((ROOT / "checkpoints" / "indices" / "metrics.json").read_text(encoding="utf-8"))["test"]
+    page.get_by_text("nasdaq", exact=True).click()
+    table = page.get_by_role("table", name="volatility: QLIKE; less is better")
+    shown = {
+        row.locator("th").inner_text(): row.locator("td").all_inner_texts() for row in table.locator("tbody tr").all()
+    }
+    assert list(shown) == ["Recap", "persistence", "RiskMetrics", "HAR", "HAR with leverage"]
+    assert shown["Recap"] == [f"{test['nasdaq qlike Recap']:.4f}", ""]
+    assert shown["HAR"] == [f"{test['nasdaq qlike HAR']:.4f}", f"{test['nasdaq qlike HAR p']:.3f} may be chance"]
+    expect(page.get_by_role("table", name="next day: log-likelihood; more is better")).to_contain_text("< 0.001")
+
+
+def test_what_is_drawn_can_be_read_and_saved(open_page: Open) -> None:
+    page = opened(open_page)
+    page.get_by_role("button", name="Reveal a day").click()
+    page.get_by_text("As a table").click()
+    rows = page.locator(".figure table tbody tr")
+    expect(rows).to_have_count(20)
+    cells = rows.first.locator("td").all_inner_texts()
+    low, high, least, greatest = map(float, cells[2:6])
+    assert least < low < high < greatest
+    assert float(cells[7])
+    assert rows.nth(1).locator("td").last.inner_text() == ""  # not a day before it is revealed
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save as CSV").click()
+    with download.value.path().open(encoding="utf-8-sig", newline="") as file:
+        saved = list(csv.reader(file))
+    assert (len(saved), saved[1]) == (21, cells)
+
+
+def test_axe_finds_nothing(still: Page, server: str) -> None:
+    still.goto(f"{server}/#forecast")
+    still.locator("svg.fan").wait_for()
+    still.get_by_text("As a table").click()
+    assert violations(still) == ""

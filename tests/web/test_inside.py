@@ -1,4 +1,4 @@
-"""The fourth view: the search for the last caption as the API tells it, and what the checkpoints say of themselves."""
+"""The search for the last caption as the API tells it, and what the checkpoints say of themselves."""
 
 import json
 from typing import Any
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.browser
 def inside(captioned: Page) -> Page:
     """The view, after a picture was captioned."""
     page = captioned
-    page.get_by_role("link", name="Look inside").click()
+    page.evaluate("location.hash = 'beam'")
     page.locator("svg.tree").wait_for()
     return page
 
@@ -80,6 +80,7 @@ def figures(name: str) -> list[str]:
 
 def test_the_card_and_the_figures_are_the_checkpoints(inside: Page) -> None:
     page = inside
+    page.get_by_role("navigation", name="Inside").get_by_role("link", name="Models").click()
     model = page.get_by_role("combobox", name="Model").locator("visible=true")
     model.select_option("flickr8k-coco")
     expect(page.locator(".figures div")).to_have_text(figures("flickr8k-coco"))
@@ -97,6 +98,13 @@ def test_the_card_and_the_figures_are_the_checkpoints(inside: Page) -> None:
     expect(page.locator(".figures div")).to_have_text(figures("linux-c"))
 
 
+def test_models_have_addresses(open_page: Open) -> None:
+    page = open_page("#models/linux-c")
+    expect(page.locator(".card-text").get_by_role("heading", name="linux-c")).to_be_visible()
+    page.evaluate("location.hash = 'models/clinc150'")
+    expect(page.get_by_role("combobox", name="Model").locator("visible=true")).to_have_value("clinc150")
+
+
 def test_without_a_tree_it_says_why(open_page: Open) -> None:
     page = open_page("#inside")
     expect(page.get_by_text("Caption a picture, and its search is drawn here")).to_be_visible()
@@ -106,7 +114,7 @@ def test_without_a_tree_it_says_why(open_page: Open) -> None:
     page.get_by_role("link", name="Caption one").click()
     page.get_by_role("button", name="Caption this one").click()
     page.locator(".frame[data-state=done]").wait_for()
-    page.get_by_role("link", name="Look inside").click()
+    page.get_by_role("link", name="Inside").click()
     expect(page.get_by_text("Samples are drawn one by one, so there is no tree")).to_be_visible()
 
 

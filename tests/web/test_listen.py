@@ -1,14 +1,20 @@
 """The view of transcription: a microphone that hears beeps, files chosen or dropped, the text and its words."""
 
+import json
 import time
+from base64 import b64decode
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx2
+import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, expect
+import torch
+from playwright.sync_api import Browser, Page, Route, expect
 
 from app.main import create_app
 from app.settings import Settings
+from model.audio.mel import log_mel
 from tests.app.conftest import serving
 from tests.conftest import find_browser
 from tests.recordings import recording, save_recogniser
@@ -181,3 +187,74 @@ def test_axe_finds_nothing(still: Page, address: str) -> None:
     drop(still, {"noise.wav": recording(2)})
     expect_text(still)
     assert violations(still) == ""
+
+
+def test_letters_stand_where_the_network_is_surest(booth: Page, address: str) -> None:
+    data = recording(2)
+    form = {"response_format": "verbose_json", "timestamp_granularities[]": "frame"}
+    drop(booth, {"noise.wav": data})
+    letters = booth.get_by_role("group", name="The letters").get_by_role("button")
+    letters.first.wait_for()
+    answer = httpx2.post(f"{address}/v1/audio/transcriptions", files={"file": data}, data=form).json()
+    expected = []
+    for piece in answer["frames"]:
+        heard = np.frombuffer(b64decode(piece["probabilities"]), np.uint8).reshape(-1, len(piece["letters"]))
+        path = heard.argmax(1)
+        starts = [place for place in range(len(path)) if place == 0 or path[place] != path[place - 1]]
+        for begin, end in zip(starts, [*starts[1:], len(path)], strict=True):
+            if letter := path[begin]:
+                surest = begin + int(heard[begin:end, letter].argmax())
+                expected.append((piece["letters"][letter].replace(" ", "␣"), piece["start"] + surest * piece["step"]))
+    assert letters.all_inner_texts() == [letter for letter, _ in expected]
+    lefts = letters.evaluate_all("(buttons) => buttons.map(({style}) => parseFloat(style.left))")
+    np.testing.assert_allclose(lefts, [160 * seconds for _, seconds in expected], atol=2)  # the browser resamples
+    booth.evaluate("""() => {
+        window.played = [];
+        HTMLMediaElement.prototype.play = function () { window.played.push(this.duration); return Promise.resolve(); };
+    }""")
+    letters.first.focus()
+    booth.keyboard.press("ArrowRight")
+    expect(letters.nth(1)).to_be_focused()
+    booth.keyboard.press("Enter")
+    wait_until(booth, "played.length === 1")
+
+
+def test_spectrum_is_the_models(booth: Page) -> None:
+    samples = np.random.default_rng(3).normal(size=4000).astype(np.float32) * 0.1
+    found = booth.evaluate(
+        """async (samples) => {
+            const {logMel} = await import("/web/views/transcription/mel.js");
+            return logMel(Float32Array.from(samples), 40).map((frame) => [...frame]);
+        }""",
+        samples.tolist(),
+    )
+    np.testing.assert_allclose(found, log_mel(torch.from_numpy(samples)[None], 40)[0], atol=1e-3)
+
+
+def test_level_shows_how_loud_it_is(booth: Page) -> None:
+    meter = booth.get_by_role("meter", name="How loud it is")
+    expect(meter).to_be_hidden()
+    booth.get_by_role("button", name="Record", exact=True).click()
+    wait_until(booth, "document.querySelector('.level').value > 0.05")  # the fake microphone beeps
+    booth.get_by_role("button", name="Stop").click()
+    expect(meter).to_be_hidden()
+
+
+def test_the_servers_voice_stands_in_for_a_microphone(open_page: Open, address: str) -> None:
+    """With a voice that says noise; the recogniser is real."""
+    page = open_page(url=address)
+    card = {"id": "voice", "object": "model", "task": "text-to-speech", "default": True, "sha256": "0" * 64}
+
+    def add(route: Route) -> None:
+        response = route.fetch()
+        answer = response.json()
+        answer["data"].append(card | {"metrics": {}, "card": ""})
+        route.fulfill(response=response, json=answer)
+
+    page.route("**/v1/models", add)
+    page.route("**/v1/audio/speech", lambda route: route.fulfill(body=recording(1), content_type="audio/wav"))
+    page.goto(f"{address}/?again#listen")
+    with page.expect_request("**/v1/audio/speech") as request:
+        page.get_by_role("button", name="one two three").click()
+    assert json.loads(request.value.post_data or "")["input"] == "one two three"
+    expect_text(page)

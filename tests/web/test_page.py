@@ -11,6 +11,7 @@ from tests.web.conftest import Open, drop, violations
 pytestmark = pytest.mark.browser
 
 MOST_BYTES = 150_000
+MOST_VIEW_BYTES = 60_000
 
 WATCH = """() => {
     window.shifts = [];
@@ -44,21 +45,44 @@ def test_the_first_view_is_light_and_stands_still(open_page: Open, server: str) 
     assert page.evaluate("window.shifts") == []
 
 
+def test_views_are_light_too_and_come_when_they_are_opened(open_page: Open) -> None:
+    page = open_page()
+    page.wait_for_load_state("networkidle")
+    hashes = page.locator("main > section").evaluate_all(
+        "(sections) => sections.map(({id}) => id.replace('view-', ''))"
+    )
+    weigh = """() => performance.getEntriesByType("resource")
+        .filter(({name}) => name.includes("/web/")).reduce((sum, {transferSize}) => sum + transferSize, 0)"""
+    before = page.evaluate(weigh)
+    for place in hashes[1:]:
+        page.evaluate("(place) => location.hash = place", place)
+        page.locator(f"#view-{place} h1").first.wait_for()
+        page.wait_for_load_state("networkidle")
+        after = page.evaluate(weigh)
+        assert after - before < MOST_VIEW_BYTES, place
+        before = after
+
+
 def test_nothing_is_wider_than_the_window(captioned: Page) -> None:
     page = captioned
     drop(page, {"words.jpg": b"no picture at all"})
     page.locator(".told .trouble").wait_for()
     views = page.locator("main > section").evaluate_all("(sections) => sections.map((section) => section.ariaLabel)")
+    hashes = page.locator("main > section").evaluate_all(
+        "(sections) => sections.map(({id}) => id.replace('view-', ''))"
+    )
     assert len(views) > 4
-    for view in views:
-        page.get_by_role("link", name=view).click()
+    for view, place in zip(views, hashes, strict=True):
+        page.evaluate("(place) => location.hash = place", place)
         page.locator(f"section[aria-label='{view}'] h1").locator("visible=true").first.wait_for()
         for width, height in ((320, 640), (768, 1024), (1920, 1080), (1280, 800)):
             page.set_viewport_size({"width": width, "height": height})
             wide, room = page.evaluate(WIDTHS)
             assert wide <= room, (view, width)
-            expect(page.get_by_role("link", name=view)).to_be_in_viewport()
+            expect(page.locator("[aria-current=page]")).to_have_attribute("href", f"#{place}")
+            expect(page.locator("[aria-current=page]")).to_be_in_viewport(ratio=0.9)
     page.set_viewport_size({"width": 320, "height": 640})
+    page.evaluate("location.hash = 'models'")
     for model in ("latex", "linux-c", "shakespeare", "flickr8k-coco"):
         page.get_by_role("combobox", name="Model").locator("visible=true").select_option(model)
         expect(page.locator(".card-text").get_by_role("heading", name=model)).to_be_visible()
@@ -75,8 +99,8 @@ def test_views_without_room_are_scrolled_to_the_open_one(page: Page) -> None:
     }""")
     for width, height in ((320, 640), (768, 1024), (1280, 800)):
         page.set_viewport_size({"width": width, "height": height})
-        for view in ("Look inside", "Caption"):
-            page.evaluate("(hash) => location.hash = hash", "inside" if view == "Look inside" else "caption")
+        for view in ("Inside", "Caption"):
+            page.evaluate("(hash) => location.hash = hash", view.lower())
             expect(page.locator(".views a[aria-current]")).to_have_text(view)
             expect(page.locator(".views a[aria-current]")).to_be_in_viewport(ratio=0.9)
             wide, room = page.evaluate(WIDTHS)
@@ -138,7 +162,7 @@ def test_the_picture_to_try_is_in_sight_on_a_phone(open_page: Open) -> None:
 
 
 def test_cards_use_the_width_that_there_is(open_page: Open) -> None:
-    page = open_page("#inside")
+    page = open_page("#models")
     page.locator(".card-text table").first.wait_for()
     for width in (1280, 1920):
         page.set_viewport_size({"width": width, "height": 900})
@@ -200,10 +224,12 @@ def states(page: Page, photo: bytes) -> Iterator[str]:
     page.get_by_role("link", name="Caption", exact=True).click()
     page.get_by_role("button", name="photo.jpg").click()
     page.get_by_role("group", name="Method").get_by_text("Beam").click()
-    page.get_by_role("link", name="Look inside").click()
+    page.get_by_role("link", name="Inside").click()
     page.locator("svg.tree").wait_for()
+    yield "beam"
+    page.get_by_role("link", name="Models").click()
     page.locator(".card-text").wait_for()
-    yield "inside"
+    yield "models"
     page.evaluate("""async () => {
         const {askForKey} = await import("/web/shell/keys.js");
         const {Failure} = await import("/web/shell/failure.js");

@@ -71,9 +71,7 @@ def eighth(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     copytree(page_module.WEB, web)
     registry = web / "views" / "index.js"
     lines = registry.read_text(encoding="utf-8")
-    registry.write_text(
-        lines.replace('  import("./inside.js"),\n', '  import("./echo.js"),\n  import("./inside.js"),\n')
-    )
+    registry.write_text(lines.replace('  import("./beam.js"),\n', '  import("./echo.js"),\n  import("./beam.js"),\n'))
     (web / "views" / "echo.js").write_text(ECHO, encoding="utf-8")
     (web / "views" / "echo.css").write_text(".echo { font-size: 42px; }\n", encoding="utf-8")
     (folder / "checkpoints").mkdir()
@@ -88,7 +86,7 @@ def eighth(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def test_a_view_is_a_file_and_a_line(open_page: Open, eighth: str) -> None:
     page = open_page(url=eighth)
     names = page.get_by_role("navigation", name="Views").get_by_role("link").all_inner_texts()
-    assert names[-2:] == ["Echo", "Look inside"]
+    assert names[-2:] == ["Echo", "Inside"]
     page.get_by_role("link", name="Echo").click()
     heading = page.get_by_role("heading", name="1 model")
     expect(heading).to_be_visible()
@@ -98,18 +96,53 @@ def test_a_view_is_a_file_and_a_line(open_page: Open, eighth: str) -> None:
     page.route("**/v1/models", add_model(FIGURES))
     page.reload()
     expect(page.get_by_role("heading", name="2 model")).to_be_visible()
-    page.get_by_role("link", name="Look inside").click()
+    page.get_by_role("link", name="Inside").click()
     expect(page.get_by_role("region", name="Echoes")).to_have_text("None yet.")
+    page.get_by_role("link", name="Models").click()
     choose_parrot(page)
     assert page.locator(".parts-of").inner_text().split("\n") == ["Repeats", "2 times", "Weights", "0" * 16]
     expect(page.locator(".about-model .hint")).to_have_text("on dev, 3 sentences")
+
+
+def test_groups_have_one_link_and_a_row_of_tabs(open_page: Open) -> None:
+    page = open_page()
+    views = page.get_by_role("navigation", name="Views").get_by_role("link")
+    assert views.count() == 5
+    assert views.all_inner_texts()[3:] == ["Sequences", "Inside"]
+    tabs = page.get_by_role("navigation", name="Sequences")
+    expect(tabs).to_be_hidden()
+    views.filter(has_text="Sequences").click()
+    expect(tabs.locator("[aria-current=page]")).to_have_text("Understand")
+    expect(views.filter(has_text="Sequences")).to_have_attribute("aria-current", "true")
+    tabs.get_by_role("link", name="Listen").click()
+    expect(page).to_have_title("Listen · Recap")
+    views.filter(has_text="Inside").click()
+    expect(tabs).to_be_hidden()
+    page.get_by_role("navigation", name="Inside").get_by_role("link", name="Models").press("Enter")
+    views.filter(has_text="Sequences").click()
+    expect(page).to_have_title("Listen · Recap")  # where one has been
+    page.go_back()
+    expect(page).to_have_title("Models · Recap")
+    page.reload()
+    expect(page.get_by_role("navigation", name="Inside").locator("[aria-current=page]")).to_have_text("Models")
+
+
+def test_page_stays_where_it_is_when_the_window_changes(open_page: Open) -> None:
+    """Phones change the window's height while one scrolls."""
+    page = open_page("#lab")
+    page.get_by_role("heading", name="Which parts an LSTM needs").scroll_into_view_if_needed()
+    before = page.evaluate("scrollY")
+    assert before > 500
+    page.set_viewport_size({"width": 1280, "height": 740})
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert page.evaluate("scrollY") == pytest.approx(before, abs=2)
 
 
 def test_a_model_whose_task_has_no_view_is_shown_with_its_figures(open_page: Open, server: str) -> None:
     page = open_page()
     page.route("**/v1/models", add_model([*FIGURES, {**FIGURES[1], "value": 0.5, "split": "test"}]))
     page.reload()
-    page.get_by_role("link", name="Look inside").click()
+    page.evaluate("location.hash = 'models'")
     choose_parrot(page)
     assert page.locator(".figures dt").all_inner_texts() == ["word errors, dev", "exact, dev", "exact, test"]
     assert page.locator(".figures dd").all_inner_texts() == ["0.125", "0.750", "0.500"]

@@ -1,9 +1,11 @@
 """POST /v1/states: a text in, what the cells of a language model do at each of its characters out."""
 
 import time
+from base64 import b64encode
 from typing import Annotated, Any, Self
 from uuid import uuid4
 
+import torch
 from fastapi import APIRouter, Request, Response
 from pydantic import Field, model_validator
 from torch import Tensor
@@ -32,6 +34,8 @@ MAX_CHARS = 4_000
 MAX_POINTS = 2**19
 """Most characters times cells of an answer: 512 cells over 1,024 characters, whose h and c take 10 MB. A third with
 gates, of which there are four."""
+MAX_ACTIVITY = 2**22
+"""Most characters times cells of `activity`: three layers of 512 cells over 2,730 characters, a byte each."""
 MAX_CELLS = 4_096
 """Most cells that a request may ask for."""
 TOP = 10
@@ -57,6 +61,8 @@ class StatesRequest(Body):
     """Instead of `cells`, so many whose h varies most over the text, that which varies most first; by default 10."""
     gates: bool = False
     """Whether to tell the gates too."""
+    activity: bool = False
+    """Whether to tell, coarsely, what all cells of this layer and those below do."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -76,6 +82,18 @@ class CellStates(Schema):
     """c, after the token; not of kinds of cells that have none."""
     gates: Annotated[dict[str, list[float]] | None, UNLESS_NONE] = None
     """Gates and candidates at the token, by their letters in the equations: i, f, g and o of an LSTM."""
+
+
+class Activity(Schema):
+    """Coarse values of all cells of some layers."""
+
+    layers: int
+    """Layers, from the first on."""
+    cells: int
+    """Cells of a layer."""
+    values: str
+    """Base64 of a signed byte for each layer, token and cell, in this order: tanh(c), or h of cells that have no c, in
+    steps of 1/127."""
 
 
 class StatesTiming(Schema):
@@ -98,6 +116,8 @@ class StatesResponse(Schema):
     """The text's characters, or words with the space before them."""
     cells: list[CellStates]
     """In the order in which they were asked for."""
+    activity: Annotated[Activity | None, UNLESS_NONE] = None
+    """The values of all cells; only with activity=true."""
     readable: list[ReadableCell]
     """The cells, of all layers, that are known to follow something in the text."""
     timing_ms: StatesTiming
@@ -127,8 +147,8 @@ async def read_states(request: Request) -> Response:
     """Shows what the cells of a language model do while it reads a text.
 
     For each chosen cell of a layer: h, c and, with `gates`, what its gates are at each character, or word, in single
-    precision, rounded to six decimals. `readable` lists the cells that are known to follow something in the text, with
-    the correlation.
+    precision, rounded to six decimals. `activity` has all cells, a byte each. `readable` lists the cells that are known
+    to follow something in the text, with the correlation.
 
         curl localhost:8000/v1/states -d '{"model": "shakespeare", "text": "ROMEO:\\nO, she", "layer": 3, "top": 5}'
     """
@@ -169,6 +189,13 @@ def _require_affordable(
             f"{'with gates, ' if asked.gates else ''}at most {most // length:,} cells of such a text fit"
         )
         raise Refusal("invalid_parameter", message, "cells" if asked.cells else "top")
+    cells = (asked.layer or config.num_layers) * config.hidden_size
+    if asked.activity and length * cells > MAX_ACTIVITY:
+        message = (
+            f"the activity of {cells:,} cells over {length:,} characters is too much for one answer: of so many cells, "
+            f"at most {MAX_ACTIVITY // cells:,} characters fit"
+        )
+        raise Refusal("invalid_parameter", message, "activity")
 
 
 def _response(
@@ -196,10 +223,18 @@ def _response(
         "layer": reader.layer,
         "tokens": reader.tokens,
         "cells": cells,
+        "activity": _coarse(reader.activity()) if asked.activity else None,
         "readable": readable.cells if readable else (),
         "timing_ms": {stage: round(1000 * value, 2) for stage, value in seconds.items()},
     }
     return StatesResponse.model_validate(whole)
+
+
+def _coarse(values: Tensor) -> Activity:
+    """Values (L, T, H) as bytes."""
+    layers, _, cells = values.shape
+    steps = (127 * values.clamp(-1, 1)).round().to(torch.int8)  # (L, T, H)
+    return Activity(layers=layers, cells=cells, values=b64encode(steps.numpy().tobytes()).decode())
 
 
 def _rounded(values: Tensor) -> list[list[float]]:

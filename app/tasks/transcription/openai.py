@@ -53,8 +53,9 @@ class TranscriptionParameters(UploadParameters):
     temperature: Annotated[float, Field(ge=0, le=1)] | None = None
     """Ignored: texts are searched for, not drawn."""
     response_format: Literal["json", "text", "srt", "verbose_json", "vtt"] = "json"
-    timestamp_granularities: tuple[Literal["word", "segment"], ...] = ("segment",)
-    """The times that are told, with `verbose_json`; may be given twice."""
+    timestamp_granularities: tuple[Literal["word", "segment", "frame"], ...] = ("segment",)
+    """The times that are told, with `verbose_json`; may be given several times. `frame` is Recap's own: the letters
+    that are heard at each moment."""
     include: Ignored = None
     stream: bool = False
     """Whether to send the text as it is heard, as server-sent events."""
@@ -62,8 +63,8 @@ class TranscriptionParameters(UploadParameters):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if "word" in self.timestamp_granularities and self.response_format != "verbose_json":
-            message = "timestamp_granularities: words have times with response_format=verbose_json alone"
+        if set(self.timestamp_granularities) - {"segment"} and self.response_format != "verbose_json":
+            message = "timestamp_granularities: words and frames have times with response_format=verbose_json alone"
             raise Refusal("invalid_parameter", message, "timestamp_granularities")
         if self.stream and self.response_format not in ("json", "text"):
             message = f"stream=true: not with response_format={self.response_format}; json and text are streamed"

@@ -2,14 +2,16 @@
 
 import math
 import zlib
+from base64 import b64encode
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import BaseModel
 
 from app.http.schema import UNLESS_NONE, ModelCard, Schema
 from model.tasks.transcription.config import DecodingConfig
-from model.tasks.transcription.recogniser import Segment, Transcript, Word
+from model.tasks.transcription.recogniser import SECONDS, Segment, Transcript, Word
 
 
 class Usage(Schema):
@@ -59,6 +61,19 @@ class TranscriptionSegment(Schema):
     """Probability that none of its words is right."""
 
 
+class TranscriptionFrames(Schema):
+    """The letters that are heard at each moment of a piece of a recording."""
+
+    start: float
+    """Seconds at which the piece begins."""
+    step: float
+    """Seconds from a frame to the next."""
+    letters: list[str]
+    """The letters that there are; the first is none, the blank."""
+    probabilities: str
+    """Base64 of a byte for each frame and letter, frame by frame, in steps of 1/255."""
+
+
 class VerboseTranscription(Schema):
     """The text of a recording, with the times of segments or words."""
 
@@ -68,6 +83,8 @@ class VerboseTranscription(Schema):
     text: str
     segments: Annotated[list[TranscriptionSegment] | None, UNLESS_NONE] = None
     words: Annotated[list[TranscriptionWord] | None, UNLESS_NONE] = None
+    frames: Annotated[list[TranscriptionFrames] | None, UNLESS_NONE] = None
+    """The letters that the network heard in each piece, before its language model; not part of OpenAI's contract."""
     usage: Usage
 
 
@@ -139,6 +156,19 @@ def segments_of(transcript: Transcript, letters: dict[str, int]) -> list[Transcr
     return found
 
 
+def frames_of(segments: Sequence[Segment], letters: Sequence[str]) -> list[TranscriptionFrames]:
+    """The probabilities of letters over each segment."""
+    return [
+        TranscriptionFrames(
+            start=_rounded(segment.begin),
+            step=SECONDS,
+            letters=["", *letters],
+            probabilities=b64encode(np.rint(255 * np.exp(segment.logprobs)).astype(np.uint8).tobytes()).decode(),
+        )
+        for segment in segments
+    ]
+
+
 def verbose(transcript: Transcript, granularities: Sequence[str], letters: dict[str, int]) -> VerboseTranscription:
     """An answer with the times that were asked for."""
     return VerboseTranscription(
@@ -146,6 +176,7 @@ def verbose(transcript: Transcript, granularities: Sequence[str], letters: dict[
         text=transcript.text,
         segments=segments_of(transcript, letters) if "segment" in granularities else None,
         words=words_of(transcript.words) if "word" in granularities else None,
+        frames=frames_of(transcript.segments, list(letters)) if "frame" in granularities else None,
         usage=Usage(seconds=_rounded(transcript.seconds)),
     )
 

@@ -1,13 +1,15 @@
 /**
  * The form of a view: the value that a module in `views/` exports by default, and that `views/index.js` lists.
  *
- * Styles in a file beside the module, `text.css` for `text.js`, are loaded with the page. The first view may also have an
- * HTML file there, which is in its section before any script has run.
+ * Styles in a file beside the module, `text.css` for `text.js`, are loaded with the page; a view loads those in its folder
+ * when it is mounted, by `loadStyles`. The first view may also have an HTML file beside it, which is in its section before
+ * any script has run.
  *
  * @typedef {object} View
  * @property {string} title In the navigation and in the title bar.
  * @property {string} hash Its address, without the #. The section that it fills has the id `view-HASH`.
  * @property {string} icon The name of a symbol in index.html, or the path data of one of its own (24 x 24).
+ * @property {Group} [group] The group that it belongs to, which has the link in the navigation.
  * @property {string} [says] A few words on what it is for, where its title alone does not tell.
  * @property {string} [task] The models that it is about, by their `task` in `/v1/models`.
  * @property {(place: Place) => unknown} mount Fills the section when the view is first opened. What it imports by then
@@ -16,8 +18,19 @@
  * @property {(place: Place) => void} [start] Called once when the page loads, for what is there whatever view is open.
  * @property {Files} [files] The files that it takes. While it is open, they are its own; otherwise they go to the first
  *   view that takes some.
- * @property {() => Promise<HTMLElement>} [inside] Makes its panel in "Look inside".
- * @property {(card: Card) => About} [about] What "Look inside" says of one of its models.
+ * @property {() => Promise<HTMLElement>} [inside] Makes its panel in "Beam".
+ * @property {(card: Card) => About} [about] What "Models" says of one of its models.
+ */
+
+/**
+ * Several views with one link in the navigation. The link, and its address, lead to whichever of them was open last;
+ * a row of tabs above them leads to each.
+ *
+ * @typedef {object} Group
+ * @property {string} title In the navigation.
+ * @property {string} hash Its address, without the #.
+ * @property {string} icon As a view's.
+ * @property {string} [says] As a view's.
  */
 
 /**
@@ -25,7 +38,7 @@
  *
  * @typedef {object} Place
  * @property {HTMLElement} section For it to fill.
- * @property {HTMLAnchorElement} link To it, in the navigation.
+ * @property {HTMLAnchorElement} link To it, in the navigation or among its group's tabs.
  */
 
 /**

@@ -1,5 +1,8 @@
 /** Forecasting: how far a price may move, as of a day that can be moved, beside what came. */
 
+import { loadStyles } from "../shell/styles.js";
+import { SEQUENCES } from "./groups.js";
+
 /** @type {import("../shell/view.js").View} */
 export default {
   title: "Forecast",
@@ -7,6 +10,7 @@ export default {
   icon: "M3 16l6-5 3 3 4-6M16 8l5-5M16 8l5 5M16 8h5",
   says: "How far a price may move",
   task: "time-series-forecasting",
+  group: SEQUENCES,
   files: {
     accept: ".csv,text/csv",
     names: /\.csv$/i,
@@ -16,8 +20,8 @@ export default {
   },
 
   async mount({ section }) {
-    const { board } = await import("./forecasting/board.js");
-    board.mount(section);
+    const [{ board }] = await Promise.all([import("./forecasting/board.js"), loadStyles("views/forecasting/forecasting.css")]);
+    return board.mount(section);
   },
 
   about: ({ cell, num_layers, hidden_size, members, context }) => ({

@@ -9,7 +9,10 @@ const modules = await Promise.all([
   import("./transcription.js"),
   import("./speech.js"),
   import("./forecasting.js"),
-  import("./inside.js"),
+  import("./beam.js"),
+  import("./cells.js"),
+  import("./lab.js"),
+  import("./models.js"),
 ]);
 
 /** @type {import("../shell/view.js").View[]} */

@@ -1,5 +1,8 @@
 /** Transcription: what is said in a recording, made here or chosen, with the time and the confidence of each word. */
 
+import { loadStyles } from "../shell/styles.js";
+import { SEQUENCES } from "./groups.js";
+
 /** @type {import("./transcription/booth.js").Booth | null} */
 let booth = null;
 
@@ -19,10 +22,11 @@ export default {
   icon: "M12 3a3 3 0 0 0-3 3v6a3 3 0 0 0 6 0V6a3 3 0 0 0-3-3zM5 11a7 7 0 0 0 14 0M12 18v3",
   says: "Speech into text",
   task: "automatic-speech-recognition",
+  group: SEQUENCES,
   files: recordings,
 
   async mount({ section }) {
-    const { mountBooth } = await import("./transcription/booth.js");
+    const [{ mountBooth }] = await Promise.all([import("./transcription/booth.js"), loadStyles("views/transcription/transcription.css")]);
     booth = mountBooth(section, recordings);
   },
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -44,6 +44,7 @@ class Segment:
     words: tuple[Word, ...]
     begin: float  # seconds
     end: float
+    logprobs: Floats = field(repr=False, compare=False)  # (T, V), of the blank and the letters at each frame
 
     @property
     def text(self) -> str:
@@ -154,7 +155,7 @@ class Recogniser(nn.Module):
     def segment(self, logprobs: Floats, begin: int, end: int, decoding: DecodingConfig | None = None) -> Segment:
         """The words in the frames (T, V) of a piece, which begins and ends at these samples of a recording."""
         words = self.words(logprobs, self.search(logprobs, decoding), begin / RATE)
-        return Segment(words, begin / RATE, end / RATE)
+        return Segment(words, begin / RATE, end / RATE, logprobs)
 
 
 def confidence(score: float, calibration: Calibration) -> float:

@@ -8,6 +8,7 @@ import httpx2
 import pytest
 
 from app.routes.page import WEB, index, modules, views
+from tests.conftest import ROOT
 
 TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -15,6 +16,7 @@ TYPES = {
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
     ".jpg": "image/jpeg",
+    ".csv": "text/csv; charset=utf-8",
     ".json": "application/json",
 }
 
@@ -60,7 +62,21 @@ def test_it_names_nothing_from_elsewhere_and_has_nothing_inline() -> None:
     for name in FILES:
         if not name.endswith(".jpg"):
             urls = set(re.findall(r"(?:https?:)?//[\w.-]+\.\w+[^\"' ]*", (WEB / name).read_text(encoding="utf-8")))
-            assert urls <= {"http://www.w3.org/2000/svg"}, name
+            assert urls <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1998/Math/MathML"}, name
+
+
+def test_lines_that_figures_show_are_in_the_code() -> None:
+    """A figure names the line that it shows, as it stands in the repository."""
+    shown = [
+        pair
+        for name in FILES
+        if name.endswith(".js")
+        for pair in re.findall(r'file: "([^"]+)", line: "([^"]+)"', (WEB / name).read_text(encoding="utf-8"))
+    ]
+    assert shown
+    for file, line in shown:
+        lines = [text.strip() for text in (ROOT / file).read_text(encoding="utf-8").splitlines()]
+        assert line in lines, (file, line)
 
 
 def named(kind: str, page: str) -> list[str]:
@@ -77,8 +93,8 @@ def test_modules_and_styles_are_asked_for_before_they_are_found() -> None:
         {"shell/main.js", "views/captioning/bench.js", "views/text/desk.js", "views/captioning/beam-tree.js"}
     )
     styles = named("stylesheet", index())
-    sheets = sorted(path.relative_to(WEB).as_posix() for path in WEB.rglob("*.css"))
-    assert sorted(styles) == [sheet for sheet in sheets if not sheet.startswith("reference/")]  # another page's
+    sheets = [*WEB.glob("shell/*.css"), *WEB.glob("views/*.css")]  # those in a view's folder come with the view
+    assert sorted(styles) == sorted(sheet.relative_to(WEB).as_posix() for sheet in sheets)
     assert styles[0] == "shell/base.css"  # which the others build on
 
 
@@ -93,7 +109,7 @@ def test_a_view_is_a_line_and_a_file(tmp_path: Path) -> None:
     copytree(WEB, web)
     registry = web / "views" / "index.js"
     lines = registry.read_text(encoding="utf-8").replace(
-        '  import("./inside.js"),\n', '  import("./echo.js"),\n  import("./inside.js"),\n'
+        '  import("./beam.js"),\n', '  import("./echo.js"),\n  import("./beam.js"),\n'
     )
     registry.write_text(lines, encoding="utf-8")
     (web / "views" / "echo.js").write_text(
@@ -102,11 +118,11 @@ def test_a_view_is_a_line_and_a_file(tmp_path: Path) -> None:
     (web / "views" / "echo.css").write_text(".echo { color: red; }\n", encoding="utf-8")
     (web / "views" / "echo").mkdir()
     (web / "views" / "echo" / "parrot.js").write_text("export const parrot = null;\n", encoding="utf-8")
-    assert views(web) == [*views()[:-1], "echo", "inside"]
+    assert views(web) == [name for view in views() for name in (["echo", view] if view == "beam" else [view])]
     new = {"views/echo.js", "views/echo/parrot.js"}
     assert set(modules(web)) - set(modules()) == new
     assert new <= set(named("modulepreload", index(web)))
-    assert named("stylesheet", index(web))[-2:] == ["views/echo.css", "views/inside.css"]
+    assert named("stylesheet", index(web))[-2:] == ["views/echo.css", "views/models.css"]
 
 
 def test_examples_are_small() -> None:

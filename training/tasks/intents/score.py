@@ -25,6 +25,9 @@ BATCH = 256
 TEMPERATURES = torch.linspace(-1.5, 1.5, 301).exp()
 """Temperatures that are tried, 0.22 to 4.5."""
 
+THRESHOLDS = [step / 20 for step in range(21)]
+"""Thresholds whose accuracy and recall are reported."""
+
 
 @dataclass(frozen=True)
 class IntentScore:
@@ -109,6 +112,21 @@ def score(logits: Tensor, labels: Tensor, temperature: float, threshold: float) 
     )
 
 
+def operating_points(logits: Tensor, labels: Tensor, temperature: float) -> list[dict[str, float]]:
+    """In-scope accuracy and out-of-scope recall of logits (N, V) at each of `THRESHOLDS`."""
+    best = (logits / temperature).softmax(-1)[:, :-1].max(-1)
+    inside = labels < logits.shape[1] - 1
+    right = inside & (best.indices == labels)
+    points = []
+    for threshold in THRESHOLDS:
+        kept = best.values >= threshold
+        accuracy, recall = (right & kept).sum() / inside.sum(), (~inside & ~kept).sum() / (~inside).sum()
+        points.append(
+            {"threshold": threshold, "accuracy": round(accuracy.item(), 4), "recall": round(recall.item(), 4)}
+        )
+    return points
+
+
 def evaluate(checkpoints: Sequence[Path], data: Path, split: str, *, device: torch.device | str = "cpu") -> Evaluation:
     """Scores a classifier at its own operating point on a split in CLINC150's layout.
 
@@ -158,7 +176,8 @@ def fitted(model: IntentClassifier, dataset: IntentDataset, out_of_scope: float)
 def _evaluation(model: IntentClassifier, queries: Queries, split: str, out_of_scope: float) -> Evaluation:
     began = time.perf_counter()
     labels = torch.tensor(queries.labels)
-    found = score(logits_of(model, queries.texts), labels, model.config.temperature, model.config.threshold)
+    logits = logits_of(model, queries.texts)
+    found = score(logits, labels, model.config.temperature, model.config.threshold)
     inside = int((labels < len(model.intents)).sum())
     figures = found.figures(split, out_of_scope)
     return Evaluation(
@@ -170,6 +189,7 @@ def _evaluation(model: IntentClassifier, queries: Queries, split: str, out_of_sc
             **{figure.name: figure.value for figure in figures},
             "unrejected_accuracy": found.unrejected,
             "threshold": model.config.threshold,
+            "operating_points": operating_points(logits, labels, model.config.temperature),
             "seconds": round(time.perf_counter() - began, 1),
         },
     )

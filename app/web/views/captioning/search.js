@@ -8,7 +8,7 @@ import { asText } from "./formats.js";
 
 const STAGES = { queue: "waiting", decode: "reading the picture", encode: "looking", generate: "finding words" };
 
-/** Makes the panel in "Look inside", which follows the picture that is selected. */
+/** Makes the panel in "Beam", which follows the picture that is selected. */
 export function searchPanel() {
   const search = element("section", { class: "panel search-told", "aria-labelledby": "search-title" });
   /** @type {import("./album.js").Answer | undefined} */

@@ -6,10 +6,14 @@ import { Failure } from "../../shell/failure.js";
 import { choose } from "../../shell/intake.js";
 import { models, preferred } from "../../shell/models.js";
 import { percent } from "../../shell/percent.js";
+import { save } from "../../shell/saving.js";
 import { attempt } from "../../shell/trouble.js";
+import { asCsv } from "../captioning/csv.js";
 import forecasting from "../forecasting.js";
+import { figure } from "../inside/figure.js";
 import { fan } from "./fan.js";
 import { madeUp, parse } from "./prices.js";
+import { rivalPanel } from "./rivals.js";
 
 const HORIZON = 20;
 const LEVELS = [80, 95];
@@ -38,22 +42,36 @@ class Board {
   #told = element("div", { role: "status", class: "told" });
   #notes = element("ul", { class: "hint" });
   #answer = element("div", { class: "answer", hidden: true });
-
-  mount(/** @type {HTMLElement} */ section) {
-    const { failed, run } = attempt(() => this.#ask());
-    this.#run = run;
-    this.#answer.append(
-      this.#title,
+  #wait = element("p", { class: "hint", role: "status" });
+  #rivals = rivalPanel();
+  #figure = figure({
+    title: "How far, and what came",
+    says: "The fan says where the close may be, with 80 and with 95 %, and knows nothing after today. Move today, and reveal the days that came: of many, so many should be inside.",
+    code: { file: "model/tasks/forecasting/forecaster.py", line: "reach = {level: quantile(0.5 + level / 200, freedom) * scale for level in levels}" },
+    table: () => {
+      const [head, ...rows] = this.#rows();
+      return { head, rows };
+    },
+    body: [
       this.#chart,
       element("p", { class: "today" }, element("label", { for: "forecast-today" }, "Today"), this.#today, this.#day),
-      element("p", { class: "actions" }, this.#next, this.#all),
+      element("p", { class: "actions" }, this.#next, this.#all, button("Save as CSV", "save", () => save(asCsv(this.#rows()), "forecast.csv", "text/csv"))),
       this.#told,
       this.#notes,
-    );
+    ],
+  });
+
+  mount(/** @type {HTMLElement} */ section) {
+    const { failed, run } = attempt(async () => {
+      this.#wait.textContent = this.#answer.hidden ? "One moment …" : "";
+      await this.#ask().finally(() => this.#wait.replaceChildren());
+    });
+    this.#run = run;
+    this.#answer.append(this.#title, this.#figure.node);
     section.append(
       element(
         "div",
-        { class: "forecast" },
+        { class: "forecast inside" },
         element("h1", {}, "How far may a price move?"),
         element("p", { class: "hint" }, "Nobody beats “tomorrow is as today” by much, and this model does not either. What it does forecast is how far the price may be from there, and how restless it will be."),
         element(
@@ -63,9 +81,12 @@ class Board {
           element("button", { type: "button", onclick: () => this.#show(madeUp(), "A made-up series") }, "Try a made-up series"),
         ),
         failed,
+        this.#wait,
         this.#answer,
+        this.#rivals.node,
       ),
     );
+    if (!this.#days.length) return this.#show(madeUp(), "A made-up series");
   }
 
   /** Takes a table that came in. */
@@ -106,9 +127,10 @@ class Board {
     const known = this.#days.slice(0, this.#today.valueAsNumber + 1).slice(-READ);
     try {
       await models.load();
-      const model = preferred(models.of(forecasting.task))?.id;
-      if (!model) throw new Failure({ code: "unknown_model", message: "this server has no forecaster" });
-      const body = json({ series: known, horizon: HORIZON, levels: LEVELS, model });
+      const card = preferred(models.of(forecasting.task));
+      if (!card) throw new Failure({ code: "unknown_model", message: "this server has no forecaster" });
+      this.#rivals.show(card);
+      const body = json({ series: known, horizon: HORIZON, levels: LEVELS, model: card.id });
       this.#forecast = await ask("v1/forecasts", { ...body, signal: asking.signal });
     } catch (error) {
       if (isAbort(error)) return;
@@ -143,6 +165,18 @@ class Board {
       came.length ? element("p", {}, `What came: ${inside.join(", ")}.`) : "",
     );
     this.#notes.replaceChildren(...warnings.map((warning) => element("li", {}, warning)));
+    this.#figure.update();
+  }
+
+  /** The forecast as rows, with what has been revealed; the first row is the head. */
+  #rows() {
+    const place = this.#today.valueAsNumber;
+    const ends = LEVELS.flatMap((level) => [`least, ${level} %`, `greatest, ${level} %`]);
+    const rows = (this.#forecast?.steps ?? []).map(({ step, date, close, volatility }) => {
+      const came = step <= this.#revealed ? this.#days[place + step]?.close : undefined;
+      return [String(step), date ?? "", ...LEVELS.flatMap((level) => close.intervals[level].map((end) => end.toFixed(2))), percent(volatility), came === undefined ? "" : String(came)];
+    });
+    return [["step", "date", ...ends, "volatility", "came"], ...rows];
   }
 }
 

@@ -1,20 +1,23 @@
 /** The place where recordings are made and read: a button that records, the text, and its words under the waveform. */
 
-import { ask } from "../../shell/api.js";
+import { ask, json, request } from "../../shell/api.js";
 import { button, element, find } from "../../shell/element.js";
 import { choose } from "../../shell/intake.js";
 import { modelChoice, models, preferred } from "../../shell/models.js";
 import { percent } from "../../shell/percent.js";
 import { attempt, trouble } from "../../shell/trouble.js";
+import { heardFigure } from "./heard.js";
 import { Microphone } from "./microphone.js";
 import { decode, encode, RATE, waveform } from "./sound.js";
 
 const TASK = "automatic-speech-recognition";
+const SPEAKER = "text-to-speech";
+const CLIPS = ["one two three", "four five six", "seven eight nine"];
 const CIRCLE = "M12 5a7 7 0 1 0 0 14a7 7 0 1 0 0-14z";
 
 /** @typedef {import("../../shell/failure.js").Failure} Failure */
 /** @typedef {{word: string, start: number, end: number, confidence: number}} Word */
-/** @typedef {{text: string, duration: number, words: Word[]}} Transcript */
+/** @typedef {{text: string, duration: number, words: Word[], frames: import("./posteriors.js").Piece[]}} Transcript */
 /** @typedef {{hear: (recording: Blob) => unknown}} Booth */
 
 /**
@@ -41,6 +44,7 @@ export function mountBooth(section, files) {
     const cards = models.of(TASK);
     chosen.offer(cards);
     chosen.node.hidden = cards.length < 2;
+    clips.hidden = !models.of(SPEAKER).length;
     model ??= preferred(cards);
     if (model) chosen.value = model.id;
   }
@@ -57,15 +61,18 @@ export function mountBooth(section, files) {
       form.append("file", file, "recording.wav");
       form.append("response_format", "verbose_json");
       form.append("timestamp_granularities[]", "word");
+      form.append("timestamp_granularities[]", "frame");
       if (model) form.append("model", model.id);
       const transcript = await ask("v1/audio/transcriptions", { body: form });
       if (asked !== recording) return; // another one has been made or chosen meanwhile
       URL.revokeObjectURL(played);
       played = URL.createObjectURL(file);
       answer.replaceChildren(...shown(transcript, samples, played));
+      heard.show(samples, transcript.frames);
     } catch (error) {
       if (asked !== recording) return;
       answer.replaceChildren();
+      heard.show(new Float32Array(), []);
       throw error;
     }
   });
@@ -75,10 +82,23 @@ export function mountBooth(section, files) {
     return run();
   }
 
+  const clips = element(
+    "p",
+    { class: "clips", role: "group", "aria-label": "Without a microphone", hidden: true },
+    element("span", { class: "hint" }, "No microphone? Let Recap say"),
+    ...CLIPS.map((text) => element("button", { type: "button", class: "small", onclick: () => say(text) }, text)),
+  );
+  const heard = heardFigure(play);
+  const level = element("meter", { class: "level", min: 0, max: 1, low: 0.02, "aria-label": "How loud it is", hidden: true });
   const microphone = new Microphone();
+  microphone.on("level", (loudness) => {
+    level.value = Math.sqrt(loudness);
+  });
   microphone.on("recorded", hear);
   microphone.on("changed", () => {
     find("span", record).textContent = microphone.onAir ? "Stop" : "Record";
+    level.hidden = !microphone.onAir;
+    level.value = 0;
   });
 
   async function start() {
@@ -90,15 +110,27 @@ export function mountBooth(section, files) {
     }
   }
 
+  /** Has the server's own voice say something, for those without a microphone. */
+  async function say(/** @type {string} */ input) {
+    failed.replaceChildren();
+    try {
+      const model = preferred(models.of(SPEAKER))?.id;
+      const spoken = await request("v1/audio/speech", json({ model, input, response_format: "wav" }));
+      await hear(await spoken.blob());
+    } catch (error) {
+      failed.replaceChildren(trouble(/** @type {Failure} */ (error), { again: () => say(input) }));
+    }
+  }
+
   const record = button("Record", CIRCLE, () => (microphone.onAir ? microphone.stop() : start()), "primary");
   whileHeld(record, start, () => microphone.stop());
   load().catch(() => {}); // told when something is recorded
   section.append(
     element(
       "div",
-      { class: "booth" },
+      { class: "booth inside" },
       element("h1", {}, "What is said?"),
-      element("p", { class: "actions" }, record, button("Choose a recording", "M12 16V4m-5 5 5-5 5 5M4 20h16", () => choose(files)), chosen.node),
+      element("p", { class: "actions" }, record, button("Choose a recording", "M12 16V4m-5 5 5-5 5 5M4 20h16", () => choose(files)), level, chosen.node),
       element(
         "p",
         { class: "hint" },
@@ -106,10 +138,12 @@ export function mountBooth(section, files) {
         element("kbd", {}, "Tab"),
         ", and hold the ",
         element("kbd", {}, "space bar"),
-        " for as long as you speak. A model knows the kinds of sentences that it was trained on, and takes others for those.",
+        " for as long as you speak. A model knows the kinds of sentences that it was trained on, and takes others for those. What you say goes to this server and nowhere else, and it keeps none of it.",
       ),
+      clips,
       failed,
       answer,
+      heard.node,
     ),
   );
   return { hear };
@@ -154,17 +188,19 @@ function shown({ text, words, duration }, samples, played) {
 }
 
 function row(/** @type {Word} */ { word, start, end, confidence }, /** @type {Float32Array} */ samples) {
-  const play = () => {
-    const audio = new Audio(URL.createObjectURL(encode(samples.subarray(start * RATE, end * RATE))));
-    audio.addEventListener("ended", () => URL.revokeObjectURL(audio.src));
-    return audio.play();
-  };
   const when = `${start.toFixed(2)}–${end.toFixed(2)} s`;
   return element(
     "li",
     {},
-    element("button", { type: "button", class: "small", title: "Play it", onclick: play }, word),
+    element("button", { type: "button", class: "small", title: "Play it", onclick: () => play(samples, start, end) }, word),
     element("small", {}, when),
     element("small", {}, percent(confidence)),
   );
+}
+
+/** Plays a part of a recording, from one second to another. */
+function play(/** @type {Float32Array} */ samples, /** @type {number} */ start, /** @type {number} */ end) {
+  const audio = new Audio(URL.createObjectURL(encode(samples.subarray(start * RATE, end * RATE))));
+  audio.addEventListener("ended", () => URL.revokeObjectURL(audio.src));
+  return audio.play();
 }

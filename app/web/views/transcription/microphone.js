@@ -3,6 +3,8 @@
 import { Emitter } from "../../shell/emitter.js";
 import { Failure } from "../../shell/failure.js";
 
+const LEVELS = 60; // milliseconds between two levels
+
 /** @type {Record<string, string>} */
 const REFUSED = {
   NotAllowedError: "The browser does not let this page use the microphone. Allow it beside the address, then try again.",
@@ -11,9 +13,10 @@ const REFUSED = {
 };
 
 /**
- * Emits `changed` when it starts or stops, and `recorded` with a recording.
+ * Emits `changed` when it starts or stops, `level` with how loud it is meanwhile, from 0 to 1, and `recorded` with a
+ * recording.
  *
- * @extends {Emitter<{changed: void, recorded: Blob}>}
+ * @extends {Emitter<{changed: void, level: number, recorded: Blob}>}
  */
 export class Microphone extends Emitter {
   /** Whether it records, or is about to. */
@@ -42,12 +45,32 @@ export class Microphone extends Emitter {
   }
 
   #record(/** @type {MediaStream} */ stream) {
+    const listening = this.#listen(stream);
     this.#recorder = new MediaRecorder(stream);
     this.#recorder.addEventListener("dataavailable", ({ data }) => {
+      listening.close();
       release(stream);
       if (data.size) this.emit("recorded", data);
     });
     this.#recorder.start();
+  }
+
+  /** Tells how loud it is, until what it returns is closed. */
+  #listen(/** @type {MediaStream} */ stream) {
+    const context = new AudioContext();
+    const analyser = context.createAnalyser();
+    const samples = new Float32Array(analyser.fftSize);
+    context.createMediaStreamSource(stream).connect(analyser);
+    const timer = setInterval(() => {
+      analyser.getFloatTimeDomainData(samples);
+      this.emit("level", Math.max(...samples.map(Math.abs)));
+    }, LEVELS);
+    return {
+      close() {
+        clearInterval(timer);
+        context.close();
+      },
+    };
   }
 
   #set(/** @type {boolean} */ onAir) {

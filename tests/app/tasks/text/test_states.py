@@ -1,6 +1,7 @@
 """POST /v1/states: the numbers of torch's LSTM, limits, and turns with others."""
 
 import copy
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -92,6 +93,19 @@ def test_gates_are_told_where_asked_for(text_client: httpx2.Client) -> None:
         before = now
 
 
+def test_activity_has_all_cells_of_the_layers_up_to_this_one(text_client: httpx2.Client) -> None:
+    told = [states(text_client, layer=layer, top=48, activity=True) for layer in (1, 2)]
+    both = told[1]["activity"]
+    assert (both["layers"], both["cells"], told[0]["activity"]["layers"]) == (2, 48, 1)
+    values = torch.frombuffer(bytearray(b64decode(both["values"])), dtype=torch.int8).view(2, len(PROSE), 48)
+    for layer, answer in enumerate(told):
+        for cell in answer["cells"]:
+            exact = torch.tensor(cell["cell_state"]).tanh()
+            torch.testing.assert_close(values[layer, :, cell["cell"]] / 127, exact, rtol=0, atol=0.51 / 127)
+    assert b64decode(told[0]["activity"]["values"]) == b64decode(both["values"])[: len(PROSE) * 48]
+    assert "activity" not in states(text_client)
+
+
 def test_top_cells_of_the_last_layer_are_the_default(text_client: httpx2.Client, served_text: LanguageModel) -> None:
     reader = StateReader(served_text, PROSE, 2)
     while reader.left:
@@ -159,6 +173,13 @@ def test_request_that_is_wrong_is_told_what_is_right(
     text_client: httpx2.Client, body: dict[str, Any], code: str, field: str, message: str
 ) -> None:
     assert message in refusal(text_client, 422, code, field, body)
+
+
+def test_more_activity_than_fits_is_refused(text_client: httpx2.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.tasks.text.states.MAX_ACTIVITY", 96 * 100)
+    message = refusal(text_client, 422, "invalid_parameter", "activity", {"text": "x" * 101, "activity": True})
+    assert message.endswith("is too much for one answer: of so many cells, at most 100 characters fit")
+    assert states(text_client, text="x" * 200, layer=1, activity=True)["activity"]["layers"] == 1
 
 
 def test_unknown_models_and_captioners_are_refused(text_client: httpx2.Client) -> None:

@@ -2,14 +2,16 @@
 
 import json
 import re
+from base64 import b64decode
 from collections.abc import Iterator
 from typing import Any
 
 import httpx2
+import numpy as np
 import openai
 import pytest
 
-from model.tasks.transcription.recogniser import Transcript
+from model.tasks.transcription.recogniser import SECONDS, Transcript
 from tests.recordings import recording
 
 PATH = "/v1/audio/transcriptions"
@@ -41,6 +43,21 @@ def test_its_client_reads_every_format(client: openai.OpenAI, long: bytes, expec
         assert 0 <= segment.start < segment.end <= 30.1
         assert segment.avg_logprob <= 0
         assert 0 <= segment.no_speech_prob <= 1
+
+
+def test_frames_are_what_the_network_heard(speech_client: httpx2.Client, long: bytes, expected: Transcript) -> None:
+    form = {"response_format": "verbose_json", "timestamp_granularities[]": "frame"}
+    answer = speech_client.post(PATH, files={"file": long}, data=form).raise_for_status().json()
+    assert len(answer["frames"]) == len(expected.segments) > 1
+    for piece, segment in zip(answer["frames"], expected.segments, strict=True):
+        assert (piece["letters"], piece["step"]) == (["", " ", "a", "b", "c"], SECONDS)
+        assert piece["start"] == pytest.approx(segment.begin, abs=1e-3)
+        heard = np.frombuffer(b64decode(piece["probabilities"]), np.uint8).reshape(-1, 5) / 255
+        np.testing.assert_allclose(heard, np.exp(segment.logprobs), atol=0.01)
+    assert (
+        "frames"
+        not in speech_client.post(PATH, files={"file": long}, data=form | {"timestamp_granularities[]": "word"}).json()
+    )
 
 
 def test_subtitles_are_those_of_the_segments(client: openai.OpenAI, long: bytes, expected: Transcript) -> None:
@@ -78,7 +95,12 @@ def test_every_format_of_recordings_is_read(speech_client: httpx2.Client, format
         (b"hello", {}, 415, "no recording that is read; WAV, FLAC"),
         (b"OggS" + bytes(100), {}, 400, "truncated or damaged"),
         (recording(0.1), {"response_format": "diarized_json"}, 400, "response_format='diarized_json'"),
-        (recording(0.1), {"timestamp_granularities[]": "word"}, 400, "response_format=verbose_json alone"),
+        (
+            recording(0.1),
+            {"timestamp_granularities[]": "word"},
+            400,
+            "words and frames have times with response_format=verbose_json alone",
+        ),
         (recording(0.1), {"timestamp_granularities[]": "letter"}, 400, "timestamp_granularities="),
         (recording(0.1), {"stream": "true", "response_format": "srt"}, 400, "stream=true: not with"),
         (recording(0.1), {"language": "de"}, 400, "language='de'"),

@@ -51,7 +51,8 @@ def test_gates_of_an_lstm_make_its_states() -> None:
 @pytest.mark.parametrize("kind", CELLS)
 def test_every_cell_can_be_read_in_any_chunks(kind: str) -> None:
     model = random_model(cell=kind, sharpness=1.5)
-    found = read(StateReader(model, TEXT, 2)).of(range(24))
+    reader = read(StateReader(model, TEXT, 2))
+    found = reader.of(range(24))
     cells = model.recurrent.cells()
     states = [cell.zero_state(torch.zeros(1, 1)) for cell in cells]
     for place, token in enumerate(torch.tensor(model.encode(TEXT))):
@@ -61,6 +62,12 @@ def test_every_cell_can_be_read_in_any_chunks(kind: str) -> None:
             x = states[number][0]
         for ours, expected in zip(found.states, states[1], strict=True):
             torch.testing.assert_close(ours[place], expected[0], rtol=1e-4, atol=1e-5)
+    activity = reader.activity()
+    assert activity.shape == (2, len(TEXT), 24)
+    seen = found.states[1].tanh() if len(found.states) > 1 else found.states[0]
+    torch.testing.assert_close(activity[1], seen, rtol=1e-3, atol=1e-3)
+    below = read(StateReader(model, TEXT, 1)).activity()
+    torch.testing.assert_close(activity[:1], below)
     expected_gates = {"rnn": "", "rnn-relu": "", "gru": "rzn"}.get(kind, "ifgo")
     assert "".join(found.gates) == expected_gates
 

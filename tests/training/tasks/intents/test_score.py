@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from training.calibration import calibration_error
-from training.tasks.intents.score import fit, score
+from training.tasks.intents.score import fit, operating_points, score
 
 LABELS = torch.tensor([0, 1, 0, 1, 2, 2])
 PROBABILITIES = torch.tensor(
@@ -30,6 +30,15 @@ def test_score_at_an_operating_point() -> None:
     assert figures["score"].value == pytest.approx(0.75 * 0.5 + 0.25 * 0.5)
     assert figures["score"].label == "accuracy with 25% out of scope"
     assert not figures["calibration_error"].higher_is_better
+
+
+def test_operating_points_are_scores_at_their_thresholds() -> None:
+    points = operating_points(LOGITS, LABELS, 1.0)
+    assert [point["threshold"] for point in points[:3]] == [0.0, 0.05, 0.1]
+    assert (points[-1]["threshold"], points[-1]["accuracy"], points[-1]["recall"]) == (1.0, 0.0, 1.0)
+    for point in points:
+        found = score(LOGITS, LABELS, 1.0, point["threshold"])
+        assert (point["accuracy"], point["recall"]) == (found.accuracy, found.recall)
 
 
 def test_confidence_out_of_scope_is_that_of_its_being_right() -> None:

@@ -1,17 +1,16 @@
-/** The contents of "Look inside": a panel of each view that has one, then the models with their figures and cards. */
+/** The models that are served: what each is, its figures, and its card. */
 
 import { element } from "../../shell/element.js";
 import { modelChoice, models, preferred } from "../../shell/models.js";
 import { attempt } from "../../shell/trouble.js";
 import { VIEWS } from "../index.js";
-import { markdown } from "./markdown.js";
+import { markdown } from "../inside/markdown.js";
 
 /** @typedef {import("../../shell/models.js").Card} Card */
 /** @typedef {import("../../shell/models.js").Figure} Figure */
 
-/** Fills the view; if the list of models can't be had, that is shown in its place. */
-export async function mountInside(/** @type {HTMLElement} */ view) {
-  const panels = await Promise.all(VIEWS.flatMap(({ inside }) => inside?.() ?? []));
+/** Fills the view, and returns what shows a model by its name; if the list can't be had, that is shown in its place. */
+export async function mountModels(/** @type {HTMLElement} */ view) {
   const facts = element("div", { class: "facts" });
   const model = modelChoice(show);
 
@@ -37,12 +36,15 @@ export async function mountInside(/** @type {HTMLElement} */ view) {
     element(
       "div",
       { class: "inside" },
-      element("h1", {}, "Look inside"),
-      ...panels,
+      element("h1", {}, "What they are, and how good"),
       element("section", { class: "panel about-model", "aria-label": "The model" }, model.node, failed, facts),
     ),
   );
-  return run();
+  await run();
+  return (/** @type {string} */ name) => {
+    const card = models.all.find(({ id }) => id === name);
+    if (card) show(card);
+  };
 }
 
 /** A model's figures, and what they were measured on; if the splits differ, each figure names its own. */
