@@ -5,6 +5,7 @@ import { choice, slider } from "../shell/controls.js";
 import { button, element } from "../shell/element.js";
 import { modelChoice, models, preferred } from "../shell/models.js";
 import { attempt } from "../shell/trouble.js";
+import { SEQUENCES } from "./groups.js";
 
 const TASK = "text-to-speech";
 
@@ -16,6 +17,7 @@ export default {
   title: "Speak",
   hash: "speak",
   icon: "M4 9v6h4l5 4V5L8 9zM16 9a4 4 0 0 1 0 6M18.500 6.500a8 8 0 0 1 0 11",
+  group: SEQUENCES,
   task: TASK,
 
   mount({ section }) {
