@@ -17,6 +17,7 @@ export default {
   title: "Speak",
   hash: "speak",
   icon: "M4 9v6h4l5 4V5L8 9zM16 9a4 4 0 0 1 0 6M18.500 6.500a8 8 0 0 1 0 11",
+  says: "Text into speech",
   group: SEQUENCES,
   task: TASK,
 
