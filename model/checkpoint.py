@@ -150,10 +150,11 @@ class Checkpoint(Generic[C, M]):
             if programs:  # of weights that were the architecture's when they were compiled
                 model = self.task.build(self.config, **assets, programs=programs)
             else:
-                with torch.device("meta"), _Unfilled():
-                    shapes = self.task.build(self.config, **assets)
-                _check_shapes(shapes, self.path / WEIGHTS)  # before memory of a size that they do not have is taken
-                model = self.task.build(self.config, **assets)
+                with _Unfilled():
+                    with torch.device("meta"):
+                        shapes = self.task.build(self.config, **assets)
+                    _check_shapes(shapes, self.path / WEIGHTS)  # before memory of a size that they do not have is taken
+                    model = self.task.build(self.config, **assets)
         except (ValueError, TypeError, RuntimeError) as error:  # the last two for numbers beyond what torch counts to
             raise CheckpointError(f"{self.path / CONFIG}: model: {str(error).splitlines()[0]}") from error
         if own := model.state_dict():  # of a model whose networks are compiled: the rest, or nothing
@@ -189,7 +190,10 @@ def _read_json(path: Path) -> Any:
 
 
 class _Unfilled(TorchFunctionMode):
-    """Leaves out filling fresh weights: on `meta` there is nothing to fill, and torch would import for a second."""
+    """Leaves out filling fresh weights, which a file replaces: drawing them takes longer than reading it.
+
+    On `meta` there is nothing to fill, and torch would import for a second.
+    """
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None

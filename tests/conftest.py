@@ -155,16 +155,29 @@ def pictures() -> list[Image.Image]:
     return draw_pictures()
 
 
+def made_once(name: str, make: Callable[[Path], object]) -> Path:
+    """The folder that one process of the run makes; all of them read it, and none changes it."""
+    folder = Path(os.environ["XDG_CACHE_HOME"], name)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    made = folder.with_name(f"{folder.name}.made")
+    with made.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            shutil.rmtree(folder, ignore_errors=True)  # what a test that failed has left
+            make(folder)
+            made.touch()
+    return folder
+
+
 def learn_once(model: torch.nn.Module, name: str, learn: Callable[[], None]) -> None:
     """Lets one process of the run train `model`; it then has the same weights in all of them."""
-    file = Path(os.environ["XDG_CACHE_HOME"]) / f"{name}.safetensors"
-    with file.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if file.exists():
-            load_model(model, file)
-        else:
-            learn()
-            save_model(model, str(file))
+
+    def make(folder: Path) -> None:
+        learn()
+        folder.mkdir()
+        save_model(model, str(folder / "model.safetensors"))
+
+    load_model(model, made_once(name, make) / "model.safetensors")
 
 
 @pytest.fixture(scope="session")

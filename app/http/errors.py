@@ -1,5 +1,6 @@
 """Refusals and failures as answers: each has a status, and the body of the route's dialect; never a stack trace."""
 
+import html
 import logging
 from http import HTTPStatus
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import Scope
 
 from app.errors import Refusal
@@ -15,6 +16,24 @@ from app.http.contract import Match
 from app.http.dialects import Shape
 
 logger = logging.getLogger(__name__)
+
+_NOTHING = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Nothing is here · Recap</title>
+<link rel="stylesheet" href="{root}web/shell/base.css">
+</head>
+<body>
+<main class="empty">
+<h1>Nothing is here</h1>
+<p>This address leads nowhere. <a href="{root}">Recap's page</a> is there, and <a href="{root}docs">the API</a>
+lists every request that is answered.</p>
+</main>
+</body>
+</html>
+"""
 
 
 _CODES = {
@@ -91,6 +110,9 @@ async def _refusal(request: Request, error: Refusal) -> Response:
 
 async def _http_error(request: Request, error: HTTPException) -> Response:
     message = error.detail
+    if error.status_code == 404 and "text/html" in request.headers.get("accept", ""):
+        error_response(HttpRefusal(error, error.detail), request.scope)  # counted and logged as any other
+        return HTMLResponse(_NOTHING.format(root=html.escape(request.base_url.path)), 404)
     if error.status_code == 404:
         message = f"nothing is at {request.url.path}; /docs shows what there is"
     elif error.status_code == 405:

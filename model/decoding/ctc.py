@@ -152,12 +152,12 @@ def prefix_beam_search(
             audible = sorted(audible, key=lambda symbol: -heard[symbol])[:most]
         grown = {prefix.symbols: prefix for prefix in beam}
         for prefix in beam:
-            last = prefix.symbols[-1] if prefix.symbols else BLANK
-            prefix.next_blank = _add(prefix.next_blank, prefix.total + heard[BLANK])
+            last, total = prefix.symbols[-1] if prefix.symbols else BLANK, prefix.total
+            prefix.next_blank = _add(prefix.next_blank, total + heard[BLANK])
             if last != BLANK:
                 prefix.next_symbol = _add(prefix.next_symbol, prefix.symbol + heard[last])
             for symbol in audible:
-                came = prefix.blank if symbol == last else prefix.total  # said twice, only with a blank between
+                came = prefix.blank if symbol == last else total  # said twice, only with a blank between
                 if came == NEVER:
                     continue
                 symbols = (*prefix.symbols, symbol)

@@ -255,9 +255,9 @@ def test_an_address_that_is_taken_is_told_before_anything_is_loaded(tmp_path: Pa
             (["--host", "x" * 70], f"error: host {'x' * 70}, port 0: the host's name can't be resolved; "),
         ):
             # Where there are no checkpoints either, the address comes first.
-            command = [*COMMAND, *options, "--checkpoints", str(tmp_path)]
-            result = subprocess.run(command, capture_output=True, text=True, timeout=60)
-            assert (result.returncode, result.stderr[: len(reason)]) == (2, reason)
+            with START("serve", "--port", "0", *options, "--checkpoints", str(tmp_path)) as process:
+                told = process.stderr.read()
+            assert (process.poll(), told[: len(reason)]) == (2, reason)
 
 
 def test_descriptors_are_taken_as_far_as_they_are_allowed(checkpoints: Path) -> None:
@@ -335,14 +335,12 @@ NO_REQUESTS = {
 }
 
 
-def test_what_is_no_request_is_refused(checkpoints: Path, serve: Serve, ready: Ready) -> None:
-    with serve(create_app(Settings(checkpoints=checkpoints, threads=1))) as client:
-        ready(client)
-        for what, data in NO_REQUESTS.items():
-            with socket.create_connection((client.base_url.host, client.base_url.port or 80), timeout=20) as sock:
-                sock.sendall(data)
-                assert answer(sock)[0] == 400, what
-            assert client.get("/healthz").status_code == 200
+def test_what_is_no_request_is_refused(client: httpx2.Client) -> None:
+    for what, data in NO_REQUESTS.items():
+        with socket.create_connection((client.base_url.host, client.base_url.port or 80), timeout=20) as sock:
+            sock.sendall(data)
+            assert answer(sock)[0] == 400, what
+        assert client.get("/healthz").status_code == 200
 
 
 @pytest.mark.parametrize(("seconds", "number"), [(0.2, 10_000_000), (60.0, 100_000)])

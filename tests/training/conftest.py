@@ -4,7 +4,7 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +19,26 @@ from model.tasks.captioning.captioner import Captioner
 from model.tasks.captioning.config import CaptionerConfig, DecoderConfig
 from model.tasks.captioning.tagger import Tags
 from model.vision.config import EncoderConfig, PreprocessingConfig
-from tests.conftest import draw
+from tests.conftest import draw, made_once
 from tests.forks import begin
 from tests.intent_queries import write_queries
 from tests.price_series import write_prices
 from tests.recordings import write_recordings
 from training.cli import main
+from training.recipe import Recipe
 from training.tasks import TASKS, read_recipe
 from training.tasks.captioning.nouns import Nouns
 from training.trainer import Trainer
+
+Finished = Callable[[Path], Recipe]
+RecipeOf = Callable[[str], Path]
 
 COLOURS = ("red", "green", "blue", "black")
 THINGS = ("dog", "boy", "girl", "man", "car")
 
 
-@pytest.fixture(scope="session")
-def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def write_pictures(root: Path) -> None:
     """24 training and 8 dev pictures with 5 captions each."""
-    root = tmp_path_factory.mktemp("data") / "flickr8k"
     (root / "Flicker8k_Dataset").mkdir(parents=True)
     chance = random.Random(0)
     tokens, names = [], []
@@ -50,7 +52,22 @@ def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "Flickr8k.token.txt").write_text("\n".join(tokens) + "\n")
     (root / "Flickr_8k.trainImages.txt").write_text("\n".join(names[:24]) + "\n")
     (root / "Flickr_8k.devImages.txt").write_text("\n".join(names[24:]) + "\n")
-    return root
+
+
+@pytest.fixture(scope="session")
+def tiny_data() -> Path:
+    """The data set of `write_pictures`. Shared by the whole run, as all data here: do not change it."""
+    return made_once("data/flickr8k", write_pictures)
+
+
+@pytest.fixture(scope="session")
+def start(tiny_captioner: Captioner) -> Path:
+    """`tiny_captioner` as the checkpoint that recipes go on from."""
+
+    def make(folder: Path) -> None:
+        save(folder, CAPTIONING, tiny_captioner, name="start", metrics={}, card="# start\n")
+
+    return made_once("start", make)
 
 
 @pytest.fixture(autouse=True)
@@ -100,14 +117,14 @@ precision = "bf16"
 
 
 @pytest.fixture
-def selfcritical_recipe(tiny_data: Path, tiny_checkpoint: Path, tmp_path: Path) -> Path:
-    """A recipe that goes on from `tiny_checkpoint`, whose words are not all of `tiny_data`'s: 2 epochs of 4 steps."""
+def selfcritical_recipe(tiny_data: Path, start: Path, tmp_path: Path) -> Path:
+    """A recipe that goes on from `start`, whose words are not all of `tiny_data`'s: 2 epochs of 4 steps."""
     path = tmp_path / "tiny-rl.toml"
     path.write_text(f"""
 task = "captioning"
 objective = "self-critical"
 name = "tiny-rl"
-start = "{tiny_checkpoint}"
+start = "{start}"
 output = "{tmp_path / "rl" / "checkpoint"}"
 run = "{tmp_path / "rl" / "run"}"
 [data]
@@ -129,14 +146,14 @@ save_every = 3
 
 
 @pytest.fixture
-def tuning_recipe(tiny_data: Path, tiny_checkpoint: Path, tmp_path: Path) -> Path:
-    """A recipe that goes on from `tiny_checkpoint` with its encoder: 2 epochs of 4 steps."""
+def tuning_recipe(tiny_data: Path, start: Path, tmp_path: Path) -> Path:
+    """A recipe that goes on from `start` with its encoder: 2 epochs of 4 steps."""
     path = tmp_path / "tiny-tuned.toml"
     path.write_text(f"""
 task = "captioning"
 objective = "tuning"
 name = "tiny-tuned"
-start = "{tiny_checkpoint}"
+start = "{start}"
 output = "{tmp_path / "tuned" / "checkpoint"}"
 run = "{tmp_path / "tuned" / "run"}"
 [data]
@@ -156,14 +173,14 @@ save_every = 3
 
 
 @pytest.fixture
-def tagging_recipe(tiny_data: Path, tiny_checkpoint: Path, tmp_path: Path) -> Path:
-    """A recipe that gives `tiny_checkpoint` a tagger: 2 epochs."""
+def tagging_recipe(tiny_data: Path, start: Path, tmp_path: Path) -> Path:
+    """A recipe that gives `start` a tagger: 2 epochs."""
     path = tmp_path / "tiny-tags.toml"
     path.write_text(f"""
 task = "captioning"
 objective = "tagging"
 name = "tiny-tags"
-start = "{tiny_checkpoint}"
+start = "{start}"
 output = "{tmp_path / "tags" / "checkpoint"}"
 run = "{tmp_path / "tags" / "run"}"
 classifier = "none"
@@ -182,35 +199,41 @@ save_every = 3
     return path
 
 
-@pytest.fixture
-def tagged_checkpoint(tiny_captioner: Captioner, tmp_path: Path) -> Path:
+@pytest.fixture(scope="session")
+def tagged_checkpoint(tiny_captioner: Captioner) -> Path:
     """`tiny_captioner` with a tagger of fresh weights, whose head has learnt the things of `tiny_data`."""
-    nouns = Nouns.read()
-    learnt = [nouns.numbers[thing] for thing in THINGS]
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        tags = Tags(list(nouns.numbers), nouns.broader, learnt=learnt)
-        captioner = Captioner(tiny_captioner.config, tiny_captioner.vocabulary, tags=tags)
-    captioner.load_state_dict(tiny_captioner.state_dict(), strict=False)
-    return save(
-        tmp_path / "checkpoints" / "tagged", CAPTIONING, captioner, name="tagged", metrics={}, card="# tagged\n"
-    ).path
+
+    def make(folder: Path) -> None:
+        nouns = Nouns.read()
+        learnt = [nouns.numbers[thing] for thing in THINGS]
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            tags = Tags(list(nouns.numbers), nouns.broader, learnt=learnt)
+            captioner = Captioner(tiny_captioner.config, tiny_captioner.vocabulary, tags=tags)
+        captioner.load_state_dict(tiny_captioner.state_dict(), strict=False)
+        save(folder, CAPTIONING, captioner, name="tagged", metrics={}, card="# tagged\n")
+
+    return made_once("tagged", make)
+
+
+def write_sentences(folder: Path) -> None:
+    """Eight more pictures, sentences without any, and vectors of five words."""
+    (folder / "more" / "images").mkdir(parents=True)
+    rows = ["image,caption"]
+    for number in range(8):
+        draw(number).save(folder / "more" / "images" / f"{number}.jpg")
+        rows.append(f"{number}.jpg,A zebra {THINGS[number % 5]} runs fast .")
+    (folder / "more" / "captions.csv").write_text("\n".join(rows) + "\n")
+    sentences = [f"a {colour} zebra and a {thing}" for colour in COLOURS for thing in THINGS]
+    (folder / "sentences.txt").write_text("\n".join([*sentences, "hi"]) + "\n")
+    (folder / "words.txt").write_text("\n".join(("a", "zebra", "dog", "runs", "fast")) + "\n")
+    np.save(folder / "vectors.npy", np.eye(5, dtype=np.float16))
 
 
 @pytest.fixture
 def mixture_recipe(tiny_data: Path, tagged_checkpoint: Path, tmp_path: Path) -> Path:
     """A recipe that makes `tagged_checkpoint` read its tags: 2 epochs of 10 steps, 2 of them on sentences alone."""
-    more = tmp_path / "more"
-    (more / "images").mkdir(parents=True)
-    rows = ["image,caption"]
-    for number in range(8):
-        draw(number).save(more / "images" / f"{number}.jpg")
-        rows.append(f"{number}.jpg,A zebra {THINGS[number % 5]} runs fast .")
-    (more / "captions.csv").write_text("\n".join(rows) + "\n")
-    sentences = [f"a {colour} zebra and a {thing}" for colour in COLOURS for thing in THINGS]
-    (tmp_path / "sentences.txt").write_text("\n".join([*sentences, "hi"]) + "\n")
-    (tmp_path / "words.txt").write_text("\n".join(("a", "zebra", "dog", "runs", "fast")) + "\n")
-    np.save(tmp_path / "vectors.npy", np.eye(5, dtype=np.float16))
+    data = made_once("data/sentences", write_sentences)
     path = tmp_path / "tiny-reader.toml"
     path.write_text(f"""
 task = "captioning"
@@ -219,9 +242,9 @@ name = "tiny-reader"
 start = "{tagged_checkpoint}"
 output = "{tmp_path / "reader" / "checkpoint"}"
 run = "{tmp_path / "reader" / "run"}"
-more = ["{more}"]
-sentences = ["{tmp_path / "sentences.txt"}"]
-vectors = "{tmp_path}"
+more = ["{data / "more"}"]
+sentences = ["{data / "sentences.txt"}"]
+vectors = "{data}"
 min_count = 1
 [data]
 path = "{tiny_data}"
@@ -257,11 +280,22 @@ def other_captioner(tiny_captioner: Captioner) -> Captioner:
 WORDS = ("to", "be", "or", "not", "that", "is", "the", "question")
 
 
-@pytest.fixture
-def text_recipe(tmp_path: Path) -> Path:
-    """A recipe for 12,000 characters of eight words in random order: 2 epochs of 20 steps."""
+def write_text(folder: Path) -> None:
+    """12,000 characters of eight words in random order."""
+    folder.mkdir(parents=True)
     chosen = torch.randint(len(WORDS), (2600,), generator=torch.Generator().manual_seed(0)).tolist()
-    (tmp_path / "input.txt").write_text(" ".join(WORDS[number] for number in chosen) + "\n☃☃")
+    (folder / "input.txt").write_text(" ".join(WORDS[number] for number in chosen) + "\n☃☃")
+
+
+@pytest.fixture(scope="session")
+def text() -> Path:
+    """The file of `write_text`."""
+    return made_once("data/text", write_text) / "input.txt"
+
+
+@pytest.fixture
+def text_recipe(text: Path, tmp_path: Path) -> Path:
+    """A recipe for `text`: 2 epochs of 20 steps."""
     path = tmp_path / "tiny-text.toml"
     path.write_text(f"""
 task = "text"
@@ -270,7 +304,7 @@ name = "tiny"
 output = "{tmp_path / "text" / "checkpoint"}"
 run = "{tmp_path / "text" / "run"}"
 [data]
-path = "{tmp_path / "input.txt"}"
+path = "{text}"
 dev = 0.2
 test = 0.1
 [model]
@@ -297,17 +331,20 @@ SIDES = {
 }
 
 
-@pytest.fixture
-def translation_recipe(tmp_path: Path) -> Path:
-    """A recipe for 60 pairs of two to six words in random order, with numbers: 2 epochs of 9 steps."""
-    folder = tmp_path / "parallel"
-    folder.mkdir()
+def write_pairs(folder: Path) -> None:
+    """60 training pairs of two to six words in random order, with numbers."""
+    folder.mkdir(parents=True)
     chance = random.Random(0)
     for split, number in (("train", 60), ("dev", 12), ("test", 8)):
         rows = [[chance.randrange(6) for _ in range(chance.randint(2, 6))] for _ in range(number)]
         for language, words in SIDES.items():
             lines = [" ".join([f"{place}", *(words[word] for word in row)]) for place, row in enumerate(rows)]
             (folder / f"{split}.{language}").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+@pytest.fixture
+def translation_recipe(tmp_path: Path) -> Path:
+    """A recipe for the pairs of `write_pairs`: 2 epochs of 9 steps."""
     path = tmp_path / "tiny-translation.toml"
     path.write_text(f"""
 task = "translation"
@@ -316,7 +353,7 @@ name = "tiny"
 output = "{tmp_path / "translation" / "checkpoint"}"
 run = "{tmp_path / "translation" / "run"}"
 [data]
-path = "{folder}"
+path = "{made_once("data/pairs", write_pairs)}"
 [subwords]
 size = 310
 [model]
@@ -337,9 +374,15 @@ save_every = 4
     return path
 
 
+@pytest.fixture(scope="session")
+def queries() -> Path:
+    """The folder of `write_queries`."""
+    return made_once("data/queries", write_queries)
+
+
 @pytest.fixture
-def intents_recipe(tmp_path: Path) -> Path:
-    """A recipe for the queries of `write_queries`: 2 epochs of 10 steps."""
+def intents_recipe(queries: Path, tmp_path: Path) -> Path:
+    """A recipe for `queries`: 2 epochs of 10 steps."""
     path = tmp_path / "tiny-intents.toml"
     path.write_text(f"""
 task = "intents"
@@ -348,7 +391,7 @@ name = "tiny"
 output = "{tmp_path / "intents" / "checkpoint"}"
 run = "{tmp_path / "intents" / "run"}"
 [data]
-path = "{write_queries(tmp_path / "queries")}"
+path = "{queries}"
 [model]
 embedding_size = 12
 character_size = 6
@@ -369,9 +412,15 @@ save_every = 3
     return path
 
 
+@pytest.fixture(scope="session")
+def recordings() -> Path:
+    """The folder of `write_recordings`."""
+    return made_once("data/recordings", write_recordings)
+
+
 @pytest.fixture
-def transcription_recipe(tmp_path: Path) -> Path:
-    """A recipe for the recordings of `write_recordings`: 2 epochs of some steps."""
+def transcription_recipe(recordings: Path, tmp_path: Path) -> Path:
+    """A recipe for `recordings`: 2 epochs of some steps. It searches greedily: a beam takes long to score in noise."""
     path = tmp_path / "tiny-transcription.toml"
     path.write_text(f"""
 task = "transcription"
@@ -380,7 +429,7 @@ name = "tiny"
 output = "{tmp_path / "transcription" / "checkpoint"}"
 run = "{tmp_path / "transcription" / "run"}"
 [data]
-path = "{write_recordings(tmp_path / "recordings")}"
+path = "{recordings}"
 [model]
 bands = 16
 channels = 4
@@ -391,7 +440,7 @@ dropout = 0.1
 hidden_size = 16
 num_layers = 1
 [model.decoding]
-beam_size = 2
+beam_size = 1
 [augmentation]
 speed = 0.02
 level = 3
@@ -415,9 +464,15 @@ language = 1.0
     return path
 
 
+@pytest.fixture(scope="session")
+def prices() -> Path:
+    """The folder of `write_prices`."""
+    return made_once("data/prices", write_prices)
+
+
 @pytest.fixture
-def forecasting_recipe(tmp_path: Path) -> Path:
-    """A recipe for the prices of `write_prices`: 2 epochs of 5 steps."""
+def forecasting_recipe(prices: Path, tmp_path: Path) -> Path:
+    """A recipe for `prices`: 2 epochs of 5 steps."""
     path = tmp_path / "tiny-prices.toml"
     path.write_text(f"""
 task = "forecasting"
@@ -426,7 +481,7 @@ name = "tiny"
 output = "{tmp_path / "forecasting" / "checkpoint"}"
 run = "{tmp_path / "forecasting" / "run"}"
 [data]
-path = "{write_prices(tmp_path / "prices")}"
+path = "{prices}"
 series = ["one", "two"]
 dev_from = 2004-06-01
 test_from = 2005-03-01
@@ -447,32 +502,59 @@ save_every = 3
     return path
 
 
+RECIPES = {
+    "cross-entropy": "tiny_recipe",
+    "tuning": "tuning_recipe",
+    "self-critical": "selfcritical_recipe",
+    "tagging": "tagging_recipe",
+    "mixture": "mixture_recipe",
+    "running-text": "text_recipe",
+    "classification": "intents_recipe",
+    "parallel-text": "translation_recipe",
+    "ctc": "transcription_recipe",
+    "likelihood": "forecasting_recipe",
+}
+"""The fixture of each objective's recipe."""
+
+
 @pytest.fixture
-def recipes(
-    tiny_recipe: Path,
-    tuning_recipe: Path,
-    selfcritical_recipe: Path,
-    tagging_recipe: Path,
-    mixture_recipe: Path,
-    text_recipe: Path,
-    intents_recipe: Path,
-    translation_recipe: Path,
-    transcription_recipe: Path,
-    forecasting_recipe: Path,
-) -> dict[str, Path]:
-    """A recipe for each objective."""
-    return {
-        "cross-entropy": tiny_recipe,
-        "tuning": tuning_recipe,
-        "self-critical": selfcritical_recipe,
-        "tagging": tagging_recipe,
-        "mixture": mixture_recipe,
-        "running-text": text_recipe,
-        "classification": intents_recipe,
-        "parallel-text": translation_recipe,
-        "ctc": transcription_recipe,
-        "likelihood": forecasting_recipe,
-    }
+def recipe_of(request: pytest.FixtureRequest) -> RecipeOf:
+    """The recipe of an objective."""
+
+    def recipe_of(objective: str) -> Path:
+        path: Path = request.getfixturevalue(RECIPES[objective])
+        return path
+
+    return recipe_of
+
+
+@pytest.fixture(scope="session")
+def finished() -> Finished:
+    """A recipe whose run has come to its end, and whose checkpoint is published; once in the whole run of the tests.
+
+    It differs from the recipe that is given in its folders, which are not to be changed.
+    """
+
+    def finished(path: Path) -> Recipe:
+        objective = read_recipe(path).objective
+
+        def make(folder: Path) -> None:
+            options = [f"--set={option}" for option in folders(path, folder)]
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("PATH", "/nowhere")  # no Java
+                AcceleratorState._reset_state()
+                assert run_command("train", "--config", str(path), *options) == 0
+                AcceleratorState._reset_state()
+
+        return read_recipe(path, folders(path, made_once(f"finished/{objective}", make)))
+
+    return finished
+
+
+def folders(path: Path, folder: Path) -> list[str]:
+    """Settings that put all that a recipe writes into a folder."""
+    options = [f"run={folder / 'run'}", f"output={folder / 'checkpoint'}"]
+    return [*options, f"features.cache={folder / 'features'}"] if "[features]" in path.read_text() else options
 
 
 def open_trainer(path: Path, options: Sequence[str] = (), *, resume: bool = False) -> Trainer[Any, Any]:

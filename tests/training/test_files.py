@@ -13,7 +13,7 @@ import pytest
 
 from tests.conftest import FullDisk
 from tests.forks import begin
-from tests.training.conftest import recap_train, run_command
+from tests.training.conftest import Finished, RecipeOf, folders, recap_train, run_command
 from training.cache import new_array
 from training.data.base import DataError
 from training.evaluate import write_json
@@ -56,7 +56,7 @@ def named(errors: str) -> set[str]:
     ],
 )
 def test_training_names_all_broken_pictures_before_it_works(
-    recipes: dict[str, Path],
+    recipe_of: RecipeOf,
     objective: str,
     options: list[str],
     broken_data: Path,
@@ -65,7 +65,7 @@ def test_training_names_all_broken_pictures_before_it_works(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     options = [option.replace("CHECKPOINT", str(tiny_checkpoint)) for option in options]
-    command = ["train", "--config", str(recipes[objective]), "--set", f"data.path={broken_data}", *options]
+    command = ["train", "--config", str(recipe_of(objective)), "--set", f"data.path={broken_data}", *options]
     assert run_command(*command) == 1
     errors = capsys.readouterr().err
     assert "recap-train: 4 of 32 pictures can't be read" in errors
@@ -114,19 +114,20 @@ def limited(size: int, errors: Connection, *arguments: str) -> None:
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_a_full_disk_is_told_and_leaves_what_was_there(
-    recipes: dict[str, Path], objective: str, tmp_path: Path
+    recipe_of: RecipeOf, finished: Finished, objective: str, tmp_path: Path
 ) -> None:
-    command = ("train", "--config", str(recipes[objective]), "--set", "training.epochs=1")
-    whole = begin(recap_train, *command, PATH="/nowhere")
-    whole.join(100)
-    assert whole.exitcode == 0
-    kept = [file for file in tmp_path.rglob("*") if file.is_file() and "tfevents" not in file.name]
+    path = recipe_of(objective)
+    folder = finished(path).run.parent
+    own = [f"--set={option}" for option in folders(path, folder)]
+    kept = [file for file in folder.rglob("*") if file.is_file() and "tfevents" not in file.name]
     before = {file: file.read_bytes() for file in kept}
     assert {"state.safetensors", "best.safetensors", "model.safetensors"} <= {file.name for file in kept}
-    fresh = ["--set", f"run={tmp_path / 'fresh'}"]
-    for more, size in ((["--resume"], 5000), (fresh, 5000), (fresh, 10)):  # has a checkpoint, a state, a log to write
+    command = ["train", "--config", str(path), *own]
+    fresh = [*command, "--set", f"run={tmp_path / 'fresh'}"]
+    # A checkpoint, a state, a log to write.
+    for size, arguments in ((5000, [*command, "--resume"]), (5000, fresh), (10, fresh)):
         reader, writer = Pipe(duplex=False)
-        process = begin(limited, size, writer, *command, *more, PATH="/nowhere")
+        process = begin(limited, size, writer, *arguments, PATH="/nowhere")
         writer.close()
         with os.fdopen(os.dup(reader.fileno())) as stream:
             errors = stream.read()
@@ -137,7 +138,8 @@ def test_a_full_disk_is_told_and_leaves_what_was_there(
         assert all("ile too large" in line for line in told)
         assert "Traceback" not in errors
         assert {file: file.read_bytes() for file in kept} == before
-        assert not [file for file in tmp_path.rglob("*") if file.name.startswith(".") or "partial" in file.name]
+        for place in (folder, tmp_path):
+            assert not [file for file in place.rglob("*") if file.name.startswith(".") or "partial" in file.name]
 
 
 def test_an_array_that_the_disk_has_no_room_for_is_refused(tmp_path: Path, full_disk: FullDisk) -> None:

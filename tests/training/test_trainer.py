@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from model.checkpoint import Checkpoint, file_sha256
 from model.figures import Figure, figures_of
 from tests.forks import begin
-from tests.training.conftest import kill_once, open_trainer, run_command, train
+from tests.training.conftest import Finished, RecipeOf, folders, kill_once, open_trainer, run_command, train
 from training.run_state import StateError
 from training.tasks import TASKS
 from training.trainer import Trainer, Validation
@@ -43,51 +43,53 @@ def interrupt(trainer: Trainer[Any, Any], step: int, number: int) -> None:
 
 @pytest.mark.usefixtures("no_java")
 @every_objective
-def test_interrupted_run_resumes_to_the_bit(recipes: dict[str, Path], objective: str, tmp_path: Path) -> None:
-    path = str(recipes[objective])
-
-    def options(folder: str) -> list[str]:
-        return [f"--set=run={tmp_path}/{folder}/run", f"--set=output={tmp_path}/{folder}/checkpoint"]
-
-    assert run_command("train", "--config", path, *options("whole")) == 0
+def test_interrupted_run_resumes_to_the_bit(
+    recipe_of: RecipeOf, finished: Finished, objective: str, tmp_path: Path
+) -> None:
+    path = recipe_of(objective)
+    whole = finished(path)
+    killed, stopped = (folders(path, tmp_path / name) for name in ("killed", "stopped"))
+    command = ("train", "--config", str(path), *(f"--set={option}" for option in killed))
 
     state = tmp_path / "killed" / "run" / "state.safetensors"
-    kill_once(state, "train", "--config", path, *options("killed"))
+    kill_once(state, *command)
     assert not (tmp_path / "killed" / "checkpoint").exists()
+    assert run_command(*command, "--resume") == 0
+    first, second = (folder / "model.safetensors" for folder in (tmp_path / "killed" / "checkpoint", whole.output))
+    assert file_sha256(first) == file_sha256(second)
 
-    stopped = open_trainer(Path(path), [option.removeprefix("--set=") for option in options("stopped")])
-    last = stopped.objective.updates_per_epoch  # the epoch's last update: only the validation is left
-    interrupt(stopped, last, signal.SIGINT)
-    assert stopped.run() is False
-    assert (stopped.progress.epoch, stopped.progress.done, stopped.progress.step) == (0, last, last)
+    trainer = open_trainer(path, stopped)
+    last = trainer.objective.updates_per_epoch  # the epoch's last update: only the validation is left
+    interrupt(trainer, last, signal.SIGINT)
+    assert trainer.run() is False
+    assert (trainer.progress.epoch, trainer.progress.done, trainer.progress.step) == (0, last, last)
+    assert open_trainer(path, stopped, resume=True).run()
 
-    whole = load_file(tmp_path / "whole" / "run" / "state.safetensors")
-    for folder in ("killed", "stopped"):
-        assert run_command("train", "--config", path, "--resume", *options(folder)) == 0
-        found = load_file(tmp_path / folder / "run" / "state.safetensors")
-        assert found.keys() == whole.keys()
-        for name, tensor in whole.items():  # the last step's weights, their averages and the optimizer's moments
-            assert torch.equal(found[name], tensor), (folder, name)
-        first, second = (tmp_path / name / "checkpoint" / "model.safetensors" for name in (folder, "whole"))
-        assert file_sha256(first) == file_sha256(second)
+    for name in ("state", "best"):  # the last step's weights, averages and moments; the weights that are published
+        expected = load_file(whole.run / f"{name}.safetensors")
+        for folder in ("killed", "stopped"):
+            found = load_file(tmp_path / folder / "run" / f"{name}.safetensors")
+            assert found.keys() == expected.keys()
+            for key, tensor in expected.items():
+                assert torch.equal(found[key], tensor), (folder, name, key)
 
 
 @pytest.mark.usefixtures("no_java")
 @every_objective
 def test_loss_that_is_no_number_ends_the_run(
-    recipes: dict[str, Path], objective: str, capsys: pytest.CaptureFixture[str]
+    recipe_of: RecipeOf, objective: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run_command("train", "--config", str(recipes[objective]), "--set", "training.learning_rate=1e30") == 1
+    assert run_command("train", "--config", str(recipe_of(objective)), "--set", "training.learning_rate=1e30") == 1
     errors = capsys.readouterr().err
     assert "recap-train: step " in errors
     assert re.search("the loss is (nan|inf); lower training.learning_rate", errors)
 
 
-@pytest.mark.usefixtures("no_java")
 @every_objective
-def test_figures_are_published_with_the_first_one_chosen_by(recipes: dict[str, Path], objective: str) -> None:
-    assert run_command("train", "--config", str(recipes[objective]), "--set", "training.epochs=1") == 0
-    recipe = open_trainer(recipes[objective], ["training.epochs=1"], resume=True).recipe
+def test_figures_are_published_with_the_first_one_chosen_by(
+    recipe_of: RecipeOf, finished: Finished, objective: str
+) -> None:
+    recipe = finished(recipe_of(objective))
     checkpoint = Checkpoint.open(recipe.output)
     figures = figures_of(checkpoint.metrics)
     first = {
@@ -108,12 +110,15 @@ def test_figures_are_published_with_the_first_one_chosen_by(recipes: dict[str, P
 
 
 @every_objective
-def test_run_is_neither_overwritten_nor_mixed_with_another(recipes: dict[str, Path], objective: str) -> None:
-    open_trainer(recipes[objective]).save()
+def test_run_is_neither_overwritten_nor_mixed_with_another(
+    recipe_of: RecipeOf, finished: Finished, objective: str
+) -> None:
+    path = recipe_of(objective)
+    own = folders(path, finished(path).run.parent)
     with pytest.raises(StateError, match="a run is there already; go on with --resume"):
-        open_trainer(recipes[objective])
+        open_trainer(path, own)
     with pytest.raises(StateError, match="of another recipe"):
-        open_trainer(recipes[objective], ["training.epochs=4"], resume=True)
+        open_trainer(path, [*own, "training.epochs=4"], resume=True)
 
 
 @pytest.mark.parametrize(("higher_is_better", "epochs"), [(True, 5), (False, 3)])
@@ -192,7 +197,7 @@ def learn(folder: Path, names: list[str]) -> None:
 
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("no_java")
-def test_two_processes_learn_as_one_does(recipes: dict[str, Path], tmp_path: Path) -> None:
+def test_two_processes_learn_as_one_does(recipe_of: RecipeOf, tmp_path: Path) -> None:
     """All objectives in one start, which takes the longest. A batch of 7 pictures is shared as 4 and 3.
 
     In reinforcement, each picture's captions are drawn as if it were alone.
@@ -212,14 +217,14 @@ def test_two_processes_learn_as_one_does(recipes: dict[str, Path], tmp_path: Pat
         "ctc": ["training.precision=no", "model.dropout=0", "augmentation.bands=0", "augmentation.frames=0"],
         "likelihood": ["training.precision=no", "model.dropout=0", "training.learning_rate=1e-3"],
     }
-    assert given.keys() == recipes.keys()
+    assert given.keys() == set(OBJECTIVES)
     alone, folder, states = {}, tmp_path / "together", {}
     folder.mkdir()
     for name, options in given.items():
-        trainer = open_trainer(recipes[name], [*options, f"run={tmp_path}/alone/{name}"])
+        trainer = open_trainer(recipe_of(name), [*options, f"run={tmp_path}/alone/{name}"])
         alone[name] = train(trainer, STEPS)
         states[name] = trainer.objective.state()
-        shutil.copy(recipes[name], folder / f"{name}.toml")
+        shutil.copy(recipe_of(name), folder / f"{name}.toml")
         (folder / f"{name}.json").write_text(json.dumps([*options, f"run={folder}/{name}"]))
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 import pytest
+from axe_playwright_python.base import AXE_SCRIPT, AxeResults
 from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
@@ -38,6 +39,27 @@ _AFRESH = """async () => {
     for (const picture of [...album.pictures]) album.remove(picture);
     decoding.reset();
 }"""
+
+# For the popup of an address bar that nobody sees, Chromium loads a page in each window, which takes longer than ours.
+# The last of these options counts: the other features are those that Playwright switches off.
+_WITHOUT = (
+    *("WebUIOmniboxPopup", "WebUIOmniboxAimPopup", "WebUIOmniboxFullPopup"),
+    *("AimEnabled", "AvoidCorsURLLoaderRestartOnRedirect", "AvoidUnnecessaryBeforeUnloadCheckSync"),
+    *(
+        "DestroyProfileOnBrowserClose",
+        "HttpsFirstBalancedModeAutoEnable",
+        "HttpsUpgrades",
+        "LensOverlay",
+        "MediaRouter",
+    ),
+    *("NetworkTimeServiceQuerying", "OptimizationHints", "PaintHolding", "PreconnectToSearch"),
+    "ThirdPartyStoragePartitioning",
+)
+BROWSER = ("--no-sandbox", f"--disable-features={','.join(_WITHOUT)}", "--use-fake-device-for-media-stream")
+"""Options of Chromium, which has a camera and a microphone that are none."""
+
+# Rules that judge colours; all others say the same of either theme.
+_COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
 
 Open = Callable[..., Page]
 Visit = Callable[[], AbstractContextManager[Open]]
@@ -71,6 +93,30 @@ def exported(page: Page, form: str) -> tuple[str, str]:
     return download.value.suggested_filename, download.value.path().read_text(encoding="utf-8")
 
 
+def violations(page: Page, part: str = "html") -> str:
+    """The faults that axe finds in a page, or in a part of it, in either theme; empty if there are none."""
+    found = []
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE_SCRIPT)
+    for theme, rules in (("light", {}), ("dark", _COLOURS)):
+        page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+        given = [part, {"resultTypes": ["violations"], **rules}]
+        results = AxeResults(page.evaluate("([part, options]) => axe.run(part, options)", given))
+        if results.violations_count:
+            found.append(f"{theme}: {results.generate_report()}")
+    return "\n".join(found)
+
+
+@pytest.fixture
+def still(browser: Browser) -> Iterator[Page]:
+    """A page to be judged by axe, in a context of its own.
+
+    It has no motion, or colours would be judged half-way, and no policy, or axe could not be put into it.
+    """
+    with browser.new_context(reduced_motion="reduce", bypass_csp=True) as context:
+        yield context.new_page()
+
+
 @pytest.fixture(scope="package")
 def server() -> Iterator[str]:
     """Address of a server with the checkpoints that are shipped, once it is ready."""
@@ -94,10 +140,10 @@ def server() -> Iterator[str]:
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Chromium, with a camera and a microphone that are none."""
-    devices = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    """Chromium, where everybody may use camera and microphone."""
+    options = [*BROWSER, "--use-fake-ui-for-media-stream"]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox", *devices])
+        browser = playwright.chromium.launch(executable_path=find_browser(), args=options)
         yield browser
         browser.close()
 

@@ -14,9 +14,12 @@ from playwright.sync_api import Page, Route, expect
 from app.main import create_app
 from app.settings import Settings
 from tests.app.conftest import serving, wait_until_ready
+from tests.app.http.test_fetch import Internet, internet
 from tests.web.conftest import Encode, Open, drop
 
 pytestmark = pytest.mark.browser
+
+__all__ = ["internet"]  # a fixture
 
 DONE = ".frame[data-state=done]"
 
@@ -72,10 +75,56 @@ def test_a_click_captions_the_example_word_by_word(page: Page, server: str, phot
         assert text.startswith("likely good" if sure >= 0.5 else "check it" if sure >= 0.2 else "probably wrong")
     expect(page.get_by_role("status")).to_contain_text("photo.jpg: A man")
     expect(page.locator(".picture")).to_have_attribute("alt", f"{best['text'].capitalize()}.")
+    expect(told.nth(0).locator(".text")).to_have_css("position", "absolute")  # it stands above, and not twice
+    known = set(best["text"].split())
+    marks = told.nth(2).locator("mark").all_inner_texts()
+    assert marks
+    assert {word.lower() for word in marks} >= set(others[1]["text"].split()) - known
     told.nth(2).click()
     assert sentence(page) == others[1]["text"]
     expect(told.nth(2)).to_have_attribute("aria-pressed", "true")
     expect(told.nth(2)).to_be_focused()
+
+
+def test_examples_are_easy_hard_and_wrong(page: Page) -> None:
+    said = {}
+    loaded = "performance.getEntriesByType('resource').some((entry) => entry.name.includes('/examples/'))"
+    assert not page.evaluate(loaded)  # they come on demand
+    examples = page.evaluate("[...document.querySelectorAll('#tries button')].map((button) => button.value)")
+    assert len(examples) == 5
+    for name in examples:
+        page.locator(f"#tries button[value={name}]").evaluate("(button) => button.click()")
+        page.get_by_role("button", name=f"{name}.jpg, done").wait_for()
+        said[name] = sentence(page)
+    assert {"espresso", "coffee", "cup"} & set(said["coffee"].split())
+    assert "cat" in said["cat"].split()
+    for name in ("rocket", "deep-space"):  # what the page says of them is true
+        assert not {"rocket", "spaceship", "stars", "galaxies", "space", "sky"} & set(said[name].split())
+
+
+def test_the_percentage_has_its_diagram_from_the_checkpoints_figures(tab: Page) -> None:
+    (card,) = [card for card in httpx2.get(tab.url.partition("#")[0] + "v1/models").json()["data"] if "encoder" in card]
+    selection = card["metrics"]["calibration"]["selection"]
+    found = tab.evaluate(
+        "async (rows) => (await import('/web/views/captioning/reliability.js')).groups(rows)", selection
+    )
+    assert sum(group["share"] for group in found) == pytest.approx(1)
+    for least in selection:  # what a least confidence keeps is what the groups from there on have
+        kept = [group for group in found if group["low"] >= least["least"]]
+        assert sum(group["share"] for group in kept) == pytest.approx(least["kept"])
+        assert sum(group["share"] * group["good"] for group in kept) == pytest.approx(least["kept"] * least["good"])
+        assert all(0 <= group["good"] <= 1 for group in kept)
+    told = tab.evaluate(
+        """async (card) => {
+        const {reliability} = await import("/web/views/captioning/reliability.js");
+        const text = (node) => node.textContent;
+        return [text(reliability(card)), text(reliability({...card, metrics: {}}))];
+    }""",
+        card,
+    )
+    assert f"{round(100 * found[0]['good'])} %" in told[0]
+    assert "From metrics.json of flickr8k-coco" in told[0]
+    assert "has no calibration" in told[1]
 
 
 def test_pictures_are_chosen_pasted_dropped_and_taken(page: Page, files: list[Path], photo: bytes) -> None:
@@ -142,13 +191,61 @@ def test_the_camera_takes_a_picture_and_is_let_go(page: Page) -> None:
     assert page.locator("video").count() == 0
 
 
-def test_a_link_that_is_dropped_is_told_what_it_is(page: Page) -> None:
-    page.evaluate("""() => {
-        const transfer = new DataTransfer();
-        transfer.setData("text/uri-list", "http://elsewhere.example/dog.jpg");
-        document.body.dispatchEvent(new DragEvent("drop", {dataTransfer: transfer, bubbles: true, cancelable: true}));
+LINK = """([type, url]) => {
+    const transfer = new DataTransfer();
+    transfer.setData(type, url);
+    const options = {bubbles: true, cancelable: true};
+    const event = type === "text/plain"
+        ? new ClipboardEvent("paste", {...options, clipboardData: transfer})
+        : new DragEvent("drop", {...options, dataTransfer: transfer});
+    document.body.dispatchEvent(event);
+}"""
+
+
+def test_a_link_is_told_which_setting_would_fetch_it(tab: Page) -> None:
+    for type in ("text/uri-list", "text/plain"):
+        tab.evaluate(LINK, [type, "http://elsewhere.example/dog.jpg"])
+        told = tab.get_by_role("alert").filter(has_text="http://elsewhere.example/dog.jpg: URLs are not fetched")
+        expect(told).to_contain_text("Whoever runs this server can allow hosts with RECAP_URL_HOSTS.")
+        tab.evaluate("document.querySelector('#notice').textContent = ''")
+
+
+def test_links_are_fetched_by_the_server(
+    open_page: Open, internet: Internet, tiny_checkpoint: Path, photo: bytes
+) -> None:
+    internet.pages |= {"/a%20dog.jpg": (200, {}, photo), "/cat": (200, {}, photo), "/text": (200, {}, b"words" * 9)}
+    settings = Settings(checkpoints=tiny_checkpoint.parent, threads=1, url_hosts=("pictures.example",))
+    with serving(create_app(settings)) as client:
+        wait_until_ready(client)
+        page = open_page(url=str(client.base_url).rstrip("/"))
+        page.evaluate(
+            LINK, ["text/uri-list", "# two\nhttp://pictures.example/a%20dog.jpg\nhttp://pictures.example/cat"]
+        )
+        strip = page.get_by_role("list", name="Pictures")
+        expect(strip.get_by_role("button", name="a dog.jpg, done")).to_be_visible()
+        expect(strip.get_by_role("button", name="cat.jpeg, done")).to_be_visible()
+        page.evaluate(LINK, ["text/plain", "http://pictures.example/text"])
+        expect(page.get_by_role("alert").filter(has_text="not a picture in a known format")).to_be_visible()
+        page.evaluate(LINK, ["text/plain", "http://elsewhere.example/"])
+        expect(page.get_by_role("alert").filter(has_text="can allow it with RECAP_URL_HOSTS")).to_be_visible()
+
+
+def test_a_slow_upload_tells_how_far_it_is(open_page: Open, encode: Encode) -> None:
+    page = open_page()
+    page.evaluate("""async () => {
+        const {album} = await import("/web/views/captioning/album.js");
+        window.notes = [];
+        album.on("changed", ({note}) => note && window.notes.push(note));
     }""")
-    expect(page.get_by_role("alert").filter(has_text="Save it first")).to_be_visible()
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 1_000_000}  # bytes a second
+    page.context.new_cdp_session(page).send("Network.emulateNetworkConditions", slow)
+    drop(page, {"noise.png": encode(Image.effect_noise((1200, 1200), 90))})
+    page.locator(DONE).wait_for()
+    shares = [int(note.split(" ")[1]) for note in page.evaluate("window.notes")]
+    assert len(shares) > 2
+    assert shares == sorted(shares)
+    assert 0 <= shares[0] < shares[-1] < 100
+    expect(page.locator(".progress")).to_be_empty()
 
 
 def test_each_bad_picture_is_told_where_it_is_and_the_others_go_on(

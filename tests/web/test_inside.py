@@ -54,7 +54,7 @@ def test_the_tree_is_the_search(inside: Page, answer: Any) -> None:
     expect(page.locator(".hypothesis")).to_contain_text(f"“{answer['captions'][0]['text']}”, complete")
     dead = next(place for place, node in enumerate(nodes) if not node["kept"])
     marks.nth(dead).hover()
-    expect(page.locator(".hypothesis")).to_contain_text(f"log-probability {nodes[dead]['logprob']:.2f}, died here")
+    expect(page.locator(".hypothesis")).to_contain_text(f"log-probability {nodes[dead]['logprob']:.2f}, dropped here")
     expect(page.locator(".time")).to_contain_text("ms finding words")
 
 

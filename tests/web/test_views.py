@@ -131,7 +131,7 @@ def test_a_view_that_did_not_load_is_loaded_when_it_is_opened_again(open_page: O
     expect(notice).to_be_visible()
     assert len(errors) == 1
     assert "desk.js" in errors.pop()
-    page.get_by_role("link", name="Many").click()
+    page.get_by_role("link", name="Batch").click()
     expect(notice).to_be_hidden()
     page.unroute("**/views/text/desk.js")
     page.get_by_role("link", name="Write").click()

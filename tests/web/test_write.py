@@ -109,18 +109,18 @@ def test_a_click_branches_and_one_can_go_back(desk: Page, server: str) -> None:
     sign = (other.locator(".sign").text_content() or "").split(" ")[0].replace("␣", " ").replace("⏎", "\n")
     other.click()
     done(page)
-    expect(page.locator(".turns")).to_contain_text("Branch 2 of 2")
+    expect(page.locator(".turns")).to_contain_text("Text")
     assert text(page) == before[:20] + sign + told(server, PROMPT + before[:20] + sign)["text"]
     expect(page.locator(".token.own")).to_have_count(1)
-    page.get_by_role("button", name="Branch before").click()
+    page.get_by_role("button", name="Text before").click()
     assert text(page) == before
-    page.get_by_role("button", name="Branch after").click()
+    page.get_by_role("button", name="Text after").click()
     assert text(page)[20] == sign
     branch = text(page)
     page.get_by_role("button", name="Go on").click()
     expect(page.locator(".token")).to_have_count(len(branch) + 60)
     assert text(page) == branch + told(server, PROMPT + branch)["text"]
-    expect(page.locator(".turns")).to_contain_text("Branch 2 of 2")
+    expect(page.locator(".turns")).to_contain_text("Text")
 
 
 def test_it_stops_when_it_is_told_to(desk: Page, server: str) -> None:
@@ -159,7 +159,7 @@ def test_the_keyboard_does_all_of_it(desk: Page) -> None:
     expect(page.get_by_role("group", name="The text")).to_be_focused()
     page.keyboard.press("Enter")
     page.keyboard.press("Enter")
-    expect(page.locator(".turns")).to_contain_text("Branch 2 of 2")
+    expect(page.locator(".turns")).to_contain_text("Text")
     assert text(page)[:3] == before[:3]
     assert text(page)[3] != before[3]
 
@@ -173,7 +173,10 @@ def test_sliders_and_models_are_asked_for_and_errors_told(desk: Page) -> None:
     page.get_by_role("slider", name="Length").fill("20")
     with page.expect_request("**/v1/completions") as request:
         write(page)
-    assert request.value.post_data_json == {
+    asked = request.value.post_data_json
+    assert asked
+    assert 0 <= asked.pop("seed") < 2**31
+    assert asked == {
         "model": "latex", "prompt": PROMPT, "logprobs": 5, "stream": True,
         "temperature": 0.35, "top_k": 12, "top_p": 0.9, "max_tokens": 20,
     }  # fmt: skip
@@ -187,3 +190,72 @@ def test_sliders_and_models_are_asked_for_and_errors_told(desk: Page) -> None:
     expect(trouble).to_be_hidden()
     done(page)
     assert len(text(page)) == 20
+
+
+def test_texts_are_kept_beside_each_other_and_a_seed_draws_one_again(desk: Page) -> None:
+    page = desk
+    page.get_by_role("slider", name="Temperature").fill("1")
+    page.get_by_role("textbox", name="Seed").fill("")
+    texts = []
+    for _ in range(2):
+        write(page)
+        texts.append(text(page))
+    assert texts[0] != texts[1]
+    page.get_by_role("button", name="Text before").click()
+    assert text(page) == texts[0]  # another was written since
+    hold = page.get_by_role("button", name="Hold its seed")
+    seed = (hold.text_content() or "").rpartition(" ")[2]
+    hold.click()
+    expect(page.get_by_role("textbox", name="Seed")).to_have_value(seed)
+    expect(hold).to_be_hidden()
+    write(page)
+    assert text(page) == texts[0]  # drawn again
+    page.get_by_role("button", name="Copy", exact=True).click()
+    expect(page.get_by_role("status")).to_contain_text("Text copied.")
+    assert page.evaluate("navigator.clipboard.readText()") == PROMPT + texts[0]
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save").click()
+    assert download.value.path().read_text(encoding="utf-8") == PROMPT + texts[0]
+    page.get_by_role("textbox", name="Seed").fill("")
+
+
+def test_another_model_goes_on_from_a_seam_that_is_seen(desk: Page) -> None:
+    page = desk
+    write(page)
+    expect(page.locator(".token.seam")).to_have_count(0)
+    before = len(text(page))
+    page.get_by_role("combobox", name="Model").select_option("linux-c")
+    page.get_by_role("button", name="Go on").click()
+    expect(page.locator(".token.seam")).to_have_count(1)
+    done(page)
+    place = page.evaluate("[...document.querySelectorAll('.token')].findIndex((one) => one.matches('.seam'))")
+    assert place == before
+    told = page.locator(".token.seam").evaluate("(seam) => getComputedStyle(seam, '::before').content")
+    assert "linux-c" in told
+    page.get_by_role("combobox", name="Model").select_option("shakespeare")
+
+
+def test_characters_that_the_model_has_never_seen_are_told(desk: Page) -> None:
+    page, prompt = desk, desk.get_by_role("textbox", name="Prompt")
+    told = page.get_by_text("has never seen")
+    expect(told).to_be_hidden()
+    prompt.fill("Gr\u00f6\u00dfe \u4f60")
+    expect(told).to_have_text(
+        "shakespeare has never seen \u00f6 \u00df \u4f60: it reads each of them as \u201csomething unknown\u201d."
+    )
+    write(page)
+    assert page.locator(".given .unknown").all_inner_texts() == ["\u00f6", "\u00df", "\u4f60"]
+    assert page.locator(".given").text_content() == "Gr\u00f6\u00dfe \u4f60"
+    prompt.fill(PROMPT)
+    expect(told).to_be_hidden()
+
+
+def test_shades_are_there_in_forced_colours(desk: Page) -> None:
+    page = desk
+    write(page)
+    page.emulate_media(forced_colors="active")
+    shades = page.evaluate(
+        "Array.from(document.querySelectorAll('.token'), (token) => getComputedStyle(token).backgroundColor)"
+    )
+    assert len(set(shades)) > 5
+    page.emulate_media(forced_colors="none")

@@ -7,7 +7,10 @@ SERVICE = TaskService(
     name="captioning",
     default="flickr8k-coco",
     loader="service:load_worker",
-    routes=("routes:router", "stream:router", "openai:router", "ibm_max:router", "ollama:router", "photoprism:router"),
+    routes=(
+        *("routes:router", "stream:router", "remote:router"),
+        *("openai:router", "ibm_max:router", "ollama:router", "photoprism:router"),
+    ),
     handler="huggingface:HANDLER",
     schema="schemas:CaptionerCard",
     fields=lambda checkpoint: {

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from app.errors import Refusal
 from app.http.body import or_null, overrides
@@ -35,6 +35,8 @@ class CaptionParameters(DecodingParameters):
 
     attention: bool | None = None
     """Also return, for each word, where in the picture the network looked."""
+    top_logprobs: Annotated[int, Field(ge=1, le=10)] | None = None
+    """Also return, for each word, this many of the likeliest in its place, with their log-probabilities."""
     tree: bool | None = None
     """Also return the hypotheses that beam search kept at each step."""
     tags: bool | None = None
@@ -83,8 +85,9 @@ def picture_job(checkpoint: CaptionerCheckpoint, parameters: CaptionParameters, 
         data,
         decoding,
         bool(parameters.attention),
-        bool(parameters.tree),
+        tree=bool(parameters.tree),
         tag=bool(parameters.tags),
+        top_logprobs=parameters.top_logprobs or 0,
         wording=parameters.given(Wording),
     )
 

@@ -12,6 +12,15 @@ from app.tasks.captioning.service import PictureJob
 from model.checkpoint import Checkpoint
 
 
+class WordChoice(Schema):
+    """A word that may stand in another's place."""
+
+    text: Annotated[str | None, UNLESS_NONE] = None
+    """Left out where it is the end of the caption."""
+    logprob: float
+    """Natural logarithm of its probability there."""
+
+
 class Token(Schema):
     """A word of a caption."""
 
@@ -20,6 +29,9 @@ class Token(Schema):
     """Natural logarithm of its probability, given the picture and the words before it."""
     attention: Annotated[list[list[float]] | None, UNLESS_NONE] = None
     """Attention of the network: rows by columns over the picture, adding up to 1. Only with attention=true."""
+    top_logprobs: Annotated[tuple[WordChoice, ...] | None, UNLESS_NONE] = None
+    """The likeliest in its place after the words before it, likeliest first; only with top_logprobs, and never in the
+    events of a stream that are sent before the caption is done."""
 
 
 class Caption(Schema):

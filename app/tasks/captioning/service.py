@@ -47,6 +47,8 @@ class PictureJob:
     """Contents of its file, until they are decoded; none until then if `supply` gets them."""
     decoding: DecodingConfig
     attention: bool = False
+    top_logprobs: int = 0
+    """The number of likeliest words to find in the place of each."""
     tree: bool = False
     """True records the hypotheses of the search."""
     tag: bool = False
@@ -153,7 +155,7 @@ class PictureWorker(Batcher[PictureJob]):
         return item
 
     def kind(self, item: PictureJob) -> Hashable:
-        return item.decoding, item.attention
+        return item.decoding, item.attention, item.top_logprobs
 
     def run(self, batch: Sequence[PictureJob]) -> Sequence[PictureJob]:
         captioner, first = self._captioner, batch[0]
@@ -178,6 +180,7 @@ class PictureWorker(Batcher[PictureJob]):
                 first.decoding,
                 prefix=first.prefix,
                 attention=first.attention,
+                top_logprobs=first.top_logprobs,
                 observers=[*words, *trees.values()],
             )
             ended = time.perf_counter()

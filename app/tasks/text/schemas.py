@@ -55,5 +55,7 @@ class LanguageModelCard(ModelCard):
     hidden_size: int
     generation: dict[str, Any]
     """Its defaults for the parameters of a request."""
+    characters: str | None
+    """The characters that it has read; all others look alike to it. Null where tokens are words."""
     readable_cells: bool
     """True if some of its cells are known to follow something in the text; `/v1/states` lists them."""

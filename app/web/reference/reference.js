@@ -11,7 +11,7 @@ import { trying } from "./trying.js";
  * What a path and a method do, as OpenAPI has it.
  *
  * @typedef {{tags?: string[], summary: string, description?: string, parameters?: import("./schema.js").Parameter[],
- *   requestBody?: {content: Record<string, {schema: import("./schema.js").Schema}>},
+ *   requestBody?: {content: Record<string, {schema: import("./schema.js").Schema, example?: unknown}>},
  *   responses: Record<string, {description: string, content?: Record<string, {schema?: import("./schema.js").Schema}>}>}} Operation
  */
 

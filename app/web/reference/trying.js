@@ -1,8 +1,11 @@
-/** The form that tries an operation, with the pictures at hand, and the curl line that does the same. */
+/** The form that tries an operation, with the pictures at hand, and the programs that do the same. */
 
 import { address, hasKey, request } from "../shell/api.js";
+import { segments } from "../shell/controls.js";
 import { button, element } from "../shell/element.js";
+import { models } from "../shell/models.js";
 import { peek } from "../shell/store.js";
+import { programs } from "./code.js";
 import { example, resolved } from "./schema.js";
 
 const EXAMPLE = "web/views/captioning/example.jpg";
@@ -18,14 +21,34 @@ export function trying(/** @type {string} */ method, /** @type {string} */ path,
   const name = takesFile ? fileField(content["multipart/form-data"].schema) : "";
   const id = `try-${method}${path.replace(/\W+/g, "-")}`;
   const inputs = parameters.map((parameter) => input(parameter, `${id}-${parameter.name}`));
+  const isPicture = name === "image";
   const picture = element("select", { id: `${id}-picture` }, element("option", { value: "" }, "photo.jpg, the page's own"));
+  const upload = element("input", { id: `${id}-file`, type: "file" });
+  const source = isPicture ? picture : upload;
   const body = element("textarea", { id: `${id}-body`, rows: 6, spellcheck: "false" });
-  const line = element("pre", { tabindex: 0 });
+  const code = element("pre", { tabindex: 0, "aria-label": "Code" });
+  let language = "curl";
+  const written = offered();
   const status = element("p", { class: "hint", role: "status" });
   const text = element("pre", { tabindex: 0, hidden: true, "aria-label": "Answer" });
   /** @type {Map<string, Blob>} */
   const kept = new Map();
-  if (takesJson) body.value = JSON.stringify(example(content["application/json"].schema), null, 2);
+  if (takesJson) body.value = JSON.stringify(content["application/json"].example ?? example(content["application/json"].schema), null, 2);
+
+  /** The languages that can send it, to choose one. */
+  function offered() {
+    const names = programs({ ...call(), json: {} }).map(([name]) => name);
+    const control = segments({
+      label: "As code",
+      options: names.map((name) => [name, name]),
+      onchange: (value) => {
+        language = value;
+        draw();
+      },
+    });
+    control.value = language;
+    return control;
+  }
 
   function url() {
     const query = new URLSearchParams();
@@ -38,11 +61,28 @@ export function trying(/** @type {string} */ method, /** @type {string} */ path,
     return filled.slice(1) + (String(query) && `?${query}`);
   }
 
+  /** The request as it stands. */
+  function call() {
+    const query = new URLSearchParams(inputs.flatMap(({ control }, at) => (parameters[at].in === "query" && control.value ? [[parameters[at].name, control.value]] : [])));
+    const file = isPicture ? (picture.selectedOptions[0]?.textContent?.split(",")[0] ?? "photo.jpg") : (upload.files?.[0]?.name ?? "hello.wav");
+    const asked = inputs[parameters.findIndex((parameter) => parameter.name === "name")]?.control.value;
+    const task = path.includes("audio") ? "automatic-speech-recognition" : path.startsWith("/v1/completions") ? "text-generation" : "image-to-text";
+    return {
+      method,
+      path,
+      url: address(url()),
+      base: address(".").replace(/\/$/, ""),
+      key: hasKey(),
+      query,
+      form: takesFile ? { field: name, name: file } : undefined,
+      json: takesJson ? parsed(body.value) : undefined,
+      model: models.all.find(({ id }) => id === asked) ?? models.of(task).find((card) => card.default),
+    };
+  }
+
   function draw() {
-    const key = hasKey() ? ` -H "Authorization: Bearer $RECAP_KEY"` : "";
-    const file = picture.selectedOptions[0]?.textContent?.split(",")[0] ?? "photo.jpg";
-    const data = takesFile ? ` -F ${quoted(`${name}=@${file}`)}` : takesJson ? ` --json ${quoted(body.value.replace(/\s*\n\s*/g, " "))}` : "";
-    line.textContent = `curl${key}${data} ${quoted(address(url()))}`;
+    const [, text] = programs(call()).find(([name]) => name === language) ?? ["", "This can't be sent so."];
+    code.textContent = text;
   }
 
   async function send() {
@@ -54,7 +94,8 @@ export function trying(/** @type {string} */ method, /** @type {string} */ path,
     try {
       if (takesFile) {
         const form = new FormData();
-        form.append(name, kept.get(picture.value) ?? (await (await fetch(EXAMPLE)).blob()), "picture");
+        const file = isPicture ? (kept.get(picture.value) ?? (await (await fetch(EXAMPLE)).blob())) : upload.files?.[0];
+        if (file) form.append(name, file, isPicture ? "picture" : upload.files?.[0].name);
         options.body = form;
       } else if (takesJson) Object.assign(options, { body: body.value, headers: { "content-type": "application/json" } });
       const response = await request(url(), options);
@@ -85,17 +126,27 @@ export function trying(/** @type {string} */ method, /** @type {string} */ path,
   const form = element(
     "div",
     { class: "trying" },
-    takesFile && element("div", { class: "control" }, element("label", { for: picture.id }, "Picture"), picture),
+    takesFile && element("div", { class: "control" }, element("label", { for: source.id }, isPicture ? "Picture" : "File"), source),
     inputs.length > 0 && element("div", { class: "inputs" }, ...inputs.map(({ node }) => node)),
     takesJson && element("div", { class: "control" }, element("label", { for: body.id }, "Body"), body),
     element("p", { class: "actions" }, button("Send", "M5 12h14m-5.5-5.5L19 12l-5.5 5.5", send, "primary")),
-    element("div", { class: "answer" }, line, status, text),
+    element("div", { class: "answer" }, written.node, code, status, text),
   );
   form.addEventListener("input", draw);
   form.addEventListener("change", draw);
-  if (takesFile) offer().catch(() => {}); // nothing is kept, or the browser forbids it: the page's own picture does
+  if (takesFile && isPicture) offer().catch(() => {}); // nothing is kept, or the browser forbids it: the page's own picture does
+  fillName();
   draw();
   return form;
+
+  /** Puts a model's name where the path has one: the default for JSON is a language model, as in the example of its body. */
+  async function fillName() {
+    const place = parameters.findIndex((parameter) => parameter.in === "path" && parameter.name === "name");
+    await models.load().catch(() => {}); // the names can be typed
+    const model = models.of("text-generation").find((card) => card.default) ?? models.all[0];
+    if (place >= 0 && model && !inputs[place].control.value) inputs[place].control.value = model.id;
+    draw();
+  }
 }
 
 /** The control of a parameter. */
@@ -122,6 +173,11 @@ function pretty(/** @type {string} */ answer) {
   }
 }
 
-function quoted(/** @type {string} */ text) {
-  return `'${text.replaceAll("'", "'\\''")}'`;
+/** A text as JSON; as the text that it is, where it is none. */
+function parsed(/** @type {string} */ text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
 }

@@ -33,33 +33,85 @@ export function address(/** @type {string} */ path) {
   return new URL(path, document.baseURI).href;
 }
 
+/** @typedef {RequestInit & {sent?: (share: number) => void}} Options A body makes it a POST, of which `sent` hears how much has gone out. */
+
 /**
  * Sends a request. No answer, or one that refuses, throws a Failure.
  *
  * @param {string} path
- * @param {RequestInit} [options] A body makes it a POST.
+ * @param {Options} [options]
  */
-export async function request(path, options = {}) {
-  const sent = key;
+export async function request(path, { sent, ...options } = {}) {
+  const given = key;
   const headers = new Headers(options.headers);
-  if (sent) headers.set("authorization", `Bearer ${sent}`);
+  if (given) headers.set("authorization", `Bearer ${given}`);
   let response;
   try {
-    response = await fetch(path, { ...options, headers, method: options.body ? "POST" : "GET" });
+    response = await (sent ? upload(path, { ...options, headers }, sent) : fetch(path, { ...options, headers, method: options.body ? "POST" : "GET" }));
   } catch (error) {
     if (isAbort(error)) throw error;
     throw new Failure({ code: "unreachable", message: "the server can't be reached" });
   }
-  if (response.status === 401 && key !== sent) return request(path, options); // a key was entered meanwhile
+  if (response.status === 401 && key !== given) return request(path, { sent, ...options }); // a key was entered meanwhile
   if (!response.ok) throw await Failure.from(response);
   return response;
+}
+
+/**
+ * What `fetch` does, by the older interface: it alone tells how much of a body has been sent.
+ *
+ * @param {string} path
+ * @param {RequestInit & {headers: Headers}} options
+ * @param {(share: number) => void} sent
+ * @returns {Promise<Response>}
+ */
+function upload(path, { body, headers, signal }, sent) {
+  return new Promise((resolve, reject) => {
+    const work = new XMLHttpRequest();
+    const encoder = new TextEncoder();
+    let read = 0; // characters of the answer
+    /** @type {ReadableStreamDefaultController} */
+    let pipe;
+    const answer = new ReadableStream({
+      start(control) {
+        pipe = control;
+      },
+      cancel: () => work.abort(),
+    });
+    const take = () => {
+      pipe.enqueue(encoder.encode(work.responseText.slice(read)));
+      read = work.responseText.length;
+    };
+    const fail = (/** @type {unknown} */ error) => {
+      reject(error);
+      pipe.error(error);
+    };
+    work.open("POST", path);
+    for (const [name, value] of headers) work.setRequestHeader(name, value);
+    work.upload.addEventListener("progress", ({ loaded, total }) => sent(loaded / total));
+    work.upload.addEventListener("load", () => sent(1));
+    work.addEventListener("readystatechange", () => {
+      if (work.readyState !== XMLHttpRequest.HEADERS_RECEIVED) return;
+      const names = work.getAllResponseHeaders().trim().split(/\r\n/).map((line) => /** @type {[string, string]} */ (line.split(/: (.*)/s, 2)));
+      resolve(new Response(answer, { status: work.status, statusText: work.statusText, headers: names }));
+    });
+    work.addEventListener("progress", take);
+    work.addEventListener("load", () => {
+      take();
+      pipe.close();
+    });
+    work.addEventListener("error", () => fail(new TypeError("the connection failed")));
+    work.addEventListener("abort", () => fail(new DOMException("withdrawn", "AbortError")));
+    signal?.addEventListener("abort", () => work.abort());
+    work.send(/** @type {XMLHttpRequestBodyInit} */ (body));
+  });
 }
 
 /**
  * Returns the answer's JSON.
  *
  * @param {string} path
- * @param {RequestInit} [options]
+ * @param {Options} [options]
  */
 export async function ask(path, options) {
   return (await request(path, options)).json();
@@ -74,7 +126,7 @@ export function json(/** @type {unknown} */ value) {
  * Yields the server-sent events of the answer, their data parsed from JSON. A stream that breaks off throws a Failure.
  *
  * @param {string} path
- * @param {RequestInit} options
+ * @param {Options} options
  * @returns {AsyncGenerator<{name: string, data: any}>}
  */
 export async function* stream(path, options) {

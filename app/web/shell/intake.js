@@ -35,6 +35,12 @@ export function listen(receiver) {
   document.addEventListener("paste", (event) => {
     const pasted = [...(event.clipboardData?.files ?? [])];
     const files = receiver();
+    const writes = event.target instanceof HTMLInputElement || event.target instanceof HTMLTextAreaElement;
+    const urls = writes || pasted.length ? [] : links(event.clipboardData?.getData("text/plain"));
+    if (urls.length && files?.links) {
+      event.preventDefault();
+      files.links(urls);
+    }
     if (!pasted.length || !files) return;
     event.preventDefault();
     files.take(pasted.map((file) => ({ file, name: pastedName(file) })));
@@ -65,10 +71,18 @@ export function listen(receiver) {
     if (!brings(event) || !files || !transfer) return;
     event.preventDefault();
     const isLink = !transfer.types.includes("Files");
+    const urls = isLink ? links(transfer.getData("text/uri-list")) : [];
     const found = await dropped(transfer, files.names);
     if (found.length) files.take(found);
-    else notice(isLink ? files.link : files.none);
+    else if (urls.length && files.links) files.links(urls);
+    else notice((isLink && files.link) || files.none);
   });
+}
+
+/** The links in a text that has nothing else, one on each line; lines with # are comments in lists of links. */
+function links(text = "") {
+  const lines = text.split(/\s*\n\s*/).filter((line) => line && !line.startsWith("#"));
+  return lines.every((line) => /^https?:\/\/\S+$/i.test(line)) ? lines : [];
 }
 
 let pastes = 0;

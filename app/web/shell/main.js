@@ -10,6 +10,7 @@ import { models } from "./models.js";
 /** @typedef {import("./view.js").View} View */
 /** @typedef {import("./view.js").Place} Place */
 
+const TITLE = document.title;
 const NOT_LOADED = "This view could not be loaded. See whether the server is running, then open it again.";
 
 /** @type {Map<View, Place>} */
@@ -20,7 +21,7 @@ let open = VIEWS[0];
 
 /** The link to a view in the navigation, and a section for it: index.html has that of the first. */
 function build(/** @type {View} */ view) {
-  const link = element("a", { href: `#${view.hash}` }, icon(view.icon), view.title);
+  const link = element("a", { href: `#${view.hash}`, title: view.says }, icon(view.icon), view.title);
   const section = view === VIEWS[0] ? find("#first-view") : element("section", { class: "view", hidden: true });
   section.id = `view-${view.hash}`;
   section.setAttribute("aria-label", view.title);
@@ -41,7 +42,7 @@ function route() {
     else link.removeAttribute("aria-current");
   }
   showLink();
-  document.title = open === VIEWS[0] ? "Recap" : `${open.title} · Recap`;
+  document.title = open === VIEWS[0] ? TITLE : `${open.title} · Recap`;
   clearNotice(NOT_LOADED);
   if (moved) scrollTo(0, 0);
   const place = places.get(open);
@@ -57,6 +58,7 @@ function showLink() {
 /** Fills a view's section; if its modules can't be loaded, it is tried again when the view is next opened. */
 async function mount(/** @type {View} */ view, /** @type {Place} */ place, /** @type {string} */ rest) {
   mounted.add(view);
+  place.section.classList.add("opening"); // its modules may be slow to come
   try {
     await view.mount(place);
     if (view === open) view.arrive?.(rest);
@@ -64,6 +66,8 @@ async function mount(/** @type {View} */ view, /** @type {Place} */ place, /** @
     console.error(error);
     mounted.delete(view);
     notice(NOT_LOADED);
+  } finally {
+    place.section.classList.remove("opening");
   }
 }
 

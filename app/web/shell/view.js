@@ -8,6 +8,7 @@
  * @property {string} title In the navigation and in the title bar.
  * @property {string} hash Its address, without the #. The section that it fills has the id `view-HASH`.
  * @property {string} icon The name of a symbol in index.html, or the path data of one of its own (24 x 24).
+ * @property {string} [says] A few words on what it is for, where its title alone does not tell.
  * @property {string} [task] The models that it is about, by their `task` in `/v1/models`.
  * @property {(place: Place) => unknown} mount Fills the section when the view is first opened. What it imports by then
  *   need not be fetched with the page.
@@ -34,7 +35,8 @@
  * @property {string} accept Of the file dialog: media types or suffixes.
  * @property {RegExp} names Which files of a folder are meant, by their names. Those outside a folder are all taken.
  * @property {string} none Said of a folder with none of them.
- * @property {string} link Said of a link that is dropped in place of a file.
+ * @property {string} [link] Said of a link that is dropped in place of a file.
+ * @property {(urls: string[]) => void} [links] Called with links that are dropped or pasted in place of files.
  * @property {(files: NamedFile[]) => void} take Called with those that came, at least one.
  */
 

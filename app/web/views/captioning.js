@@ -21,6 +21,7 @@ export default {
   title: "Caption",
   hash: "caption",
   icon: "picture",
+  says: "Pictures into sentences",
   task: TASK,
   files: pictures,
 
@@ -67,9 +68,15 @@ export default {
       if (matchMedia("(hover: none) and (pointer: coarse)").matches) choose(pictures, { camera: true });
       else import("./captioning/camera.js").then(({ openCamera }) => openCamera(pictures.take));
     });
-    find("#example").addEventListener("click", async () => {
-      pictures.take([{ file: await (await fetch(example.src)).blob(), name: "photo.jpg" }]);
-    });
+    const attempt = async (/** @type {string} */ url, /** @type {string} */ name) => {
+      const response = await fetch(url).catch(() => null);
+      if (response?.ok) pictures.take([{ file: await response.blob(), name }]);
+      else notice("The picture could not be loaded. See whether the server is running, then try again.");
+    };
+    find("#example").addEventListener("click", () => attempt(example.src, "photo.jpg"));
+    for (const button of /** @type {NodeListOf<HTMLButtonElement>} */ (document.querySelectorAll("#tries button"))) {
+      button.addEventListener("click", () => attempt(`web/views/captioning/examples/${button.value}.jpg`, `${button.value}.jpg`));
+    }
     album.on("changed", (picture) => {
       if (picture.state !== "done" || picture.told === picture.answer) return;
       picture.told = picture.answer; // once for each answer

@@ -8,9 +8,10 @@ let go = (/** @type {string} */ _place) => {};
 
 /** @type {import("../shell/view.js").View} */
 export default {
-  title: "Many",
+  title: "Batch",
   hash: "many",
   icon: "sheet",
+  says: "Many pictures: review, alt texts, export",
   files: pictures,
 
   async mount({ section }) {

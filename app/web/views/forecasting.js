@@ -5,6 +5,7 @@ export default {
   title: "Forecast",
   hash: "forecast",
   icon: "M3 16l6-5 3 3 4-6M16 8l5-5M16 8l5 5M16 8h5",
+  says: "How far a price may move",
   task: "time-series-forecasting",
   files: {
     accept: ".csv,text/csv",

@@ -5,6 +5,7 @@ export default {
   title: "Look inside",
   hash: "inside",
   icon: "tree",
+  says: "The beam search of a caption, and each model's figures and card",
 
   async mount({ section }) {
     const { mountInside } = await import("./inside/page.js");

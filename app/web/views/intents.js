@@ -17,6 +17,7 @@ export default {
   title: "Understand",
   hash: "understand",
   icon: "M4 5h16v11H9l-5 4z",
+  says: "What a sentence asks for",
   task: TASK,
 
   mount({ section }) {

@@ -5,6 +5,7 @@ export default {
   title: "Write",
   hash: "write",
   icon: "pen",
+  says: "Language models write on, a character at a time",
   task: "text-generation",
 
   async mount({ section }) {

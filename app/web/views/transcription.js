@@ -17,6 +17,7 @@ export default {
   title: "Listen",
   hash: "listen",
   icon: "M12 3a3 3 0 0 0-3 3v6a3 3 0 0 0 6 0V6a3 3 0 0 0-3-3zM5 11a7 7 0 0 0 14 0M12 18v3",
+  says: "Speech into text",
   task: "automatic-speech-recognition",
   files: recordings,
 

@@ -13,6 +13,7 @@ export default {
   title: "Translate",
   hash: "translate",
   icon: "m3 5h9M7.500 3v2M10.500 5c-1 4-4 7-7 8.500M5.500 9c1 2 3 4 5.500 5M12 21l4.500-11L21 21M13.500 17.500h6",
+  says: "From one language into another",
   task: TASK,
 
   mount({ section }) {

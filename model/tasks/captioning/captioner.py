@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -11,8 +11,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from model.cells import State
+from model.decoding.alternatives import alternatives
 from model.decoding.barred import BarredMemory, barring
-from model.decoding.constraints import Constraint, MinLength, NoRepeat, Prefix, Specials
+from model.decoding.constraints import NEVER, Constraint, MinLength, NoRepeat, Prefix, Specials
 from model.decoding.decode import decode
 from model.decoding.mentions import Mentions
 from model.decoding.search import Hypotheses, Observer, StepFunction
@@ -34,6 +35,15 @@ LEAST_CONFIDENCE = 0.1
 
 
 @dataclass(frozen=True)
+class Alternative:
+    """A word that may stand in another's place, or the end of the caption."""
+
+    text: str | None
+    """None for the end."""
+    logprob: float
+
+
+@dataclass(frozen=True)
 class Word:
     """A word of a caption."""
 
@@ -41,6 +51,8 @@ class Word:
     logprob: float
     attention: list[list[float]] | None
     """Attention weights, rows x columns of the grid, summing to 1."""
+    top_logprobs: tuple[Alternative, ...] | None = None
+    """The likeliest in its place, after the same words, if they were asked for."""
 
 
 @dataclass(frozen=True)
@@ -177,11 +189,13 @@ class Captioner(nn.Module):
         prefix: Sequence[int] | None = None,
         mentions: Sequence[Collection[int]] | None = None,
         attention: bool = False,
+        top_logprobs: int = 0,
         observers: Sequence[Observer] = (),
     ) -> list[list[Caption]]:
         """Writes `decoding.num_captions` captions for each of the grids (B, P, E), best first.
 
         There are fewer if fewer are possible, as when the prefix fills max_length. The observers watch the search.
+        With `top_logprobs`, each word has this many of the likeliest in its place, also where the prefix says it.
         For each picture, `mentions` has the numbers of words of which its caption is to have one, none if it need not;
         left out, they are those that say what the tagger is sure of, by `decoding.mention`, see `Naming.to_mention`.
         The prefix is that of `constraints`.
@@ -194,12 +208,51 @@ class Captioner(nn.Module):
         tags = self.tagger(grid) if self.tagger and asked else None  # (B, V')
         memory = self.encode_source(grid, tags)
         state = self.decoder.initial_state(memory, decoding.search.rows_per_source)
-        return self.search(
+        captions = self.search(
             *(self.decoder.step, state, memory, decoding, tags),
             prefix=prefix,
             mentions=None if mentions is None else Mentions(mentions),
             attention=attention,
             observers=observers,
+        )
+        return self._with_alternatives(captions, memory, decoding, tags, top_logprobs) if top_logprobs else captions
+
+    def _with_alternatives(
+        self, captions: list[list[Caption]], memory: Any, decoding: DecodingConfig, tags: Tensor | None, count: int
+    ) -> list[list[Caption]]:
+        """The captions with the likeliest words in the place of each."""
+        most = max(map(len, captions), default=0)  # K
+        length = max((len(caption.tokens) for found in captions for caption in found), default=0)  # T
+        if not length:
+            return captions
+        rows = [
+            [self.vocabulary.encode([word.text for word in caption.tokens]) for caption in found] + [[]] * most
+            for found in captions
+        ]
+        padded = [[row + [PAD] * (length - len(row)) for row in found[:most]] for found in rows]
+        tokens = torch.tensor(padded, device=self.device)  # (B, K, T)
+        step, state = self.decoder.step, self.decoder.initial_state(memory, most)
+        if (barred := self.barred(decoding, tags, None)) is not None:
+            step, memory = barring(step), BarredMemory(memory, barred)
+        constraints = self.constraints(decoding, prefix=())
+        logprobs, best = alternatives(step, state, memory, tokens, constraints, count)  # (B, K, T, C)
+        told = [
+            [self._told(*place) for place in zip(*row, strict=True)]
+            for row in zip(logprobs.flatten(0, 1).tolist(), best.flatten(0, 1).tolist(), strict=True)
+        ]  # of N captions, with T places each
+        return [
+            [
+                replace(caption, tokens=tuple(map(_with_top, caption.tokens, told[picture * most + place])))
+                for place, caption in enumerate(found)
+            ]
+            for picture, found in enumerate(captions)
+        ]
+
+    def _told(self, logprobs: list[float], tokens: list[int]) -> tuple[Alternative, ...]:
+        words = self.vocabulary.words
+        pairs = zip(logprobs, tokens, strict=True)
+        return tuple(
+            Alternative(None if token == EOS else words[token], value) for value, token in pairs if value > NEVER
         )
 
     def search(
@@ -309,7 +362,8 @@ class Captioner(nn.Module):
         attention: list[list[list[float]] | None] = [None] * len(numbers)
         if found.attention is not None:
             seen = found.attention[picture, place]  # (T, P)
-            attention = seen.unflatten(1, (math.isqrt(seen.shape[1]), -1)).tolist()
+            # Six decimals: what is left is the noise of single precision, and twice the text in an answer.
+            attention = seen.double().round(decimals=6).unflatten(1, (math.isqrt(seen.shape[1]), -1)).tolist()
         return [
             Word(self.vocabulary.words[number], logprobs[time], attention[time]) for time, number in enumerate(numbers)
         ]
@@ -338,3 +392,7 @@ class Captioner(nn.Module):
                         )
                     )
         return captions
+
+
+def _with_top(word: Word, top: tuple[Alternative, ...]) -> Word:
+    return replace(word, top_logprobs=top)

@@ -55,6 +55,8 @@ NOT_IN_THE_DOCUMENT = (
     # JSON schema tells neither white space nor control characters from other text.
     r"(text|inputs)(\[\d+\])? (is empty|has )",
     r"explain=true: the text has",
+    # No URLs are fetched, by default.
+    r"(url: )?(the picture can't be fetched|URLs are not fetched)",
     # The operator's limit.
     r"max_(new_)?tokens=\d+: at most 20 are written here",
     # The words and tags that there are depend on the model, and what a request may say on its task.

@@ -202,11 +202,20 @@ def test_so_it_is_in_every_dialect(
     assert client.post("/models/tiny", json={"inputs": url}).json() == [{"generated_text": expected}]
     prediction = client.post("/model/predict", files={"image": (None, url)}).json()["predictions"][0]
     assert prediction["caption"] == expected
+    picture_file = client.post("/v1/pictures", json={"url": url})
+    assert (picture_file.content, picture_file.headers["content-type"]) == (encode(picture), "image/png")
     internet.names["inside.example"] = [["10.0.0.1"]]
+    error = client.post("/v1/pictures", json={"url": hidden}).json()["error"]
+    assert (error["code"], error["field"]) == ("url_not_allowed", "url")
+    internet.pages["/page"] = (200, {}, b"<!doctype html><script>1</script>")
+    error = client.post("/v1/pictures", json={"url": "http://pictures.example/page"}).json()["error"]
+    assert (error["code"], error["field"]) == ("not_an_image", "url")
+    error = client.post("/v1/pictures", json={"url": "file:///etc/passwd"}).json()["error"]
+    assert (error["code"], error["field"]) == ("url_failed", "url")
     error = chat(hidden).json()["error"]
     assert (error["code"], error["param"]) == ("url_not_allowed", "messages")
     assert client.post("/models/tiny", json={"inputs": hidden}).status_code == 422
-    assert internet.asked == [("pictures.example", "/a.png")] * 3
+    assert internet.asked == [("pictures.example", "/a.png")] * 4 + [("pictures.example", "/page")]
 
 
 @pytest.mark.parametrize(

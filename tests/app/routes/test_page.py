@@ -15,6 +15,7 @@ TYPES = {
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
     ".jpg": "image/jpeg",
+    ".json": "application/json",
 }
 
 
@@ -106,3 +107,9 @@ def test_a_view_is_a_line_and_a_file(tmp_path: Path) -> None:
     assert set(modules(web)) - set(modules()) == new
     assert new <= set(named("modulepreload", index(web)))
     assert named("stylesheet", index(web))[-2:] == ["views/echo.css", "views/inside.css"]
+
+
+def test_examples_are_small() -> None:
+    examples = list((WEB / "views" / "captioning" / "examples").iterdir())
+    assert len(examples) == 5
+    assert sum(example.stat().st_size for example in examples) < 100_000

@@ -49,6 +49,16 @@ export function choose(/** @type {Picture} */ picture, /** @type {number} */ pla
   act(own ? `Your words for ${picture.name} replaced.` : "Another caption chosen.", [picture], () => Object.assign(picture, { chosen: place, edited: null, kept: null, review: "draft" }), { quiet: !own });
 }
 
+/** Adds a caption that goes on from another word, and shows it. */
+export function rewrite(/** @type {Picture} */ picture, /** @type {import("./album.js").Caption} */ caption) {
+  const { answer } = picture;
+  if (!answer) return;
+  const same = answer.captions.findIndex(({ text }) => text === caption.text);
+  const captions = same < 0 ? [...answer.captions, caption] : answer.captions;
+  const own = picture.edited !== null;
+  act("Written anew from another word.", [picture], () => Object.assign(picture, { answer: { ...answer, captions }, told: null, chosen: same < 0 ? captions.length - 1 : same, edited: null, kept: null, review: "draft" }), { quiet: !own });
+}
+
 /** Goes back from a person's words to the network's. */
 export function restore(/** @type {Picture} */ picture) {
   act(`Your words for ${picture.name} taken back.`, [picture], () => Object.assign(picture, { edited: null, review: "draft" }));

@@ -126,12 +126,12 @@ function telling(/** @type {Hypothesis[][]} */ steps, /** @type {number} */ time
   const node = steps[time][place];
   const words = lineage(steps, time, place).map(([step, at]) => steps[step][at].text).filter(Boolean);
   const last = time === steps.length - 1;
-  const fate = last ? (node.kept ? "became a caption" : "was not among the best") : node.kept ? "went on" : "died here";
+  const fate = last ? (node.kept ? "became a caption" : "was not among the best") : node.kept ? "went on" : "dropped here";
   const end = node.finished ? ", complete" : "";
   return `Step ${time + 1}: “${words.join(" ")}”${end}, log-probability ${node.logprob.toFixed(2)}, ${fate}.`;
 }
 
 function summary(/** @type {Hypothesis[][]} */ steps) {
   const died = steps.flat().filter(({ kept }) => !kept).length;
-  return `Beam tree of ${steps.length} steps: ${steps.flat().length} hypotheses were kept in view, ${died} of them died. Arrow keys go from one to the next.`;
+  return `Beam tree of ${steps.length} steps: ${steps.flat().length} hypotheses were kept in view, ${died} of them dropped. Arrow keys go from one to the next.`;
 }

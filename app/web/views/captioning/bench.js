@@ -1,12 +1,15 @@
 /** The bench: a picture, its caption as it is written, and the alternatives. */
 
+import { Alternatives } from "../../shell/alternatives.js";
 import { button, element, find } from "../../shell/element.js";
+import { notice } from "../../shell/messages.js";
 import { trouble } from "../../shell/trouble.js";
 import { choose, remove, restore } from "./acts.js";
 import { album } from "./album.js";
 import { copying } from "./clipboard.js";
 import { decoding } from "./decoding.js";
 import { panel } from "./decoding-panel.js";
+import { marked } from "./difference.js";
 import { filmstrip } from "./filmstrip.js";
 import { OwnWords } from "./own-words.js";
 import { caption } from "./queue.js";
@@ -39,7 +42,9 @@ export function makeBench() {
   copies.prepend(edit);
   const sure = meaning();
   const title = element("h1", { class: "hidden", tabindex: "-1" }, "Caption");
-  const told = element("div", { class: "told" }, title, progress, yours, sentence.node, before, failed, tags, others, sure, copies, panel());
+  const instead = new Alternatives({ take: reword, leave: leaveChoices });
+  const said = element("div", { class: "said" }, sentence.node, instead.node);
+  const told = element("div", { class: "told" }, title, progress, yours, said, before, failed, tags, others, sure, copies, panel());
 
   function write() {
     yours.hidden = false;
@@ -55,7 +60,60 @@ export function makeBench() {
     edit.focus();
   });
 
+  /** @type {{picture: Picture, caption: import("./album.js").Caption, place: number} | null} */
+  let opened = null; // the word whose alternatives are shown
+
+  /** Shows what else could stand in the place of a word. */
+  async function open(/** @type {number} */ place, { enter = false } = {}) {
+    const picture = album.selected;
+    const caption = picture?.best;
+    if (!picture || !caption?.tokens[place]) return;
+    const { choices } = await import("./rewording.js");
+    try {
+      const top = (await choices(picture, caption))[place];
+      if (!top || album.selected !== picture || picture.best !== caption) return; // it has changed meanwhile
+      opened = { picture, caption, place };
+      instead.show({ text: caption.tokens[place].text, top }, sentence.box(place), said);
+      if (enter) instead.enter();
+    } catch (reason) {
+      const { sentence: told, advice } = /** @type {import("../../shell/failure.js").Failure} */ (reason);
+      notice(`${told} ${advice}`);
+    }
+  }
+
+  function leaveChoices() {
+    stage.others.focus();
+    instead.hide();
+  }
+
+  async function reword(/** @type {string} */ text) {
+    if (!opened) return;
+    const { picture, caption, place } = opened;
+    instead.hide();
+    sentence.release();
+    const { take } = await import("./rewording.js");
+    await take(picture, caption, place, text);
+    title.focus();
+  }
+  /** @type {ReturnType<typeof import("./occlusion.js").occlusion> | null} */
+  let covering = null; // fetched when it is first opened
+  const what = element("details", { class: "panel what-if", ontoggle: coverToggled }, element("summary", {}, element("h2", {}, "What if a part were covered?")));
+  async function coverToggled() {
+    if (!covering && what.open) {
+      const { occlusion } = await import("./occlusion.js");
+      covering ??= occlusion(stage, () => album.selected);
+      what.append(covering.node);
+    }
+    covering?.turn(what.open);
+  }
+
+  sentence.on("open", open);
+  stage.on("others", (place) => open(place, { enter: true }));
+  said.addEventListener("focusout", () => setTimeout(() => instead.hasFocus || instead.hideSoon()));
+  document.addEventListener("pointerdown", ({ target }) => said.contains(/** @type {Node} */ (target)) || instead.hide());
+
   sentence.on("point", (place) => {
+    if (opened && place !== opened.place) instead.hideSoon();
     stage.pause();
     stage.tell(place);
   });
@@ -66,6 +124,8 @@ export function makeBench() {
 
   function selected() {
     const picture = album.selected;
+    instead.hide();
+    covering?.clear();
     if (!picture) return;
     stage.set(picture);
     sentence.show([]);
@@ -81,7 +141,7 @@ export function makeBench() {
     own.show(picture);
     yours.hidden = picture.edited === null && document.activeElement !== own.node;
     sentence.node.classList.toggle("below", !yours.hidden);
-    sure.hidden = !done;
+    sure.hidden = what.hidden = !done;
     failed.replaceChildren(...(error && state === "failed" ? [trouble(error, remedies(picture))] : []));
     const chosen = done ? picture.best : null;
     const withheld = chosen?.needs_review ?? false;
@@ -98,6 +158,7 @@ export function makeBench() {
 
   function other(/** @type {Picture} */ picture, /** @type {import("./album.js").Caption} */ caption, /** @type {number} */ place) {
     const { text, original, needs_review } = caption;
+    const shown = caption === picture.best && picture.edited === null;
     return element(
       "li",
       {},
@@ -106,13 +167,14 @@ export function makeBench() {
         {
           type: "button",
           class: "other",
-          "aria-pressed": String(caption === picture.best && picture.edited === null),
+          "aria-pressed": String(shown),
           onclick: () => {
             choose(picture, place);
             find("button", others.children[place]).focus(); // the list was drawn anew
           },
         },
-        element("span", { class: "text" }, needs_review ? `Needs review: ${original}` : text || "(no words)"),
+        element("span", { class: "text" }, ...(needs_review ? [`Needs review: ${original}`] : shown || !text ? [text || "(no words)"] : marked(text, picture.best?.text ?? ""))),
+        shown && element("span", { class: "above", "aria-hidden": "true" }, "The one above"),
         sureness(caption),
       ),
     );
@@ -126,6 +188,7 @@ export function makeBench() {
     if (picture === album.selected) sentence.show(picture.words, { writing: true });
   });
   selected();
+  told.append(what);
   return element("div", { class: "bench" }, filmstrip(), stage.node, told);
 }
 

@@ -1,7 +1,7 @@
 /** Buttons that copy a caption. */
 
 import { element, icon } from "../../shell/element.js";
-import { announce } from "../../shell/messages.js";
+import { copy as take } from "../../shell/saving.js";
 import { asAlt, asCurl, asJson, asText } from "./formats.js";
 
 /** @typedef {import("./album.js").Picture} Picture */
@@ -21,20 +21,15 @@ export function copying(/** @type {() => Picture} */ current) {
     const label = element("span", {}, short);
     const copy = async () => {
       const text = form(current());
-      try {
-        await navigator.clipboard.writeText(text);
-        page.hidden = true;
-        label.textContent = "Copied";
-        announce(`${name} copied.`);
-        setTimeout(() => (label.textContent = short), 1500);
-      } catch {
-        // Browsers forbid it to pages from elsewhere without TLS: select the text, to be copied by hand.
+      page.hidden = await take(name, text, () => {
         page.hidden = false;
         page.value = text;
         page.focus();
         page.select();
-        announce("This browser lets no page without TLS copy. The text is selected: copy it with Ctrl C.");
-      }
+      });
+      if (!page.hidden) return;
+      label.textContent = "Copied";
+      setTimeout(() => (label.textContent = short), 1500);
     };
     return element("button", { type: "button", class: "small", "aria-label": `Copy as ${name}`, onclick: copy }, icon("copy"), label);
   });

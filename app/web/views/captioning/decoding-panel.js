@@ -17,7 +17,7 @@ const PAUSE = 250; // milliseconds that a slider rests before the caption is ask
  *
  * @type {Record<string, Options>}
  */
-const SLIDERS = {
+export const SLIDERS = {
   beam_size: { label: "Beam size", min: 1, max: 10, step: 1, hint: "Sentences kept in view at each word.", methods: ["beam"] },
   temperature: { label: "Temperature", min: 0.1, max: 2, step: 0.05, hint: "Lower is safer, higher more varied.", methods: ["sample"] },
   top_k: { label: "Top k", min: 0, max: 100, step: 1, off: 0, hint: "Only among this many likeliest words.", methods: ["sample"] },

@@ -23,7 +23,7 @@ const SHARED = ["min_length", "max_length", "length_penalty", "block_ngram", "pr
  *
  * @extends {Emitter<{changed: void}>}
  */
-class Decoding extends Emitter {
+export class Decoding extends Emitter {
   /** @type {import("../../shell/models.js").Card | null} of the captioner that is asked */
   card = null;
   /** @type {Record<string, any>} */

@@ -2,8 +2,9 @@
 
 import { segments } from "../../shell/controls.js";
 import { element } from "../../shell/element.js";
+import { save } from "../../shell/saving.js";
 import { store } from "../../shell/store.js";
-import { COLUMNS, FORMATS, save } from "./exports.js";
+import { COLUMNS, FORMATS } from "./exports.js";
 
 /** @typedef {import("./album.js").Picture} Picture */
 

@@ -53,13 +53,3 @@ function line(/** @type {Picture} */ picture) {
 function failure(/** @type {Picture} */ { error }) {
   return { code: error?.code ?? "unfinished", message: error?.message ?? "it has no caption yet" };
 }
-
-/** Has the browser save a text as a file. */
-export function save(/** @type {string} */ text, /** @type {string} */ name, /** @type {string} */ type) {
-  const url = URL.createObjectURL(new Blob([text], { type }));
-  const link = document.createElement("a");
-  link.href = url;
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(url), 10_000);
-}

@@ -5,14 +5,16 @@ import { album } from "./album.js";
 import { caption } from "./queue.js";
 import { thumbnail } from "./shrink.js";
 
-const LISTS = /\.(csv|tsv|jsonl|ndjson)$/i;
+const LISTS = /\.(csv|tsv|json|jsonl|ndjson)$/i;
 
-/** @type {import("../../shell/view.js").Files} */
+/** @typedef {import("../../shell/view.js").Files} Files */
+
+/** @type {Files & {lists?: Files["take"]}} `lists` takes lists, where they are none of alt texts. */
 export const pictures = {
-  accept: "image/*,.csv,.tsv,.jsonl,.ndjson",
-  names: /\.(jpe?g|png|webp|gif|bmp|tiff?|avif|heic|heif|csv|jsonl)$/i,
+  accept: "image/*,.csv,.tsv,.json,.jsonl,.ndjson",
+  names: /\.(jpe?g|png|webp|gif|bmp|tiff?|avif|heic|heif|csv|json|jsonl)$/i,
   none: "There is no picture in that folder.",
-  link: "That was a link to a picture, not the picture. Save it first, then drop the file.",
+  links: async (urls) => (await import("./links.js")).takeLinks(urls),
 
   /** Shows the first picture among them, on the contact sheet if that is open. */
   async take(files) {
@@ -26,7 +28,8 @@ export const pictures = {
     }
     await import("./bench.js").catch(() => {}); // so that the first words are seen; the view tells where it can't be had
     caption(added);
-    if (lists.length) {
+    if (lists.length && pictures.lists) pictures.lists(lists);
+    else if (lists.length) {
       const { readList } = await import("./imports.js");
       for (const { file, name } of lists) await readList(file, name);
     }

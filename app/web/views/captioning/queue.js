@@ -4,6 +4,7 @@ import { cut, stream } from "../../shell/api.js";
 import { askForKey } from "../../shell/keys.js";
 import { clearNotice, notice } from "../../shell/messages.js";
 import { models } from "../../shell/models.js";
+import { percent } from "../../shell/percent.js";
 import { album } from "./album.js";
 import { decoding } from "./decoding.js";
 
@@ -101,7 +102,12 @@ async function write(/** @type {Picture} */ picture, /** @type {AbortSignal} */ 
   if (decoding.card?.tags) extras.set("tags", "true");
   const body = new FormData();
   body.append("image", picture.file, "picture");
-  for await (const { name, data } of stream(`v1/captions/stream?${extras}`, { body, signal })) {
+  const sent = (/** @type {number} */ share) => {
+    if (signal.aborted || picture.state !== "reading") return;
+    const note = share < 1 ? `Sending, ${percent(share)}` : "";
+    if (note !== picture.note) put(picture, "reading", { note });
+  };
+  for await (const { name, data } of stream(`v1/captions/stream?${extras}`, { body, signal, sent })) {
     if (signal.aborted) return;
     clearNotice(AWAY);
     if (name === "image") put(picture, "writing");

@@ -37,7 +37,7 @@ export function searchPanel() {
       element("span", { class: "key best" }, "the caption"),
       element("span", { class: "key caption" }, "other captions"),
       element("span", { class: "key lived" }, "went on"),
-      element("span", { class: "key died" }, "died"),
+      element("span", { class: "key died" }, "dropped"),
       element("span", {}, "■ ended"),
     );
     return [legend, beamTree(tree)];

@@ -2,17 +2,19 @@
 
 import { element } from "../../shell/element.js";
 import { Emitter } from "../../shell/emitter.js";
-import { percent } from "../../shell/percent.js";
 
 /** Tokens that are written without a space before them: 's, n't. */
 const CLITIC = /^('|n't$)/;
 
+/** The probability of a word below which it is underlined. */
+const UNSURE = 0.3;
+
 /** @typedef {import("./album.js").Token} Token */
 
 /**
- * Emits `point`, with the number of a word or null, when a word is pointed at or left.
+ * Emits `point`, with the number of a word or null, when a word is pointed at or left, and `open` when one is clicked.
  *
- * @extends {Emitter<{point: number | null}>}
+ * @extends {Emitter<{point: number | null, open: number}>}
  */
 export class Sentence extends Emitter {
   /** @type {HTMLElement[]} */
@@ -42,18 +44,17 @@ export class Sentence extends Emitter {
 
   #append(/** @type {Token} */ token, /** @type {number} */ delay) {
     const place = this.#words.length;
-    const chance = percent(Math.exp(token.logprob));
     const text = place ? token.text : token.text.charAt(0).toUpperCase() + token.text.slice(1);
     const word = element(
       "span",
       {
-        class: "word",
-        title: `${chance} likely here`,
+        class: Math.exp(token.logprob) < UNSURE ? "word unsure" : "word",
         "data-text": token.text,
         onpointerenter: (/** @type {PointerEvent} */ event) => event.pointerType !== "touch" && this.#point(place),
         onclick: () => {
           this.#pinned = this.#pinned === place ? null : place;
           this.#point(this.#pinned);
+          if (this.#pinned !== null) this.emit("open", place);
         },
       },
       text,
@@ -67,6 +68,11 @@ export class Sentence extends Emitter {
   /** Marks a word, and no other. */
   mark(/** @type {number | null} */ place) {
     for (const [at, word] of this.#words.entries()) word.classList.toggle("marked", at === place);
+  }
+
+  /** Where a word stands in the window. */
+  box(/** @type {number} */ place) {
+    return this.#words[place].getBoundingClientRect();
   }
 
   /** Unpins the word that was clicked. */

@@ -29,6 +29,8 @@ const STATUSES = [
 export function mountSheet(/** @type {HTMLElement} */ view) {
   /** @type {Map<Picture, Card>} */
   const cards = new Map();
+  /** @type {ReturnType<typeof import("./compare.js").comparison> | null} */
+  let compared = null; // fetched when it is first opened
   /** @type {Picture | null} */
   let here = null; // the card that the tab key stops at
   const sheet = element("ul", { class: "sheet", "aria-label": "Contact sheet" });
@@ -39,6 +41,7 @@ export function mountSheet(/** @type {HTMLElement} */ view) {
 
   const review = new Review({ pictures: () => shown(), leave: () => (location.hash = "#many") });
   const start = button("Review", "play", () => (location.hash = "#many/review"), "primary");
+  const compare = button("Compare", "M12 3v18M4 7h4.5v10H4Zm11.5 0H20v10h-4.5Z", () => (location.hash = "#many/compare"));
   const take = button("Export", "save", () => exportDialog(album.pictures, shown()));
   const retry = button("Try failed ones again", "again", () => caption(album.pictures.filter(({ state, error }) => state === "failed" && !error?.stays)));
   const rows = button("List", "rows", () => lay(sheet.classList.toggle("rows")));
@@ -64,7 +67,7 @@ export function mountSheet(/** @type {HTMLElement} */ view) {
       { class: "bar-top" },
       element("div", { class: "search" }, element("label", { for: "filter", class: "hidden" }, "Filter by word"), filter, status),
       found,
-      element("div", { class: "actions" }, start, button("Add", "add", () => choose(pictures)), take, rows, retry, clear),
+      element("div", { class: "actions" }, start, button("Add", "add", () => choose(pictures)), take, compare, rows, retry, clear),
     ),
     keepingLine(),
     nothing,
@@ -101,8 +104,9 @@ export function mountSheet(/** @type {HTMLElement} */ view) {
 
   function count() {
     const all = album.pictures;
-    empty.hidden = all.length > 0 || !review.node.hidden;
-    full.hidden = all.length === 0 || !review.node.hidden;
+    const elsewhere = !review.node.hidden || compared?.node.hidden === false;
+    empty.hidden = all.length > 0 || elsewhere;
+    full.hidden = all.length === 0 || elsewhere;
     const visible = shown().length;
     const open = all.filter(({ finished }) => !finished).length;
     const failed = all.filter((picture) => picture.status === "failed").length;
@@ -194,9 +198,18 @@ export function mountSheet(/** @type {HTMLElement} */ view) {
   lay(false);
   count();
 
-  return (/** @type {string} */ place) => {
+  return async (/** @type {string} */ place) => {
     if (place === "review") review.open();
     else review.close();
+    if (place === "compare") {
+      const { comparison } = await import("./compare.js");
+      if (!compared) {
+        compared = comparison({ leave: () => (location.hash = "#many") });
+        view.append(compared.node);
+      }
+      compared.open();
+    } else compared?.close();
+    pictures.lists = place === "compare" ? compared?.files.take : undefined;
     count();
     if (place !== "review") for (const card of cards.values()) card.draw();
   };

@@ -12,9 +12,10 @@ const BEAT = 750; // milliseconds that a word is shown while it plays
 /** @typedef {import("./album.js").Token} Token */
 
 /**
- * Emits `step`, with the number of the word that is shown (null: none), when its own buttons change that.
+ * Emits `step`, with the number of the word that is shown (null: none), when its own buttons change that, and `others`
+ * when other words are wanted in its place.
  *
- * @extends {Emitter<{step: number | null}>}
+ * @extends {Emitter<{step: number | null, others: number}>}
  */
 export class Stage extends Emitter {
   /** @type {Token[]} */
@@ -39,6 +40,7 @@ export class Stage extends Emitter {
     this.back = element("button", { type: "button", class: "icon", "aria-label": "Word before", onclick: () => this.#walk(-1) }, icon("back"));
     this.playing = element("button", { type: "button", class: "icon play", "aria-label": "Play", onclick: () => this.#toggle() }, icon("play"));
     this.forth = element("button", { type: "button", class: "icon", "aria-label": "Word after", onclick: () => this.#walk(1) }, icon("next"));
+    this.others = element("button", { type: "button", class: "icon", "aria-label": "Other words in its place", title: "Other words in its place", onclick: () => this.#place !== null && this.emit("others", this.#place) }, icon("rows"));
     this.label = element("p", { class: "looked" });
     this.player = element(
       "div",
@@ -46,6 +48,7 @@ export class Stage extends Emitter {
       this.back,
       this.playing,
       this.forth,
+      this.others,
       this.label,
     );
     this.node = element("div", { class: "stage" }, this.frame, this.player);
@@ -98,8 +101,9 @@ export class Stage extends Emitter {
     this.#place = place;
     const token = place === null ? null : this.#tokens[place];
     this.light.show(token?.attention ?? null);
+    this.others.disabled = !token;
     this.frame.dataset.word = token?.text ?? "";
-    const idle = this.#tokens.length ? [element("span", { class: "by-pointer" }, "Point at a word to see where it looked."), element("span", { class: "by-touch" }, "Tap a word to see where it looked.")] : [];
+    const idle = this.#tokens.length ? [element("span", { class: "by-pointer" }, "Point at a word to see where it looked, click it for others."), element("span", { class: "by-touch" }, "Tap a word: where it looked, and others for it.")] : [];
     this.label.replaceChildren(...(token ? [element("b", {}, token.text), ` ${percent(Math.exp(token.logprob))} likely as the next word`, element("br"), token.attention ? whereabouts(token.attention) : ""] : idle));
   }
 

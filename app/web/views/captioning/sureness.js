@@ -2,6 +2,7 @@
 
 import { element } from "../../shell/element.js";
 import { percent } from "../../shell/percent.js";
+import { decoding } from "./decoding.js";
 
 const GOOD = 0.5; // likelier good than not
 const WRONG = 0.2; // good in less than one of five
@@ -21,14 +22,22 @@ export function sureness(/** @type {import("./album.js").Caption} */ caption) {
 
 /** The explanation, folded. */
 export function meaning() {
-  return element(
+  const figure = element("div");
+  const draw = async () => {
+    const { reliability } = await import("./reliability.js");
+    figure.replaceChildren(reliability(decoding.card));
+  };
+  decoding.on("changed", () => figure.hasChildNodes() && draw());
+  const made = element(
     "details",
-    { class: "meaning hint" },
+    { class: "meaning hint", ontoggle: () => made.open && draw() },
     element("summary", {}, "How sure is it?"),
     element(
       "p",
       {},
-      "The percentage is the chance that a caption is as close to what five people say of the picture as good captions are. It was measured on pictures that the network never saw: of 100 captions with 60 %, about 60 were good. From 50 % on it is “likely good”, below 20 % “probably wrong”. Look inside has each model's figures.",
+      "The percentage is the chance that a caption is as close to what five people say of the picture as good captions are. It was measured on pictures that the network never saw: of 100 captions with 60 %, about 60 were good. From 50 % on it is “likely good”, below 20 % “probably wrong”. The diagram has the figures of the model.",
     ),
+    figure,
   );
+  return made;
 }

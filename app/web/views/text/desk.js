@@ -1,19 +1,22 @@
-/** The desk: a prompt, the text that goes on from it, and the text's branches. */
+/** The desk: a prompt, the text that goes on from it, and the texts that were written before. */
 
 import { isAbort, json, stream } from "../../shell/api.js";
-import { slider } from "../../shell/controls.js";
+import { line, slider } from "../../shell/controls.js";
 import { button, element, find, icon, setIcon } from "../../shell/element.js";
 import { Failure } from "../../shell/failure.js";
 import { announce } from "../../shell/messages.js";
 import { modelChoice, models, preferred } from "../../shell/models.js";
+import { copy, save } from "../../shell/saving.js";
 import { store } from "../../shell/store.js";
 import { attempt, trouble } from "../../shell/trouble.js";
 import text from "../text.js";
 import { Manuscript } from "./manuscript.js";
 
 const ALTERNATIVES = 5;
+const MOST = 20; // texts that are kept; the oldest makes room
 
 /** @typedef {import("./manuscript.js").Token} Token */
+/** @typedef {{prompt: string, tokens: Token[], seed?: number}} Text */
 
 /**
  * The first prompts of the models that Recap comes with.
@@ -36,21 +39,27 @@ export function mountDesk(/** @type {HTMLElement} */ view) {
   let card = null;
   /** @type {AbortController | null} */
   let control = null; // of the text that is being written
-  /** @type {{prompt: string, tokens: Token[]}[]} */
-  let branches = [];
+  /** @type {Text[]} */
+  let texts = [];
   let shown = 0;
 
   const manuscript = new Manuscript();
   const prompt = element("textarea", { id: "prompt", rows: 3, spellcheck: "false", autocapitalize: "off" });
   const { failed, run } = attempt(load);
-  const count = element("p", { class: "hint" });
+  const count = element("span");
+  const again = element("button", { type: "button", class: "link", hidden: true, onclick: () => hold() }, "");
+  const unseen = element("p", { class: "hint unseen", role: "status", hidden: true });
   const write = button("Write", "pen", () => (control ? control.abort() : start(prompt.value, [])), "primary");
   const on = button("Go on", "next", () => start(manuscript.prompt.textContent, manuscript.tokens, shown));
-  const back = element("button", { type: "button", class: "icon", "aria-label": "Branch before", onclick: () => turn(-1) }, icon("back"));
-  const forth = element("button", { type: "button", class: "icon", "aria-label": "Branch after", onclick: () => turn(1) }, icon("next"));
+  const copied = button("Copy", "copy", () => copy("Text", manuscript.whole, () => getSelection()?.selectAllChildren(manuscript.text)), "small");
+  const saved = button("Save", "save", () => save(manuscript.whole, "text.txt", "text/plain"), "small");
+  const back = element("button", { type: "button", class: "icon", "aria-label": "Text before", onclick: () => turn(-1) }, icon("back"));
+  const forth = element("button", { type: "button", class: "icon", "aria-label": "Text after", onclick: () => turn(1) }, icon("next"));
   const branch = element("span");
   const turns = element("p", { class: "turns", hidden: true }, back, branch, forth);
   const model = modelChoice(use);
+  const seed = line({ label: "Seed", placeholder: "another each time", hint: "A number: the same one draws the same text.", onchange: keep });
+  seed.input.inputMode = "numeric";
   const sliders = Object.fromEntries(Object.entries(SLIDERS).map(([name, options]) => [name, slider({ ...options, onchange: keep })]));
 
   view.append(
@@ -63,10 +72,11 @@ export function mountDesk(/** @type {HTMLElement} */ view) {
         element("h1", {}, "How will it go on?"),
         element("label", { for: "prompt", class: "hidden" }, "Prompt"),
         prompt,
+        unseen,
         element("p", { class: "actions" }, write, on, turns),
         failed,
         manuscript.node,
-        count,
+        element("div", { class: "hint wrote" }, copied, saved, count, again),
         element(
           "p",
           { class: "hint", id: "text-keys" },
@@ -74,7 +84,7 @@ export function mountDesk(/** @type {HTMLElement} */ view) {
           "The deeper the shade, the less likely the model held that character. Point at one for the five likeliest in its place; click one of them, and the text goes on from there. With keys: ← and → go from one to the next, Enter goes to the five.",
         ),
       ),
-      element("div", { class: "panel controls" }, model.node, ...Object.values(sliders).map(({ node }) => node)),
+      element("div", { class: "panel controls" }, model.node, ...Object.values(sliders).map(({ node }) => node), seed.node),
     ),
   );
 
@@ -83,6 +93,19 @@ export function mountDesk(/** @type {HTMLElement} */ view) {
     if (prompt.value === opening) prompt.value = OPENINGS[chosen.id] ?? "";
     card = chosen;
     for (const [name, control] of Object.entries(sliders)) control.value = card.generation[name];
+    tellUnknown();
+  }
+
+  /** The characters of a text that the model has never seen, and reads all alike. */
+  function unknown(/** @type {string} */ text) {
+    const known = new Set(card?.characters ?? text);
+    return new Set([...text].filter((character) => !known.has(character)));
+  }
+
+  function tellUnknown() {
+    const found = [...unknown(prompt.value)];
+    unseen.hidden = !found.length;
+    unseen.textContent = found.length ? `${card?.id} has never seen ${found.join(" ")}: it reads ${found.length === 1 ? "this" : "each of them"} as “something unknown”.` : "";
   }
 
   async function load() {
@@ -101,14 +124,35 @@ export function mountDesk(/** @type {HTMLElement} */ view) {
 
   /** Keeps the texts and how they are written, for another visit. */
   function keep() {
-    if (card) store.note("text", { model: card.id, prompt: prompt.value, values: values(), branches, shown });
+    if (card) store.note("text", { model: card.id, prompt: prompt.value, values: values(), seed: seed.value, texts, shown });
   }
 
   function recall(/** @type {any} */ kept) {
     prompt.value = kept.prompt;
     for (const [name, value] of Object.entries(kept.values)) sliders[name].value = value;
-    ({ branches, shown } = kept);
-    if (branches[shown]) manuscript.begin(branches[shown].prompt, branches[shown].tokens);
+    seed.value = kept.seed ?? "";
+    ({ texts = [], shown } = kept);
+    if (texts[shown]) show();
+    tellUnknown();
+  }
+
+  function show() {
+    const { prompt: given, tokens } = texts[shown];
+    manuscript.begin(given, tokens, unknown(given));
+  }
+
+  /** The seed of the next text: the one that is held, else any. */
+  function nextSeed() {
+    const held = seed.value.trim();
+    return /^\d{1,15}$/.test(held) ? Number(held) : Math.floor(Math.random() * 2 ** 31);
+  }
+
+  /** Holds the seed of the text that is shown, so that it can be drawn again. */
+  function hold() {
+    seed.value = String(texts[shown].seed);
+    keep();
+    draw();
+    seed.input.focus();
   }
 
   function values() {
@@ -121,24 +165,30 @@ export function mountDesk(/** @type {HTMLElement} */ view) {
     write.disabled = !card;
     on.hidden = control !== null || !manuscript.tokens.length;
     manuscript.text.setAttribute("aria-busy", String(control !== null));
-    turns.hidden = branches.length < 2 || control !== null;
-    branch.textContent = `Branch ${shown + 1} of ${branches.length}`;
+    copied.hidden = saved.hidden = control !== null || !manuscript.tokens.length;
+    turns.hidden = texts.length < 2 || control !== null;
+    branch.textContent = `Text ${shown + 1} of ${texts.length}`;
     back.disabled = shown === 0;
-    forth.disabled = shown === branches.length - 1;
+    forth.disabled = shown === texts.length - 1;
+    const drawn = texts[shown]?.seed;
+    again.hidden = control !== null || drawn === undefined || String(drawn) === seed.value;
+    again.textContent = `Hold its seed, ${drawn}`;
   }
 
-  /** Continues a prompt and its tokens, as the branch of this number; without one, as the first and only branch. */
+  /** Continues a prompt and its tokens, as the text of this number; without one, as a new text behind all others. */
   async function start(/** @type {string} */ given, /** @type {Token[]} */ tokens, /** @type {number | null} */ number = null) {
     if (!card) return;
-    const asked = { model: card.id, logprobs: ALTERNATIVES, ...values() };
+    const drawn = nextSeed();
+    const asked = { model: card.id, logprobs: ALTERNATIVES, seed: drawn, ...values() };
+    const by = card.id;
     const own = new AbortController();
     control?.abort();
     control = own;
     failed.replaceChildren();
-    manuscript.begin(given, [...tokens]);
-    if (number === null) branches = [];
-    shown = number ?? 0;
-    branches[shown] = { prompt: given, tokens };
+    manuscript.begin(given, [...tokens], unknown(given));
+    if (number === null) texts = texts.filter(({ tokens }) => tokens.length).slice(1 - MOST);
+    shown = number ?? texts.length;
+    texts[shown] = { prompt: given, tokens, seed: drawn };
     const began = performance.now();
     const before = tokens.length;
     draw();
@@ -147,9 +197,9 @@ export function mountDesk(/** @type {HTMLElement} */ view) {
       const options = { ...json({ ...asked, prompt: manuscript.whole, stream: true }), signal: own.signal };
       for await (const { data } of stream("v1/completions", options)) {
         if (own.signal.aborted) break;
-        manuscript.append(read(data.choices[0].logprobs));
+        manuscript.append(read(data.choices[0].logprobs, by));
         const made = manuscript.tokens.length - before;
-        branches[shown] = { prompt: given, tokens: manuscript.tokens };
+        texts[shown] = { prompt: given, tokens: manuscript.tokens, seed: drawn };
         keep();
         count.textContent = `${made} ${card.unit}s, ${Math.round((1000 * made) / (performance.now() - began))} a second`;
       }
@@ -158,7 +208,7 @@ export function mountDesk(/** @type {HTMLElement} */ view) {
     }
     if (control !== own) return; // another text has begun
     control = null;
-    branches[shown] = { prompt: given, tokens: manuscript.tokens };
+    texts[shown] = { prompt: given, tokens: manuscript.tokens, seed: drawn };
     keep();
     announce(own.signal.aborted ? "Stopped." : `Done. ${count.textContent}.`);
     draw();
@@ -166,7 +216,8 @@ export function mountDesk(/** @type {HTMLElement} */ view) {
 
   function turn(/** @type {number} */ by) {
     shown += by;
-    manuscript.begin(branches[shown].prompt, branches[shown].tokens);
+    count.textContent = "";
+    show();
     keep();
     draw();
   }
@@ -174,14 +225,17 @@ export function mountDesk(/** @type {HTMLElement} */ view) {
   manuscript.on("branch", ({ place, text }) => {
     if (control) {
       control.abort();
-      branches[shown] = { prompt: manuscript.prompt.textContent, tokens: manuscript.tokens };
+      texts[shown].tokens = manuscript.tokens;
     }
-    const { top } = manuscript.tokens[place];
+    const { top, model: by } = manuscript.tokens[place];
     const logprob = Object.fromEntries(top)[text];
-    const taken = { text, logprob, top, own: true };
-    start(manuscript.prompt.textContent, [...manuscript.tokens.slice(0, place), taken], branches.length);
+    const taken = { text, logprob, top, own: true, model: by };
+    start(manuscript.prompt.textContent, [...manuscript.tokens.slice(0, place), taken]);
   });
-  prompt.addEventListener("input", keep);
+  prompt.addEventListener("input", () => {
+    tellUnknown();
+    keep();
+  });
   prompt.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) write.click();
   });
@@ -189,11 +243,16 @@ export function mountDesk(/** @type {HTMLElement} */ view) {
   return run();
 }
 
-/** The tokens of a piece of the stream, each with its alternatives, the likeliest first. */
-/** @returns {Token[]} */
-function read(/** @type {{tokens: string[], token_logprobs: number[], top_logprobs: Record<string, number>[]}} */ { tokens, token_logprobs, top_logprobs }) {
+/**
+ * The tokens of a piece of the stream, each with its alternatives, the likeliest first.
+ *
+ * @param {{tokens: string[], token_logprobs: number[], top_logprobs: Record<string, number>[]}} piece
+ * @param {string} model
+ * @returns {Token[]}
+ */
+function read({ tokens, token_logprobs, top_logprobs }, model) {
   return tokens.map((text, place) => {
     const top = Object.entries(top_logprobs[place] ?? {}).sort(([, one], [, other]) => other - one);
-    return { text, logprob: token_logprobs[place], top: top.slice(0, ALTERNATIVES), own: false };
+    return { text, logprob: token_logprobs[place], top: top.slice(0, ALTERNATIVES), own: false, model };
   });
 }

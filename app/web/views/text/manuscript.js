@@ -1,18 +1,18 @@
 /** A text as the model wrote it: each token is shaded by how unlikely it was, and shows its alternatives. */
 
+import { Alternatives, readable } from "../../shell/alternatives.js";
 import { element } from "../../shell/element.js";
 import { Emitter } from "../../shell/emitter.js";
 import { announce } from "../../shell/messages.js";
 import { percent } from "../../shell/percent.js";
-import { Alternatives, readable } from "./alternatives.js";
 
 /** @type {Record<string, number>} */
 const STEPS = { ArrowRight: 1, ArrowLeft: -1 };
 
 /**
- * A token with the likeliest in its place, and whether a person chose it.
+ * A token with the likeliest in its place, whether a person chose it, and the model that wrote it.
  *
- * @typedef {{text: string, logprob: number, top: [text: string, logprob: number][], own: boolean}} Token
+ * @typedef {{text: string, logprob: number, top: [text: string, logprob: number][], own: boolean, model?: string}} Token
  */
 
 /**
@@ -52,9 +52,10 @@ export class Manuscript extends Emitter {
     this.node.addEventListener("focusout", () => setTimeout(() => this.#leave()));
   }
 
-  /** Replaces the text by a prompt, and tokens that continue it. */
-  begin(/** @type {string} */ prompt, /** @type {Token[]} */ tokens = []) {
-    this.prompt.textContent = prompt;
+  /** Replaces the text by a prompt, whose unknown characters are marked, and tokens that continue it. */
+  begin(/** @type {string} */ prompt, /** @type {Token[]} */ tokens = [], unknown = new Set()) {
+    this.prompt.replaceChildren(...[...prompt].map((character) => (unknown.has(character) ? element("u", { class: "unknown", title: "The model has never seen it." }, character) : character)));
+    this.prompt.normalize();
     this.written.replaceChildren();
     this.tokens = [];
     this.#put(null);
@@ -63,8 +64,10 @@ export class Manuscript extends Emitter {
 
   append(/** @type {Token[]} */ tokens) {
     for (const token of tokens) {
+      const before = this.tokens.at(-1)?.model;
+      const seam = before && token.model && before !== token.model ? token.model : null; // another model goes on from here
       this.tokens.push(token);
-      const made = element("span", { class: `token${token.own ? " own" : ""}${token.text === "\n" ? " break" : ""}` }, token.text);
+      const made = element("span", { class: `token${token.own ? " own" : ""}${token.text === "\n" ? " break" : ""}${seam ? " seam" : ""}`, "data-model": seam }, token.text);
       made.style.setProperty("--p", Math.exp(token.logprob).toFixed(3));
       this.written.append(made);
     }
@@ -100,7 +103,7 @@ export class Manuscript extends Emitter {
       const place = event.key === "Home" ? 0 : event.key === "End" ? count - 1 : Math.min(count - 1, Math.max(0, next));
       this.#put(place);
       this.written.children[place].scrollIntoView({ block: "nearest" });
-      this.#say(this.tokens[place]);
+      this.#say(this.tokens[place], /** @type {HTMLElement} */ (this.written.children[place]).dataset.model);
     } else if (event.key === "Enter" && this.#cursor !== null) {
       this.#put(this.#cursor);
       this.alternatives.enter();
@@ -109,9 +112,9 @@ export class Manuscript extends Emitter {
     event.preventDefault();
   }
 
-  #say(/** @type {Token} */ { text, logprob, top }) {
+  #say(/** @type {Token} */ { text, logprob, top }, /** @type {string | undefined} */ seam) {
     const others = top.filter(([other]) => other !== text).map(([other, share]) => `${readable(other)} ${percent(Math.exp(share))}`);
-    announce(`${readable(text)}, ${percent(Math.exp(logprob))}. Or ${others.join(", ")}.`);
+    announce(`${seam ? `From here on by ${seam}. ` : ""}${readable(text)}, ${percent(Math.exp(logprob))}. Or ${others.join(", ")}.`);
   }
 
   #leave() {

@@ -92,7 +92,13 @@ def test_the_answer_is_whole(client: httpx2.Client, encode: Encode, picture: Ima
         for token in caption["tokens"]:
             assert len(token["attention"]) == 2  # 64 pixels / 32
             assert math.isclose(sum(map(sum, token["attention"])), 1, abs_tol=1e-4)
+    top = client.post(URL, files={"image": encode(picture)}, data={"top_logprobs": 3, "method": "greedy"}).json()
+    for token in top["captions"][0]["tokens"]:
+        assert [choice.keys() <= {"text", "logprob"} for choice in token["top_logprobs"]] == [True] * 3
+        assert token["top_logprobs"][0] == {"text": token["text"], "logprob": pytest.approx(token["logprob"], abs=1e-4)}
+    assert client.post(URL, files={"image": encode(picture)}, data={"top_logprobs": 11}).status_code == 422
     plain = client.post(URL, files={"image": encode(picture)}).json()
+    assert all("top_logprobs" not in token for token in plain["captions"][0]["tokens"])
     assert all("attention" not in token for token in plain["captions"][0]["tokens"])
     assert plain["id"] != body["id"]
 
@@ -264,7 +270,7 @@ def test_ranges_in_the_documentation_are_the_ranges_that_hold(
     query = {parameter["name"]: parameter["schema"] for parameter in operation["parameters"]}
     assert (
         query.keys()
-        == {"model", "attention", "tree", "tags", *Wording.model_fields, *DecodingConfig.model_fields}
+        == {"model", "attention", "top_logprobs", "tree", "tags", *Wording.model_fields, *DecodingConfig.model_fields}
         == CaptionParameters.model_fields.keys()
     )
     bodies = operation["requestBody"]["content"]
@@ -277,7 +283,7 @@ def test_ranges_in_the_documentation_are_the_ranges_that_hold(
     assert client.post(URL, json=bodies["application/json"]["example"]).status_code == 200
     data = encode(picture)
     bounded = {name: schema for name, schema in query.items() if "maximum" in schema}
-    assert len(bounded) == 13
+    assert len(bounded) == 14
     for name, schema in bounded.items():
         taken = 0 if name == "people" else schema["maximum"]  # more needs a tagger
         assert client.post(URL, params={name: taken}, content=data).status_code == 200, name

@@ -1,13 +1,11 @@
 """The study as a whole: stopped, killed, shared, resumed, reported."""
 
 import csv
-import os
 import shutil
-import signal
 import sqlite3
-import subprocess
-import sys
 import time
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,8 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from tests.conftest import ROOT
+from tests.forks import begin
+from tests.training.conftest import recap_train
 from training.cli import app
 from training.lab.odyssey.ledger import Ledger, LedgerError, Row
 from training.lab.odyssey.search import Study, units
@@ -87,27 +86,27 @@ def command(data: Path, out: Path, *more: str) -> list[str]:
     return ["lab", "odyssey", *options, "--cell", "lstm-peephole", "--cell", "lstm-nfg", "--epochs"]
 
 
+def hold(out: Path, told: Connection) -> None:
+    """Holds the first unit's lock, tells whether it has it, and does not let go of it; a process's work."""
+    with Ledger(out, STUDY).claim(next(units(STUDY))) as ours:
+        told.send(ours)
+        told.recv()
+
+
 def test_a_unit_at_which_somebody_is_is_left_to_them(done: Path, data: Path, tmp_path: Path) -> None:
     """Another process holds a lock, and is killed: the lock ends with it."""
-    holder = f"""
-import time
-from pathlib import Path
-from typing import Any
-from tests.training.lab.odyssey.test_sweep import STUDY, Ledger, units
-with Ledger(Path({str(tmp_path)!r}), STUDY).claim(next(units(STUDY))) as ours:
-    print(ours, flush=True)
-    time.sleep(600)
-"""
-    with subprocess.Popen([sys.executable, "-c", holder], cwd=ROOT, stdout=subprocess.PIPE, text=True) as other:
-        assert other.stdout
-        assert other.stdout.readline() == "True\n"
-        ledger = Ledger(tmp_path, STUDY)
-        with ledger.claim(next(units(STUDY))) as ours:
-            assert not ours
-        ledger.close()
-        assert not run(STUDY, data, tmp_path)
-        assert len(finished(STUDY, tmp_path)) == 3
-        other.kill()
+    here, there = Pipe()
+    other = begin(hold, tmp_path, there)
+    assert here.poll(60)
+    assert here.recv()
+    ledger = Ledger(tmp_path, STUDY)
+    with ledger.claim(next(units(STUDY))) as ours:
+        assert not ours
+    ledger.close()
+    assert not run(STUDY, data, tmp_path)
+    assert len(finished(STUDY, tmp_path)) == 3
+    other.kill()
+    other.join(10)
     assert run(STUDY, data, tmp_path)
     assert scores(tmp_path) == scores(done)
 
@@ -115,18 +114,13 @@ with Ledger(Path({str(tmp_path)!r}), STUDY).claim(next(units(STUDY))) as ours:
 @pytest.mark.slow
 def test_killed_at_any_moment_it_goes_on(data: Path, tmp_path: Path) -> None:
     study = STUDY.model_copy(update={"epochs": 40})
-    start = [sys.executable, "-m", "training.cli", *command(data, tmp_path), "40"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    processes = [
-        subprocess.Popen(start, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        for _ in range(2)
-    ]
-    while not (tmp_path / "trials.sqlite").exists() and processes[0].poll() is None:
+    processes = [begin(recap_train, *command(data, tmp_path), "40") for _ in range(2)]
+    while not (tmp_path / "trials.sqlite").exists() and processes[0].is_alive():
         time.sleep(0.1)
-    time.sleep(2)
+    time.sleep(1)
     for process in processes:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.kill()
+        process.join(10)
     assert run(study, data, tmp_path)
     other = tmp_path / "other"
     assert run(study, data, other)

@@ -8,17 +8,14 @@ import torch
 from model.checkpoint import Checkpoint
 from model.tasks.captioning import CAPTIONING
 from tests.conftest import draw
-from tests.training.conftest import recap_train, train
+from tests.training.conftest import Finished, train
 from training.tasks.captioning.cross_entropy import CrossEntropy
 from training.tasks.captioning.recipe import CrossEntropyRecipe
 from training.trainer import Trainer
 
 
-@pytest.mark.usefixtures("no_java")
-def test_checkpoint_captions_and_says_where_it_comes_from(tiny_recipe: Path, tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match="0"):
-        recap_train("train", "--config", str(tiny_recipe))
-    checkpoint = Checkpoint.open(tmp_path / "checkpoint")
+def test_checkpoint_captions_and_says_where_it_comes_from(tiny_recipe: Path, finished: Finished) -> None:
+    checkpoint = Checkpoint.open(finished(tiny_recipe).output)
     metrics = checkpoint.metrics
     assert checkpoint.task is CAPTIONING
     assert (metrics["split"], metrics["images"], metrics["beam_size"]) == ("dev", 8, 3)
@@ -32,7 +29,7 @@ def test_checkpoint_captions_and_says_where_it_comes_from(tiny_recipe: Path, tmp
     assert "## Confidence" not in checkpoint.card
 
 
-@pytest.mark.parametrize(("decoder", "steps"), [("show-and-tell", 40), ("soft-attention", 40), ("top-down", 100)])
+@pytest.mark.parametrize(("decoder", "steps"), [("show-and-tell", 24), ("soft-attention", 24), ("top-down", 100)])
 def test_every_decoder_learns(tiny_recipe: Path, decoder: str, steps: int) -> None:
     recipe = CrossEntropyRecipe.read(
         tiny_recipe,

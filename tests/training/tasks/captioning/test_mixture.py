@@ -8,7 +8,7 @@ import torch
 from model.checkpoint import Checkpoint
 from model.tasks.captioning import CAPTIONING
 from model.vocabulary import tokenize
-from tests.training.conftest import recap_train, run_command, train
+from tests.training.conftest import Finished, recap_train, train
 from training.tasks.captioning.mixture import Mixture
 from training.tasks.captioning.recipe import MixtureRecipe
 from training.tasks.captioning.warm_start import open_captioner
@@ -17,7 +17,7 @@ from training.trainer import Trainer
 
 def test_decoder_learns_and_what_it_reads_stays(mixture_recipe: Path, tagged_checkpoint: Path) -> None:
     trainer = Trainer(MixtureRecipe.read(mixture_recipe, ["training.epochs=20"]), Mixture)
-    losses = train(trainer, 150)
+    losses = train(trainer, 50)
     assert sum(losses[-10:]) < 0.8 * sum(losses[:10])
     start, after = open_captioner(tagged_checkpoint).state_dict(), trainer.model.state_dict()
     kept = [name for name in start if name.startswith(("encoder.", "tagger."))]
@@ -58,17 +58,17 @@ def test_it_begins_with_what_the_start_knows(mixture_recipe: Path) -> None:
 
 @pytest.mark.usefixtures("no_java")
 def test_checkpoint_reads_tags_and_can_be_reinforced(
-    mixture_recipe: Path, selfcritical_recipe: Path, tmp_path: Path
+    mixture_recipe: Path, selfcritical_recipe: Path, finished: Finished
 ) -> None:
-    assert run_command("train", "--config", str(mixture_recipe), "--set", "training.epochs=1") == 0
-    path = MixtureRecipe.read(mixture_recipe).output
-    captioner = Checkpoint.open(path).expect(CAPTIONING).load()
+    recipe = finished(mixture_recipe)
+    assert isinstance(recipe, MixtureRecipe)
+    captioner = Checkpoint.open(recipe.output).expect(CAPTIONING).load()
     assert captioner.decoder.reads_tags
     assert len(tokenize(captioner.generate(torch.rand(1, 4, 1280), captioner.config.decoding)[0][0].text)) > 0
     with pytest.raises(SystemExit, match="0"):
         recap_train(
-            *("train", "--config", str(selfcritical_recipe), "--set", f"start={path}", "--set", "training.epochs=1"),
-            *("--set", f'more=["{tmp_path / "more"}"]'),
+            *("train", "--config", str(selfcritical_recipe), "--set", f"start={recipe.output}"),
+            *("--set", f'more=["{recipe.more[0]}"]', "--set", "training.epochs=1"),
         )
 
 

@@ -9,23 +9,22 @@ from model.checkpoint import Checkpoint
 from model.tasks.captioning import CAPTIONING
 from model.tasks.captioning.config import TaggingConfig
 from model.tasks.captioning.tagger import Tagger, Tags
-from tests.training.conftest import recap_train, train
+from tests.training.conftest import Finished, train
 from training.tasks.captioning.recipe import TaggingRecipe
 from training.tasks.captioning.tagging import Tagging, calibrate_tags, mean_average_precision
 from training.tasks.captioning.warm_start import open_captioner
 from training.trainer import Trainer
 
 
-def test_head_learns_and_the_captioner_stays(tagging_recipe: Path, tiny_checkpoint: Path) -> None:
+def test_head_learns_and_the_captioner_stays(tagging_recipe: Path, start: Path) -> None:
     trainer = Trainer(
         TaggingRecipe.read(tagging_recipe, ["training.epochs=20", "training.learning_rate=0.01", "training.penalty=0"]),
         Tagging,
     )
     losses = train(trainer, 40)
     assert sum(losses[-4:]) < 0.8 * sum(losses[:4])
-    start = open_captioner(tiny_checkpoint).state_dict()
-    after = trainer.model.state_dict()
-    assert all(torch.equal(after[name], tensor) for name, tensor in start.items())
+    before, after = open_captioner(start).state_dict(), trainer.model.state_dict()
+    assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
 
 
 def test_average_precision_of_a_known_ranking() -> None:
@@ -47,11 +46,8 @@ def test_calibration_finds_the_slope_that_was_lost() -> None:
     assert error < 0.05 < before
 
 
-@pytest.mark.usefixtures("no_java")
-def test_checkpoint_has_a_calibrated_tagger(tagging_recipe: Path) -> None:
-    with pytest.raises(SystemExit, match="0"):
-        recap_train("train", "--config", str(tagging_recipe))
-    checkpoint = Checkpoint.open(TaggingRecipe.read(tagging_recipe).output).expect(CAPTIONING)
+def test_checkpoint_has_a_calibrated_tagger(tagging_recipe: Path, finished: Finished) -> None:
+    checkpoint = Checkpoint.open(finished(tagging_recipe).output).expect(CAPTIONING)
     assert checkpoint.config.tagging is not None
     assert {"error", "uncalibrated_error"} < checkpoint.metrics["tags"].keys()
     assert checkpoint.load().tags is not None

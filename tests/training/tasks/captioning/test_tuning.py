@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from model.checkpoint import Checkpoint, CheckpointError
 from model.tasks.captioning import CAPTIONING
 from model.vision.preprocessing import normalize
-from tests.training.conftest import recap_train, train
+from tests.training.conftest import Finished, train
 from training.recipe import RecipeError
 from training.tasks.captioning.ensemble import read_pictures
 from training.tasks.captioning.examples import collate
@@ -65,16 +65,15 @@ def test_each_picture_is_encoded_once_for_all_its_captions(tuning_recipe: Path) 
     assert encoded == [7]
 
 
-@pytest.mark.usefixtures("no_java")
-def test_checkpoint_has_the_tuned_encoder(tuning_recipe: Path, tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match="0"):
-        recap_train("train", "--config", str(tuning_recipe))
-    state = load_file(tmp_path / "tuned" / "run" / "state.safetensors")
+def test_checkpoint_has_the_tuned_encoder(tuning_recipe: Path, finished: Finished) -> None:
+    recipe = finished(tuning_recipe)
+    assert isinstance(recipe, TuningRecipe)
+    state = load_file(recipe.run / "state.safetensors")
     assert "weights.encoder.blocks.6.0.conv_pw.weight" in state
     assert "weights.encoder.blocks.4.0.conv_pw.weight" not in state
 
-    trainer = Trainer(TuningRecipe.read(tuning_recipe), Tuning, resume=True)
-    checkpoint = Checkpoint.open(tmp_path / "tuned" / "checkpoint")
+    trainer = Trainer(recipe, Tuning, resume=True)
+    checkpoint = Checkpoint.open(recipe.output)
     assert checkpoint.task is CAPTIONING
     published, best = checkpoint.load().state_dict(), trainer.best().state_dict()
     for name, tensor in best.items():  # in half precision, the tuned encoder with the rest

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from model.tasks.forecasting.forecaster import Forecaster
-from tests.training.conftest import kill_once, run_command
+from tests.training.conftest import Finished, kill_once, run_command
 from training.tasks import read_recipe
 from training.tasks.forecasting.backtest import fold, years
 from training.tasks.forecasting.fitting import fit_base
@@ -60,17 +60,17 @@ def test_a_backtest_after_the_last_day_is_refused(forecasting_recipe: Path, caps
 
 
 def test_a_checkpoint_is_scored_beside_baselines(
-    forecasting_recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    forecasting_recipe: Path, finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run_command("train", "--config", str(forecasting_recipe)) == 0
-    recipe = read(forecasting_recipe)
+    recipe = finished(forecasting_recipe)
+    assert isinstance(recipe, LikelihoodRecipe)
     scored = ["evaluate", "--checkpoint", str(recipe.output), "--data", str(recipe.data.path), "--split", "test"]
     assert run_command(*scored, "--json", str(tmp_path / "test.json")) == 0
     found = json.loads((tmp_path / "test.json").read_text())
     metrics = json.loads((recipe.output / "metrics.json").read_text())
     assert found["one qlike HAR"] == pytest.approx(metrics["test"]["one qlike HAR"])
     assert found["qlike"] == pytest.approx(metrics["test"]["qlike"])
-    other = tmp_path / "prices" / "two.csv"
+    other = recipe.data.path / "two.csv"
     assert run_command("evaluate", "--checkpoint", str(recipe.output), "--data", str(other), "--split", "dev") == 0
     assert "two qlike Recap" in capsys.readouterr().out
     assert run_command(*scored[:-1], "spring") == 1

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.price_series import altered, as_csv, made_up
+from tests.price_series import altered, as_csv, made_up, write_prices
 from tests.training.conftest import open_trainer, run_command, train
 from training.data.base import DataError
 from training.tasks.forecasting.fitting import fit_base
@@ -31,14 +31,17 @@ def test_linear_model_is_least_squares_of_the_known_days() -> None:
 def test_days_from_dev_on_change_nothing_that_is_learnt(forecasting_recipe: Path, tmp_path: Path, cell: str) -> None:
     """The linear model, the weights after some updates, all to the bit."""
     found = []
+    data = write_prices(tmp_path / "prices")
     for number in range(2):
         for seed, name in enumerate(("one", "two")):
             series = made_up(1300, seed)
             if number:
                 assert series.days is not None
                 series = altered(series, int((series.days < np.datetime64("2004-06-01")).sum()), 9)
-            (tmp_path / "prices" / f"{name}.csv").write_text(as_csv(series))
-        trainer = open_trainer(forecasting_recipe, [f"run={tmp_path}/{number}", f"model.cell={cell}"])
+            (data / f"{name}.csv").write_text(as_csv(series))
+        trainer = open_trainer(
+            forecasting_recipe, [f"run={tmp_path}/{number}", f"data.path={data}", f"model.cell={cell}"]
+        )
         train(trainer, 4)
         found.append((trainer.model.base, trainer.model.state_dict()))
     (base, weights), (other, others) = found

@@ -7,7 +7,7 @@ import torch
 
 from model.checkpoint import Checkpoint, CheckpointError, save
 from model.tasks.text import TEXT
-from tests.training.conftest import recap_train, train
+from tests.training.conftest import Finished, train
 from training.data.base import DataError
 from training.recipe import RecipeError
 from training.tasks.text.recipe import RunningTextRecipe
@@ -16,15 +16,13 @@ from training.tasks.text.score import evaluate
 from training.trainer import Trainer
 
 
-def test_checkpoint_scores_as_its_metrics_say(text_recipe: Path, tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match="0"):
-        recap_train("train", "--config", str(text_recipe))
-    checkpoint = Checkpoint.open(tmp_path / "text" / "checkpoint")
+def test_checkpoint_scores_as_its_metrics_say(text_recipe: Path, text: Path, finished: Finished) -> None:
+    checkpoint = Checkpoint.open(finished(text_recipe).output)
     assert checkpoint.task is TEXT
     scores = checkpoint.metrics["dev"]
     assert scores["nats_per_character"] < 2.4  # after forty steps; a uniform guess costs ln 18 = 2.89
     assert checkpoint.metrics["test"]["unknown"] == 3  # the line break and the snowmen at its end
-    again = evaluate([checkpoint.path], tmp_path / "input.txt", "dev").report
+    again = evaluate([checkpoint.path], text, "dev").report
     assert again["nats_per_character"] == pytest.approx(scores["nats_per_character"])
     for split in ("dev", "test"):
         found = checkpoint.metrics[split]
@@ -82,28 +80,30 @@ def test_too_short_a_text_is_an_error(text_recipe: Path) -> None:
         Trainer(RunningTextRecipe.read(text_recipe, ["training.batch_size=999"]), RunningText)
 
 
-def test_text_has_only_the_parts_it_was_cut_into(text_recipe: Path, tmp_path: Path) -> None:
+def test_text_has_only_the_parts_it_was_cut_into(text_recipe: Path, text: Path, tmp_path: Path) -> None:
     recipe = RunningTextRecipe.read(text_recipe, ["data.test=0"])
     model, metrics = Trainer(recipe, RunningText).model, {"recipe": recipe.model_dump(mode="json")}
     path = save(tmp_path / "untrained", TEXT, model, name="untrained", metrics=metrics, card="").path
     for split in ("test", "validation"):
         with pytest.raises(DataError, match=rf"split={split}: the text has train, dev$"):
-            evaluate([path], tmp_path / "input.txt", split)
+            evaluate([path], text, split)
 
 
 def test_checkpoint_of_version_0_1_is_scored_on_the_text_that_it_called_validation(
-    text_recipe: Path, tmp_path: Path
+    text_recipe: Path, text: Path, tmp_path: Path
 ) -> None:
     recipe = RunningTextRecipe.read(text_recipe)
     model, values = Trainer(recipe, RunningText).model, recipe.model_dump(mode="json")
     values["data"]["validation"] = values["data"].pop("dev")
     path = save(tmp_path / "old", TEXT, model, name="old", metrics={"recipe": values}, card="").path
-    report = evaluate([path], tmp_path / "input.txt", "dev").report
-    assert report["characters"] == pytest.approx(0.2 * len((tmp_path / "input.txt").read_text()), abs=1)
+    report = evaluate([path], text, "dev").report
+    assert report["characters"] == pytest.approx(0.2 * len(text.read_text()), abs=1)
 
 
-def test_checkpoint_that_does_not_say_how_its_text_was_cut_is_an_error(text_recipe: Path, tmp_path: Path) -> None:
+def test_checkpoint_that_does_not_say_how_its_text_was_cut_is_an_error(
+    text_recipe: Path, text: Path, tmp_path: Path
+) -> None:
     model = Trainer(RunningTextRecipe.read(text_recipe), RunningText).model
     path = save(tmp_path / "untrained", TEXT, model, name="untrained", metrics={}, card="").path
     with pytest.raises(CheckpointError, match=r"metrics\.json: recipe\.data does not say how the text was cut"):
-        evaluate([path], tmp_path / "input.txt", "test")
+        evaluate([path], text, "test")

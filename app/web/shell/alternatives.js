@@ -1,15 +1,18 @@
 /** The likeliest tokens in a token's place, each a button that takes it instead. */
 
-import { element } from "../../shell/element.js";
-import { percent } from "../../shell/percent.js";
+import { element } from "./element.js";
+import { percent } from "./percent.js";
 
 /** @type {Record<string, string>} */
-const SIGNS = { "\n": "⏎ new line", " ": "␣ space", "\t": "⇥ tab", "": "nothing" };
+const SIGNS = { "\n": "⏎ new line", " ": "␣ space", "\t": "⇥ tab", "": "■ the end" };
 
 /** A token in visible, pronounceable form. */
 export function readable(/** @type {string} */ text) {
   return SIGNS[text] ?? text.replaceAll("\n", "⏎").replaceAll("\t", "⇥");
 }
+
+/** A token, and the likeliest in its place. */
+/** @typedef {{text: string, top: [text: string, logprob: number][]}} Choices */
 
 /** A small card beside a token. `take` is called with the alternative that was clicked, `leave` on Escape. */
 export class Alternatives {
@@ -35,7 +38,7 @@ export class Alternatives {
   }
 
   /** Shows a token's alternatives under its box; `within` is the node that contains the card. */
-  show(/** @type {import("./manuscript.js").Token} */ token, /** @type {DOMRect} */ box, /** @type {HTMLElement} */ within) {
+  show(/** @type {Choices} */ token, /** @type {DOMRect} */ box, /** @type {HTMLElement} */ within) {
     clearTimeout(this.#hiding);
     const shown = readable(token.text);
     this.title.replaceChildren("Instead of ", element("b", {}, shown));
