@@ -35,7 +35,9 @@ NUMBER, SIZE, BROKEN = 300, 10, (3, 77, 201, 299)
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
     """A head without CPUs, and two nodes of one."""
-    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "TEST_CLUSTER": str(os.getpid())}
+    patch = pytest.MonkeyPatch()
+    patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    patch.setenv("TEST_CLUSTER", str(os.getpid()))  # by which its processes are found
     head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": 100_000_000}
     cluster = Cluster(initialize_head=True, connect=True, head_node_args=head)
     for _ in range(2):
@@ -43,6 +45,7 @@ def cluster() -> Iterator[Any]:
     yield cluster
     ray.shutdown()
     cluster.shutdown()
+    patch.undo()
 
 
 @pytest.fixture(scope="module")

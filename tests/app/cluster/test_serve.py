@@ -36,7 +36,9 @@ def address(checkpoints: Path) -> Iterator[str]:
 
     from app.cluster.serve import run
 
-    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "TEST_CLUSTER": str(os.getpid())}
+    patch = pytest.MonkeyPatch()
+    patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    patch.setenv("TEST_CLUSTER", str(os.getpid()))  # by which its processes are found
     ray.init(address="local", num_cpus=3, include_dashboard=False, object_store_memory=100_000_000, log_to_driver=False)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -45,6 +47,7 @@ def address(checkpoints: Path) -> Iterator[str]:
     yield f"http://127.0.0.1:{port}"
     serve.shutdown()
     ray.shutdown()
+    patch.undo()
 
 
 def replicas() -> list[int]:
