@@ -9,7 +9,7 @@ import httpx2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Request, expect
 
 from tests.conftest import ROOT
 from tests.web.conftest import violations
@@ -135,16 +135,15 @@ def test_the_keyboard_does_all_of_it(cells: Page) -> None:
 
 def test_a_text_is_painted_while_it_is_written(cells: Page) -> None:
     page = cells
-    slow = {"offline": False, "latency": 0, "downloadThroughput": 60_000, "uploadThroughput": -1}  # bytes a second
-    session = page.context.new_cdp_session(page)
-    session.send("Network.emulateNetworkConditions", slow)
-    page.get_by_role("button", name="Let it write").click()
-    page.locator(".painted span").nth(len(TEXT) + 3).wait_for()
-    expect(page.get_by_role("button", name="Stop")).to_be_visible()
-    assert len(page.evaluate(SHADES)) > len(TEXT)
-    session.send("Network.emulateNetworkConditions", slow | {"downloadThroughput": -1})
-    expect(page.get_by_role("button", name="Let it write")).to_be_visible()
-    expect(page.locator(".painted span")).to_have_count(len(TEXT) + 400)
+
+    def follows(request: Request) -> bool:
+        """Whether it asks for the chosen cell alone, of the text so far."""
+        asked = json.loads(request.post_data or "{}")
+        return request.url.endswith("/v1/states") and "cells" in asked and "gates" not in asked
+
+    with page.expect_request(follows):
+        page.get_by_role("button", name="Let it write").click()
+    expect(page.locator(".painted span")).to_have_count(len(TEXT) + 400, timeout=60_000)
     assert page.get_by_role("textbox", name="Text to read").input_value().startswith(TEXT)
 
 

@@ -255,6 +255,9 @@ def test_study_says_that_it_has_not_been_run_and_opens_anothers(lab: Page) -> No
     expect(study.locator(".box")).to_have_count(6)
     dots = study.locator(".trial")
     expect(dots).to_have_count(24)  # a tenth of 40, of six cells
+    lab.set_viewport_size({"width": 320, "height": 640})
+    assert lab.evaluate("document.documentElement.scrollWidth <= document.body.clientWidth")
+    lab.set_viewport_size({"width": 1280, "height": 800})
     dots.nth(5).click()
     expect(told).to_contain_text("error")
     first = told.inner_text()

@@ -104,6 +104,8 @@ def test_a_list_comes_back_as_csv(view: Page, server: str) -> None:
     view.get_by_role("button", name="Understand them").click()
     with view.expect_download() as download:
         view.get_by_role("button", name="Save as CSV").click()
+    view.set_viewport_size({"width": 320, "height": 640})
+    assert view.evaluate("document.documentElement.scrollWidth <= document.body.clientWidth")
     assert download.value.suggested_filename == "intents.csv"
     with download.value.path().open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
