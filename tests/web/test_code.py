@@ -32,6 +32,7 @@ from tests.app.http.test_fetch import Internet, internet
 from tests.intent_queries import tiny_classifier
 from tests.price_series import as_csv, made_up, tiny_forecaster
 from tests.recordings import recording, save_recogniser
+from tests.voices import save_synthesiser
 from tests.web.conftest import Visit
 
 __all__ = ["internet"]  # a fixture
@@ -109,6 +110,7 @@ def folder(
     for task, model, name in models:
         save(tmp_path / "checkpoints" / name, task, model, name=name, metrics={}, card=f"# {name}\n")
     save_recogniser(tmp_path / "checkpoints" / "an4")
+    save_synthesiser(tmp_path / "checkpoints" / "asterisk")
     (tmp_path / "photos").mkdir()
     for path in (tmp_path / "photo.jpg", tmp_path / "photos" / "one.jpg"):
         path.write_bytes(photo)

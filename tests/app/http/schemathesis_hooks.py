@@ -40,7 +40,7 @@ NOT_IN_THE_DOCUMENT = (
     r"log-probabilities of up to",
     r"num_return_sequences=\d+: a stream has one text",
     r"cells and top exclude each other",
-    r"timestamp_granularities: words have times with response_format=verbose_json alone",
+    r"timestamp_granularities: words and frames have times with response_format=verbose_json alone",
     r"stream=true: not with response_format=",
     r"[\d,]+ cells over [\d,]+ characters are too much for one answer",
     # Nor does it say what a model can do.
